@@ -1,0 +1,1 @@
+"""Start and keep up multi-model agent projects."""
