@@ -1,0 +1,129 @@
+"""The features there are: found, validated and sorted; and what a choice of them uses."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from scaffold.errors import ManifestError
+from scaffold.feature import KINDS, MANIFEST, TIERS, Feature, Tier, read
+
+MOST_PROVIDERS = 3
+"""A default chain names at most this many providers: a longer one is a choice to make."""
+
+Answers = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The features of one template, sorted by kind, order and name."""
+
+    root: Path
+    features: tuple[Feature, ...]
+
+    @cached_property
+    def core(self) -> Feature:
+        return next(feature for feature in self.features if feature.kind == "core")
+
+    def of(self, kind: str) -> list[Feature]:
+        """The features of one kind, in listing order."""
+        return [feature for feature in self.features if feature.kind == kind]
+
+    def get(self, kind: str, name: str) -> Feature:
+        """One feature. Raises KeyError."""
+        for feature in self.of(kind):
+            if feature.name == name:
+                return feature
+        raise KeyError(f"{kind}:{name}")
+
+    def enabled(self, answers: Answers) -> list[Feature]:
+        """The features these answers choose, the core first."""
+        return [
+            self.core,
+            *(f for f in self.features if f.kind != "core" and f.name in chosen(answers, f.kind)),
+        ]
+
+    def answer_chain(self, answers: Answers) -> str:
+        """The chain of the plain `answer` stage: the first enabled feature that names one."""
+        named = (feature.wires.answer_chain for feature in self.enabled(answers))
+        return next((chain for chain in named if chain), self.core.stages[0].chain)
+
+    def chains_used(self, answers: Answers) -> dict[str, Tier]:
+        """Chain name → tier of its default models, in the order they are listed."""
+        names = [self.answer_chain(answers)]
+        tiers: dict[str, Tier] = {}
+        for feature in self.enabled(answers):
+            names += [s.chain for s in feature.stages if feature.kind != "core"]
+            names += feature.chains
+            tiers |= feature.chains
+        names += [agent["chain"] for agent in answers.get("agents") or []]
+        names += list(answers.get("chains") or {})
+        return {name: tiers.get(name, tier_of(name)) for name in dict.fromkeys(names)}
+
+    def default_models(self, tier: Tier, providers: Sequence[str]) -> list[str]:
+        """That tier of each provider, then the next higher tier of the first."""
+        chosen_ = [self.get("provider", name) for name in providers[:MOST_PROVIDERS]]
+        refs = [f"{p.name}:{p.models.of(tier)}" for p in chosen_ if p.models]
+        if tier != TIERS[-1] and chosen_ and chosen_[0].models:
+            higher = TIERS[TIERS.index(tier) + 1]
+            refs.append(f"{chosen_[0].name}:{chosen_[0].models.of(higher)}")
+        return list(dict.fromkeys(refs))
+
+    def default_chains(self, answers: Answers) -> dict[str, list[str]]:
+        """Every chain used: as answered, or its default."""
+        given = answers.get("chains") or {}
+        providers = list(answers.get("providers") or [])
+        return {
+            name: list(given.get(name) or self.default_models(tier, providers))
+            for name, tier in self.chains_used(answers).items()
+        }
+
+    def default_agents(self, answers: Answers) -> list[dict[str, str]]:
+        """The sub-agents that the enabled features propose."""
+        return [
+            agent.model_dump()
+            for feature in self.enabled(answers)
+            for agent in feature.default_agents
+        ]
+
+
+def tier_of(chain: str) -> Tier:
+    """A chain that is called like a tier has it; any other is balanced."""
+    return next((tier for tier in TIERS if tier == chain), "balanced")
+
+
+def chosen(answers: Answers, kind: str) -> list[str]:
+    """The names of one kind in a set of answers, as a list in any case."""
+    value = answers.get(KINDS[kind].answer_key)
+    if value is None:
+        return []
+    return [value] if isinstance(value, str) else list(value)
+
+
+def template_root() -> Path:
+    """The template this installation carries; in a checkout, the checkout."""
+    packaged = Path(__file__).parent / "_template"
+    return packaged if packaged.is_dir() else Path(__file__).parents[1]
+
+
+def load(root: Path | None = None) -> Catalogue:
+    """Read every manifest under `root`/templates. Raises ManifestError."""
+    root = root or template_root()
+    found = [read(path) for path in sorted((root / "templates").glob(f"*/{MANIFEST}"))]
+    if not any(feature.kind == "core" for feature in found):
+        raise ManifestError(f"{root.name}/templates has no core feature.yml; take another template.")
+    _unique_stages(found)
+    kinds = ["core", *KINDS]
+    found.sort(key=lambda feature: (kinds.index(feature.kind), feature.order, feature.name))
+    return Catalogue(root, tuple(found))
+
+
+def _unique_stages(features: Iterable[Feature]) -> None:
+    owner: dict[str, str] = {}
+    for feature in features:
+        for stage in feature.stages:
+            if owner.setdefault(stage.name, feature.id) != feature.id:
+                raise ManifestError(
+                    f"Stage '{stage.name}' is in {owner[stage.name]} and {feature.id}; rename one."
+                )

@@ -1,0 +1,182 @@
+"""The manifest of one feature folder: everything the rest of the program knows about it."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from scaffold.errors import ManifestError
+
+MANIFEST = "feature.yml"
+CORE_FOLDER = "{{'.'}}"
+Tier = Literal["cheap", "balanced", "expensive"]
+TIERS: tuple[Tier, ...] = ("cheap", "balanced", "expensive")
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of feature: the answer key that chooses among it, and what is always there."""
+
+    name: str
+    answer_key: str
+    many: bool = True
+    builtin: str | None = None
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind("pattern", "patterns"),
+        Kind("provider", "providers"),
+        Kind("search", "search"),
+        Kind("engine", "engine", many=False, builtin="in_process"),
+        Kind("framework", "framework", many=False, builtin="plain"),
+        Kind("surface", "surfaces", builtin="cli"),
+        Kind("extra", "extras"),
+    )
+}
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StageFact(_Part):
+    """A stage a feature brings: its chain, and the task type the ledger books it under."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    chain: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    task_type: str
+
+
+class Estimate(_Part):
+    """What one request costs on one chain: tokens per call, and the share of requests (0–1)."""
+
+    chain: str
+    input_tokens: int = Field(ge=0)
+    output_tokens: int = Field(ge=0)
+    share: float = Field(ge=0, le=1)
+
+
+class Wires(_Part):
+    """The modules wiring.py connects, and the chain the plain `answer` stage asks."""
+
+    router: str | None = None
+    answer_chain: str | None = None
+    pipeline: str | None = None
+
+
+class AgentFact(_Part):
+    """A sub-agent proposed by default."""
+
+    name: str
+    description: str
+    chain: str
+
+
+class Question(_Part):
+    """A question of a feature's own; numbers have bounds, strings may have choices."""
+
+    type: Literal["str", "int", "float", "bool"]
+    default: str | int | float | bool
+    help: str
+    min: float | None = None
+    max: float | None = None
+    choices: list[str] = []
+
+
+class EnvVar(_Part):
+    """An environment variable a workspace reads at run time; never its value."""
+
+    name: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    help: str
+    required: bool = True
+    secret: bool = True
+    default: str | None = None
+
+
+class Models(_Part):
+    """A provider's current default model per tier."""
+
+    cheap: str
+    balanced: str
+    expensive: str
+
+    def of(self, tier: Tier) -> str:
+        return {"cheap": self.cheap, "balanced": self.balanced, "expensive": self.expensive}[tier]
+
+
+class Feature(_Part):
+    """One folder under templates/: a pattern, a provider, an extra, or the core."""
+
+    kind: Literal["core", "pattern", "provider", "search", "engine", "framework", "surface", "extra"]
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    title: str
+    summary: str
+    flow: str = ""
+    order: int = 50
+    stages: list[StageFact] = []
+    chains: dict[str, Tier] = {}
+    estimate: list[Estimate] = []
+    wires: Wires = Wires()
+    default_agents: list[AgentFact] = []
+    questions: dict[str, Question] = {}
+    pydantic_ai_extras: list[str] = []
+    dependencies: list[str] = []
+    dev_dependencies: list[str] = []
+    env: list[EnvVar] = []
+    team_owned: list[str] = []
+    requires: list[str] = []
+    conflicts: list[str] = []
+    renames: list[dict[str, str]] = []
+    default: bool = False
+    when_not: str = ""
+    prices: str | None = None
+    common: bool = False
+    models: Models | None = None
+    also: list[str] = []
+    context_windows: dict[str, int] = {}
+    folder: Path = Field(default=Path(), exclude=True)
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.kind == "provider" and self.models is None:
+            raise ValueError("a provider needs `models` with cheap, balanced and expensive")
+        return self
+
+    @property
+    def id(self) -> str:
+        """`KIND_NAME`, the folder's own name without its braces; `core` for the core."""
+        return "core" if self.kind == "core" else f"{self.kind}_{self.name}"
+
+    def facts(self) -> dict[str, object]:
+        """What templates may loop over; `folder` is the path under the template's root."""
+        return {**self.model_dump(mode="json"), "folder": f"templates/{self.folder.name}"}
+
+
+def read(path: Path) -> Feature:
+    """Read one feature.yml. Raises ManifestError that names the file, the field and the fix."""
+    where = f"{path.parent.name}/{path.name}"
+    try:
+        table: object = yaml.safe_load(path.read_text("utf-8"))
+        feature = Feature.model_validate(table).model_copy(update={"folder": path.parent})
+    except yaml.YAMLError as error:
+        first = " ".join(str(error).split())
+        raise ManifestError(f"{where} is not YAML: {first}; quote text that holds a colon.") from None
+    except ValidationError as error:
+        told = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in error.errors()
+        )
+        raise ManifestError(f"{where}: {told}; see docs/adding-a-feature.md.") from None
+    _check_folder(feature, where)
+    return feature
+
+
+def _check_folder(feature: Feature, where: str) -> None:
+    expected = CORE_FOLDER if feature.kind == "core" else "{{" + feature.id + "}}"
+    if re.sub(r"\s", "", feature.folder.name) != expected:
+        raise ManifestError(f"{where}: kind and name ask for a folder called {expected}; rename it.")

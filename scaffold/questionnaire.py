@@ -1,0 +1,234 @@
+"""The catalogue as copier's questions: one source, so plain `copier copy` asks the same.
+
+`python -m scaffold.questionnaire` rewrites copier.yml; a test holds the committed text to it.
+What templates loop over (`facts`, `enabled`, `fleet_chains` ...) is computed here in hidden
+questions, so that a render without this program is the same render.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from scaffold.catalogue import Catalogue, load
+from scaffold.feature import KINDS, Feature, Kind
+from scaffold.names import AGENTS_RULE, CHAINS_RULE, NAME_RULE, PACKAGE_RULE
+
+HEADER = "# Generated from templates/*/feature.yml by `python -m scaffold.questionnaire`.\n"
+SETTINGS: Mapping[str, object] = {
+    "_min_copier_version": "9.19",
+    "_subdirectory": "templates",
+    "_exclude": ["feature.yml", "_parts", "*.pyc", "__pycache__"],
+    "_envops": {
+        "undefined": "jinja2.StrictUndefined",
+        "trim_blocks": True,
+        "lstrip_blocks": True,
+        "keep_trailing_newline": True,
+    },
+}
+ANSWER_CHAIN = """\
+{% set named = enabled | map('extract', facts) | map(attribute='wires') %}
+{{ (named | map(attribute='answer_chain') | select | list + ['balanced']) | first }}"""
+STAGE_CHAINS = """\
+{% set chains_ = {'answer': answer_chain} %}
+{% for id in enabled if id != 'core' %}
+{% for stage in facts[id].stages %}
+{% set _ = chains_.update({stage.name: stage.chain}) %}
+{% endfor %}
+{% endfor %}
+{{ chains_ | to_json }}"""
+DEFAULT_AGENTS = """\
+{% set proposed = [] %}
+{% for id in enabled %}
+{% set _ = proposed.extend(facts[id].default_agents) %}
+{% endfor %}
+{{ proposed | to_json }}"""
+DEFAULT_CHAINS = """\
+{% set tiers = ['cheap', 'balanced', 'expensive'] %}
+{% set declared = {} %}
+{% set names = [answer_chain] %}
+{% for id in enabled if id != 'core' %}
+{% set _ = declared.update(facts[id].chains) %}
+{% set _ = names.extend(facts[id].stages | map(attribute='chain')) %}
+{% set _ = names.extend(facts[id].chains) %}
+{% endfor %}
+{% set _ = names.extend(agents | map(attribute='chain')) %}
+{% set found = {} %}
+{% for name in names | unique %}
+{% set tier = declared.get(name, name if name in tiers else 'balanced') %}
+{% set refs = [] %}
+{% for provider in providers[:3] %}
+{% set _ = refs.append(provider ~ ':' ~ facts['provider_' ~ provider].models[tier]) %}
+{% endfor %}
+{% if tier != 'expensive' and providers %}
+{% set higher = tiers[tiers.index(tier) + 1] %}
+{% set _ = refs.append(providers[0] ~ ':' ~ facts['provider_' ~ providers[0]].models[higher]) %}
+{% endif %}
+{% set _ = found.update({name: refs | unique | list}) %}
+{% endfor %}
+{{ found | to_json }}"""
+FLEET_CHAINS = """\
+{% set found = {} %}
+{% for name in (default_chains | list + chains | list) | unique %}
+{% set _ = found.update({name: chains.get(name) or default_chains[name]}) %}
+{% endfor %}
+{{ found | to_json(ensure_ascii=False) }}"""
+SLUG = "{{ project_name | lower | regex_replace('[^a-z0-9]+', '-') | trim('-') }}"
+
+
+def questions(catalogue: Catalogue) -> dict[str, Any]:
+    """Everything copier.yml holds, in the order copier asks and computes it."""
+    features = [feature for feature in catalogue.features if feature.kind != "core"]
+    return {
+        **SETTINGS,
+        **_names(),
+        **{kind.answer_key: _choice(catalogue, kind) for kind in KINDS.values()},
+        **{feature.id: _hidden(_folder_of(feature), "str") for feature in features},
+        "facts": _hidden({feature.id: feature.facts() for feature in catalogue.features}),
+        "enabled": _hidden(_enabled(features)),
+        "slug": _hidden(SLUG, "str"),
+        "answer_chain": _hidden(ANSWER_CHAIN, "str"),
+        "stage_chains": _hidden(STAGE_CHAINS),
+        "agents": {
+            "type": "yaml",
+            "help": "Named sub-agents: a list of {name, description, chain}",
+            "default": DEFAULT_AGENTS,
+            "validator": AGENTS_RULE,
+        },
+        "default_chains": _hidden(DEFAULT_CHAINS),
+        "chains": {
+            "type": "yaml",
+            "help": "Chain name: provider:model in the order they are asked",
+            "default": "{{ default_chains | to_json }}",
+            "validator": CHAINS_RULE,
+        },
+        "fleet_chains": _hidden(FLEET_CHAINS),
+        **_of_features(features),
+        "quality_threshold": {
+            "type": "float",
+            "help": "From which score or confidence on an answer is good enough (0 to 1)",
+            "default": 0.7,
+            "validator": _bounds("quality_threshold", 0, 1),
+        },
+        "monthly_budget_usd": {
+            "type": "float",
+            "help": "What a month may cost in US dollars (0: no budget)",
+            "default": 100,
+            "validator": _bounds("monthly_budget_usd", 0, None),
+        },
+    }
+
+
+def copier_yml(catalogue: Catalogue) -> str:
+    """The text of copier.yml."""
+    dumped = yaml.dump(
+        questions(catalogue), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
+    )
+    return HEADER + dumped
+
+
+def _names() -> dict[str, Any]:
+    return {
+        "project_name": {
+            "type": "str",
+            "help": "What the project is called",
+            "default": "My Agents",
+            "validator": NAME_RULE,
+        },
+        "package": {
+            "type": "str",
+            "help": "Its Python package",
+            "default": SLUG.replace("'-'", "'_'"),
+            "validator": PACKAGE_RULE,
+        },
+        "description": {
+            "type": "str",
+            "help": "What it does, in one line",
+            "default": "Answers requests with a fleet of models.",
+        },
+    }
+
+
+def _choice(catalogue: Catalogue, kind: Kind) -> dict[str, Any]:
+    features = catalogue.of(kind.name)
+    choices = {f"{f.title}: {f.summary}": f.name for f in features}
+    question: dict[str, Any] = {"type": "str", "help": f"Which {kind.answer_key}"}
+    if kind.builtin:
+        choices = {kind.builtin: kind.builtin, **choices}
+    if not choices:
+        return {"type": "yaml", "help": question["help"], "default": "[]"}
+    if kind.many:
+        question["multiselect"] = True
+    return {**question, "choices": choices, "default": default_choice(catalogue, kind)}
+
+
+def default_choice(catalogue: Catalogue, kind: Kind) -> str | list[str]:
+    """What is chosen of a kind unless the team says otherwise."""
+    if not kind.many:
+        return kind.builtin or ""
+    on = [feature.name for feature in catalogue.of(kind.name) if feature.default]
+    return [*([kind.builtin] if kind.builtin else []), *on]
+
+
+def _folder_of(feature: Feature) -> str:
+    key = KINDS[feature.kind].answer_key
+    among = "in" if KINDS[feature.kind].many else "=="
+    return f"{{{{ '.' if '{feature.name}' {among} {key} else '' }}}}"
+
+
+def _enabled(features: list[Feature]) -> str:
+    pairs = ", ".join(f"('{feature.id}', {feature.id})" for feature in features)
+    return (
+        "{% set ids = ['core'] %}\n"
+        f"{{% for id, folder in [{pairs}] if folder %}}\n"
+        "{% set _ = ids.append(id) %}\n{% endfor %}\n{{ ids | to_json }}"
+    )
+
+
+def _of_features(features: list[Feature]) -> dict[str, Any]:
+    asked: dict[str, Any] = {}
+    for feature in features:
+        for key, question in feature.questions.items():
+            asked[key] = {
+                "type": question.type,
+                "help": question.help,
+                "default": question.default,
+                "when": f"{{{{ {feature.id} != '' }}}}",
+            }
+            if question.choices:
+                asked[key]["choices"] = question.choices
+            if question.min is not None or question.max is not None:
+                asked[key]["validator"] = _bounds(key, question.min, question.max)
+    return asked
+
+
+def _bounds(key: str, least: float | None, most: float | None) -> str:
+    wrong = [f"{key} < {least}"] if least is not None else []
+    wrong += [f"{key} > {most}"] if most is not None else []
+    told = f"at least {least}" if most is None else f"from {least} to {most}"
+    return f"{{% if {' or '.join(wrong)} %}}{key} goes {told}{{% endif %}}"
+
+
+def _hidden(default: object, type_: str = "yaml") -> dict[str, Any]:
+    return {"type": type_, "when": False, "default": default}
+
+
+class _Dumper(yaml.SafeDumper):
+    """Multi-line text as a literal block, and no anchors: people read this file."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    style = "|" if "\n" in text else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _text)
+
+
+if __name__ == "__main__":
+    here = load()
+    Path(here.root, "copier.yml").write_text(copier_yml(here), encoding="utf-8")

@@ -1,0 +1,30 @@
+"""Models on AWS Bedrock, with the credentials that AWS's own tools find."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from ..fleet import Deployment
+
+KEYS = ("AWS_DEFAULT_REGION",)
+PRICES = "aws"
+
+
+def build(model: str, deployment: Deployment) -> Model:
+    """A client with SDK retries off: every attempt is the chain's."""
+    import boto3
+    from botocore.config import Config
+    from pydantic_ai.models.bedrock import BedrockConverseModel
+    from pydantic_ai.providers.bedrock import BedrockProvider
+
+    client = boto3.client(  # pyright: ignore[reportUnknownMemberType] - boto3 has no types
+        "bedrock-runtime",
+        region_name=deployment.region or os.environ[deployment.key_env or KEYS[0]],
+        endpoint_url=deployment.base_url,
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    return BedrockConverseModel(model, provider=BedrockProvider(bedrock_client=client))

@@ -1,0 +1,28 @@
+"""Google's Gemini models."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from ..fleet import Deployment
+
+KEYS = ("GOOGLE_API_KEY",)
+PRICES = "google"
+
+
+def build(model: str, deployment: Deployment) -> Model:
+    """A client with SDK retries off: every attempt is the chain's."""
+    from google.genai.types import HttpRetryOptions
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google import GoogleProvider
+
+    provider = GoogleProvider(
+        api_key=os.environ[deployment.key_env or KEYS[0]],
+        base_url=deployment.base_url,
+        retry_options=HttpRetryOptions(attempts=1),
+    )
+    return GoogleModel(model, provider=provider)

@@ -1,0 +1,26 @@
+"""Open models on Groq's fast hardware."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from ..fleet import Deployment
+
+KEYS = ("GROQ_API_KEY",)
+PRICES = "groq"
+
+
+def build(model: str, deployment: Deployment) -> Model:
+    """A client with SDK retries off: every attempt is the chain's."""
+    from pydantic_ai.models.groq import GroqModel
+    from pydantic_ai.providers.groq import GroqProvider
+
+    provider = GroqProvider(
+        api_key=os.environ[deployment.key_env or KEYS[0]], base_url=deployment.base_url
+    )
+    provider.client.max_retries = 0
+    return GroqModel(model, provider=provider)

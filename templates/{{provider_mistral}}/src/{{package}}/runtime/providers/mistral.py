@@ -1,0 +1,26 @@
+"""Mistral's models."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from ..fleet import Deployment
+
+KEYS = ("MISTRAL_API_KEY",)
+PRICES = "mistral"
+
+
+def build(model: str, deployment: Deployment) -> Model:
+    """A client with SDK retries off: every attempt is the chain's."""
+    from pydantic_ai.models.mistral import MistralModel
+    from pydantic_ai.providers.mistral import MistralProvider
+
+    # Mistral's SDK retries only when it is given a retry configuration.
+    provider = MistralProvider(
+        api_key=os.environ[deployment.key_env or KEYS[0]], base_url=deployment.base_url
+    )
+    return MistralModel(model, provider=provider)

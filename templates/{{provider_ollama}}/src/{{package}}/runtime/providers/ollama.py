@@ -1,0 +1,26 @@
+"""Models on your own machine, served by Ollama."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from ..fleet import Deployment
+
+KEYS: tuple[str, ...] = ()
+PRICES = None
+USUAL_URL = "http://localhost:11434/v1"
+
+
+def build(model: str, deployment: Deployment) -> Model:
+    """A client with SDK retries off: every attempt is the chain's."""
+    from pydantic_ai.models.ollama import OllamaModel
+    from pydantic_ai.providers.ollama import OllamaProvider
+
+    url = deployment.base_url or os.environ.get("OLLAMA_BASE_URL") or USUAL_URL
+    provider = OllamaProvider(base_url=url)
+    provider.client.max_retries = 0
+    return OllamaModel(model, provider=provider)

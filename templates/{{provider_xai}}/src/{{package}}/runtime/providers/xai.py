@@ -1,0 +1,28 @@
+"""xAI's Grok models."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from ..fleet import Deployment
+
+KEYS = ("XAI_API_KEY",)
+PRICES = "x-ai"
+
+
+def build(model: str, deployment: Deployment) -> Model:
+    """A client with SDK retries off: every attempt is the chain's."""
+    from pydantic_ai.models.xai import XaiModel
+    from pydantic_ai.providers.xai import XaiProvider
+    from xai_sdk import AsyncClient
+
+    client = AsyncClient(
+        api_key=os.environ[deployment.key_env or KEYS[0]],
+        api_host=deployment.base_url or "api.x.ai",
+        channel_options=[("grpc.enable_retries", 0)],
+    )
+    return XaiModel(model, provider=XaiProvider(xai_client=client))
