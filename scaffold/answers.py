@@ -155,7 +155,9 @@ def _default_chains(catalogue: Catalogue, filled: dict[str, Any]) -> None:
 def _unknown_keys(catalogue: Catalogue, answers: Mapping[str, Any]) -> list[Problem]:
     known = sorted(known_keys(catalogue))
     return [
-        Problem(key, "is no answer key", _nearest(key, known)) for key in answers if key not in known
+        Problem(key, "is no answer key", _nearest(key, known))
+        for key in answers
+        if key not in known
     ]
 
 
@@ -208,7 +210,9 @@ def _choices(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
         known += [feature.name for feature in catalogue.of(kind.name)]
         picked = chosen(filled, kind.name)
         problems += [
-            Problem(kind.answer_key, f"there is no {kind.name} '{_shown(name)}'", _nearest(name, known))
+            Problem(
+                kind.answer_key, f"there is no {kind.name} '{_shown(name)}'", _nearest(name, known)
+            )
             for name in picked
             if name not in known
         ]
@@ -229,7 +233,9 @@ def _together(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
             if other not in ids:
                 problems.append(Problem(key, f"{feature.name} needs {other}", "choose it as well"))
         for other in set(feature.conflicts) & ids:
-            problems.append(Problem(key, f"{feature.name} and {other} exclude each other", "drop one"))
+            problems.append(
+                Problem(key, f"{feature.name} and {other} exclude each other", "drop one")
+            )
     return problems
 
 
@@ -271,13 +277,19 @@ def _chains(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
 def _reference(catalogue: Catalogue, providers: list[str], key: str, ref: str) -> list[Problem]:
     provider, colon, model = ref.partition(":")
     if names.text_problem(ref) or not (colon and provider and model.partition("@")[0]):
-        return [Problem(key, f"'{_shown(ref)}' is no provider:model", "write e.g. openai:gpt-6-luna")]
+        return [
+            Problem(key, f"'{_shown(ref)}' is no provider:model", "write e.g. openai:gpt-6-luna")
+        ]
     if provider in providers:
         return []
     known = [feature.name for feature in catalogue.of("provider")]
     if provider not in known:
-        return [Problem(key, f"there is no provider '{_shown(provider)}'", _nearest(provider, known))]
-    return [Problem(key, f"{_shown(ref)} needs {provider}", "add it to providers or drop the model")]
+        return [
+            Problem(key, f"there is no provider '{_shown(provider)}'", _nearest(provider, known))
+        ]
+    return [
+        Problem(key, f"{_shown(ref)} needs {provider}", "add it to providers or drop the model")
+    ]
 
 
 def _questions_of(catalogue: Catalogue, filled: Mapping[str, Any]) -> dict[str, Question]:
@@ -299,7 +311,10 @@ def _questions(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]
 def question_problem(question: Question, value: object) -> str | None:
     """What is wrong with the answer to a feature's question, or None."""
     types: dict[str, tuple[type, ...]] = {
-        "str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)
+        "str": (str,),
+        "int": (int,),
+        "float": (int, float),
+        "bool": (bool,),
     }
     if not isinstance(value, types[question.type]) or (
         isinstance(value, bool) and question.type != "bool"

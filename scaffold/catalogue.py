@@ -112,7 +112,9 @@ def load(root: Path | None = None) -> Catalogue:
     root = root or template_root()
     found = [read(path) for path in sorted((root / "templates").glob(f"*/{MANIFEST}"))]
     if not any(feature.kind == "core" for feature in found):
-        raise ManifestError(f"{root.name}/templates has no core feature.yml; take another template.")
+        raise ManifestError(
+            f"{root.name}/templates has no core feature.yml; take another template."
+        )
     _unique_stages(found)
     kinds = ["core", *KINDS]
     found.sort(key=lambda feature: (kinds.index(feature.kind), feature.order, feature.name))

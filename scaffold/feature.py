@@ -113,7 +113,9 @@ class Models(_Part):
 class Feature(_Part):
     """One folder under templates/: a pattern, a provider, an extra, or the core."""
 
-    kind: Literal["core", "pattern", "provider", "search", "engine", "framework", "surface", "extra"]
+    kind: Literal[
+        "core", "pattern", "provider", "search", "engine", "framework", "surface", "extra"
+    ]
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str
     summary: str
@@ -166,7 +168,9 @@ def read(path: Path) -> Feature:
         feature = Feature.model_validate(table).model_copy(update={"folder": path.parent})
     except yaml.YAMLError as error:
         first = " ".join(str(error).split())
-        raise ManifestError(f"{where} is not YAML: {first}; quote text that holds a colon.") from None
+        raise ManifestError(
+            f"{where} is not YAML: {first}; quote text that holds a colon."
+        ) from None
     except ValidationError as error:
         told = "; ".join(
             f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in error.errors()
@@ -179,4 +183,6 @@ def read(path: Path) -> Feature:
 def _check_folder(feature: Feature, where: str) -> None:
     expected = CORE_FOLDER if feature.kind == "core" else "{{" + feature.id + "}}"
     if re.sub(r"\s", "", feature.folder.name) != expected:
-        raise ManifestError(f"{where}: kind and name ask for a folder called {expected}; rename it.")
+        raise ManifestError(
+            f"{where}: kind and name ask for a folder called {expected}; rename it."
+        )

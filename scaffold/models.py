@@ -48,7 +48,9 @@ def offered(catalogue: Catalogue, provider: str) -> list[ModelFacts]:
     """The models a provider's manifest names: cheap, balanced, expensive, then the others."""
     feature = catalogue.get("provider", provider)
     names = list(feature.models.model_dump().values()) if feature.models else []
-    return [facts(catalogue, f"{provider}:{name}") for name in dict.fromkeys([*names, *feature.also])]
+    return [
+        facts(catalogue, f"{provider}:{name}") for name in dict.fromkeys([*names, *feature.also])
+    ]
 
 
 @lru_cache(maxsize=None)

@@ -1,0 +1,73 @@
+"""Commands and options, no logic. A command imports what it needs when it runs."""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from scaffold.errors import ScaffoldError
+
+from scaffold.commands import list as list_command
+from scaffold.commands import new
+
+COMMANDS = {"new": new, "list": list_command}
+INTERRUPTED = 130
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Run one command and exit with its status."""
+    sys.exit(run(words))
+
+
+def run(words: Sequence[str] | None = None) -> int:
+    """The exit status: 0 done, 1 the user's mistake, 2 usage, 4 not verified, 130 interrupted."""
+    options = _parser().parse_args(words)
+    command: Callable[[argparse.Namespace], int] = options.run
+    from scaffold.errors import ScaffoldError
+
+    try:
+        return command(options)
+    except ScaffoldError as error:
+        return _tell(error, as_json=options.json)
+    except KeyboardInterrupt:
+        print("\nCancelled; nothing was written.", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone: what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _tell(error: "ScaffoldError", *, as_json: bool) -> int:
+    if as_json:
+        problems = [vars_of(problem) for problem in getattr(error, "problems", ())]
+        told = {"message": str(error), "problems": problems}
+        print(json.dumps({"error": told}, ensure_ascii=False))
+    else:
+        for line in str(error).splitlines():
+            print(f"scaffold: {line}", file=sys.stderr)
+    return error.exit_status
+
+
+def vars_of(problem: object) -> dict[str, str]:
+    """A Problem as JSON: key, what is wrong, the way out."""
+    return {key: str(getattr(problem, key)) for key in ("key", "what", "way_out")}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scaffold", description="Start and keep up multi-model agent projects."
+    )
+    parser.add_argument(
+        "--version", action="version", version=f"scaffold {version('fleet-scaffold')}"
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, module in COMMANDS.items():
+        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        module.configure(command)
+        command.set_defaults(run=module.run)
+    return parser

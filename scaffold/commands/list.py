@@ -1,0 +1,116 @@
+"""`scaffold list [KIND]`: what can be chosen, with flows, keys, prices and trade-offs."""
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scaffold.catalogue import Catalogue
+    from scaffold.feature import Feature
+
+HELP = "List patterns, providers, extras and presets."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "kind", nargs="?", metavar="KIND", help="pattern, provider, extra, preset …"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    from scaffold.catalogue import load
+
+    catalogue = load()
+    kinds = [_kind(options.kind)] if options.kind else None
+    listed = {name: _rows(catalogue, name) for name in kinds or _all_kinds()}
+    if options.json:
+        print(json.dumps(listed, ensure_ascii=False, default=str))
+        return 0
+    for name, rows in listed.items():
+        if rows or kinds:
+            print(f"{name.upper()}\n")
+            print("\n".join(_text(row) for row in rows) or _nothing(name))
+    return 0
+
+
+def _all_kinds() -> list[str]:
+    from scaffold.feature import KINDS
+
+    return [*KINDS, "preset"]
+
+
+def _kind(word: str) -> str:
+    from scaffold.errors import AnswersError, Problem
+
+    known = [*_all_kinds(), "agent"]
+    singular = word.lower().removesuffix("s")
+    for name in known:
+        if singular in (name, name.removesuffix("s")) or word.lower() == name:
+            return name
+    raise AnswersError(
+        [Problem("KIND", f"there is no kind '{word}'", f"one of {', '.join(known)}")]
+    )
+
+
+def _rows(catalogue: "Catalogue", kind: str) -> list[dict[str, Any]]:
+    from scaffold.presets import PRESETS, split
+
+    if kind == "preset":
+        return [
+            {"name": p.name, "summary": p.title, "not_there_yet": split(catalogue, p)[1]}
+            for p in PRESETS.values()
+        ]
+    return [_row(catalogue, feature) for feature in catalogue.of(kind)]
+
+
+def _row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
+    from scaffold import models
+
+    row: dict[str, Any] = {"name": feature.name, "title": feature.title, "summary": feature.summary}
+    if feature.flow:
+        row["flow"] = feature.flow.strip()
+    if feature.when_not:
+        row["when_not"] = feature.when_not
+    if feature.env:
+        row["env"] = [variable.name for variable in feature.env]
+    if feature.kind == "provider":
+        row["models"] = [
+            {
+                "model": known.ref,
+                "input_usd_per_million": known.input_usd,
+                "output_usd_per_million": known.output_usd,
+                "context_window": known.context_window,
+            }
+            for known in models.offered(catalogue, feature.name)
+        ]
+    return row
+
+
+def _text(row: dict[str, Any]) -> str:
+    lines = [f"  {row['name']:<20}{row['summary']}"]
+    if "flow" in row:
+        lines += [f"{'':22}{line}" for line in row["flow"].splitlines()]
+    if "when_not" in row:
+        lines.append(f"{'':22}Not when: {row['when_not']}")
+    if "env" in row:
+        lines.append(f"{'':22}reads {', '.join(row['env'])}")
+    for model in row.get("models", []):
+        lines.append(f"{'':22}{_model(model)}")
+    if row.get("not_there_yet"):
+        lines.append(f"{'':22}not there yet: {', '.join(row['not_there_yet'])}")
+    return "\n".join(lines) + "\n"
+
+
+def _model(model: dict[str, Any]) -> str:
+    def usd(amount: Any) -> str:
+        return "?" if amount is None else f"${amount.normalize():f}"
+
+    prices = f"{usd(model['input_usd_per_million'])} in, {usd(model['output_usd_per_million'])} out"
+    return f"{model['model']:<52} {prices}"
+
+
+def _nothing(kind: str) -> str:
+    if kind == "agent":
+        return "  Sub-agents are your own: name them in the wizard or with --set agents=[...].\n"
+    return "  There is none yet.\n"

@@ -1,0 +1,184 @@
+"""`scaffold new DIR`: ask, or take what is given, and render a workspace."""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scaffold.answers import WorkspaceSpec
+    from scaffold.catalogue import Catalogue
+    from scaffold.releases import Source
+    from scaffold.verify import Step
+
+HELP = "Generate a workspace: with a wizard in a terminal, from options elsewhere."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dir", metavar="DIR", type=Path, help="the new workspace's folder")
+    parser.add_argument("--answers", type=Path, metavar="FILE.yml", help="take answers from a file")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one answer, in YAML"
+    )
+    parser.add_argument("--defaults", action="store_true", help="ask nothing")
+    parser.add_argument(
+        "--preset", metavar="NAME", help="start from a preset (`scaffold list presets`)"
+    )
+    parser.add_argument("--template", metavar="SRC", help="another template: a folder or git URL")
+    parser.add_argument("--ref", metavar="REV", help="a version of the template")
+    parser.add_argument("--dry-run", action="store_true", help="print the tree, write nothing")
+    parser.add_argument(
+        "--verify", action="store_true", help="install it, run its lint, types, tests"
+    )
+    parser.add_argument("--no-git", action="store_true", help="make no git repository")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit status 0, or 4 when the workspace was written but does not verify."""
+    from scaffold import given, releases, repository, target, verify
+    from scaffold.catalogue import load
+
+    target.check(options.dir)
+    use_git = not (options.no_git or options.dry_run)
+    if use_git:
+        repository.require_git()
+    if options.verify:
+        verify.require_uv()
+    with releases.source(options.template, options.ref) as source:
+        catalogue = load(source.root)
+        answers, notes = given.collect(catalogue, options)
+        if not source.released and options.template is None:
+            notes.append(f"These templates are no release; recorded as {source.commit}.")
+        spec = _spec(options, catalogue, source, answers, notes)
+        if spec is None:
+            print("Cancelled; nothing was written.", file=sys.stderr)
+            return 0
+        files = _write(options, source, spec, use_git=use_git)
+    from scaffold.answers import warnings
+
+    notes += warnings(catalogue, spec)
+    return _finish(options, source, spec, files, notes)
+
+
+def _spec(
+    options: argparse.Namespace,
+    catalogue: "Catalogue",
+    source: "Source",
+    answers: Mapping[str, Any],
+    notes: list[str],
+) -> "WorkspaceSpec | None":
+    from scaffold.answers import complete, missing
+
+    folder = options.dir.absolute().name
+    quiet = options.defaults or options.answers or options.json
+    if not quiet and sys.stdin.isatty() and sys.stdout.isatty():
+        from scaffold import wizard
+
+        return wizard.ask(
+            catalogue, answers, folder_name=folder, preview=lambda spec: _preview(source, spec)
+        )
+    if not (options.defaults or options.preset) and (absent := missing(catalogue, answers)):
+        notes.append(f"Not given, so defaulted: {', '.join(absent)}.")
+    return complete(catalogue, answers, folder_name=folder)
+
+
+def _write(
+    options: argparse.Namespace, source: "Source", spec: "WorkspaceSpec", *, use_git: bool
+) -> list[str]:
+    from scaffold import repository, target
+
+    if options.dry_run:
+        return _preview(source, spec)
+    outside = use_git and not repository.inside_work_tree(options.dir)
+    with target.prepared(options.dir) as folder:
+        _render(source, spec, folder)
+        files = _paths(folder)
+        if outside:
+            repository.init(
+                folder, f"Workspace from {source.src_path} {source.commit or ''}".strip()
+            )
+    return files
+
+
+def _render(source: "Source", spec: "WorkspaceSpec", folder: Path) -> None:
+    from scaffold.render import render
+
+    render(source.root, folder, spec.answers(), source=source.src_path, commit=source.commit)
+
+
+def _preview(source: "Source", spec: "WorkspaceSpec") -> list[str]:
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="scaffold-preview-") as folder:
+        _render(source, spec, Path(folder, "workspace"))
+        return _paths(Path(folder, "workspace"))
+
+
+def _paths(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def _finish(
+    options: argparse.Namespace,
+    source: "Source",
+    spec: "WorkspaceSpec",
+    files: list[str],
+    notes: list[str],
+) -> int:
+    from scaffold.errors import VerifyFailed
+
+    if not options.json:
+        _show(options, spec, files, notes)
+    steps = _verified(options) if options.verify and not options.dry_run else []
+    if options.json:
+        report = {
+            "target": str(options.dir),
+            "written": not options.dry_run,
+            "files": files,
+            "answers": spec.answers(),
+            "warnings": notes,
+            "template": {"source": source.src_path, "version": source.commit},
+            "verify": [{"step": s.name, "ok": s.ok, "seconds": round(s.seconds, 1)} for s in steps],
+        }
+        print(json.dumps(report, ensure_ascii=False))
+    return 0 if all(step.ok for step in steps) else VerifyFailed.exit_status
+
+
+def _show(
+    options: argparse.Namespace, spec: "WorkspaceSpec", files: list[str], notes: list[str]
+) -> None:
+    from scaffold.tree import drawn
+
+    for note in notes:
+        print(f"Note: {note}", file=sys.stderr)
+    if options.dry_run:
+        print(drawn(options.dir.absolute().name, files))
+        print(f"\n{len(files)} files; nothing was written.")
+        return
+    print(f"Wrote {len(files)} files to {options.dir}.\n")
+    print(f"  cd {_quoted(options.dir)}")
+    print("  uv run pytest")
+    print(f"  uv run {spec.slug} demo")
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))
+
+
+def _verified(options: argparse.Namespace) -> "list[Step]":
+    from scaffold.verify import verify
+
+    out = sys.stderr if options.json else sys.stdout
+    print(file=out)
+    steps: list[Step] = []
+    for step in verify(options.dir):
+        steps.append(step)
+        print(f"{'ok    ' if step.ok else 'FAILED'} {step.name:8} {step.seconds:5.1f} s", file=out)
+        if step.tail:
+            print(step.tail, file=sys.stderr)
+    return steps

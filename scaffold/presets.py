@@ -1,0 +1,88 @@
+"""Ready-made sets of answers for common jobs. They may name features that come later."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from scaffold.catalogue import Catalogue
+from scaffold.feature import KINDS
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A job, in one line, and the answers it suggests."""
+
+    name: str
+    title: str
+    answers: Mapping[str, Any]
+
+
+def _agent(name: str, description: str, chain: str = "specialist") -> dict[str, str]:
+    return {"name": name, "description": description, "chain": chain}
+
+
+ALL = "*"
+"""Every feature of a kind that there is."""
+
+PRESETS: Mapping[str, Preset] = {
+    preset.name: preset
+    for preset in (
+        Preset(
+            "single",
+            "One good model with a fallback chain and the ledger: under 1,000 calls a day",
+            {"patterns": [], "extras": [], "agents": []},
+        ),
+        Preset(
+            "starter",
+            "A router in front of a cheap and an expensive chain",
+            {"patterns": ["router"]},
+        ),
+        Preset(
+            "support-desk",
+            "Customer requests: routed, answered, hard ones polished",
+            {
+                "patterns": ["router", "draft_polish"],
+                "agents": [
+                    _agent("billing", "Invoices, payments, refunds and subscriptions"),
+                    _agent("technical", "Errors, set-up and how a feature works"),
+                ],
+            },
+        ),
+        Preset(
+            "document-analysis",
+            "Long documents: cheap extraction, expensive reasoning over the extract",
+            {"patterns": ["extractor_reasoner"], "agents": []},
+        ),
+        Preset(
+            "content",
+            "Texts in numbers: cheap drafts, the expensive model rewrites the weak ones",
+            {"patterns": ["draft_polish"], "agents": []},
+        ),
+        Preset(
+            "research-desk",
+            "Questions answered from sources, with citations",
+            {"patterns": ["research", "router"], "search": ["local_folder"], "agents": []},
+        ),
+        Preset(
+            "everything",
+            "Every pattern, provider, search and extra there is",
+            {kind.answer_key: ALL for kind in KINDS.values() if kind.many},
+        ),
+    )
+}
+
+
+def split(catalogue: Catalogue, preset: Preset) -> tuple[dict[str, Any], list[str]]:
+    """A preset's answers with what there is, and `kind:name` of what is not there yet."""
+    answers = dict(preset.answers)
+    absent: list[str] = []
+    for kind in KINDS.values():
+        if not kind.many or kind.answer_key not in answers:
+            continue
+        known = [feature.name for feature in catalogue.of(kind.name)]
+        wanted = answers[kind.answer_key]
+        if wanted == ALL:
+            wanted = [*([kind.builtin] if kind.builtin else []), *known]
+        absent += [f"{kind.name}:{name}" for name in wanted if name not in [*known, kind.builtin]]
+        answers[kind.answer_key] = [name for name in wanted if name in [*known, kind.builtin]]
+    return answers, absent
