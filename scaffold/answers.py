@@ -88,7 +88,7 @@ def known_keys(catalogue: Catalogue) -> set[str]:
     return {*WorkspaceSpec.model_fields, *own} - {"settings"}
 
 
-def missing(catalogue: Catalogue, given: Mapping[str, object]) -> list[str]:
+def missing(given: Mapping[str, object]) -> list[str]:
     """The main answer keys that were not given and so took their default."""
     return [key for key in WorkspaceSpec.model_fields if key not in given and key != "settings"]
 

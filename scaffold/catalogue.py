@@ -13,6 +13,7 @@ MOST_PROVIDERS = 3
 """A default chain names at most this many providers: a longer one is a choice to make."""
 
 Answers = Mapping[str, Any]
+_TIER_OF: dict[str, Tier] = {tier: tier for tier in TIERS}
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,8 @@ class Catalogue:
             names += [s.chain for s in feature.stages if feature.kind != "core"]
             names += feature.chains
             tiers |= feature.chains
-        names += [agent["chain"] for agent in answers.get("agents") or []]
+        agents: list[dict[str, str]] = answers.get("agents") or []
+        names += [agent["chain"] for agent in agents]
         names += list(answers.get("chains") or {})
         return {name: tiers.get(name, tier_of(name)) for name in dict.fromkeys(names)}
 
@@ -72,7 +74,7 @@ class Catalogue:
 
     def default_chains(self, answers: Answers) -> dict[str, list[str]]:
         """Every chain used: as answered, or its default."""
-        given = answers.get("chains") or {}
+        given: dict[str, list[str]] = answers.get("chains") or {}
         providers = list(answers.get("providers") or [])
         return {
             name: list(given.get(name) or self.default_models(tier, providers))
@@ -90,7 +92,7 @@ class Catalogue:
 
 def tier_of(chain: str) -> Tier:
     """A chain that is called like a tier has it; any other is balanced."""
-    return next((tier for tier in TIERS if tier == chain), "balanced")
+    return _TIER_OF.get(chain, "balanced")
 
 
 def chosen(answers: Answers, kind: str) -> list[str]:

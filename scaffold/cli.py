@@ -6,16 +6,21 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from scaffold.errors import ScaffoldError
+from typing import NoReturn
 
 from scaffold.commands import list as list_command
 from scaffold.commands import new
+from scaffold.errors import ScaffoldError, UsageError
 
 COMMANDS = {"new": new, "list": list_command}
 INTERRUPTED = 130
+
+
+class Parser(argparse.ArgumentParser):
+    """Raises UsageError where argparse would print and leave, so that --json holds there too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see `{self.prog} --help`.")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -25,14 +30,16 @@ def main(words: Sequence[str] | None = None) -> None:
 
 def run(words: Sequence[str] | None = None) -> int:
     """The exit status: 0 done, 1 the user's mistake, 2 usage, 4 not verified, 130 interrupted."""
-    options = _parser().parse_args(words)
-    command: Callable[[argparse.Namespace], int] = options.run
-    from scaffold.errors import ScaffoldError
-
+    words = sys.argv[1:] if words is None else words
+    _print_anything()
     try:
-        return command(options)
+        options = _parser().parse_args(words)
+        command: Callable[[argparse.Namespace], int] = options.run
+        status = command(options)
+        sys.stdout.flush()
+        return status
     except ScaffoldError as error:
-        return _tell(error, as_json=options.json)
+        return _tell(error, as_json="--json" in words)
     except KeyboardInterrupt:
         print("\nCancelled; nothing was written.", file=sys.stderr)
         return INTERRUPTED
@@ -42,7 +49,7 @@ def run(words: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _tell(error: "ScaffoldError", *, as_json: bool) -> int:
+def _tell(error: ScaffoldError, *, as_json: bool) -> int:
     if as_json:
         problems = [vars_of(problem) for problem in getattr(error, "problems", ())]
         told = {"message": str(error), "problems": problems}
@@ -58,10 +65,15 @@ def vars_of(problem: object) -> dict[str, str]:
     return {key: str(getattr(problem, key)) for key in ("key", "what", "way_out")}
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="scaffold", description="Start and keep up multi-model agent projects."
-    )
+def _print_anything() -> None:
+    # A path may hold bytes that are no text, a terminal may know no emoji: show, never crash.
+    for stream in (sys.stdout, sys.stderr):
+        if reconfigure := getattr(stream, "reconfigure", None):
+            reconfigure(errors="backslashreplace")
+
+
+def _parser() -> Parser:
+    parser = Parser(prog="scaffold", description="Start and keep up multi-model agent projects.")
     parser.add_argument(
         "--version", action="version", version=f"scaffold {version('fleet-scaffold')}"
     )

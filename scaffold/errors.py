@@ -6,7 +6,8 @@ ScaffoldError                 shown as one line; the exit status is its class's
 ├── TargetError               the folder to write to is not usable
 ├── TemplateError             the template cannot be had, or needs another scaffold
 ├── ToolError                 a program scaffold needs (git, uv) is missing or failed
-└── VerifyFailed              rendered, but its own lint, types or tests fail (exit 4)
+├── UsageError                the command line does not parse (exit 2)
+└── VerifyError               rendered, but its own lint, types or tests fail (exit 4)
 """
 
 from collections.abc import Sequence
@@ -55,7 +56,13 @@ class ToolError(ScaffoldError):
     """A program is missing, too old, or failed: names it and the way to get on without it."""
 
 
-class VerifyFailed(ScaffoldError):
+class UsageError(ScaffoldError):
+    """The command line itself does not parse."""
+
+    exit_status = 2
+
+
+class VerifyError(ScaffoldError):
     """The workspace was rendered and kept, but a check of its own failed."""
 
     exit_status = 4

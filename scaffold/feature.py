@@ -54,7 +54,7 @@ class StageFact(_Part):
 
 
 class Estimate(_Part):
-    """What one request costs on one chain: tokens per call, and the share of requests (0–1)."""
+    """What one request costs on one chain: tokens per call, and the share of requests (0 to 1)."""
 
     chain: str
     input_tokens: int = Field(ge=0)

@@ -3,7 +3,7 @@
 import argparse
 import difflib
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -55,7 +55,8 @@ def _file(path: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         told = f"{path} is no mapping"
         raise AnswersError([Problem("--answers", told, "write `key: value` lines")])
-    return {str(key): value for key, value in table.items() if not str(key).startswith("_")}
+    answers = cast(dict[object, object], table)
+    return {str(key): value for key, value in answers.items() if not str(key).startswith("_")}
 
 
 def _value(text: str) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from scaffold.catalogue import Catalogue
@@ -53,7 +53,7 @@ def offered(catalogue: Catalogue, provider: str) -> list[ModelFacts]:
     ]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _price(provider: str, model: str) -> tuple[str, int | None, Decimal, Decimal] | None:
     from genai_prices import Usage, calc_price
 

@@ -12,9 +12,37 @@ IDENTIFIER = r"[a-z][a-z0-9_]{0,29}"
 MOST_NAME, MOST_TEXT = 60, 300
 
 RESERVED = frozenset(
-    """anthropic boto3 botocore genai_prices google google_genai groq hatchling httpx mistralai
-    openai pydantic pydantic_ai pydantic_ai_slim pytest ruff basedpyright xai_sdk src tests test
-    examples data docs evals pip setuptools wheel uv""".split()
+    [
+        "anthropic",
+        "boto3",
+        "botocore",
+        "genai_prices",
+        "google",
+        "google_genai",
+        "groq",
+        "hatchling",
+        "httpx",
+        "mistralai",
+        "openai",
+        "pydantic",
+        "pydantic_ai",
+        "pydantic_ai_slim",
+        "pytest",
+        "ruff",
+        "basedpyright",
+        "xai_sdk",
+        "src",
+        "tests",
+        "test",
+        "examples",
+        "data",
+        "docs",
+        "evals",
+        "pip",
+        "setuptools",
+        "wheel",
+        "uv",
+    ]
 )
 """Import and distribution names of what a workspace installs, and its own folders."""
 

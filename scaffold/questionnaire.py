@@ -218,12 +218,11 @@ class _Dumper(yaml.SafeDumper):
     """Multi-line text as a literal block, and no anchors: people read this file."""
 
     def ignore_aliases(self, data: object) -> bool:
-        return True
+        return data is not None
 
 
-def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    style = "|" if "\n" in text else None
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+def _text(_dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    return yaml.ScalarNode("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
 
 
 _Dumper.add_representer(str, _text)

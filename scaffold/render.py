@@ -2,7 +2,9 @@
 
 import re
 import tempfile
-from collections.abc import Mapping
+import warnings
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,9 @@ def render(
 
     try:
         # Without git copier takes the folder as it is, instead of its latest tag.
-        with local.env(PATH=""):
+        with local.env(PATH=""), _compiled_once(), warnings.catch_warnings():
+            # The answers file lies in the core's folder like every file; copier would rather not.
+            warnings.filterwarnings("ignore", "Answers file template", DeprecationWarning)
             worker = copier.run_copy(
                 str(root.resolve()),
                 target.resolve(),
@@ -53,6 +57,31 @@ def preview(root: Path, answers: Mapping[str, Any]) -> list[str]:
 def written(folder: Path) -> list[str]:
     """The files of a folder, sorted, as relative POSIX paths."""
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
+
+
+@contextmanager
+def _compiled_once() -> Generator[None]:
+    """Copier compiles the parts of every path anew, most of them dozens of times: remember them."""
+    from jinja2 import Environment
+
+    patched: Any = Environment
+    compiled: dict[Any, Any] = {}
+    original = patched.compile
+
+    def compile_once(self: Environment, source: Any, *args: Any, **options: Any) -> Any:
+        key = (self, source, args, tuple(options.items()))
+        if key not in compiled:
+            compiled[key] = original(self, source, *args, **options)
+        elif isinstance(source, str):
+            # Copier's yield tag resets itself whenever a source passes through here.
+            self.preprocess(source)
+        return compiled[key]
+
+    patched.compile = compile_once
+    try:
+        yield
+    finally:
+        patched.compile = original
 
 
 def _record(path: Path, source: str, commit: str | None) -> None:

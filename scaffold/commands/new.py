@@ -72,15 +72,19 @@ def _spec(
 ) -> "WorkspaceSpec | None":
     from scaffold.answers import complete, missing
 
-    folder = options.dir.absolute().name
+    folder = options.dir.resolve().name
     quiet = options.defaults or options.answers or options.json
     if not quiet and sys.stdin.isatty() and sys.stdout.isatty():
         from scaffold import wizard
+        from scaffold.render import preview
 
         return wizard.ask(
-            catalogue, answers, folder_name=folder, preview=lambda spec: _preview(source, spec)
+            catalogue,
+            answers,
+            folder_name=folder,
+            preview=lambda spec: preview(source.root, spec.answers()),
         )
-    if not (options.defaults or options.preset) and (absent := missing(catalogue, answers)):
+    if not (options.defaults or options.preset) and (absent := missing(answers)):
         notes.append(f"Not given, so defaulted: {', '.join(absent)}.")
     return complete(catalogue, answers, folder_name=folder)
 
@@ -89,36 +93,21 @@ def _write(
     options: argparse.Namespace, source: "Source", spec: "WorkspaceSpec", *, use_git: bool
 ) -> list[str]:
     from scaffold import repository, target
+    from scaffold.render import preview, render, written
 
     if options.dry_run:
-        return _preview(source, spec)
+        return preview(source.root, spec.answers())
     outside = use_git and not repository.inside_work_tree(options.dir)
-    with target.prepared(options.dir) as folder:
-        _render(source, spec, folder)
-        files = _paths(folder)
+    if use_git and not outside:
+        print("Note: inside a git work tree, so no repository is made.", file=sys.stderr)
+    with target.staged(options.dir.resolve()) as folder:
+        render(source.root, folder, spec.answers(), source=source.src_path, commit=source.commit)
+        files = written(folder)
         if outside:
             repository.init(
                 folder, f"Workspace from {source.src_path} {source.commit or ''}".strip()
             )
     return files
-
-
-def _render(source: "Source", spec: "WorkspaceSpec", folder: Path) -> None:
-    from scaffold.render import render
-
-    render(source.root, folder, spec.answers(), source=source.src_path, commit=source.commit)
-
-
-def _preview(source: "Source", spec: "WorkspaceSpec") -> list[str]:
-    import tempfile
-
-    with tempfile.TemporaryDirectory(prefix="scaffold-preview-") as folder:
-        _render(source, spec, Path(folder, "workspace"))
-        return _paths(Path(folder, "workspace"))
-
-
-def _paths(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
 
 
 def _finish(
@@ -128,7 +117,7 @@ def _finish(
     files: list[str],
     notes: list[str],
 ) -> int:
-    from scaffold.errors import VerifyFailed
+    from scaffold.errors import VerifyError
 
     if not options.json:
         _show(options, spec, files, notes)
@@ -144,7 +133,7 @@ def _finish(
             "verify": [{"step": s.name, "ok": s.ok, "seconds": round(s.seconds, 1)} for s in steps],
         }
         print(json.dumps(report, ensure_ascii=False))
-    return 0 if all(step.ok for step in steps) else VerifyFailed.exit_status
+    return 0 if all(step.ok for step in steps) else VerifyError.exit_status
 
 
 def _show(

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -88,13 +89,13 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def dollars(nano_usd: int | None) -> str:
-    """US dollars that keep their significant digits: `$0.000042`, never `$0.00`."""
+    """US dollars that keep three significant digits: `$0.000042`, never `$0.00`."""
     if nano_usd is None:
         return "-"
-    whole, nano = divmod(nano_usd, NANO)
-    digits = f"{nano:09d}"
-    keep = 2 if whole or not nano else len(digits) - len(digits.lstrip("0")) + 2
-    return f"${whole:,}.{digits[: max(keep, 2)]}"
+    usd = Decimal(nano_usd) / NANO
+    cents = max(2, 2 - usd.adjusted()) if usd else 2
+    shown = f"{round(usd, cents):,}"
+    return "$" + (shown.rstrip("0") if cents > 2 else shown)
 
 
 def _select(path: Path, query: str, values: tuple[object, ...]) -> list[tuple[Any, ...]]:

@@ -1,0 +1,85 @@
+"""What is refused, what is allowed with a warning, and that all problems come together."""
+
+from typing import Any
+
+import pytest
+
+from scaffold.answers import complete, warnings
+from scaffold.catalogue import Catalogue
+from scaffold.errors import AnswersError
+from scaffold.names import default_package, default_project, package_problem, project_problem
+
+AGENT = {"name": "billing", "description": "Bills", "chain": "cheap"}
+
+
+def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
+    with pytest.raises(AnswersError) as caught:
+        complete(catalogue, given, folder_name="desk")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({"package": "2fast"}, "package: '2fast' is no lower-case Python identifier"),
+        ({"package": "json"}, "would hide a standard module"),
+        ({"package": "openai"}, "would hide"),
+        ({"package": "class"}, "would hide"),
+        ({"project_name": "🚀"}, "no ASCII letter"),
+        ({"project_name": "x" * 300}, "300 characters, 60 are allowed"),
+        ({"project_name": "a\nb"}, "U+000A"),
+        ({"description": "a\u202eb"}, "U+202E"),
+        ({"description": 7}, "should be a valid string"),
+        ({"patern": []}, "patern: is no answer key; did you mean patterns?"),
+        ({"patterns": ["ruoter"]}, "did you mean router?"),
+        ({"patterns": 3}, "patterns"),
+        ({"providers": ["antropic"]}, "did you mean anthropic?"),
+        ({"providers": []}, "providers: is empty"),
+        ({"providers": ["openai"], "chains": {"cheap": ["groq:x"]}}, "needs groq; add it"),
+        ({"chains": {"cheap": []}}, "chains.cheap: is empty"),
+        ({"chains": {"cheap": ["gpt"]}}, "is no provider:model"),
+        ({"chains": {"cheap": ["openai:a", "openai:a"]}}, "names a model twice"),
+        ({"chains": []}, "should be a valid dictionary"),
+        ({"agents": [AGENT, AGENT]}, "is there twice"),
+        ({"agents": [{**AGENT, "name": "../../evil"}]}, "no lower-case Python identifier"),
+        ({"agents": [{**AGENT, "name": "classify"}]}, "is the name of a stage"),
+        ({"agents": [{"name": "a"}]}, "agents.0.description"),
+        ({"agents": ["a"]}, "agents.0"),
+        ({"quality_threshold": 2}, "quality_threshold"),
+        ({"monthly_budget_usd": -1}, "monthly_budget_usd"),
+        ({"expensive_from": 9}, "expensive_from: is more than 5"),
+        ({"expensive_from": "high"}, "should be of type int"),
+        ({"framework": "langgraf"}, "there is no framework"),
+    ],
+)
+def test_wrong_answers_are_refused_with_a_way_out(
+    catalogue: Catalogue, given: dict[str, Any], told: str
+) -> None:
+    assert told in problems(catalogue, given)
+
+
+def test_all_problems_come_together(catalogue: Catalogue) -> None:
+    told = problems(catalogue, {"package": "json", "patterns": ["x"], "nonsense": 1})
+    assert len(told.splitlines()) == 3
+
+
+@pytest.mark.parametrize("folder", ["test", "3d", "json", "🚀", "a b", "x" * 200, "openai", "-"])
+def test_a_default_name_always_does(folder: str) -> None:
+    project = default_project(folder)
+    assert project_problem(project) is None
+    assert package_problem(default_package(project)) is None
+
+
+def test_unknown_and_nearly_known_models_are_warned_about(catalogue: Catalogue) -> None:
+    chain = ["openai:my-own-tune", "openai:gpt-5-nano-2099-01-01"]
+    spec = complete(catalogue, {"chains": {"cheap": chain}}, folder_name="desk")
+    told = " ".join(warnings(catalogue, spec))
+    assert "openai:my-own-tune is unknown and unpriced" in told
+    assert "priced as gpt-5-nano" in told
+    assert "Chain cheap has one provider" in told
+
+
+def test_a_chain_that_is_not_given_takes_its_default(catalogue: Catalogue) -> None:
+    spec = complete(catalogue, {"providers": ["groq"], "agents": []}, folder_name="desk")
+    assert spec.chains["cheap"] == ["groq:openai/gpt-oss-20b", "groq:openai/gpt-oss-120b"]
+    assert set(spec.chains) == {"cheap", "expensive"}

@@ -1,0 +1,63 @@
+"""copier.yml is the catalogue's, and plain copier renders what scaffold renders."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import copier
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from plumbum import local
+
+from scaffold.answers import complete
+from scaffold.catalogue import Catalogue, load
+from scaffold.questionnaire import copier_yml
+from scaffold.render import render
+from tests.conftest import ROOT
+
+PROVIDERS = [feature.name for feature in load(ROOT).of("provider")]
+
+
+def files(folder: Path) -> dict[str, str]:
+    found = {
+        path.relative_to(folder).as_posix(): path.read_text("utf-8")
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    answers = found[".copier-answers.yml"].splitlines()
+    found[".copier-answers.yml"] = "\n".join(line for line in answers if line[:1] != "_")
+    return found
+
+
+def plain_copier(folder: Path, data: dict[str, Any]) -> None:
+    with local.env(PATH=os.devnull):
+        copier.run_copy(str(ROOT), folder, data=data, defaults=True, quiet=True)
+
+
+def test_committed_text_is_the_generated_one(catalogue: Catalogue) -> None:
+    assert (ROOT / "copier.yml").read_text("utf-8") == copier_yml(catalogue)
+
+
+@given(
+    patterns=st.sampled_from([[], ["router"]]),
+    providers=st.lists(st.sampled_from(PROVIDERS), min_size=1, max_size=4, unique=True),
+    agents=st.sampled_from(
+        [None, [], [{"name": "billing", "description": "Bills: 'all' \"of\" {{ them }}", "chain": "own"}]]
+    ),
+)
+@settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+def test_plain_copier_renders_the_same(
+    catalogue: Catalogue,
+    tmp_path_factory: pytest.TempPathFactory,
+    patterns: list[str],
+    providers: list[str],
+    agents: list[dict[str, str]] | None,
+) -> None:
+    given_ = {"project_name": "desk", "patterns": patterns, "providers": providers}
+    given_ |= {} if agents is None else {"agents": agents}
+    spec = complete(catalogue, given_, folder_name="desk")
+    folder = tmp_path_factory.mktemp("both")
+    plain_copier(folder / "plain", {**given_, "monthly_budget_usd": spec.monthly_budget_usd})
+    render(ROOT, folder / "ours", spec.answers(), source="x", commit=None)
+    assert files(folder / "ours") == files(folder / "plain")

@@ -1,0 +1,101 @@
+"""Rendering: what is recorded, that it repeats, and that text stays text."""
+
+import tempfile
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from scaffold import cli, render
+from scaffold.answers import complete
+from scaffold.catalogue import Catalogue
+from scaffold.errors import TemplateError
+
+SOURCE = "https://example.invalid/t.git"
+NASTY = ["{{ 7*7 }}", "{% raw %}", "$(touch pwned)", "`id`", "../../evil", "'", '"', "\\", "#", ":"]
+NASTY += ["🦊", "é", "\n", "\x00", "\u202e", "\u2028", "\ufeff", "${HOME}", "%s", "a" * 300, "'''"]
+text = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=20)), max_size=4).map("".join)
+
+
+def test_the_origin_is_recorded_as_copier_writes_it(workspace: Path) -> None:
+    lines = (workspace / ".copier-answers.yml").read_text("utf-8").splitlines()
+    assert lines[1:3] == ["_commit: v1.2.3", f"_src_path: {SOURCE}"]
+    assert yaml.safe_load("\n".join(lines))["project_name"] == "desk"
+
+
+def test_a_second_render_is_the_same_to_the_byte(
+    catalogue: Catalogue, workspace: Path, tmp_path: Path
+) -> None:
+    answers = yaml.safe_load((workspace / ".copier-answers.yml").read_text("utf-8"))
+    spec = complete(catalogue, answers, folder_name="elsewhere")
+    render.render(
+        catalogue.root, tmp_path / "again", spec.answers(), source=SOURCE, commit="v1.2.3"
+    )
+    assert _bytes(tmp_path / "again") == _bytes(workspace)
+
+
+def test_preview_names_what_a_render_writes(catalogue: Catalogue, workspace: Path) -> None:
+    spec = complete(catalogue, {}, folder_name="desk")
+    assert render.preview(catalogue.root, spec.answers()) == render.written(workspace)
+
+
+def test_a_template_with_tasks_does_not_run_them(tmp_path: Path) -> None:
+    template = tmp_path / "template"
+    template.mkdir()
+    (template / "copier.yml").write_text("_tasks: ['touch ../pwned']\n")
+    with pytest.raises(TemplateError):
+        render.render(template, tmp_path / "out", {}, source=SOURCE, commit=None)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["template"]
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@given(name=text, description=text)
+def test_hostile_text_is_refused_or_stays_text(name: str, description: str) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        _hostile(Path(place), {"project_name": name, "description": description})
+
+
+@pytest.mark.parametrize("nasty", NASTY)
+def test_hostile_descriptions(nasty: str, tmp_path: Path) -> None:
+    _hostile(tmp_path, {"description": nasty})
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        {"package": "../evil"},
+        {"agents": [{"name": "../../evil", "description": "x", "chain": "cheap"}]},
+        {"agents": [{"name": "a", "description": "x", "chain": "../x"}]},
+        {"chains": {"../x": ["anthropic:m"]}},
+        {"patterns": ["../../evil"]},
+        {"search": [{"a": 1}]},
+        {"agents": "all"},
+        {"chains": ["cheap"]},
+    ],
+)
+def test_hostile_names_are_refused(answers: dict[str, object], tmp_path: Path) -> None:
+    assert _hostile(tmp_path, answers) == 1
+
+
+def _hostile(place: Path, answers: dict[str, object]) -> int:
+    file = place / "answers.yml"
+    file.write_text(yaml.safe_dump(answers, allow_unicode=False), "utf-8")
+    status = cli.run(["new", str(place / "desk"), "--answers", str(file), "--no-git"])
+    if status:
+        assert status == 1
+        assert list(place.iterdir()) == [file]
+        return status
+    assert {path.name for path in place.iterdir()} == {"answers.yml", "desk"}
+    recorded = yaml.safe_load((place / "desk/.copier-answers.yml").read_text("utf-8"))
+    assert {key: recorded[key] for key in answers} == answers
+    project = tomllib.loads((place / "desk/pyproject.toml").read_text("utf-8"))["project"]
+    assert project["description"] == recorded["description"]
+    tomllib.loads((place / "desk/fleet.toml").read_text("utf-8"))
+    return status
+
+
+def _bytes(folder: Path) -> dict[str, bytes]:
+    return {path: (folder / path).read_bytes() for path in render.written(folder)}
