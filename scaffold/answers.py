@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -67,8 +67,9 @@ def complete(
     problems = _unknown_keys(catalogue, answers)
     known = known_keys(catalogue)
     filled = _defaults(catalogue, {k: v for k, v in answers.items() if k in known}, folder_name)
-    problems += _shape(filled)
-    if not problems or all(problem.key not in filled for problem in problems):
+    misshapen = _shape(filled)
+    problems += misshapen
+    if not misshapen:
         problems += _names(filled) + _choices(catalogue, filled)
         problems += _agents(catalogue, filled) + _questions(catalogue, filled)
         problems += _chains(catalogue, filled)
@@ -140,16 +141,24 @@ def _lists_are_sound(filled: Mapping[str, Any]) -> bool:
 
 
 def _default_chains(catalogue: Catalogue, filled: dict[str, Any]) -> None:
-    agents, given = filled["agents"], filled.get("chains")
-    sound = isinstance(agents, list) and all(
-        isinstance(agent, dict) and isinstance(agent.setdefault("chain", "specialist"), str)
-        for agent in agents
-    )
+    given = filled.get("chains")
+    sound = _default_agent_chains(filled)
     known = {feature.name for feature in catalogue.of("provider")}
     usable = [name for name in filled["providers"] if name in known]
     if sound and (given is None or isinstance(given, dict)):
         defaults = catalogue.default_chains({**filled, "providers": usable, "chains": {}})
         filled["chains"] = {**defaults, **(given or {})}
+
+
+def _default_agent_chains(filled: dict[str, Any]) -> bool:
+    """Fill in the chain a sub-agent leaves out; False where they have the wrong shape."""
+    if not isinstance(filled["agents"], list):
+        return False
+    agents = cast(list[object], filled["agents"])
+    if not all(isinstance(agent, dict) for agent in agents):
+        return False
+    filled["agents"] = [{"chain": "specialist", **cast(dict[str, Any], one)} for one in agents]
+    return all(isinstance(agent["chain"], str) for agent in filled["agents"])
 
 
 def _unknown_keys(catalogue: Catalogue, answers: Mapping[str, Any]) -> list[Problem]:

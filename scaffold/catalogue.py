@@ -1,7 +1,7 @@
 """The features there are: found, validated and sorted; and what a choice of them uses."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ class Catalogue:
     """The features of one template, sorted by kind, order and name."""
 
     root: Path
-    features: tuple[Feature, ...]
+    features: tuple[Feature, ...] = field(repr=False)
 
     @cached_property
     def core(self) -> Feature:

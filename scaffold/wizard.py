@@ -106,9 +106,9 @@ def _providers(state: State) -> None:
             _say("At least one provider is needed.")
     if on != state.answers.get("providers"):
         state.answers["providers"] = on
-        kept = (state.answers.get("chains") or {}).items()
+        kept: dict[str, list[str]] = state.answers.get("chains") or {}
         state.answers["chains"] = {
-            name: refs for name, refs in kept if {r.split(":")[0] for r in refs} <= set(on)
+            name: refs for name, refs in kept.items() if {r.split(":")[0] for r in refs} <= set(on)
         }
 
 

@@ -9,6 +9,7 @@ from scaffold.catalogue import Catalogue, load
 from scaffold.render import render
 
 ROOT = Path(__file__).parents[1]
+collect_ignore = ["snapshots"]
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +18,7 @@ def catalogue() -> Catalogue:
 
 
 @pytest.fixture(scope="session")
-def default_workspace(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("default") / "desk"
     spec = complete(catalogue, {}, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="somewhere", commit="v1")

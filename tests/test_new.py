@@ -52,8 +52,8 @@ def test_single_is_small(tmp_path: Path) -> None:
     assert sum(path.is_file() for path in (tmp_path / "desk").rglob("*")) <= 25
 
 
-def test_default_is_small(default_workspace: Path) -> None:
-    files = [path for path in default_workspace.rglob("*") if path.is_file()]
+def test_default_is_small(workspace: Path) -> None:
+    files = [path for path in workspace.rglob("*") if path.is_file()]
     lines = sum(len(path.read_text("utf-8").splitlines()) for path in files)
     assert len(files) <= 45
     assert lines <= 2500
@@ -156,7 +156,17 @@ def test_without_git_nothing_is_written(
 HOSTILE = st.one_of(
     st.text(max_size=320),
     st.sampled_from(
-        ["{{ 7*7 }}", "{% raw %}", "$(touch owned)", "`id`", "../../x", "a\"b'c\\d", "🚀 é", "#{x}", "'''"]
+        [
+            "{{ 7*7 }}",
+            "{% raw %}",
+            "$(touch owned)",
+            "`id`",
+            "../../x",
+            "a\"b'c\\d",
+            "🚀 é",
+            "#{x}",
+            "'''",
+        ]
     ),
 )
 

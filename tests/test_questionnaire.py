@@ -16,7 +16,8 @@ from scaffold.questionnaire import copier_yml
 from scaffold.render import render
 from tests.conftest import ROOT
 
-PROVIDERS = [feature.name for feature in load(ROOT).of("provider")]
+CATALOGUE = load(ROOT)
+PROVIDERS = [feature.name for feature in CATALOGUE.of("provider")]
 
 
 def files(folder: Path) -> dict[str, str]:
@@ -32,7 +33,9 @@ def files(folder: Path) -> dict[str, str]:
 
 def plain_copier(folder: Path, data: dict[str, Any]) -> None:
     with local.env(PATH=os.devnull):
-        copier.run_copy(str(ROOT), folder, data=data, defaults=True, quiet=True)
+        copier.run_copy(
+            str(ROOT), folder, data=data, settings=copier.Settings(), defaults=True, quiet=True
+        )
 
 
 def test_committed_text_is_the_generated_one(catalogue: Catalogue) -> None:
@@ -43,12 +46,15 @@ def test_committed_text_is_the_generated_one(catalogue: Catalogue) -> None:
     patterns=st.sampled_from([[], ["router"]]),
     providers=st.lists(st.sampled_from(PROVIDERS), min_size=1, max_size=4, unique=True),
     agents=st.sampled_from(
-        [None, [], [{"name": "billing", "description": "Bills: 'all' \"of\" {{ them }}", "chain": "own"}]]
+        [
+            None,
+            [],
+            [{"name": "billing", "description": "Bills: 'all' \"of\" {{ them }}", "chain": "own"}],
+        ]
     ),
 )
 @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 def test_plain_copier_renders_the_same(
-    catalogue: Catalogue,
     tmp_path_factory: pytest.TempPathFactory,
     patterns: list[str],
     providers: list[str],
@@ -56,7 +62,7 @@ def test_plain_copier_renders_the_same(
 ) -> None:
     given_ = {"project_name": "desk", "patterns": patterns, "providers": providers}
     given_ |= {} if agents is None else {"agents": agents}
-    spec = complete(catalogue, given_, folder_name="desk")
+    spec = complete(CATALOGUE, given_, folder_name="desk")
     folder = tmp_path_factory.mktemp("both")
     plain_copier(folder / "plain", {**given_, "monthly_budget_usd": spec.monthly_budget_usd})
     render(ROOT, folder / "ours", spec.answers(), source="x", commit=None)

@@ -14,7 +14,7 @@ from scaffold.answers import complete
 from scaffold.catalogue import Catalogue
 from scaffold.errors import TemplateError
 
-SOURCE = "https://example.invalid/t.git"
+SOURCE = "somewhere"
 NASTY = ["{{ 7*7 }}", "{% raw %}", "$(touch pwned)", "`id`", "../../evil", "'", '"', "\\", "#", ":"]
 NASTY += ["🦊", "é", "\n", "\x00", "\u202e", "\u2028", "\ufeff", "${HOME}", "%s", "a" * 300, "'''"]
 text = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=20)), max_size=4).map("".join)
@@ -22,7 +22,7 @@ text = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=20)), max_siz
 
 def test_the_origin_is_recorded_as_copier_writes_it(workspace: Path) -> None:
     lines = (workspace / ".copier-answers.yml").read_text("utf-8").splitlines()
-    assert lines[1:3] == ["_commit: v1.2.3", f"_src_path: {SOURCE}"]
+    assert lines[1:3] == ["_commit: v1", f"_src_path: {SOURCE}"]
     assert yaml.safe_load("\n".join(lines))["project_name"] == "desk"
 
 
@@ -31,9 +31,7 @@ def test_a_second_render_is_the_same_to_the_byte(
 ) -> None:
     answers = yaml.safe_load((workspace / ".copier-answers.yml").read_text("utf-8"))
     spec = complete(catalogue, answers, folder_name="elsewhere")
-    render.render(
-        catalogue.root, tmp_path / "again", spec.answers(), source=SOURCE, commit="v1.2.3"
-    )
+    render.render(catalogue.root, tmp_path / "again", spec.answers(), source=SOURCE, commit="v1")
     assert _bytes(tmp_path / "again") == _bytes(workspace)
 
 

@@ -1,0 +1,43 @@
+"""Every error a workspace raises on purpose.
+
+FleetError                    its text is advice, in one line
+├── SettingsError             fleet.toml, prices.toml or a prompt is wrong
+├── MissingKey                no model of a chain has its key in the environment
+├── ChainExhausted            every model of a chain was asked and none answered
+├── AnswerInvalid             an answer does not fit its output type, after one repair
+└── LedgerError               the ledger cannot be opened or written
+"""
+
+from collections.abc import Sequence
+
+
+class FleetError(Exception):
+    """The base of all errors of this workspace."""
+
+
+class SettingsError(FleetError):
+    """A settings file is wrong: names the file, the key and the way out."""
+
+
+class MissingKey(FleetError):
+    """No provider of a chain can be asked: names the environment variables to set."""
+
+
+class ChainExhausted(FleetError):
+    """No model of a chain gave an acceptable answer; holds what each attempt raised, in order."""
+
+    def __init__(self, chain: str, failures: Sequence[tuple[str, str]]) -> None:
+        self.chain = chain
+        self.failures = tuple(failures)
+        told = "; ".join(f"{model}: {reason}" for model, reason in failures)
+        super().__init__(
+            f"No model of chain '{chain}' answered ({told}). See `costs` and `doctor`."
+        )
+
+
+class AnswerInvalid(FleetError):
+    """An accepted completion that does not parse as the sub-agent's output type."""
+
+
+class LedgerError(FleetError):
+    """The ledger database is locked, full, read-only or no database."""

@@ -1,0 +1,112 @@
+"""Models that answer from a file: for tests, the demo and replay. No key, no network.
+
+A file holds scenes in TOML; each is one request and, by stage, the replies in order:
+a `text`, a typed answer (`answer`), or an HTTP `status` to fail with.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_ai.exceptions import ModelHTTPError, ModelRateLimitError, ModelServerError
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+
+from .errors import SettingsError
+from .fleet import ModelRef, Settings
+from .run import OUTPUT_TOOL, current
+
+
+class Reply(Settings):
+    """What one attempt gets back. Tokens are what the provider would report."""
+
+    text: str | None = None
+    answer: dict[str, Any] | None = None
+    status: int | None = None
+    finish_reason: str = "stop"
+    input_tokens: int = Field(default=0, ge=0)
+    output_tokens: int = Field(default=0, ge=0)
+
+
+class Scene(Settings):
+    """One recorded request: what it shows, its text, and the replies each stage gets."""
+
+    title: str
+    text: str
+    replies: dict[str, list[Reply]]
+
+
+def scenes(folder: Path) -> list[Scene]:
+    """The scenes of every .toml file in a folder, by file name."""
+    found: list[Scene] = []
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            table = tomllib.loads(path.read_text("utf-8"))
+            found += TypeAdapter(list[Scene]).validate_python(table.get("scene", []))
+        except (tomllib.TOMLDecodeError, ValidationError) as error:
+            raise SettingsError(f"{path.name} holds no usable scenes: {error}.") from None
+    if not found:
+        raise SettingsError(f"There are no recorded scenes in {folder}: restore its .toml files.")
+    return found
+
+
+class Tape:
+    """The replies of one scene, handed out in order to whichever model a stage asks."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._replies: dict[str, Iterator[Reply]] = {
+            stage: iter(replies) for stage, replies in scene.replies.items()
+        }
+
+    def next(self, stage: str) -> Reply:
+        """The stage's next reply. Raises SettingsError when the recording ends too early."""
+        reply = next(self._replies.get(stage, iter(())), None)
+        if reply is None:
+            raise SettingsError(f"The recording has no further reply for stage '{stage}'.")
+        return reply
+
+
+class RecordedModel(Model):
+    """Stands in for one model of a chain and answers what the tape says."""
+
+    def __init__(self, ref: ModelRef, tape: Tape) -> None:
+        super().__init__()
+        self._ref = ref
+        self._tape = tape
+
+    @property
+    def model_name(self) -> str:
+        return self._ref.model
+
+    @property
+    def system(self) -> str:
+        return self._ref.provider
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        stage = current.get()
+        reply = self._tape.next(stage.name if stage else "direct")
+        if reply.status is not None:
+            kind = ModelRateLimitError if reply.status == 429 else ModelServerError
+            raise ModelHTTPError.for_category(
+                kind, status_code=reply.status, model_name=self._ref.model
+            )
+        return ModelResponse(
+            parts=[
+                ToolCallPart(OUTPUT_TOOL, reply.answer)
+                if reply.answer
+                else TextPart(reply.text or "")
+            ],
+            usage=RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens),
+            model_name=self._ref.model,
+            provider_name=self._ref.provider,
+            finish_reason="length" if reply.finish_reason == "length" else "stop",
+        )

@@ -1,0 +1,194 @@
+"""One request on its way through the workspace, and what a sub-agent is.
+
+A `Run` asks sub-agents. Each ask is a stage: it sets `current`, the one context variable that
+tells the chain below which run, stage and task it is working for.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, Protocol, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_ai.direct import model_request
+from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.output import OutputObjectDefinition
+from pydantic_ai.tools import ToolDefinition
+
+from .errors import AnswerInvalid, SettingsError
+from .fleet import Fleet
+from .ledger.store import Attempt, new_id
+
+PROMPTS = Path(__file__).parents[1] / "prompts"
+OUTPUT_TOOL = "final_result"
+Output = TypeVar("Output")
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What somebody asks: text, and the conversation before it if there was one."""
+
+    text: str
+    history: Sequence[ModelMessage] = ()
+    user_ref: str | None = None
+    tags: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a request goes and why. `decided_by` is "fixed", "classifier" or "rule"."""
+
+    chain: str
+    reason: str
+    decided_by: str
+    pipeline: str = "answer"
+    agent: str = "answer"
+    intent: str | None = None
+    complexity: int | None = None
+
+
+class Chooses(Protocol):
+    """Anything that finds the route of a run's request."""
+
+    async def choose(self, run: "Run") -> Route: ...
+
+
+class FixedRouter:
+    """Every request takes the same way: the chain that `[stages.answer]` names."""
+
+    async def choose(self, run: "Run") -> Route:
+        return Route(run.fleet.stages["answer"].chain, "this workspace has one route", "fixed")
+
+
+@dataclass(frozen=True)
+class SubAgent(Generic[Output]):
+    """A named role: a prompt in `prompts/<name>.md` and the type of its answer."""
+
+    name: str
+    output: type[Output]
+
+    def prompt(self) -> str:
+        """The prompt's text, read at every call so that an edit needs no restart."""
+        try:
+            return (PROMPTS / f"{self.name}.md").read_text("utf-8")
+        except OSError:
+            raise SettingsError(f"prompts/{self.name}.md is missing: write it.") from None
+
+    @cached_property
+    def parameters(self) -> ModelRequestParameters:
+        """Free text, or one typed answer in whichever way a model does that best."""
+        if self.output is str:
+            return ModelRequestParameters()
+        schema = self._adapter.json_schema()
+        return ModelRequestParameters(
+            output_mode="auto",
+            output_object=OutputObjectDefinition(json_schema=schema, name=self.name),
+            output_tools=[
+                ToolDefinition(name=OUTPUT_TOOL, parameters_json_schema=schema, kind="output")
+            ],
+            allow_text_output=False,
+        )
+
+    def parse(self, response: ModelResponse) -> Output:
+        """The typed answer of a completion. Raises pydantic's ValidationError."""
+        if self.output is str:
+            return self._adapter.validate_python(response.text or "")
+        for call in response.tool_calls:
+            if call.tool_name == OUTPUT_TOOL:
+                return self._adapter.validate_json(call.args_as_json_str())
+        text = (response.text or "").strip()
+        return self._adapter.validate_json(text.removeprefix("```json").removesuffix("```"))
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[Output]:
+        return TypeAdapter(self.output)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the chain books an attempt under, and whether a completion fits (`parse` raises)."""
+
+    run_id: str = field(default_factory=new_id)
+    name: str = "direct"
+    agent: str | None = None
+    task_type: str = "unlabelled"
+    pipeline: str | None = None
+    prompt_version: str | None = None
+    config_version: str | None = None
+    environment: str = "production"
+    request: Request = field(default_factory=lambda: Request(""))
+    parse: Any = None
+    booked: list[Attempt] = field(default_factory=list[Attempt])
+
+
+current: ContextVar[Stage | None] = ContextVar("stage", default=None)
+
+
+@dataclass
+class Run:
+    """One request, the settings and chains it may use, and every attempt made for it."""
+
+    request: Request
+    fleet: Fleet
+    chains: Mapping[str, Model]
+    environment: str = "production"
+    config_version: str | None = None
+    pipeline: str | None = None
+    id: str = field(default_factory=new_id)
+    attempts: list[Attempt] = field(default_factory=list[Attempt])
+
+    async def ask(self, agent: SubAgent[Output], text: str, *, chain: str | None = None) -> Output:
+        """Ask a sub-agent, on its stage's chain unless told otherwise.
+
+        Raises ChainExhausted when no model answered, MissingKey when none could be asked.
+        """
+        prompt = agent.prompt()
+        stage = self._stage(agent, prompt)
+        messages = [
+            *self.request.history,
+            ModelRequest(parts=[UserPromptPart(text)], instructions=prompt),
+        ]
+        model = self.chains[chain or self._chain_of(agent.name)]
+        token = current.set(stage)
+        try:
+            completion = await model_request(
+                model, messages, model_request_parameters=agent.parameters
+            )
+        finally:
+            current.reset(token)
+        try:
+            return agent.parse(completion)
+        except ValidationError as error:
+            raise AnswerInvalid(f"{agent.name}: {error.error_count()} fields are wrong.") from error
+
+    def cost_nano_usd(self) -> int | None:
+        """What the run has cost; None when an attempt that reported usage has no price."""
+        if any(attempt.cost_source == "unpriced" for attempt in self.attempts):
+            return None
+        return sum(attempt.cost_nano_usd or 0 for attempt in self.attempts)
+
+    def _chain_of(self, name: str) -> str:
+        named = self.fleet.stages.get(name) or self.fleet.agents.get(name)
+        if named is None:
+            raise SettingsError(f"fleet.toml: add [stages.{name}] with a chain and a task_type.")
+        return named.chain
+
+    def _stage(self, agent: SubAgent[Any], prompt: str) -> Stage:
+        known = self.fleet.stages.get(agent.name)
+        return Stage(
+            run_id=self.id,
+            name=agent.name,
+            agent=agent.name,
+            task_type=known.task_type if known else agent.name,
+            pipeline=self.pipeline,
+            prompt_version=hashlib.sha256(prompt.encode()).hexdigest()[:12],
+            config_version=self.config_version,
+            environment=self.environment,
+            request=self.request,
+            parse=agent.parse,
+            booked=self.attempts,
+        )

@@ -1,0 +1,27 @@
+"""Which providers, pipelines, sub-agents and router this workspace has."""
+
+from typing import Any
+
+from .agents import (
+    analyst,
+)
+from .router import Router
+from .runtime.fleet import Provider
+from .runtime.providers import (
+    anthropic,
+    openai,
+)
+from .runtime.run import SubAgent
+
+PROVIDERS: dict[str, Provider] = {
+    "anthropic": anthropic,
+    "openai": openai,
+}
+
+AGENTS: dict[str, SubAgent[Any]] = {
+    "analyst": analyst.AGENT,
+}
+
+PIPELINES: dict[str, Any] = {}
+
+ROUTER = Router()

@@ -1,0 +1,26 @@
+"""OpenAI's GPT models."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+    from ..fleet import Deployment
+
+KEYS = ("OPENAI_API_KEY",)
+PRICES = "openai"
+
+
+def build(model: str, deployment: Deployment) -> Model:
+    """A client with SDK retries off: every attempt is the chain's."""
+    from pydantic_ai.models.openai import OpenAIChatModel
+    from pydantic_ai.providers.openai import OpenAIProvider
+
+    provider = OpenAIProvider(
+        api_key=os.environ[deployment.key_env or KEYS[0]], base_url=deployment.base_url
+    )
+    provider.client.max_retries = 0
+    return OpenAIChatModel(model, provider=provider)

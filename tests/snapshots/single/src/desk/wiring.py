@@ -1,0 +1,21 @@
+"""Which providers, pipelines, sub-agents and router this workspace has."""
+
+from typing import Any
+
+from .runtime.fleet import Provider
+from .runtime.providers import (
+    anthropic,
+    openai,
+)
+from .runtime.run import FixedRouter, SubAgent
+
+PROVIDERS: dict[str, Provider] = {
+    "anthropic": anthropic,
+    "openai": openai,
+}
+
+AGENTS: dict[str, SubAgent[Any]] = {}
+
+PIPELINES: dict[str, Any] = {}
+
+ROUTER = FixedRouter()

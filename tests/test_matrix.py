@@ -1,0 +1,61 @@
+"""Every feature alone, every preset, and pairs: lint, format, types, and their own tests."""
+
+from pathlib import Path
+
+import pytest
+
+from scaffold.feature import MANIFEST
+from tests import harness
+
+RENDERS = {
+    name: answers
+    for source in (harness.alone, harness.presets, harness.pairs)
+    for name, answers in source(harness.CATALOGUE)
+}
+ALONE = [name for name, _ in harness.alone(harness.CATALOGUE)]
+
+
+def test_no_two_features_own_the_same_path() -> None:
+    owner: dict[str, str] = {}
+    for feature in harness.CATALOGUE.features:
+        for path in feature.folder.rglob("*"):
+            name = path.relative_to(feature.folder).as_posix().removesuffix(".jinja")
+            if path.is_file() and name != MANIFEST and not name.startswith("_parts/"):
+                assert owner.setdefault(name, feature.id) == feature.id, name
+
+
+def test_stage_and_question_names_are_unique() -> None:
+    keys = [key for feature in harness.CATALOGUE.features for key in feature.questions]
+    assert len(keys) == len(set(keys))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RENDERS)
+def test_render_is_clean(name: str, tmp_path: Path) -> None:
+    folder = harness.rendered(tmp_path / name, RENDERS[name])
+    assert not harness.run(folder, "ruff", "check", "--no-cache")
+    assert not harness.run(folder, "ruff", "format", "--check", "--no-cache")
+
+
+@pytest.mark.slow
+def test_renders_are_typed(tmp_path: Path) -> None:
+    """All of them in one go: the checker takes seconds to start."""
+    for name in RENDERS:
+        if not name.startswith("pair_"):
+            folder = harness.rendered(tmp_path / name, RENDERS[name])
+            told = harness.run(folder, "basedpyright", "--pythonpath", _python())
+            assert not told
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ALONE)
+def test_rendered_tests_pass(name: str, tmp_path: Path) -> None:
+    folder = harness.rendered(tmp_path / name, RENDERS[name])
+    assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
+    assert not harness.run(folder, "desk", "demo")
+
+
+def _python() -> str:
+    import sys
+
+    return sys.executable
