@@ -60,7 +60,7 @@ def _commit(root: Path, bundle: Path, work: Path, tag: str, date: str) -> tuple[
     _git("commit", "--quiet", "--message", f"Templates {tag}", cwd=work, date=date)
     _git("tag", tag, cwd=work, date=date)
     made = work / "made.bundle"
-    _git("bundle", "create", "--quiet", str(made), "main", "--tags", cwd=work, date=date)
+    _git("bundle", "create", "--quiet", str(made), "HEAD", "main", "--tags", cwd=work, date=date)
     shutil.copy(made, bundle)
     commit = _git("rev-parse", "HEAD", cwd=work, date=date)
     return commit, _git("rev-parse", "HEAD^{tree}", cwd=work, date=date)

@@ -20,8 +20,8 @@ from scaffold.models import ModelFacts
 from scaffold.questionnaire import default_choice
 from scaffold.tree import drawn
 
-KEYS = "(Enter accepts, Ctrl-B back, Ctrl-C quit)"
-MANY = "(Space picks, Enter accepts, Ctrl-B back)"
+KEYS = "(Enter, ^B back, ^C quit)"
+MANY = "(Space picks, Enter, ^B back, ^C quit)"
 LONG = 10
 """From this many entries on, a list can be filtered by typing."""
 
@@ -41,6 +41,7 @@ class State:
     answers: dict[str, Any]
     folder: str
     preview: Preview
+    fixed: frozenset[str]
 
     def spec(self) -> WorkspaceSpec:
         return complete(self.catalogue, self.answers, folder_name=self.folder)
@@ -50,7 +51,7 @@ def ask(
     catalogue: Catalogue, given: Mapping[str, object], *, folder_name: str, preview: Preview
 ) -> WorkspaceSpec | None:
     """Ask everything; None when the user cancels. Ctrl-C raises KeyboardInterrupt."""
-    state = State(catalogue, dict(given), folder_name, preview)
+    state = State(catalogue, dict(given), folder_name, preview, frozenset(given))
     at = 0
     while at < len(SCREENS):
         try:
@@ -66,7 +67,7 @@ def _name(state: State) -> None:
     name = given.get("project_name", names.default_project(state.folder))
     given["project_name"] = _text("What is the project called?", name, names.project_problem)
     package = names.default_package(given["project_name"])
-    if "package" not in given or names.package_problem(str(given["package"])):
+    if given.get("package") != package and "package" not in state.fixed:
         given["package"] = package
     about = given.get("description", DESCRIPTION)
     given["description"] = _text("What does it do, in one line?", about, names.text_problem)
@@ -137,7 +138,7 @@ def _chains(state: State) -> None:
 def _chain(state: State, name: str, chains: dict[str, list[str]]) -> list[str]:
     refs = list(chains[name])
     while True:
-        _say(f"\nChain {name}: asked in this order.")
+        _say(f"\nChain {name}, asked in this order (dollars per million tokens, context window):")
         for place, ref in enumerate(refs, 1):
             _say(f"  {place}. {_model_line(models.facts(state.catalogue, ref))}")
         _say(f"  {_estimate(state, {**chains, name: refs})}")
@@ -190,9 +191,9 @@ def _model_line(fact: ModelFacts) -> str:
     if fact.input_usd is None or fact.output_usd is None:
         prices = "unpriced"
     else:
-        prices = f"${fact.input_usd.normalize():f} in, ${fact.output_usd.normalize():f} out per M"
+        prices = f"${fact.input_usd.normalize():f} in, ${fact.output_usd.normalize():f} out"
     window = f"{fact.context_window // 1000}k" if fact.context_window else "?"
-    return f"{fact.ref:<44} {prices:<34} {window:>6}"
+    return f"{fact.ref:<36} {prices:<28} {window:>5}"
 
 
 def _estimate(state: State, chains: dict[str, list[str]]) -> str:
@@ -217,7 +218,10 @@ def _agents(state: State) -> None:
         if action == "keep":
             break
         if action == "add":
-            agents = [*agents, _agent(state, agents)]
+            try:
+                agents = [*agents, _agent(state, agents)]
+            except Back:
+                continue
         else:
             agents = [agent for agent in agents if agent["name"] != action]
     state.answers["agents"] = agents

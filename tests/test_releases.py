@@ -79,5 +79,6 @@ def test_a_folder_that_is_no_template_is_refused(tmp_path: Path) -> None:
 def test_a_changed_template_has_another_fingerprint(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
     before = releases.fingerprint(root)
-    (root / "templates/{{'.'}}/src/{{package}}/cli.py").open("a").write("\n")
+    path = root / "templates/{{'.'}}/src/{{package}}/cli.py"
+    path.write_text(path.read_text("utf-8") + "\n", "utf-8")
     assert releases.fingerprint(root) != before
