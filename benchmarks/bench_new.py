@@ -44,7 +44,14 @@ def main() -> None:
                     "--defaults",
                     "--no-git",
                 ],
-                "copier copy": [str(BIN / "copier"), "copy", "-ql", str(plain), f"c{turn}"],
+                "copier copy": [
+                    str(BIN / "copier"),
+                    "copy",
+                    "-q",
+                    "--defaults",
+                    str(plain),
+                    f"c{turn}",
+                ],
                 "import copier": [sys.executable, "-c", "import copier"],
             }
             for name, words in commands.items():

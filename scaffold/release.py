@@ -57,7 +57,7 @@ def _commit(root: Path, bundle: Path, work: Path, tag: str, date: str) -> tuple[
     unwanted = shutil.ignore_patterns("__pycache__", ".ruff_cache", "*.pyc", ".DS_Store")
     shutil.copytree(root / "templates", work / "templates", ignore=unwanted, symlinks=True)
     _git("add", "--all", "--force", cwd=work, date=date)
-    _git("commit", "--quiet", "--message", f"Templates {tag}", cwd=work, date=date)
+    _git("commit", "--quiet", "--allow-empty", "--message", f"Templates {tag}", cwd=work, date=date)
     _git("tag", tag, cwd=work, date=date)
     made = work / "made.bundle"
     _git("bundle", "create", "--quiet", str(made), "HEAD", "main", "--tags", cwd=work, date=date)
