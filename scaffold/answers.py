@@ -67,12 +67,8 @@ def complete(
     problems = _unknown_keys(catalogue, answers)
     known = known_keys(catalogue)
     filled = _defaults(catalogue, {k: v for k, v in answers.items() if k in known}, folder_name)
-    misshapen = _shape(filled)
-    problems += misshapen
-    if not misshapen:
-        problems += _names(filled) + _choices(catalogue, filled)
-        problems += _agents(catalogue, filled) + _questions(catalogue, filled)
-        problems += _chains(catalogue, filled)
+    misshapen = [problem for problem in _shape(filled) if problem.key.split(".")[0] in answers]
+    problems += misshapen + _sound(catalogue, filled, {one.key.split(".")[0] for one in misshapen})
     if problems:
         raise AnswersError(problems)
     asked = _questions_of(catalogue, filled)
@@ -81,6 +77,20 @@ def complete(
     return WorkspaceSpec.model_validate(
         {key: value for key, value in filled.items() if key not in idle} | {"settings": settings}
     )
+
+
+def _sound(catalogue: Catalogue, filled: Mapping[str, Any], bad: set[str]) -> list[Problem]:
+    """The problems of the answers that have the right shape: `bad` ones are left out."""
+    problems = _names({key: value for key, value in filled.items() if key not in bad})
+    lists = {kind.answer_key for kind in KINDS.values()}
+    if lists & bad:
+        return problems
+    problems += _choices(catalogue, filled) + _questions(catalogue, filled)
+    if "agents" not in bad and "agents" in filled:
+        problems += _agents(catalogue, filled)
+    if "chains" not in bad and filled["providers"] and "chains" in filled:
+        problems += _chains(catalogue, filled)
+    return problems
 
 
 def known_keys(catalogue: Catalogue) -> set[str]:
@@ -203,7 +213,7 @@ def _names(filled: Mapping[str, Any]) -> list[Problem]:
     return [
         Problem(key, f"'{_shown(filled[key])}' {problem}", way_out)
         for key, (check, way_out) in checks.items()
-        if (problem := check(filled[key]))
+        if key in filled and (problem := check(filled[key]))
     ]
 
 
@@ -285,7 +295,8 @@ def _chains(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
 
 def _reference(catalogue: Catalogue, providers: list[str], key: str, ref: str) -> list[Problem]:
     provider, colon, model = ref.partition(":")
-    if names.text_problem(ref) or not (colon and provider and model.partition("@")[0]):
+    bare, at, deployment = model.rpartition("@") if "@" in model else (model, "", "")
+    if names.text_problem(ref) or not (colon and provider and bare) or (at and not deployment):
         return [
             Problem(key, f"'{_shown(ref)}' is no provider:model", "write e.g. openai:gpt-6-luna")
         ]
@@ -312,7 +323,7 @@ def _questions_of(catalogue: Catalogue, filled: Mapping[str, Any]) -> dict[str, 
 def _questions(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
     problems: list[Problem] = []
     for key, question in _questions_of(catalogue, filled).items():
-        if problem := question_problem(question, filled[key]):
+        if problem := question_problem(question, filled.get(key, question.default)):
             problems.append(Problem(key, f"{problem}", f"the default is {question.default}"))
     return problems
 

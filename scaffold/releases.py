@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -69,7 +69,7 @@ def installed() -> Source:
     root = template_root()
     known = releases()
     mark = fingerprint(root)
-    for version, pins in known.items():
+    for version, pins in reversed(known.items()):
         if pins["fingerprint"] == mark:
             return Source(root, URL, version, released=True)
     newest = next(reversed(known), "v0.0.0")
@@ -89,7 +89,8 @@ def fingerprint(root: Path) -> str:
 def _files(root: Path) -> Iterator[Path]:
     yield root / "copier.yml"
     for path in sorted((root / "templates").rglob("*")):
-        if path.is_file() and not _SKIPPED & set(path.parts) and path.suffix != ".pyc":
+        inside = set(path.relative_to(root).parts)
+        if path.is_file() and not _SKIPPED & inside and path.suffix != ".pyc":
             yield path
 
 
@@ -124,9 +125,11 @@ def _check_trust(root: Path, name: str) -> None:
         raise TemplateError(f"{name} has no copier.yml; name a template folder or repository.")
     try:
         settings: Any = yaml.safe_load(path.read_text("utf-8")) or {}
-    except yaml.YAMLError:
+    except (yaml.YAMLError, UnicodeDecodeError):
         raise TemplateError(f"The copier.yml of {name} is not YAML.") from None
-    wanted = [key for key in _UNTRUSTED if settings.get(key)]
+    if not isinstance(settings, dict):
+        raise TemplateError(f"The copier.yml of {name} is no mapping.")
+    wanted = [key for key in _UNTRUSTED if cast(dict[str, Any], settings).get(key)]
     if wanted:
         raise TemplateError(
             f"{name} asks for {', '.join(wanted)}; scaffold runs no template's code."
@@ -135,7 +138,9 @@ def _check_trust(root: Path, name: str) -> None:
 
 def _described(root: Path) -> str | None:
     try:
-        return _git("describe", "--tags", "--always", cwd=root)
+        if Path(_git("rev-parse", "--show-toplevel", cwd=root)).resolve() != root.resolve():
+            return None
+        return _git("describe", "--tags", "--always", "--dirty", cwd=root)
     except TemplateError:
         return None
 
@@ -143,7 +148,16 @@ def _described(root: Path) -> str | None:
 def _clone(src: str, ref: str | None, folder: Path) -> None:
     if src.startswith("-") or (ref or "").startswith("-"):
         raise TemplateError(f"'{src}' at '{ref}' is no template; name a folder or a git URL.")
-    _git("clone", "--quiet", "--", src, str(folder), cwd=Path.cwd())
+    _git(
+        "clone",
+        "--quiet",
+        "--config",
+        "core.autocrlf=false",
+        "--",
+        src,
+        str(folder),
+        cwd=Path.cwd(),
+    )
     if ref:
         _git("-c", "advice.detachedHead=false", "checkout", "--quiet", ref, "--", cwd=folder)
 

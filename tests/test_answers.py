@@ -39,6 +39,7 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
         ({"chains": {"cheap": []}}, "chains.cheap: is empty"),
         ({"chains": {"cheap": ["gpt"]}}, "is no provider:model"),
         ({"chains": {"cheap": ["openai:a", "openai:a"]}}, "names a model twice"),
+        ({"chains": {"cheap": ["openai:a@"]}}, "is no provider:model"),
         ({"chains": []}, "should be a valid dictionary"),
         ({"agents": [AGENT, AGENT]}, "is there twice"),
         ({"agents": [{**AGENT, "name": "../../evil"}]}, "no lower-case Python identifier"),
@@ -56,6 +57,16 @@ def test_wrong_answers_are_refused_with_a_way_out(
     catalogue: Catalogue, given: dict[str, Any], told: str
 ) -> None:
     assert told in problems(catalogue, given)
+
+
+def test_a_wrong_type_hides_no_other_problem(catalogue: Catalogue) -> None:
+    told = problems(catalogue, {"quality_threshold": 2, "package": "class", "patterns": ["ruoter"]})
+    assert len(told.splitlines()) == 3
+
+
+def test_a_problem_is_told_once(catalogue: Catalogue) -> None:
+    assert len(problems(catalogue, {"providers": []}).splitlines()) == 1
+    assert len(problems(catalogue, {"patterns": 3}).splitlines()) == 1
 
 
 def test_all_problems_come_together(catalogue: Catalogue) -> None:

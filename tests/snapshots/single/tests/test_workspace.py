@@ -1,9 +1,7 @@
 """The workspace end to end, on scripted models: no key, no network."""
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,12 @@ from desk.runtime.errors import ChainExhausted, MissingKey, SettingsError
 from desk.runtime.fleet import ModelRef
 from desk.runtime.ledger import queries
 from desk.runtime.ledger.prices import NANO, Override, Prices
-from desk.runtime.ledger.store import Attempt, Ledger, database_path, new_id
+from desk.runtime.ledger.store import (
+    Attempt,
+    Ledger,
+    database_path,
+    new_id,
+)
 from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape
 from desk.runtime.run import Request, Run, SubAgent
 from desk.workspace import Workspace, keys_of
@@ -215,47 +218,41 @@ def test_settings_of_this_workspace_are_wired() -> None:
     assert set(settings.agents) == set(wiring.AGENTS)
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    monkeypatch.chdir(ROOT)
-    yield monkeypatch
-
-
-def command(shell: pytest.MonkeyPatch, *words: str) -> int | str | None:
-    shell.setattr("sys.argv", ["workspace", *words])
+def command(monkeypatch: pytest.MonkeyPatch, *words: str) -> int | str | None:
+    monkeypatch.setattr("sys.argv", ["workspace", *words])
     with pytest.raises(SystemExit) as ended:
         cli.main()
     return ended.value.code
 
 
 def test_demo_runs_and_costs_show_it(
-    shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert command(shell, "demo") == 0
+    assert command(monkeypatch, "demo") == 0
     told = capsys.readouterr().out
     assert "Recorded answers" in told
     assert "overloaded" in told
-    assert command(shell, "costs") == 0
+    assert command(monkeypatch, "costs") == 0
     assert "answering" in capsys.readouterr().out
     assert queries.month_nano_usd(database_path(ROOT)) == 0
 
 
-def test_ask_without_a_key_says_which_to_set(shell: pytest.MonkeyPatch) -> None:
+def test_ask_without_a_key_says_which_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = fleet.load(ROOT / "fleet.toml")
     refs = [ref for chain in settings.chains.values() for ref in chain.models]
     if not all(keys_of(ref, settings) for ref in refs):
         pytest.skip("a model of this fleet needs no key")
-    assert "Set " in str(command(shell, "ask", "Hello?"))
+    assert "Set " in str(command(monkeypatch, "ask", "Hello?"))
 
 
 def test_doctor_tells_keys_but_not_their_values(
-    shell: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = fleet.load(ROOT / "fleet.toml")
     for chain in settings.chains.values():
         for key in keys_of(chain.models[0], settings):
-            shell.setitem(os.environ, key, "very-secret")
-    assert command(shell, "doctor") == 0
+            monkeypatch.setenv(key, "very-secret")
+    assert command(monkeypatch, "doctor") == 0
     told = capsys.readouterr().out
     assert "not set" in told or " set" in told or "no key needed" in told
     assert "very-secret" not in told

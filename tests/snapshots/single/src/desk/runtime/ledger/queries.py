@@ -94,7 +94,7 @@ def dollars(nano_usd: int | None) -> str:
         return "-"
     usd = Decimal(nano_usd) / NANO
     cents = max(2, 2 - usd.adjusted()) if usd else 2
-    shown = f"{round(usd, cents):,}"
+    shown = f"{round(usd, cents):,f}"
     return "$" + (shown.rstrip("0") if cents > 2 else shown)
 
 
