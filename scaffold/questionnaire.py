@@ -218,7 +218,8 @@ class _Dumper(yaml.SafeDumper):
     """Multi-line text as a literal block, and no anchors: people read this file."""
 
     def ignore_aliases(self, data: object) -> bool:
-        return data is not None
+        del data
+        return True
 
 
 def _text(_dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:

@@ -1,5 +1,6 @@
 """Every feature alone, every preset, and pairs: lint, format, types, and their own tests."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,10 @@ def test_render_is_clean(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_renders_are_typed(tmp_path: Path) -> None:
-    """All of them in one go: the checker takes seconds to start."""
-    for name in RENDERS:
-        if not name.startswith("pair_"):
-            folder = harness.rendered(tmp_path / name, RENDERS[name])
-            told = harness.run(folder, "basedpyright", "--pythonpath", _python())
-            assert not told
+@pytest.mark.parametrize("name", [name for name in RENDERS if not name.startswith("pair_")])
+def test_render_is_typed(name: str, tmp_path: Path) -> None:
+    folder = harness.rendered(tmp_path / name, RENDERS[name])
+    assert not harness.run(folder, "basedpyright", "--pythonpath", sys.executable)
 
 
 @pytest.mark.slow
@@ -53,9 +51,3 @@ def test_rendered_tests_pass(name: str, tmp_path: Path) -> None:
     folder = harness.rendered(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
     assert not harness.run(folder, "desk", "demo")
-
-
-def _python() -> str:
-    import sys
-
-    return sys.executable

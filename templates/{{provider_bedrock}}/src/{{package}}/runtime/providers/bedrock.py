@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -16,12 +16,12 @@ PRICES = "aws"
 
 def build(model: str, deployment: Deployment) -> Model:
     """A client with SDK retries off: every attempt is the chain's."""
-    import boto3
-    from botocore.config import Config
+    import boto3  # pyright: ignore[reportMissingTypeStubs] - it has none
+    from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs] - nor this
     from pydantic_ai.models.bedrock import BedrockConverseModel
     from pydantic_ai.providers.bedrock import BedrockProvider
 
-    client = boto3.client(  # pyright: ignore[reportUnknownMemberType] - boto3 has no types
+    client = cast(Any, boto3).client(
         "bedrock-runtime",
         region_name=deployment.region or os.environ[deployment.key_env or KEYS[0]],
         endpoint_url=deployment.base_url,

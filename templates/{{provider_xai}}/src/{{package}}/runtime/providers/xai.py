@@ -18,7 +18,7 @@ def build(model: str, deployment: Deployment) -> Model:
     """A client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.models.xai import XaiModel
     from pydantic_ai.providers.xai import XaiProvider
-    from xai_sdk import AsyncClient
+    from xai_sdk import AsyncClient  # pyright: ignore[reportMissingTypeStubs] - it has none
 
     client = AsyncClient(
         api_key=os.environ[deployment.key_env or KEYS[0]],
