@@ -2,7 +2,6 @@
 
 import re
 import tempfile
-import warnings
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,9 +27,7 @@ def render(
 
     try:
         # Without git copier takes the folder as it is, instead of its latest tag.
-        with local.env(PATH=""), _compiled_once(), warnings.catch_warnings():
-            # The answers file lies in the core's folder like every file; copier would rather not.
-            warnings.filterwarnings("ignore", "Answers file template", DeprecationWarning)
+        with local.env(PATH=""), _compiled_once():
             worker = copier.run_copy(
                 str(root.resolve()),
                 target.resolve(),
