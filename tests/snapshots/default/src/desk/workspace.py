@@ -92,6 +92,18 @@ class Workspace:
         """Answer one request. Raises FleetError when no model could."""
         run = Run(request, self.fleet, self.chains, self.environment, self._version)
         route = await wiring.ROUTER.choose(run)
+        return await self._answer(run, route)
+
+    async def run(self, pipeline: str, request: Request) -> Answer:
+        """Run one pipeline by name, past the router. Raises FleetError."""
+        if pipeline not in PIPELINES:
+            known = ", ".join(PIPELINES)
+            raise SettingsError(f"There is no pipeline '{pipeline}': choose from {known}.")
+        run = Run(request, self.fleet, self.chains, self.environment, self._version)
+        route = Route(self.fleet.stages["answer"].chain, "asked for by name", "fixed", pipeline)
+        return await self._answer(run, route)
+
+    async def _answer(self, run: Run, route: Route) -> Answer:
         run.pipeline = route.pipeline
         output = await PIPELINES[route.pipeline](run, route)
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)

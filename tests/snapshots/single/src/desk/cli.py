@@ -1,7 +1,12 @@
-"""The command line: ask, demo, costs, doctor. The only place where async work is started."""
+"""The command line: ask, run, demo, costs, doctor, and one module of `commands/` each for the rest.
+
+The only place where async work is started.
+"""
 
 import argparse
 import asyncio
+import importlib
+import json
 import os
 import sys
 import time
@@ -45,6 +50,37 @@ def ask(options: argparse.Namespace) -> int:
     print(f"\n{route.chain} chain, {route.decided_by}: {route.reason}", file=sys.stderr)
     print(f"cost {dollars(result.cost_nano_usd)}, run {result.run_id}", file=sys.stderr)
     return 0
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run one pipeline on a text, or on a file's when INPUT names one."""
+    from pydantic_core import to_jsonable_python
+
+    from .runtime.run import Request
+    from .workspace import Answer, Workspace
+
+    async def answer() -> Answer:
+        async with Workspace.open() as workspace:
+            return await workspace.run(options.pipeline, Request(_input(options.input)))
+
+    result = asyncio.run(answer())
+    output = to_jsonable_python(result.output)
+    if options.json:
+        told = {"status": result.status, "output": output, "run_id": result.run_id}
+        print(json.dumps(told | {"cost_nano_usd": result.cost_nano_usd}, ensure_ascii=False))
+        return 0
+    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False, indent=2)
+    print(text)
+    print(f"\ncost {dollars(result.cost_nano_usd)}, run {result.run_id}", file=sys.stderr)
+    return 0
+
+
+def _input(text: str) -> str:
+    path = Path(text)
+    try:
+        return path.read_text("utf-8") if len(text) < 1000 and path.is_file() else text
+    except (OSError, UnicodeDecodeError) as error:
+        raise FleetError(f"{text} cannot be read as UTF-8 text: {error}.") from None
 
 
 def demo(_: argparse.Namespace) -> int:
@@ -129,11 +165,22 @@ def _template_version(root: Path) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Ask this workspace, and see what it costs.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (ask, demo, costs, doctor):
-        command = commands.add_parser(run.__name__, help=run.__doc__, description=run.__doc__)
-        command.set_defaults(run=run)
-        if run is ask:
+    for function in (ask, run, demo, costs, doctor):
+        command = commands.add_parser(
+            function.__name__, help=function.__doc__, description=function.__doc__
+        )
+        command.set_defaults(run=function)
+        if function is ask:
             command.add_argument("text", help="the request")
-        if run is costs:
+        if function is run:
+            command.add_argument("pipeline", help="answer, or one of the workspace's pipelines")
+            command.add_argument("input", help="a text, or the path of a file")
+            command.add_argument("--json", action="store_true", help="print one JSON object")
+        if function is costs:
             command.add_argument("--days", type=int, default=7, help="how far back (default: 7)")
+    for path in sorted(Path(__file__).with_name("commands").glob("[a-z]*.py")):
+        module = importlib.import_module(f".commands.{path.stem}", __package__)
+        command = commands.add_parser(path.stem, help=module.HELP, description=module.HELP)
+        module.configure(command)
+        command.set_defaults(run=module.run)
     return parser
