@@ -68,6 +68,9 @@ class Wires(_Part):
     router: str | None = None
     answer_chain: str | None = None
     pipeline: str | None = None
+    checks: str | None = None
+    human: str | None = None
+    stream: str | None = None
 
 
 class AgentFact(_Part):

@@ -55,16 +55,24 @@ def scenes(folder: Path) -> list[Scene]:
 
 
 class Tape:
-    """The replies of one scene, handed out in order to whichever model a stage asks."""
+    """The replies of one scene, handed out in order to whichever model a stage asks.
+
+    A failure at the end goes on: retries get it as well.
+    """
 
     def __init__(self, scene: Scene) -> None:
         self._replies: dict[str, Iterator[Reply]] = {
             stage: iter(replies) for stage, replies in scene.replies.items()
         }
+        self._down: dict[str, Reply] = {}
 
     def next(self, stage: str) -> Reply:
         """The stage's next reply. Raises SettingsError when the recording ends too early."""
-        reply = next(self._replies.get(stage, iter(())), None)
+        reply = next(self._replies.get(stage, iter(())), self._down.get(stage))
+        if reply and reply.status:
+            self._down[stage] = reply
+        else:
+            self._down.pop(stage, None)
         if reply is None:
             raise SettingsError(f"The recording has no further reply for stage '{stage}'.")
         return reply

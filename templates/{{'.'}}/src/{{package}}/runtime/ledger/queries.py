@@ -54,6 +54,16 @@ def month_nano_usd(path: Path) -> int:
     return _select(path, query, (int(first.timestamp() * 1_000_000), DEMO))[0][0]
 
 
+def month_by_task(path: Path) -> dict[str, int]:
+    """`month_nano_usd` by task type."""
+    first = datetime.now(UTC).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    query = (
+        "SELECT task_type, SUM(cost_nano_usd) FROM attempts WHERE ts_us >= ? AND environment != ? "
+        "AND cost_nano_usd > 0 GROUP BY task_type"
+    )
+    return dict(_select(path, query, (int(first.timestamp() * 1_000_000), DEMO)))
+
+
 def attempts_of(path: Path, run_ids: Sequence[str]) -> list[tuple[Any, ...]]:
     """The attempts of some runs in the order they were made."""
     marks = ", ".join("?" * len(run_ids))
