@@ -61,6 +61,9 @@ class Finding:
     source: str | None = None
 
 
+NOTHING = Finding()
+
+
 class Check(Protocol):
     """A test of a completion: None or a reason to reject it, at once or after asking a model."""
 
@@ -256,18 +259,30 @@ class Call:
                 candidate.health.succeeded()
                 return await self.judge(candidate, response, started)
         except BaseException as error:
-            if not survivable(error):
-                self.book(candidate.ref, "aborted", None, response, started)
-                raise
-            if not asked:
-                self.book(candidate.ref, "skipped", Failure.BUSY)
-                return Failure.BUSY
-            failure = of_error(error)
-            if response is None:
-                candidate.failed(failure, error)
-            outcome = "rejected" if response else "failed"
-            self.book(candidate.ref, outcome, failure, response, started)
-            return failure
+            return self.fail(candidate, error, started, response, asked=asked)
+
+    def fail(
+        self,
+        candidate: Candidate,
+        error: BaseException,
+        started: float,
+        response: ModelResponse | None = None,
+        *,
+        asked: bool,
+    ) -> Failure:
+        """Book an attempt that ended in an error: its kind. What is no failure passes through."""
+        if not survivable(error):
+            self.book(candidate.ref, "aborted", None, response, started)
+            raise error
+        if not asked:
+            self.book(candidate.ref, "skipped", Failure.BUSY)
+            return Failure.BUSY
+        failure = of_error(error)
+        if response is None:
+            candidate.failed(failure, error)
+        outcome = "rejected" if response else "failed"
+        self.book(candidate.ref, outcome, failure, response, started)
+        return failure
 
     def suits(self, model: Model) -> bool:
         """Whether a model can do what the request needs: tools, a schema, images."""
@@ -297,10 +312,10 @@ class Call:
             return Finding(failure)
         tools = {tool.name for tool in self.parameters.function_tools}
         if any(call.tool_name in tools for call in response.tool_calls):
-            return Finding()
+            return NOTHING
         if stage.parse:
             stage.parse(response)
-        lowest = Finding()
+        lowest = NOTHING
         for check in stage.checks:
             found = check(response, self)
             finding = await found if isawaitable(found) else found
@@ -343,7 +358,7 @@ class Call:
         reason: str | None = None,
         response: ModelResponse | None = None,
         started: float | None = None,
-        finding: Finding = Finding(),
+        finding: Finding = NOTHING,
         ttft_ms: int | None = None,
     ) -> None:
         """Add an attempt's row, with what it used and cost."""
@@ -402,7 +417,7 @@ class Call:
 
 def reported(response: ModelResponse | None) -> RequestUsage | None:
     """The usage of a completion, None where its provider reported none."""
-    if response is None or response.usage.unmeasured_requests:
+    if response is None or response.state != "complete" or response.usage.unmeasured_requests:
         return None
     if not (response.usage.input_tokens or response.usage.output_tokens):
         return None

@@ -134,12 +134,15 @@ class Chain(Model):
                 stage.parent.spent_nano += call.spent_nano
             await shared.ledger.write(call.rows)
 
-    async def answer(self, call: Call, ask: Asks[Answer]) -> Answer | ModelResponse:
+    async def answer(
+        self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None
+    ) -> Answer | ModelResponse:
         """Ask in order, then once more whom a retry may help, then the human: first answer wins."""
         human = self.shared.human
         if human and (earlier := await call.answered_before(human)):
             return earlier
-        waiting, again, retries = deque(await self._affordable(call)), list[Candidate](), False
+        waiting = deque(await self._affordable(call) if among is None else among)
+        again, retries = list[Candidate](), False
         while waiting or (again and not retries):
             if not waiting:
                 waiting, retries = deque(sorted(again, key=lambda c: c.health.rest_until)), True

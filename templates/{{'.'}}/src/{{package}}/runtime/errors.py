@@ -7,6 +7,7 @@ FleetError                    its text is advice, in one line
 ├── StreamCut                 a stream broke off after its first word; holds what had arrived
 ├── BudgetReached             a budget of fleet.toml is used up and says "refuse"
 ├── Escalated                 a person has to answer: holds the ticket
+├── Unanswered                no person will: the inbox is full, or the ticket is closed or expired
 ├── AnswerInvalid             an answer does not fit its output type, after one repair
 └── LedgerError               the ledger cannot be opened or written
 """
@@ -58,6 +59,14 @@ class Escalated(FleetError):
     def __init__(self, ticket: str) -> None:
         self.ticket = ticket
         super().__init__(f"Waiting for a person: ticket {ticket}, see `escalations`.")
+
+
+class Unanswered(FleetError):
+    """No person will answer. `reason` is the ledger's: inbox_full, closed or expired."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 class AnswerInvalid(FleetError):
