@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from langchain_anthropic import ChatAnthropic
-from langchain_openai import ChatOpenAI
+from langchain_anthropic import ChatAnthropic  # pyright: ignore[reportMissingImports] - in an environment of its own
+from langchain_openai import ChatOpenAI  # pyright: ignore[reportMissingImports] - in an environment of its own
 
 from benchmarks.peers.drive import Ask, joined, run
 

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # or it asks the network at import
 
-import litellm
-from litellm import Router
+import litellm  # pyright: ignore[reportMissingImports] - in an environment of its own
+from litellm import Router  # pyright: ignore[reportMissingImports] - in an environment of its own
 
 from benchmarks.peers.drive import Ask, joined, run
 
