@@ -34,7 +34,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from .errors import Escalated, FleetError
-from .failures import POLICY, Failure, Health, of_error, of_response, survivable
+from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
 from .fleet import Circuits, Fleet, ModelRef
 from .ledger.prices import UNKNOWN, Prices, Spending
 from .ledger.store import Attempt, Ledger, new_id
@@ -144,6 +144,11 @@ class Candidate:
         # A span per attempt for whatever tracer the program has set up, without its texts.
         return InstrumentedModel(model, InstrumentationSettings(include_content=False))
 
+    def load(self) -> float:
+        """Have it built. Returns the seconds that took, which no provider is to blame for."""
+        started = time.monotonic()
+        return time.monotonic() - started if self.model else 0
+
     @cached_property
     def window(self) -> int | None:
         """Tokens its context window holds, if known."""
@@ -165,7 +170,8 @@ class Candidate:
     def failed(self, failure: Failure, error: BaseException) -> None:
         """Learn from a failure; a mistake of ours, which the fallback hides, is told once."""
         self.health.failed(failure, error)
-        if POLICY[failure].loud and failure not in self._told:
+        loud = POLICY[failure].loud or not isinstance(error, FAILURES)
+        if loud and failure not in self._told:
             self._told.add(failure)
             log.warning("%s: %s (%s); chains go on without it", self.ref, failure, error)
 
@@ -271,7 +277,8 @@ class Call:
         asked: bool,
     ) -> Failure:
         """Book an attempt that ended in an error: its kind. What is no failure passes through."""
-        if not survivable(error):
+        ours = response is not None and not isinstance(error, FAILURES)  # a check's bug
+        if ours or not survivable(error):
             self.book(candidate.ref, "aborted", None, response, started)
             raise error
         if not asked:

@@ -155,6 +155,7 @@ class Chain(Model):
                 if obstacle is Failure.COOLING_DOWN:
                     again.append(candidate)
                 continue
+            call.deadline += candidate.load()
             result = await ask(candidate, self._share(call, waiting))
             if not isinstance(result, str):
                 return result

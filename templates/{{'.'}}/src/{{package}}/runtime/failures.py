@@ -26,9 +26,11 @@ from pydantic_ai.exceptions import (
     ModelTimeoutError,
     ModelUnavailableError,
     UnexpectedModelBehavior,
+    UserError,
 )
 from pydantic_ai.messages import ModelResponse
 
+from .errors import FleetError
 from .fleet import Circuits
 
 
@@ -112,6 +114,7 @@ _BY_CLASS: tuple[tuple[type[Exception], Failure], ...] = (
     (ValidationError, Failure.MALFORMED),
     (UnexpectedModelBehavior, Failure.MALFORMED),
     (ModelAPIError, Failure.NETWORK),
+    (OSError, Failure.NETWORK),
 )
 
 # Statuses that say more than the class of their error.
@@ -125,13 +128,7 @@ _BY_STATUS: dict[int, Failure] = {
 }
 
 FAILURES = (ModelAPIError, UnexpectedModelBehavior, TimeoutError, ValidationError, OSError)
-"""What an attempt may raise and the chain survives; anything else is a bug and passes through."""
-
-# Packages whose errors the library lets through, such as a login that finds no credentials.
-_SDKS = {
-    *("aiohttp", "anthropic", "azure", "botocore", "google", "groq", "grpc", "httpx", "httpx2"),
-    *("json", "mistralai", "openai", "xai_sdk"),
-}
+"""What an attempt raises by design. A client may raise more when a provider sends nonsense."""
 
 # Where a provider's error has no class of its own, its text says what it is. First match wins.
 _BY_TEXT: tuple[tuple[re.Pattern[str], Failure], ...] = tuple(
@@ -156,6 +153,7 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], Failure], ...] = tuple(
             Failure.AUTHENTICATION,
         ),
         (r"credential|failed to retrieve a token", Failure.AUTHENTICATION),
+        (r"decode response as JSON|expected a JSON response", Failure.MALFORMED),
         (r"credit balance|insufficient[_ ](quota|balance|credits)|billing", Failure.QUOTA),
     )
 )
@@ -180,13 +178,13 @@ _FINISH: dict[str, Failure] = {
 
 
 def survivable(error: BaseException) -> bool:
-    """Whether an attempt's error is the provider's, and no bug of ours."""
-    return isinstance(error, FAILURES) or type(error).__module__.partition(".")[0] in _SDKS
+    """Whether what a client raised is one model's failure: no mistake of ours, no cancellation."""
+    return isinstance(error, Exception) and not isinstance(error, FleetError | UserError)
 
 
 def of_error(error: BaseException) -> Failure:
     """The kind of a survivable error."""
-    kind = next((kind for cls, kind in _BY_CLASS if isinstance(error, cls)), Failure.NETWORK)
+    kind = next((kind for cls, kind in _BY_CLASS if isinstance(error, cls)), Failure.MALFORMED)
     if isinstance(error, ModelHTTPError):
         kind = _BY_STATUS.get(error.status_code, kind)
     if kind not in _VAGUE:
