@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -11,12 +10,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import BaseModel, Field
+
+from tests import recorded
 
 FLEET = """
 [chains.main]
@@ -37,35 +37,21 @@ class Figure(BaseModel):
     amount: int = Field(ge=0)
 
 
-class Desk:
+class Desk(recorded.Desk):
     """A workspace whose models all fail until its replies say otherwise."""
 
-    def __init__(self, package: str, root: Path) -> None:
-        self.package = package
-        self.root = root
-        self.settle()
-
     def settle(self, max_open: int = 200, expires_h: float = 72) -> None:
-        text = FLEET.format(max_open=max_open, expires_h=expires_h)
-        (self.root / "fleet.toml").write_text(text)
+        self.write(FLEET.format(max_open=max_open, expires_h=expires_h))
 
-    def module(self, name: str) -> Any:
-        return import_module(f"{self.package}.{name}")
-
-    def open(self, *replies: dict[str, Any]) -> Any:
-        recorded = self.module("runtime.recorded")
-        given = [recorded.Reply(**one) for one in replies or [DOWN]]
-        tape = recorded.Tape(recorded.Scene(title="t", text="?", replies={"answer": given}))
-        return self.module("workspace").Workspace.open(
-            self.root, build=lambda ref: recorded.RecordedModel(ref, tape)
-        )
+    def start(self, *replies: dict[str, Any]) -> Any:
+        return self.open({"answer": replies or [DOWN]})
 
     def handle(self, text: str, *replies: dict[str, Any], **asked: Any) -> Any:
         """What becomes of one request, in a workspace of its own."""
         request = self.module("runtime.run").Request(text, **asked)
 
         async def play() -> Any:
-            async with self.open(*replies) as workspace:
+            async with self.start(*replies) as workspace:
                 return await workspace.run("answer", request)
 
         return asyncio.run(play())
@@ -90,12 +76,6 @@ class Desk:
     def _source(self) -> Path:
         return Path(self.module("workspace").__file__).parents[1]
 
-    def rows(self, columns: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.root / "ledger.sqlite3") as ledger:
-            return ledger.execute(
-                f"SELECT {columns} FROM attempts ORDER BY ts_us, rowid"
-            ).fetchall()
-
     def tickets(self, state: str = "open") -> list[Any]:
         tickets = self.module("runtime.tickets").Tickets(self.root)
         try:
@@ -108,7 +88,9 @@ class Desk:
 def desk(every_provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.sqlite3")
     monkeypatch.delenv("FLEET_ESCALATION_WEBHOOK", raising=False)
-    return Desk(every_provider, tmp_path)
+    desk = Desk(every_provider, tmp_path)
+    desk.settle()
+    return desk
 
 
 def test_what_no_model_answers_becomes_a_ticket(desk: Desk) -> None:
@@ -183,7 +165,7 @@ def test_a_typed_answer_has_to_fit(desk: Desk) -> None:
     agent = run.SubAgent("answer", Figure)
 
     async def ask() -> Any:
-        async with desk.open() as workspace:
+        async with desk.start() as workspace:
             return await workspace._start(run.Request("Amount?", id="r1")).ask(agent, "Amount?")
 
     with pytest.raises(desk.module("runtime.errors").Escalated):
@@ -221,7 +203,7 @@ def test_an_outage_does_not_flood_the_inbox(desk: Desk) -> None:
     run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
 
     async def outage() -> list[Any]:
-        async with desk.open() as workspace:
+        async with desk.start() as workspace:
             asked = [workspace.run("answer", run.Request(f"Question {n}?")) for n in range(40)]
             return await asyncio.gather(*asked, return_exceptions=True)
 
@@ -263,7 +245,7 @@ def test_close_and_retry_in_bulk(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     workspace = desk.module("workspace")
     good = {"text": "Twelve.", "input_tokens": 1, "output_tokens": 1}
     up = [good, good, *[DOWN] * 8]
-    opened = desk.open(*up)
+    opened = desk.start(*up)
     monkeypatch.setattr(workspace.Workspace, "open", classmethod(lambda *_: opened))
     tickets = desk.module("runtime.tickets").Tickets(desk.root)
     answered = asyncio.run(commands._ask_again(tickets, tickets.select()))
@@ -347,7 +329,7 @@ def test_many_tickets_are_one_message(desk: Desk, hook: Hook) -> None:
     run = desk.module("runtime.run")
 
     async def outage() -> None:
-        async with desk.open() as workspace:
+        async with desk.start() as workspace:
             asked = [workspace.run("answer", run.Request(f"Question {n}?")) for n in range(30)]
             await asyncio.gather(*asked)
 
@@ -363,7 +345,7 @@ def test_a_dead_webhook_never_holds_a_request_up(
     run = desk.module("runtime.run")
 
     async def ask() -> float:
-        async with desk.open() as workspace:
+        async with desk.start() as workspace:
             started = time.monotonic()
             await workspace.run("answer", run.Request("How many vans?"))
             return time.monotonic() - started
