@@ -33,10 +33,14 @@ class Reply(Settings):
 
 
 class Scene(Settings):
-    """One recorded request: what it shows, its text, and the replies each stage gets."""
+    """One recorded request: what it shows, its text, and the replies each stage gets.
+
+    `times`: how often the demo plays it, as traffic would bring it again and again.
+    """
 
     title: str
     text: str
+    times: int = Field(default=1, ge=1)
     replies: dict[str, list[Reply]]
 
 
