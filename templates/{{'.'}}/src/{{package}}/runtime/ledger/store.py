@@ -98,10 +98,16 @@ class Attempt:
     user_ref: str | None = None
     tags: str = "{}"
 
+    def __post_init__(self) -> None:
+        # A negative count is a provider's mistake: it says nothing, and must not lower a sum.
+        for name in TOKENS:
+            if (getattr(self, name) or 0) < 0:
+                setattr(self, name, None)
+
 
 COLUMNS = tuple(field.name for field in fields(Attempt))
+TOKENS = tuple(name for name in COLUMNS if name.endswith("_tokens"))
 values_of: Callable[[Attempt], tuple[Any, ...]] = attrgetter(*COLUMNS)
-
 
 BOUNDS_MS = (
     *(10, 15, 20, 30, 50, 70, 100, 150, 200, 300, 500, 700, 1_000, 1_500, 2_000, 3_000, 5_000),
@@ -115,7 +121,6 @@ ROLLUP_KEY = (
     *("request_model", "chain", "pipeline", "stage"),
 )
 OUTCOMES = ("ok", "failed", "rejected", "skipped", "escalated", "aborted", "answered")
-TOKENS = tuple(name for name in COLUMNS if name.endswith("_tokens"))
 COUNTERS = (
     *("calls", "attempts", *OUTCOMES, "fallbacks", "priced", "unpriced", "unmeasured", *TOKENS),
     *("cost_nano_usd", "wasted_nano_usd", "quality_n", "quality_milli", "latency_ms", *BUCKETS),
