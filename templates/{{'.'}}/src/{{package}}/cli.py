@@ -27,7 +27,12 @@ def main() -> None:
     options = _parser().parse_args()
     run: Callable[[argparse.Namespace], int] = options.run
     try:
-        sys.exit(run(options))
+        status = run(options)
+        sys.stdout.flush()
+        sys.exit(status)
+    except BrokenPipeError:
+        # Who reads has seen enough, `| head` say; what is still buffered has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except FleetError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:

@@ -15,7 +15,7 @@ from ..runtime.errors import FleetError
 from ..runtime.fleet import ModelRef
 from ..runtime.ledger import page, queries
 from ..runtime.ledger.findings import Finding, Price, Question, find, forecast_nano_usd
-from ..runtime.ledger.prices import Prices
+from ..runtime.ledger.prices import NANO, Prices
 from ..runtime.ledger.queries import COUNTS, Report, Totals, dollars
 from ..runtime.ledger.store import database_path
 
@@ -67,7 +67,8 @@ def month_text(question: Question) -> str:
     spent = queries.month_nano_usd(question.location, question.environment)
     forecast = forecast_nano_usd(question)
     heads = f", heading for {dollars(forecast)}" if forecast is not None else ""
-    budget = f" of ${question.budget_usd}" if question.budget_usd else ", no budget set"
+    limit = dollars(round(question.budget_usd * NANO))
+    budget = f" of {limit}" if question.budget_usd else ", no budget set"
     return f"This month: {dollars(spent)}{budget}{heads}"
 
 

@@ -57,10 +57,9 @@ class Totals:
 
     @property
     def nano_usd_per_success(self) -> int | None:
-        """Cost per successful outcome; None without one, or while a price is missing."""
+        """Known cost per successful outcome; None without one, or where no price is known."""
         won = self.ok + self.answered
-        known = won and self.priced and not self.unpriced
-        return round(self.cost_nano_usd / won) if known else None
+        return round(self.cost_nano_usd / won) if won and self.priced else None
 
     @property
     def success_rate(self) -> float | None:
@@ -219,7 +218,7 @@ def _cells(asked: Report, row: Totals) -> list[object]:
         f"{row.output_tokens:,}",
         money(row),
         before and money(before),
-        dollars(row.nano_usd_per_success),
+        per_success(row),
         row.percentile_ms(0.5),
         row.percentile_ms(0.95),
         percent(row.failure_rate),
@@ -250,6 +249,12 @@ def money(row: Totals) -> str:
     if row.unpriced:
         return f"≥{dollars(row.cost_nano_usd)}" if row.priced else "unpriced"
     return dollars(row.cost_nano_usd if row.priced else None)
+
+
+def per_success(row: Totals) -> str:
+    """A group's cost per successful outcome, marked like its cost."""
+    partly = "≥" if row.unpriced and row.priced else ""
+    return partly + dollars(row.nano_usd_per_success)
 
 
 def dollars(nano_usd: int | None) -> str:

@@ -100,7 +100,8 @@ def _as_good(
     if saved <= WORTH * dear.cost_nano_usd:
         return []
     text = (
-        f"{task} on {dear.key[1]} cost {dollars(dear.cost_nano_usd)}; {key[1]} does it as well "
+        f"{task} on {dear.key[1]} cost {dollars(dear.cost_nano_usd)} in 30 days; {key[1]} does it "
+        "as well "
         f"({percent(other.success_rate)} of {_verdicts(other):,} accepted against "
         f"{percent(dear.success_rate)} of {_verdicts(dear):,}) and would take {dollars(cost)} for "
         "the same tokens."
@@ -130,8 +131,8 @@ def _cheaper(
         return []
     cost, key = min(fits)
     text = (
-        f"{task} on {dear.key[1]} cost {dollars(dear.cost_nano_usd)} for {dear.ok:,} answers of "
-        f"{dear.output_tokens // dear.ok} tokens; {key[1]} would take {dollars(cost)} for the same "
+        f"{task} on {dear.key[1]} cost {dollars(dear.cost_nano_usd)} in 30 days, for {dear.ok:,} "
+        f"answers of {dear.output_tokens // dear.ok} tokens; {key[1]} would take {dollars(cost)} for the same "
         "tokens."
     )
     action = (
@@ -192,10 +193,11 @@ def _second(task: str, chain: str, models: Sequence[Totals]) -> list[Finding]:
 
 def _spike(task: str, weeks: Mapping[int, Totals]) -> list[Finding]:
     """The last seven whole days cost half as much again as the dearest of four weeks before."""
-    if len(weeks) < 5 or any(w.attempts < ENOUGH or w.unpriced for w in weeks.values()):
+    if len(weeks) < 5 or any(week.attempts < ENOUGH for week in weeks.values()):
         return []
     last, before = weeks[4], [weeks[week] for week in range(4)]
-    if last.cost_nano_usd < SPIKE * max(week.cost_nano_usd for week in before):
+    newly_priced = total(before).unpriced / 4 - last.unpriced > WITHIN * last.attempts
+    if newly_priced or last.cost_nano_usd < SPIKE * max(week.cost_nano_usd for week in before):
         return []
     usual, calls = total(before).cost_nano_usd // 4, total(before).attempts // 4
     text = (

@@ -18,6 +18,7 @@ from .queries import (
     escalation_rate,
     labels,
     money,
+    per_success,
     percent,
     sums,
     total,
@@ -75,26 +76,24 @@ def _head(title: str, asked: Report) -> Html:
 
 def _figures(asked: Report, month: str) -> Html:
     now, before = total(asked.rows), total(asked.before.values())
-    pairs = [
-        (f"Cost in {asked.days} days", _amount(now), f"{money(before)} in the {asked.days} before"),
-        ("Calls", Html(f"{now.calls:,}"), f"{before.calls:,} before"),
-        (
-            "Cost per success",
-            Html(dollars(now.nano_usd_per_success)),
-            f"{dollars(before.nano_usd_per_success)} before",
-        ),
-        (
-            "Failed attempts",
-            Html(percent(now.failure_rate)),
-            f"{percent(before.failure_rate)} before",
-        ),
-        ("Without a price", Html(percent(now.unpriced_share)), f"{now.unpriced:,} attempts"),
+    calls = f"{now.unpriced:,} of {now.priced + now.unpriced:,} billed"
+    facts = [
+        (f"Cost in {asked.days} days", _amount(now), f"before: {money(before)}{_change(asked)}"),
+        ("Calls", Html(f"{now.calls:,}"), f"before: {before.calls:,}"),
+        ("Cost per success", Html(per_success(now)), f"before: {per_success(before)}"),
+        ("Failed", Html(percent(now.failure_rate)), f"before: {percent(before.failure_rate)}"),
+        ("Without a price", Html(percent(now.unpriced_share)), calls),
     ]
     tiles = [
         tag("div", tag("dt", name), tag("dd", value), tag("dd", note, class_="quiet"))
-        for name, value, note in pairs
+        for name, value, note in facts
     ]
     return tag("section", tag("dl", *tiles), tag("p", month, class_="month"), aria_label="Figures")
+
+
+def _change(asked: Report) -> str:
+    now, before = total(asked.rows).cost_nano_usd, total(asked.before.values()).cost_nano_usd
+    return f", {100 * (now - before) / before:+.0f} %" if before else ""
 
 
 def _findings(found: Sequence[Finding]) -> Html:
@@ -151,10 +150,11 @@ def _warm(row: Totals | None, most: int) -> Html:
     if row is None:
         return tag("td", tag("span", "-", aria_label="not asked"), class_="none")
     heat = sqrt(row.cost_nano_usd / most) if most else 0
-    note = f"{row.attempts:,} calls"
+    notes = [f"{row.attempts:,} calls"]
     if row.nano_usd_per_success is not None:
-        note += f", {dollars(row.nano_usd_per_success)} each"
-    return tag("td", _amount(row), tag("small", note), class_="warm", style=f"--heat:{heat:.3f}")
+        notes.append(f"{per_success(row)} per success")
+    small = [tag("small", note) for note in notes]
+    return tag("td", _amount(row), *small, class_="warm", style=f"--heat:{heat:.3f}")
 
 
 def _weeks(weeks: Sequence[Totals], first: int, shown: int) -> Html:
@@ -170,7 +170,7 @@ def _weeks(weeks: Sequence[Totals], first: int, shown: int) -> Html:
             tag("td", _amount(row)),
             tag("td", _bar(row.cost_nano_usd / most if most else 0), class_="bar"),
             tag("td", f"{row.calls:,}"),
-            tag("td", dollars(row.nano_usd_per_success)),
+            tag("td", per_success(row)),
             tag("td", percent(row.failure_rate)),
         )
         for row in rows_of[begun:]
@@ -187,13 +187,15 @@ def _detail(asked: Report) -> Html:
     heads = ["Calls", "Tokens in", "Tokens out", "Cost", "Before", "Per success", "p50 ms"]
     heads += ["p95 ms", "Failed", "Escalated", "Unpriced"]
     names = [name.removeprefix("request_").replace("_type", "").title() for name in asked.by]
-    head = tag("tr", *(tag("th", name, scope="col") for name in names), *_heads(heads))
+    head = tag(
+        "tr", *(tag("th", name, scope="col", class_="name") for name in names), *_heads(heads)
+    )
     rows: list[Html] = []
     for row in asked.rows:
         before = asked.before.get(row.key)
         told = [f"{row.attempts:,}", f"{row.input_tokens:,}", f"{row.output_tokens:,}"]
         told += [_amount(row), money(before) if before else "-"]
-        told += [dollars(row.nano_usd_per_success), _ms(row, 0.5), _ms(row, 0.95)]
+        told += [per_success(row), _ms(row, 0.5), _ms(row, 0.95)]
         told += [percent(row.failure_rate), percent(escalation_rate(row, asked.rows, asked.by))]
         told += [percent(row.unpriced_share)]
         own = [tag("th", label, scope="row") for label in labels(asked, row)]
@@ -288,11 +290,11 @@ border-left:4px solid var(--accent)}
 .evidence{color:var(--good);background:var(--good-paper)}
 .hypothesis{color:var(--maybe);background:var(--maybe-paper)}
 .scroll{overflow-x:auto}.scroll:focus-visible{outline:3px solid var(--accent);outline-offset:2px}
-table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.92rem}
+table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;font-size:.9rem}
 caption{text-align:left;padding:.8rem 1rem .3rem;font-size:.85rem}
-th,td{padding:.5rem .8rem;text-align:right;border-top:1px solid var(--line);white-space:nowrap}
+th,td{padding:.5rem .7rem;text-align:right;border-top:1px solid var(--line);white-space:nowrap}
 thead th,thead td{border-top:0;color:var(--quiet);font-weight:600;font-size:.82rem;vertical-align:bottom}
-th[scope=row],thead th:first-child{text-align:left}tbody th{font-weight:600}
+th[scope=row],thead th:first-child,.name{text-align:left}tbody th{font-weight:600}
 tbody th:first-child,thead th:first-child,tfoot th{position:sticky;left:0;background:var(--card)}
 .warm{background:color-mix(in srgb,var(--heat-color) calc(var(--heat)*100%),var(--card))}
 .warm small{display:block;font-size:.75rem;color:inherit;opacity:.85}
@@ -300,12 +302,12 @@ tbody th:first-child,thead th:first-child,tfoot th{position:sticky;left:0;backgr
 .bar{min-width:8rem;width:40%}
 .bar span{display:block;height:.8rem;border-radius:3px;width:var(--share);min-width:2px;background:var(--accent)}
 footer{margin-top:3rem;font-size:.85rem;border-top:1px solid var(--line);padding-top:1rem}
-@media (max-width:34rem){.findings li{grid-template-columns:1fr}.saving data{display:inline}
+@media (max-width:34rem){.findings li{grid-template-columns:1fr}.saving data{display:inline;margin-right:.4rem}
 dl{grid-template-columns:1fr 1fr}dd:nth-of-type(1){font-size:1.25rem}th,td{padding:.45rem .6rem}}
-@media print{:root{--paper:#fff;--card:#fff;--ink:#000;--quiet:#444;--line:#ccc;--accent:#0f766e;
+@media print{:root{color-scheme:light;--paper:#fff;--card:#fff;--ink:#000;--quiet:#444;--line:#ccc;--accent:#0f766e;
 --heat-color:#fbbf24;--good:#115e59;--good-paper:#ccfbf1;--maybe:#92400e;--maybe-paper:#fef3c7}
 body{font-size:10pt}main{max-width:none;padding:0}h2{margin-top:1.4rem;break-after:avoid}
 .warm,.bar span,.badge{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-.findings li,tr,dl div{break-inside:avoid}.scroll{overflow:visible}table{font-size:8pt}
-th,td{padding:.25rem .4rem;white-space:normal}thead{display:table-header-group}}
+.findings li,tr,dl div{break-inside:avoid}dd:nth-of-type(1){font-size:1.1rem}.scroll{overflow:visible}table{font-size:8pt}
+th,td{padding:.25rem .4rem}thead th{white-space:normal}tfoot{display:table-row-group}}
 """
