@@ -179,7 +179,7 @@ def test_recorded_provider_costs_are_reproduced(prices: Any, listed: Any) -> Non
 )
 @pytest.mark.parametrize("model", ["openai:gpt-5-nano", "openai:own"])
 def test_impossible_counts_are_unpriced(
-    prices: Any, tmp_path: Path, model: str, usage: dict[str, int]
+    prices: Any, tmp_path: Path, model: str, usage: dict[str, Any]
 ) -> None:
     table = own(prices, tmp_path, '["openai:own"]\ninput_usd = "1"\noutput_usd = "2"\n')
     assert table.cost(ref(prices, model), RequestUsage(**usage)) == prices.UNPRICED
@@ -270,7 +270,7 @@ def test_the_cost_a_provider_reports_counts(prices: Any, listed: Any) -> None:
     ],
 )
 def test_a_wrong_file_says_where(prices: Any, tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(Exception, match="prices.toml") as error:
+    with pytest.raises(Exception, match=r"prices\.toml") as error:
         own(prices, tmp_path, text)
     assert type(error.value).__name__ == "SettingsError"
     assert told in str(error.value)

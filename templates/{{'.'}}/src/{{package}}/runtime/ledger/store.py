@@ -11,6 +11,7 @@ import importlib
 import logging
 import os
 import queue
+import re
 import secrets
 import sqlite3
 import threading
@@ -18,7 +19,7 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
@@ -35,8 +36,20 @@ log = logging.getLogger(__name__)
 SCHEMA_VERSION = 2
 LOCK_S = 5
 DAY_US = 24 * 3600 * 1_000_000
-Location = Path | str
-"""Where a ledger is: the path of an SQLite file, or the URL of another database."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseUrl:
+    """The URL of a database that is no file. Shown without its password."""
+
+    url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return re.sub(r"//[^@/]*@", "//", self.url)
+
+
+Location = Path | DatabaseUrl
+"""Where a ledger is: the path of an SQLite file, or another database."""
 
 
 class LedgerSettings(Settings):
@@ -105,7 +118,7 @@ class Attempt:
                 setattr(self, name, None)
 
 
-COLUMNS = tuple(field.name for field in fields(Attempt))
+COLUMNS = tuple(column.name for column in fields(Attempt))
 TOKENS = tuple(name for name in COLUMNS if name.endswith("_tokens"))
 values_of: Callable[[Attempt], tuple[Any, ...]] = attrgetter(*COLUMNS)
 
@@ -199,7 +212,7 @@ _TYPES: dict[Any, str] = {
 }
 _SCHEMA = (
     f"""CREATE TABLE IF NOT EXISTS attempts (
-    {", ".join(f"{field.name} {_TYPES[field.type]}" for field in fields(Attempt))},
+    {", ".join(f"{column.name} {_TYPES[column.type]}" for column in fields(Attempt))},
     UNIQUE (call_id, attempt)) STRICT""",
     "CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (ts_us)",
     f"""CREATE TABLE IF NOT EXISTS rollup (
@@ -252,15 +265,15 @@ def database_path(root: Path) -> Location:
         return root / "data" / "ledger.sqlite3"
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite:///"))
-    _backend(url)
-    return url
+    _backend(DatabaseUrl(url))
+    return DatabaseUrl(url)
 
 
 def connect(location: Location) -> Database:
     """Open a ledger for writing; an older schema is brought forward. Raises LedgerError."""
     if isinstance(location, Path):
         return SqliteDatabase(location)
-    return _backend(location).connect(location)
+    return _backend(location).connect(location.url)
 
 
 def select(location: Location, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -269,7 +282,7 @@ def select(location: Location, query: str, values: Sequence[Any] = ()) -> list[t
     Raises LedgerError when there is none or it cannot be read.
     """
     if not isinstance(location, Path):
-        return _backend(location).select(location, query, values)
+        return _backend(location).select(location.url, query, values)
     if not location.is_file():
         raise LedgerError(f"There is no ledger at {location} yet: run `demo` or `ask` first.")
     try:
@@ -283,12 +296,12 @@ def select(location: Location, query: str, values: Sequence[Any] = ()) -> list[t
     return select(location, query, values)
 
 
-def _backend(url: str) -> Any:
+def _backend(location: DatabaseUrl) -> Any:
     # A backend is a module of this folder that is called like its URLs' scheme.
-    scheme = url.partition(":")[0]
+    scheme = location.url.partition(":")[0]
     try:
         return importlib.import_module(f".{scheme}", __package__)
-    except ModuleNotFoundError:
+    except ImportError:
         raise LedgerError(
             f"FLEET_LEDGER_URL '{scheme}:…' cannot be used here: set sqlite:///PATH, or add what "
             "is missing (`scaffold add extra ledger_postgresql`, then `uv sync`)."
@@ -395,7 +408,6 @@ def _bring_forward(database: sqlite3.Connection, path: Path) -> None:
     if _version(database) < SCHEMA_VERSION:
         # Two processes may be here at once; the second waits for the first one's whole migration.
         database.execute("PRAGMA busy_timeout = 600000")
-        database.execute("PRAGMA journal_mode = WAL")
         database.execute("BEGIN IMMEDIATE")
         if _version(database) < SCHEMA_VERSION:
             for statement in _SCHEMA:
@@ -407,7 +419,21 @@ def _bring_forward(database: sqlite3.Connection, path: Path) -> None:
             database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         database.execute("COMMIT")
         database.execute(f"PRAGMA busy_timeout = {LOCK_S * 1000}")
+    _use_wal(database)
     database.execute("PRAGMA synchronous = NORMAL")
+
+
+def _use_wal(database: sqlite3.Connection) -> None:
+    # SQLite does not wait for the lock that the change of mode needs.
+    deadline = time.monotonic() + LOCK_S
+    while True:
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 class Spill:
