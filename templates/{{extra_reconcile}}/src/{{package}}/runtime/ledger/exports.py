@@ -245,7 +245,8 @@ def _json_rows(text: str, export: Export) -> Iterator[tuple[str, dict[str, Any]]
 def _pages(text: str, export: Export) -> Iterator[dict[str, Any]]:
     try:
         whole: object = json.loads(text, parse_float=Decimal)
-        yield from _objects(whole if isinstance(whole, list) else [whole], "page", export)
+        pages: object = whole if isinstance(whole, list) else [whole]
+        yield from _objects(pages, "page", export)
     except ValueError:
         for number, line in enumerate(text.splitlines(), 1):
             try:
