@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import ManifestError
-from scaffold.feature import KINDS, MANIFEST, TIERS, Feature, Tier, read
+from scaffold.feature import KINDS, MANIFEST, TIERS, Feature, Question, Tier, read
 
 MOST_PROVIDERS = 3
 """A default chain names at most this many providers: a longer one is a choice to make."""
@@ -44,6 +44,14 @@ class Catalogue:
             self.core,
             *(f for f in self.features if f.kind != "core" and f.name in chosen(answers, f.kind)),
         ]
+
+    def questions(self, answers: Answers) -> dict[str, Question]:
+        """The questions of the features these answers choose, by answer key."""
+        return {
+            key: question
+            for feature in self.enabled(answers)
+            for key, question in feature.questions.items()
+        }
 
     def answer_chain(self, answers: Answers) -> str:
         """The chain of the plain `answer` stage: the first enabled feature that names one."""
