@@ -20,7 +20,7 @@ def filled_in(catalogue: Catalogue, answers: dict[str, Any], folder: str) -> dic
     filled.setdefault("package", names.default_package(str(filled["project_name"])))
     filled.setdefault("description", DESCRIPTION)
     for kind in KINDS.values():
-        value = filled.setdefault(kind.answer_key, default_choice(catalogue, kind))
+        value = filled.setdefault(kind.answer_key, default_choice(catalogue, kind, filled))
         if kind.many and isinstance(value, str):
             filled[kind.answer_key] = [value]
     surfaces = filled["surfaces"]

@@ -34,6 +34,8 @@ def alone(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
         if feature.kind == "core":
             yield "core", BARE
             continue
+        if feature.hidden:
+            continue
         kind = KINDS[feature.kind]
         value = [feature.name] if kind.many else feature.name
         yield feature.id, {**BARE, "agents": None, kind.answer_key: value}
@@ -46,11 +48,19 @@ def presets(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def pairs(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
     """A pairwise covering array: each pair of choices is in one render at least."""
-    on_off = [f for f in catalogue.features if f.kind not in ("core", "provider")]
+    on_off = [f for f in catalogue.features if f.kind not in ("core", "provider") and not f.hidden]
     first = [f.name for f in catalogue.of("provider")]
     axes: list[list[Any]] = [*([True, False] for _ in on_off), first, [*first[::-1], None], AGENTS]
     axes += [["desk", "a_package_of_thirty_characters"], [0, 1.5], [0.0, 1.0]]
-    for at, row in enumerate(AllPairs(axes)):
+
+    def sound(row: list[Any]) -> bool:
+        if len(row) < len(on_off):
+            return True
+        on = [f for f, flag in zip(on_off, row, strict=False) if flag]
+        wanted = {kind for f in on for kind in f.requires if kind in KINDS}
+        return wanted <= {f.kind for f in on}
+
+    for at, row in enumerate(AllPairs(axes, filter_func=sound)):
         *flags, one, two, agents, package, budget, threshold = row
         answers: dict[str, Any] = {
             "providers": list(dict.fromkeys(p for p in (one, two) if p)),

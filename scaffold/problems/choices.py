@@ -33,12 +33,16 @@ def of_choices(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]
 
 def _together(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
     on = catalogue.enabled(filled)
-    ids = {f"{feature.kind}:{feature.name}" for feature in on}
+    ids = {feature.ref for feature in on}
     problems: list[Problem] = []
     for feature in on:
         key = KINDS[feature.kind].answer_key if feature.kind in KINDS else "patterns"
         for other in feature.requires:
-            if other not in ids:
+            if other in KINDS and not chosen(filled, other):
+                some = ", ".join(known.name for known in catalogue.of(other))
+                needed = KINDS[other].answer_key
+                problems.append(Problem(needed, f"{feature.name} needs one", f"choose from {some}"))
+            elif other not in KINDS and other not in ids:
                 problems.append(Problem(key, f"{feature.name} needs {other}", "choose it as well"))
         for other in set(feature.conflicts) & ids:
             problems.append(

@@ -38,7 +38,9 @@ def ask(state: State) -> None:
 
 def _choose(state: State, kind: Kind) -> None:
     features = state.catalogue.of(kind.name)
-    on: str | list[str] = state.answers.get(kind.answer_key, default_choice(state.catalogue, kind))
+    on: str | list[str] = state.answers.get(
+        kind.answer_key, default_choice(state.catalogue, kind, state.answers)
+    )
     width = max(len(feature.title) for feature in features)
     lines = {feature.name: f"{feature.title:<{width}}  {feature.summary}" for feature in features}
     if kind.many:
