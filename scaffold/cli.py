@@ -8,11 +8,11 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
+from scaffold.commands import advise, new
 from scaffold.commands import list as list_command
-from scaffold.commands import new
 from scaffold.errors import ScaffoldError, UsageError
 
-COMMANDS = {"new": new, "list": list_command}
+COMMANDS = {"new": new, "list": list_command, "advise": advise}
 INTERRUPTED = 130
 
 

@@ -102,7 +102,10 @@ def demo(_: argparse.Namespace) -> int:
         tape = Tape(scene)
         async with Workspace.open(root, build=partial(RecordedModel, tape=tape)) as workspace:
             workspace.environment = queries.DEMO
-            return await workspace.handle(Request(scene.text))
+            request = Request(scene.text)
+            if scene.pipeline:
+                return await workspace.run(scene.pipeline, request)
+            return await workspace.handle(request)
 
     for scene in scenes(root / "examples" / "demo"):
         result, *_again = [asyncio.run(play(scene)) for _ in range(scene.times)]

@@ -35,12 +35,13 @@ class Reply(Settings):
 class Scene(Settings):
     """One recorded request: what it shows, its text, and the replies each stage gets.
 
-    `times`: how often the demo plays it, as traffic would bring it again and again.
+    With a `pipeline` it is run on that one, past the router; the demo plays it so many `times`.
     """
 
     title: str
     text: str
     times: int = Field(default=1, ge=1)
+    pipeline: str | None = None
     replies: dict[str, list[Reply]]
 
 
