@@ -30,9 +30,9 @@ def tree_of(bundle: Path, tag: str, work: Path) -> str:
 @pytest.mark.parametrize("version", releases.releases())
 def test_a_released_version_is_what_it_was(version: str, tmp_path: Path) -> None:
     pins = releases.releases()[version]
-    assert tree_of(releases.BUNDLE, version, tmp_path / "clone") == pins["tree"]
+    assert tree_of(releases.BUNDLE, version, tmp_path / "clone") == pins.tree
     with releases.source(ref=version) as source:
-        assert releases.fingerprint(source.root) == pins["fingerprint"]
+        assert releases.fingerprint(source.root) == pins.fingerprint
 
 
 def test_a_second_release_keeps_the_first_and_is_reproducible(tmp_path: Path) -> None:
