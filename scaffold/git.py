@@ -3,7 +3,7 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from scaffold.errors import ToolError
@@ -45,20 +45,25 @@ def git(
     cwd: Path,
     env: Mapping[str, str] | None = None,
     allowed: Collection[int] = (0,),
+    feed: str = "",
+    held: Sequence[int] = (),
 ) -> str:
-    """What git printed, without the last line's end. Raises GitError, ToolError without a git."""
+    """What git printed, byte for byte but for the last line's end; `feed` is its input.
+
+    `held` are open files it keeps open as well. Raises GitError, ToolError without a git.
+    """
     try:
         done = subprocess.run(
             ["git", *words],
             cwd=cwd,
             env=environment(env),
-            stdin=subprocess.DEVNULL,
+            input=feed.encode("utf-8", "surrogateescape"),
             capture_output=True,
-            encoding="utf-8",
-            errors="surrogateescape",
+            pass_fds=held,
         )
     except FileNotFoundError:
         raise ToolError("git is not installed; install it and try again.") from None
     if done.returncode not in allowed:
-        raise GitError(" ".join(done.stderr.split()) or f"git {words[0]} failed")
-    return done.stdout.removesuffix("\n")
+        told = " ".join(done.stderr.decode("utf-8", "replace").split())
+        raise GitError(told or f"git {words[0]} failed")
+    return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
