@@ -56,6 +56,13 @@ class Releases(Template):
             raise TemplateError("This scaffold carries no release; give a template (--template).")
         return versions[-1]
 
+    def newer(self, recorded: str) -> list[str]:
+        """Those after the recorded one; unreleased templates follow the release they are named by."""
+        released, local, _ = recorded.partition("+local.")
+        if local and released not in self.versions():
+            return self.versions()
+        return Template.newer(self, released)
+
     def named(self, ref: str) -> str:
         version = ref if ref.startswith("v") else f"v{ref}"
         known = self.versions()

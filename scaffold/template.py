@@ -55,6 +55,14 @@ class Template:
         tagged = recorded is None or recorded in versions
         return versions[-1] if versions and tagged else self.named("HEAD")
 
+    def newer(self, recorded: str) -> list[str]:
+        """The versions an update would bring, oldest first; empty when there is none."""
+        versions, name = self.versions(), self.named(recorded)
+        if name in versions:
+            return versions[versions.index(name) + 1 :]
+        newest = self.newest(recorded)
+        return [newest] if newest != name else []
+
     def named(self, ref: str) -> str:
         """What a branch, tag or commit is called. Raises TemplateError where there is none."""
         if ref.startswith("-") or not self._commit_of(ref):
