@@ -63,11 +63,17 @@ class Estimate(_Part):
 
 
 class Wires(_Part):
-    """The modules wiring.py connects, and the chain the plain `answer` stage asks."""
+    """The modules wiring.py connects, and the chain the plain `answer` stage asks.
+
+    `handles` tells the router which requests the pipeline is for; `toolset` is a module that
+    gives sub-agents tools.
+    """
 
     router: str | None = None
     answer_chain: str | None = None
     pipeline: str | None = None
+    handles: str = ""
+    toolset: str | None = None
 
 
 class AgentFact(_Part):
@@ -127,7 +133,12 @@ _OF_UPDATES = {"team_owned", "renames", "split_from"}
 
 
 class Feature(_Part):
-    """One folder under templates/: a pattern, a provider, an extra, or the core."""
+    """One folder under templates/: a pattern, a provider, an extra, or the core.
+
+    `requires` names `kind:name`, or a kind of which one has to be chosen. A `hidden` feature is
+    never asked for: it is on while an enabled one requires it. `proposes` is what another kind's
+    question takes by default while this one is chosen. `offline`: it works without a network.
+    """
 
     kind: Literal[
         "core", "pattern", "provider", "search", "engine", "framework", "surface", "extra"
@@ -149,6 +160,9 @@ class Feature(_Part):
     env: list[EnvVar] = []
     team_owned: list[str] = []
     requires: list[str] = []
+    proposes: dict[str, list[str]] = {}
+    hidden: bool = False
+    offline: bool = False
     conflicts: list[str] = []
     renames: list[Rename] = []
     split_from: str | None = None
@@ -171,6 +185,11 @@ class Feature(_Part):
     def id(self) -> str:
         """`KIND_NAME`, the folder's own name without its braces; `core` for the core."""
         return "core" if self.kind == "core" else f"{self.kind}_{self.name}"
+
+    @property
+    def ref(self) -> str:
+        """`KIND:NAME`, as `requires` and `conflicts` write it."""
+        return f"{self.kind}:{self.name}"
 
     def facts(self) -> dict[str, object]:
         """What templates may loop over; `folder` is the path under the template's root."""

@@ -1,5 +1,8 @@
-"""Shared by all tests: the catalogue, and one rendered default workspace per session."""
+"""Shared by all tests: the catalogue, and workspaces that are rendered once per session."""
 
+import importlib
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,3 +26,32 @@ def workspace(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) ->
     spec = complete(catalogue, {}, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="somewhere", commit="v1")
     return folder
+
+
+@pytest.fixture(scope="session")
+def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The package of a workspace with all providers and extras, importable."""
+    name = "every_provider"
+    answers = {
+        "providers": [feature.name for feature in catalogue.of("provider")],
+        "patterns": [],
+        "agents": [],
+        "package": name,
+    }
+    folder = tmp_path_factory.mktemp("providers") / "desk"
+    spec = complete(catalogue, answers, folder_name="desk")
+    render(ROOT, folder, spec.answers(), source="somewhere", commit="v1")
+    sys.path.insert(0, str(folder / "src"))
+    yield name
+    sys.path.remove(str(folder / "src"))
+
+
+@pytest.fixture
+def every_key(catalogue: Catalogue, every_provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every provider's variables are set, to nothing that works."""
+    for provider in catalogue.of("provider"):
+        module = importlib.import_module(f"{every_provider}.runtime.providers.{provider.name}")
+        for key in module.KEYS:
+            monkeypatch.setenv(key, "http://127.0.0.1:9" if key.endswith("ENDPOINT") else "x")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")

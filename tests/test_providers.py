@@ -3,11 +3,9 @@
 import asyncio
 import importlib
 import json
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -54,6 +52,8 @@ BODIES: dict[str, dict[str, Any]] = {
     "bedrock": BEDROCK,
     "openrouter": {**OPENAI, "provider": "p"},
 }
+pytestmark = pytest.mark.usefixtures("every_key")
+
 # xAI speaks gRPC, which this server does not.
 PROVIDERS = [f.name for f in harness.CATALOGUE.of("provider") if f.name != "xai"]
 
@@ -93,24 +93,12 @@ def server() -> Iterator[Server]:
         thread.join(10)
 
 
-@pytest.fixture(scope="module")
-def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A rendered workspace with every provider, importable."""
-    name = "every_provider"
-    everyone = [feature.name for feature in harness.CATALOGUE.of("provider")]
-    answers = {**harness.BARE, "providers": everyone, "package": name}
-    folder: Path = harness.rendered(tmp_path_factory.mktemp("providers") / "w", answers)
-    sys.path.insert(0, str(folder / "src"))
-    yield name
-    sys.path.remove(str(folder / "src"))
-
-
-def ask(package: str, provider: str, url: str) -> Any:
+def ask(every_provider: str, provider: str, url: str) -> Any:
     from pydantic_ai.direct import model_request
     from pydantic_ai.messages import ModelRequest
 
-    module = importlib.import_module(f"{package}.runtime.providers.{provider}")
-    fleet = importlib.import_module(f"{package}.runtime.fleet")
+    module = importlib.import_module(f"{every_provider}.runtime.providers.{provider}")
+    fleet = importlib.import_module(f"{every_provider}.runtime.fleet")
     deployment = fleet.Deployment(base_url=url, region="eu-central-1")
 
     async def play() -> Any:
@@ -122,30 +110,23 @@ def ask(package: str, provider: str, url: str) -> Any:
     return asyncio.run(play())
 
 
-@pytest.fixture(autouse=True)
-def keys(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for provider in [*PROVIDERS, "xai"]:
-        for key in importlib.import_module(f"{package}.runtime.providers.{provider}").KEYS:
-            monkeypatch.setenv(key, "http://127.0.0.1:9" if key.endswith("ENDPOINT") else "x")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
-
-
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_an_answer_arrives_with_its_usage(package: str, provider: str, server: Server) -> None:
+def test_an_answer_arrives_with_its_usage(
+    every_provider: str, provider: str, server: Server
+) -> None:
     server.body = BODIES.get(provider, OPENAI)
-    response = ask(package, provider, f"http://127.0.0.1:{server.server_port}")
+    response = ask(every_provider, provider, f"http://127.0.0.1:{server.server_port}")
     assert response.text == "Hello."
     assert (response.usage.input_tokens, response.usage.output_tokens) == (7, 3)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("provider", PROVIDERS)
-def test_the_sdk_does_not_retry(package: str, provider: str, server: Server) -> None:
+def test_the_sdk_does_not_retry(every_provider: str, provider: str, server: Server) -> None:
     from pydantic_ai.exceptions import ModelAPIError
 
     server.status, server.body = 503, {"error": {"message": "overloaded", "code": 503}}
     with pytest.raises(ModelAPIError):
-        ask(package, provider, f"http://127.0.0.1:{server.server_port}")
+        ask(every_provider, provider, f"http://127.0.0.1:{server.server_port}")
     assert server.hits == 1

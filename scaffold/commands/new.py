@@ -54,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
             notes.append(f"These templates are no release; recorded as {source.commit}.")
         spec = _spec(options, catalogue, source, answers, notes)
         if spec is None:
-            print("Cancelled; nothing was written.", file=sys.stderr)
-            return 0
+            raise KeyboardInterrupt
         files = _write(options, source, spec, use_git=use_git)
     from scaffold.answers import warnings
 

@@ -11,7 +11,7 @@ from .runtime.providers import (
     anthropic,
     openai,
 )
-from .runtime.run import SubAgent
+from .runtime.run import SubAgent, Toolsets
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
@@ -23,5 +23,7 @@ AGENTS: dict[str, SubAgent[Any]] = {
 }
 
 PIPELINES: dict[str, Any] = {}
+
+TOOLSETS: list[Toolsets] = []
 
 ROUTER = Router()

@@ -90,23 +90,34 @@ class Workspace:
 
     async def handle(self, request: Request) -> Answer:
         """Answer one request. Raises FleetError when no model could."""
-        run = Run(request, self.fleet, self.chains, self.environment, self._version)
+        run = self._start(request)
         route = await wiring.ROUTER.choose(run)
         return await self._answer(run, route)
 
     async def run(self, pipeline: str, request: Request) -> Answer:
         """Run one pipeline by name, past the router. Raises FleetError."""
-        if pipeline not in PIPELINES:
-            known = ", ".join(PIPELINES)
-            raise SettingsError(f"There is no pipeline '{pipeline}': choose from {known}.")
-        run = Run(request, self.fleet, self.chains, self.environment, self._version)
+        run = self._start(request)
         route = Route(self.fleet.stages["answer"].chain, "asked for by name", "fixed", pipeline)
         return await self._answer(run, route)
 
+    def _start(self, request: Request) -> Run:
+        run = Run(request, self.fleet, self.chains, self.environment, self._version)
+        run.agents = {ANSWER.name: ANSWER, **wiring.AGENTS}
+        run.toolsets = wiring.TOOLSETS
+        return run
+
     async def _answer(self, run: Run, route: Route) -> Answer:
         run.pipeline = route.pipeline
-        output = await PIPELINES[route.pipeline](run, route)
+        output = await _pipeline(route.pipeline)(run, route)
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
+
+
+def _pipeline(name: str) -> Pipeline:
+    try:
+        return PIPELINES[name]
+    except KeyError:
+        known = ", ".join(PIPELINES)
+        raise SettingsError(f"There is no pipeline '{name}': choose from {known}.") from None
 
 
 def _sub_agent(name: str) -> SubAgent[Any]:

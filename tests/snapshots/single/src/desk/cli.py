@@ -99,7 +99,11 @@ def demo(_: argparse.Namespace) -> int:
             tape = Tape(scene)
             async with Workspace.open(root, build=partial(RecordedModel, tape=tape)) as workspace:
                 workspace.environment = queries.DEMO
-                result = await workspace.handle(Request(scene.text))
+                request = Request(scene.text)
+                if scene.pipeline:
+                    result = await workspace.run(scene.pipeline, request)
+                else:
+                    result = await workspace.handle(request)
             route = result.route
             runs.append(result.run_id)
             print(f"{scene.title}\n  > {scene.text}\n  < {result.output}")

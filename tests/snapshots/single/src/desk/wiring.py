@@ -7,7 +7,7 @@ from .runtime.providers import (
     anthropic,
     openai,
 )
-from .runtime.run import FixedRouter, SubAgent
+from .runtime.run import FixedRouter, SubAgent, Toolsets
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
@@ -17,5 +17,7 @@ PROVIDERS: dict[str, Provider] = {
 AGENTS: dict[str, SubAgent[Any]] = {}
 
 PIPELINES: dict[str, Any] = {}
+
+TOOLSETS: list[Toolsets] = []
 
 ROUTER = FixedRouter()

@@ -5,6 +5,7 @@ FleetError                    its text is advice, in one line
 ├── MissingKey                no model of a chain has its key in the environment
 ├── ChainExhausted            every model of a chain was asked and none answered
 ├── AnswerInvalid             an answer does not fit its output type, after one repair
+├── ToolsFailed               a sub-agent's tools raised, or it asked for too many calls
 └── LedgerError               the ledger cannot be opened or written
 """
 
@@ -37,6 +38,10 @@ class ChainExhausted(FleetError):
 
 class AnswerInvalid(FleetError):
     """An accepted completion that does not parse as the sub-agent's output type."""
+
+
+class ToolsFailed(FleetError):
+    """A sub-agent with tools gave no answer: a tool raised, or `max_requests` was reached."""
 
 
 class LedgerError(FleetError):

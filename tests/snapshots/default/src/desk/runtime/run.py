@@ -5,7 +5,7 @@ tells the chain below which run, stage and task it is working for.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_ai import Agent, FunctionToolset, UsageLimits
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
-from .errors import AnswerInvalid, SettingsError
+from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
 from .fleet import Fleet
 from .ledger.store import Attempt, new_id
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
+Toolsets = Callable[[Fleet, str], Sequence[Any]]
+"""The pydantic-ai toolsets of a named sub-agent, by the settings."""
 OUTPUT_TOOL = "final_result"
 Output = TypeVar("Output")
 
@@ -66,10 +69,14 @@ class FixedRouter:
 
 @dataclass(frozen=True)
 class SubAgent(Generic[Output]):
-    """A named role: a prompt in `prompts/<name>.md` and the type of its answer."""
+    """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
+
+    A tool is a typed Python function, plain or async; its docstring tells the model its use.
+    """
 
     name: str
     output: type[Output]
+    tools: tuple[Callable[..., Any], ...] = ()
 
     def prompt(self) -> str:
         """The prompt's text, read at every call so that an edit needs no restart."""
@@ -137,6 +144,8 @@ class Run:
     chains: Mapping[str, Model]
     environment: str = "production"
     config_version: str | None = None
+    agents: Mapping[str, SubAgent[Any]] = field(default_factory=dict[str, SubAgent[Any]])
+    toolsets: Sequence[Toolsets] = ()
     pipeline: str | None = None
     id: str = field(default_factory=new_id)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
@@ -144,9 +153,10 @@ class Run:
     async def ask(self, agent: SubAgent[Output], text: str, *, chain: str | None = None) -> Output:
         """Ask a sub-agent, on its stage's chain unless told otherwise.
 
-        Raises ChainExhausted when no model answered, MissingKey when none could be asked.
+        Raises ChainExhausted when no model answered, MissingKey when none could be asked,
+        ToolsFailed when its tools did.
         """
-        prompt = agent.prompt()
+        prompt = self._prompt(agent)
         stage = self._stage(agent, prompt)
         messages = [
             *self.request.history,
@@ -155,6 +165,8 @@ class Run:
         model = self.chains[chain or self._chain_of(agent.name)]
         token = current.set(stage)
         try:
+            if toolsets := self._toolsets(agent):
+                return await self._with_tools(agent, model, text, prompt, toolsets)
             completion = await model_request(
                 model, messages, model_request_parameters=agent.parameters
             )
@@ -164,6 +176,44 @@ class Run:
             return agent.parse(completion)
         except ValidationError as error:
             raise AnswerInvalid(f"{agent.name}: {error.error_count()} fields are wrong.") from error
+
+    async def _with_tools(
+        self,
+        agent: SubAgent[Output],
+        model: Model,
+        text: str,
+        prompt: str,
+        toolsets: Sequence[Any],
+    ) -> Output:
+        named = self.fleet.agents.get(agent.name)
+        limits = UsageLimits(request_limit=named.max_requests if named else 10)
+        try:
+            asked: Agent[None, Output] = Agent(
+                model, output_type=agent.output, instructions=prompt, toolsets=toolsets
+            )
+            result = await asked.run(
+                text, message_history=list(self.request.history), usage_limits=limits
+            )
+        except FleetError:
+            raise
+        except Exception as error:  # a tool is the team's or a server's code: it raises anything
+            raise ToolsFailed(f"{agent.name}: {type(error).__name__}: {error}") from error
+        return result.output
+
+    def _toolsets(self, agent: SubAgent[Any]) -> list[Any]:
+        found = [tools for provide in self.toolsets for tools in provide(self.fleet, agent.name)]
+        named = self.fleet.agents.get(agent.name)
+        if named and named.mcp and not found:
+            raise SettingsError(
+                f"fleet.toml: agents.{agent.name}.mcp needs the extra mcp; "
+                "run `scaffold add extra mcp`, or take the key out."
+            )
+        return [FunctionToolset(list(agent.tools)), *found] if agent.tools else found
+
+    def _prompt(self, agent: SubAgent[Any]) -> str:
+        named = self.fleet.agents.get(agent.name)
+        files = named.identity if named else ()
+        return "\n\n".join([*map(_identity, files), agent.prompt()])
 
     def cost_nano_usd(self) -> int | None:
         """What the run has cost; None when an attempt that reported usage has no price."""
@@ -192,3 +242,10 @@ class Run:
             parse=agent.parse,
             booked=self.attempts,
         )
+
+
+def _identity(name: str) -> str:
+    try:
+        return (PROMPTS / "identity" / Path(name).name).read_text("utf-8").strip()
+    except OSError:
+        raise SettingsError(f"prompts/identity/{name} is missing: write it.") from None

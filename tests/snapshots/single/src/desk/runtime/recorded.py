@@ -33,10 +33,14 @@ class Reply(Settings):
 
 
 class Scene(Settings):
-    """One recorded request: what it shows, its text, and the replies each stage gets."""
+    """One recorded request: what it shows, its text, and the replies each stage gets.
+
+    With a `pipeline` it is run on that one, past the router.
+    """
 
     title: str
     text: str
+    pipeline: str | None = None
     replies: dict[str, list[Reply]]
 
 

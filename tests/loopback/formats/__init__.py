@@ -1,0 +1,46 @@
+"""The wire formats: one module per provider, found by the first segment of a request's path."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from tests.loopback.formats import anthropic, bedrock, google, mistral, openai
+from tests.loopback.reply import Reply
+
+
+class Format(Protocol):
+    """How one provider's API reads and writes."""
+
+    @property
+    def STREAM_TYPE(self) -> str:  # noqa: N802 - a constant of the module
+        """The content type of a stream."""
+        ...
+
+    def asked(self, path: str, body: dict[str, Any]) -> tuple[str, bool]:
+        """The model a request names, and whether it wants a stream."""
+        ...
+
+    def completion(self, model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]: ...
+
+    def tokens(self, model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
+        """The stream up to and with the last token, one piece each."""
+        ...
+
+    def ending(self, model: str, reply: Reply, body: dict[str, Any]) -> bytes:
+        """What tells the reader that a stream is complete, with its usage."""
+        ...
+
+    def error(self, status: int) -> tuple[dict[str, Any], dict[str, str]]:
+        """The body and headers of a plain failure."""
+        ...
+
+    def stream_error(self) -> bytes: ...
+
+
+FORMATS: Mapping[str, Format] = {
+    "openai": openai,
+    "azure": openai,
+    "anthropic": anthropic,
+    "google": google,
+    "mistral": mistral,
+    "bedrock": bedrock,
+}

@@ -1,0 +1,34 @@
+"""What the formats share: server-sent events, and how an answer is to be given."""
+
+import json
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from tests.loopback.reply import Reply
+
+OUTPUT_TOOL = "final_result"
+MESSAGE = "The loopback server was told to fail."
+
+
+def event(data: object, name: str | None = None) -> bytes:
+    """One server-sent event."""
+    head = f"event: {name}\n" if name else ""
+    told = data if isinstance(data, str) else json.dumps(data)
+    return f"{head}data: {told}\n\n".encode()
+
+
+def words(text: str) -> list[str]:
+    """A text in tokens: words with the space that follows."""
+    return re.findall(r"\S+\s*", text)
+
+
+def given(reply: Reply, tools: Iterable[str]) -> tuple[str, tuple[str, dict[str, Any]] | None]:
+    """The text and the tool call of an answer, to a request that offers these tools."""
+    if reply.tool:
+        return "", (reply.tool[0], dict(reply.tool[1]))
+    if reply.answer is None:
+        return reply.text, None
+    if output := next((name for name in tools if name.startswith(OUTPUT_TOOL)), None):
+        return "", (output, dict(reply.answer))
+    return json.dumps(reply.answer), None

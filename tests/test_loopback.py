@@ -1,0 +1,120 @@
+"""The loopback server is what it says: each wire format is read by the provider's own client."""
+
+import asyncio
+import importlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic_ai.direct import model_request, model_request_stream
+from pydantic_ai.exceptions import ModelAPIError
+from pydantic_ai.messages import ModelRequest, ModelResponse
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.tools import ToolDefinition
+
+from tests.loopback import Reply, Server, serve
+from tests.loopback.formats import FORMATS
+from tests.loopback.reply import STATUSES, TEXT
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.usefixtures("every_key"),
+]
+ASK = [ModelRequest.user_text_prompt("What is the capital of France?")]
+SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+TYPED = ModelRequestParameters(
+    output_mode="tool",
+    output_tools=[
+        ToolDefinition(name="final_result", parameters_json_schema=SCHEMA, kind="output")
+    ],
+    allow_text_output=False,
+)
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    with serve(120) as running:
+        yield running
+
+
+def client(package: str, server: Server, provider: str, model: str) -> Model:
+    module = importlib.import_module(f"{package}.runtime.providers.{provider}")
+    fleet = importlib.import_module(f"{package}.runtime.fleet")
+    return module.build(model, fleet.Deployment(base_url=server.url(provider), region="eu-x-1"))
+
+
+def ask(model: Model, parameters: ModelRequestParameters | None = None) -> ModelResponse:
+    async def play() -> ModelResponse:
+        async with model:
+            async with asyncio.timeout(10):
+                return await model_request(model, ASK, model_request_parameters=parameters)
+
+    return asyncio.run(play())
+
+
+def stream(model: Model) -> tuple[int, ModelResponse]:
+    async def play() -> tuple[int, ModelResponse]:
+        async with model, asyncio.timeout(10), model_request_stream(model, ASK) as events:
+            count = 0
+            async for _ in events:
+                count += 1
+            return count, events.get()
+
+    return asyncio.run(play())
+
+
+@pytest.mark.parametrize("provider", FORMATS)
+def test_an_answer_with_cached_and_reasoning_tokens(
+    every_provider: str, server: Server, provider: str
+) -> None:
+    used = ask(client(every_provider, server, provider, "ok")).usage
+    assert (used.input_tokens, used.cache_read_tokens, used.output_tokens) == (120, 20, 30)
+    assert server.seen[-1].provider == provider
+
+
+@pytest.mark.parametrize("provider", FORMATS)
+def test_a_stream_ends_with_its_usage(every_provider: str, server: Server, provider: str) -> None:
+    count, response = stream(client(every_provider, server, provider, "ok"))
+    assert count > 10
+    assert (response.text, response.usage.output_tokens) == (TEXT, 30)
+
+
+@pytest.mark.parametrize("provider", FORMATS)
+def test_a_typed_answer_comes_through_the_tool(
+    every_provider: str, server: Server, provider: str
+) -> None:
+    server.script["typed"] = [Reply(answer={"city": "Paris"})]
+    model = client(every_provider, server, provider, "typed")
+    call = ask(model, TYPED).tool_calls[0]
+    assert (call.tool_name, call.args_as_dict()) == ("final_result", {"city": "Paris"})
+
+
+@pytest.mark.parametrize("provider", FORMATS)
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_status_is_an_error(
+    every_provider: str, server: Server, provider: str, status: int
+) -> None:
+    with pytest.raises(ModelAPIError):
+        ask(client(every_provider, server, provider, f"status-{status}"))
+
+
+@pytest.mark.parametrize("provider", FORMATS)
+@pytest.mark.parametrize("command", ["cut", "cut-body", "html", "wrong-json"])
+def test_a_broken_reply_is_no_answer(
+    every_provider: str, server: Server, provider: str, command: str
+) -> None:
+    # The clients raise whatever they like here; that the chain survives it is its own test.
+    with pytest.raises(Exception):  # noqa: B017 - any class will do
+        ask(client(every_provider, server, provider, command))
+
+
+def test_a_script_is_played_in_order(every_provider: str, server: Server) -> None:
+    server.script["scripted"] = [Reply(text="one"), Reply(text="two")]
+    told = [ask(client(every_provider, server, "openai", "scripted")).text for _ in range(3)]
+    assert told == ["one", "two", "two"]
+
+
+def test_it_stops_by_itself() -> None:
+    with serve(0.1) as running:
+        url: Any = running.url("openai")
+        assert url
