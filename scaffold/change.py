@@ -17,36 +17,57 @@ Answers = dict[str, Any]
 def added(
     catalogue: Catalogue, answers: Mapping[str, Any], kind: str, name: str
 ) -> tuple[Answers, list[str]]:
-    """With one feature more, and notes; of a kind that allows one only, it replaces the other."""
-    _feature(catalogue, kind, name)
+    """With one feature more, and notes; of a kind that allows one only, it replaces the other.
+
+    Where it needs some feature of another kind and there is none, that is the one it proposes.
+    """
+    feature = _feature(catalogue, kind, name)
     key, on = KINDS[kind].answer_key, chosen(answers, kind)
     if name in on:
         raise AnswersError([Problem(key, f"{name} is there already", "there is nothing to add")])
-    if KINDS[kind].many:
-        return {**answers, key: [*on, name]}, []
-    replaced = [f"It replaces {other}." for other in on if other != KINDS[kind].builtin]
-    return {**answers, key: name}, replaced
+    notes = [] if KINDS[kind].many else [f"It replaces {other}." for other in _beside(kind, on)]
+    after = {**answers, key: [*on, name] if KINDS[kind].many else name}
+    for other, proposed in _needed(feature):
+        if not chosen(after, other):
+            after[KINDS[other].answer_key] = proposed
+            notes.append(f"It needs a {other}, so {', '.join(proposed)} comes with it.")
+    return after, notes
 
 
-def removed(catalogue: Catalogue, answers: Mapping[str, Any], kind: str, name: str) -> Answers:
-    """With one feature less, and without the default chains that it alone used."""
-    on = chosen(answers, kind)
-    key = KINDS[kind].answer_key
-    if name not in on or name == KINDS[kind].builtin:
-        there = [other for other in on if other != KINDS[kind].builtin]
-        raise _unknown(key, kind, name, there)
+def removed(
+    catalogue: Catalogue, answers: Mapping[str, Any], kind: str, name: str
+) -> tuple[Answers, list[str]]:
+    """With one feature less, and without the default chains and proposals that it alone used."""
+    key, on = KINDS[kind].answer_key, chosen(answers, kind)
+    if name not in _beside(kind, on):
+        raise _unknown(key, kind, name, _beside(kind, on))
+    feature = _feature(catalogue, kind, name)
     value = [other for other in on if other != name] if KINDS[kind].many else KINDS[kind].builtin
     after = {**answers, key: value}
-    if needing := _needing(catalogue, after, f"{kind}:{name}"):
+    still = catalogue.enabled(after)
+    if needing := [other for other in still if f"{kind}:{name}" in other.requires]:
         raise AnswersError(
-            [
-                Problem(
-                    key, f"{other.name} needs {name}", f"first remove {other.kind} {other.name}"
-                )
-                for other in needing
-            ]
+            [Problem(key, f"{other.name} needs {name}", _first_remove(other)) for other in needing]
         )
-    return _without_idle_chains(catalogue, answers, after)
+    notes: list[str] = []
+    for other, proposed in _needed(feature):
+        needed = any(other in one.requires for one in still)
+        if chosen(after, other) == proposed and not needed:
+            after[KINDS[other].answer_key] = []
+            notes.append(f"Nothing needs {other} {', '.join(proposed)} any more, so it goes too.")
+    return _without_idle_chains(catalogue, answers, after), notes
+
+
+def _beside(kind: str, on: Sequence[str]) -> list[str]:
+    return [name for name in on if name != KINDS[kind].builtin]
+
+
+def _needed(feature: Feature) -> list[tuple[str, list[str]]]:
+    return [(kind, names) for kind, names in feature.proposes.items() if kind in feature.requires]
+
+
+def _first_remove(feature: Feature) -> str:
+    return f"first `scaffold remove {feature.kind} {feature.name}`"
 
 
 def with_agent(answers: Mapping[str, Any], agent: Mapping[str, str]) -> Answers:
@@ -137,10 +158,6 @@ def _drop_gone(after: Catalogue, answers: Answers, kind: str) -> list[str]:
         left = [name for name in on if name in there]
         answers[KINDS[kind].answer_key] = left if KINDS[kind].many else KINDS[kind].builtin
     return [f"The template has no {kind} {name} any more." for name in gone]
-
-
-def _needing(catalogue: Catalogue, answers: Mapping[str, Any], id_: str) -> list[Feature]:
-    return [feature for feature in catalogue.enabled(answers) if id_ in feature.requires]
 
 
 def _without_idle_chains(

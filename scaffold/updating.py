@@ -84,7 +84,9 @@ def step(workspace: Recorded, before: Source, after: Source, changes: Mapping[st
     known = known_keys(new)
     kept = {key: value for key, value in carried.items() if key in known}
     spec = complete(new, changed(kept, changes), folder_name=workspace.folder.name)
-    return Step(workspace, before, after, (old, new), spec, (*notes, *warnings(new, spec)))
+    if spec.chains != workspace.answers.get("chains"):
+        notes += warnings(new, spec)
+    return Step(workspace, before, after, (old, new), spec, tuple(notes))
 
 
 def changed(answers: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:

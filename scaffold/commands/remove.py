@@ -36,4 +36,4 @@ def _without(
         return change.without_agent(catalogue, answers, options.name), []
     if options.kind == "provider":
         fleet.require_unasked(recorded.read(options.dir), answers, options.name)
-    return change.removed(catalogue, answers, options.kind, options.name), []
+    return change.removed(catalogue, answers, options.kind, options.name)
