@@ -70,7 +70,8 @@ class Template:
                 f"{self.src_path} has no {ref}; {self._what_there_is()}. If its history was"
                 " rewritten, restore the tag or name a version to update from as `_commit`."
             )
-        return self._git("describe", "--tags", "--always", ref)
+        tagged = self._git("tag", "--list", ref)
+        return tagged or self._git("describe", "--tags", "--always", ref)
 
     def at(self, ref: str) -> Source:
         """One version, checked out. Raises TemplateError, also for a template that wants trust."""
