@@ -11,10 +11,12 @@
 and as it shall be. Paths in results are relative to the workspace, with `/` between their parts.
 """
 
+from scaffold.merge.changes import Change, ChangeKind
+from scaffold.merge.compare import compare
 from scaffold.merge.journal import Progress, progress
-from scaffold.merge.plan import Change, ChangeKind, Labels, Plan, compare, plan
-from scaffold.merge.transition import Outcome, abort, apply, resume
-from scaffold.merge.workspace import Workspace, locate, require_ready, uncommitted
+from scaffold.merge.plan import Labels, Plan, plan
+from scaffold.merge.transition import Outcome, abort, apply, require_ready, resume
+from scaffold.merge.workspace import Workspace, locate, uncommitted
 
 __all__ = [
     "Change",
