@@ -65,8 +65,9 @@ def _same(lab: Lab, path: str, blob: Blob) -> bool:
 
 
 def _ignored(workspace: Workspace, taken: list[str], met: dict[str, str | None]) -> frozenset[str]:
-    names = {path: f"{workspace.prefix}{met[path]}" for path in taken}
-    told = workspace.git(
+    # This command takes no literal paths; a leading ./ keeps it from reading :(…) as magic.
+    names = {path: f"./{workspace.prefix}{met[path]}" for path in taken}
+    told = workspace.git.using(GIT_LITERAL_PATHSPECS="0")(
         "check-ignore", "-z", "--stdin", "--no-index",
         feed="".join(f"{name}\0" for name in names.values()), allowed=(0, 1),
     )  # fmt: skip

@@ -13,14 +13,11 @@ _CALM = (
     "gc.auto=0",
     "maintenance.auto=false",
 )
+# No date: git overlooks a stash that says it is from 1970.
 _IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
-    for what, value in (
-        ("NAME", "scaffold"),
-        ("EMAIL", "scaffold@localhost"),
-        ("DATE", "@0 +0000"),
-    )
+    for what, value in (("NAME", "scaffold"), ("EMAIL", "scaffold@localhost"))
 }
 
 

@@ -22,6 +22,8 @@ def push(workspace: Workspace, git: Git, journal: Journal) -> Journal:
     journals.write(workspace, noted)
     try:
         git("stash", "push", "--quiet", "--message", message, "--", workspace.pathspec)
+        if find(git, message) is None:
+            raise GitError("git stash list does not show them")
     except GitError as error:
         journals.close(workspace)
         raise MergeError(f"The uncommitted changes cannot be stashed: {error}") from None

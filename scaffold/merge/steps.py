@@ -74,6 +74,8 @@ def _reasons(messages: str, cut: int) -> dict[str, str]:
         count = int(parts[at])
         word = parts[at + count + 1]
         if word.startswith("CONFLICT"):
-            reasons |= dict.fromkeys((path[cut:] for path in parts[at + 1 : at + 1 + count]), word)
+            # The first word is the closer one: a binary file is told of as contents as well.
+            for path in parts[at + 1 : at + 1 + count]:
+                reasons.setdefault(path[cut:], word)
         at += count + 3
     return reasons

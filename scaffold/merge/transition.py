@@ -230,6 +230,8 @@ def _require_unmoved(plan: Plan) -> None:
 def _keep_objects(plan: Plan) -> None:
     """Copy what the plan needs from the lab into the repository: unreferenced objects, no files."""
     git, workspace = plan.lab.git, plan.workspace
+    if workspace.head is None:
+        workspace.git("write-tree")
     reached = git("rev-list", "--objects", "--no-object-names", plan.after, "--not", plan.before)
     single = {blob.oid for stages in plan.stages.values() for blob in stages.values()}
     single |= {change.blob for change in plan.changes if change.blob}

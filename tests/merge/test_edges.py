@@ -298,7 +298,11 @@ def test_hooks_do_not_run_and_nothing_is_signed(tmp_path: Path) -> None:
         hook = desk.top / ".git/hooks" / name
         hook.write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\n")
         hook.chmod(0o755)
-    for key, value in {"commit.gpgSign": "true", "user.signingKey": "none", "gpg.program": "false"}.items():
+    for key, value in {
+        "commit.gpgSign": "true",
+        "user.signingKey": "none",
+        "gpg.program": "false",
+    }.items():
         git(desk.top, "config", key, value)
     desk.replace("a", "a 9", "team 9")
     (tmp_path / "ran").unlink(missing_ok=True)
@@ -307,7 +311,9 @@ def test_hooks_do_not_run_and_nothing_is_signed(tmp_path: Path) -> None:
     assert not (tmp_path / "ran").exists()
 
 
-def test_variables_from_outside_are_not_heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_from_outside_are_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk = Desk(tmp_path, {"a": A}).commit()
     for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY"):
         monkeypatch.setenv(name, str(tmp_path / "nowhere"))
@@ -347,7 +353,16 @@ def test_answers_file_is_the_templates(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("prefix", ["", "a b/d\u00e9sk"])
 def test_odd_names(tmp_path: Path, prefix: str) -> None:
-    names = ["with space", "qu\"ote", "st*r", "b\\s", "\u00fcml\u00e4ut", "-dash", ":(top)x", "tab\tx"]
+    names = [
+        "with space",
+        'qu"ote',
+        "st*r",
+        "b\\s",
+        "\u00fcml\u00e4ut",
+        "-dash",
+        ":(top)x",
+        "tab\tx",
+    ]
     old = {name: lines(name) for name in names}
     desk = Desk(tmp_path, old, prefix=prefix)
     for name in names:
