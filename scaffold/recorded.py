@@ -47,18 +47,18 @@ def _table(path: Path) -> dict[str, Any]:
         raise TargetError(f"{path.parent} is no workspace: it has no {ANSWERS_FILE}; name another.")
     try:
         text = path.read_text("utf-8")
+        if text.startswith("<<<<<<< ") or "\n<<<<<<< " in text:
+            raise TargetError(
+                f"{path} holds conflict markers; solve them and commit, or"
+                " `scaffold update --abort`."
+            )
         table: object = yaml.safe_load(text)
     except OSError as error:
         raise TargetError(f"{path} cannot be read ({error.strerror}).") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise TargetError(f"{path} is not YAML: {_why(path, error)}.") from None
+        told = " ".join(str(error).split())[:160]
+        raise TargetError(f"{path} is not YAML ({told}); mend it or restore it from git.") from None
     if not isinstance(table, dict):
         raise TargetError(f"{path} holds no answers; restore it from git.")
     return {str(key): value for key, value in cast(dict[object, Any], table).items()}
 
-
-def _why(path: Path, error: Exception) -> str:
-    if b"<<<<<<< " in path.read_bytes():
-        return "it holds conflict markers; solve them and commit, or `scaffold update --abort`"
-    told = " ".join(str(error).split()).replace(f'in "{path}", ', "")
-    return f"{told[:160]}; mend it or restore it from git"

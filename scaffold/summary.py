@@ -15,7 +15,7 @@ _LOOK_AT = (ChangeKind.CONFLICT, ChangeKind.SUGGESTION)
 _ORDER = tuple(ChangeKind)
 _ADVICE = {
     ChangeKind.KEPT: "as you have it",
-    ChangeKind.SUGGESTION: "yours; the template has a newer version",
+    ChangeKind.SUGGESTION: "yours is untouched; the template has a newer one",
 }
 
 
@@ -53,16 +53,15 @@ def show_idle(report: Report, *, as_json: bool) -> int:
 
 
 def show_plan(report: Report, plan: Plan, *, as_json: bool) -> int:
-    """A dry run: the plan, then the diff. Exit status 0, or 3 if there would be conflicts."""
-    diff = plan.diff()
+    """A dry run: the plan, then the diff. Exit status 0: no conflict is left by it."""
     if as_json:
-        print(report.as_json(written=False, **_files(plan), diff=diff))
-    else:
-        _notes(report)
-        print("\n".join(lines(plan.changes)) or "No file changes.")
-        print(f"\n{counted(plan.changes)}; nothing was written.")
-        print(f"\n{diff}" if diff else "")
-    return CONFLICTS_LEFT if plan.conflicts else 0
+        print(report.as_json(written=False, **_files(plan), diff=plan.diff()))
+        return 0
+    _notes(report)
+    print("\n".join(lines(plan.changes)) or "No file changes.")
+    print(f"\n{counted(plan.changes)}; nothing was written.\n")
+    sys.stdout.write(plan.diff())
+    return 0
 
 
 def show(report: Report, plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
@@ -74,7 +73,7 @@ def show(report: Report, plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
         _notes(report)
         _show_text(report, plan)
         _show_stashes(outcome)
-    return status(outcome)
+    return CONFLICTS_LEFT if plan.conflicts else status(outcome)
 
 
 def show_finished(outcome: Outcome, *, as_json: bool) -> int:
@@ -131,7 +130,7 @@ def _place(change: Change) -> tuple[int, str]:
 
 def _line(change: Change, with_blob: bool) -> str:
     moved = f"{change.was} → {change.path}" if change.was else change.path
-    advice = change.advice or _ADVICE.get(change.kind, "")
+    advice = _ADVICE.get(change.kind) or change.advice
     if with_blob and change.blob and change.kind is ChangeKind.SUGGESTION:
         advice = f"{advice}: git show {change.blob[:12]}"
     return f"  {change.kind:<11} {moved}{f'  ({advice})' if advice else ''}"

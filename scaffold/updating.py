@@ -4,6 +4,7 @@ What update, add and remove have in common.
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold import given, merge, ownership, recorded, releases, summary
-from scaffold.answers import WorkspaceSpec, complete, known_keys, warnings
+from scaffold.answers import WorkspaceSpec, complete, known_keys, require_shape, warnings
 from scaffold.catalogue import Catalogue, load
 from scaffold.change import carried_over
 from scaffold.progress import showing
@@ -20,6 +21,8 @@ from scaffold.recorded import Recorded
 from scaffold.renders import Job, both
 from scaffold.summary import Report
 from scaffold.template import Source
+
+INTERRUPTED = 130
 
 Asked = Callable[[argparse.Namespace, Catalogue, dict[str, Any]], tuple[dict[str, Any], list[str]]]
 """What `add` and `remove` do to a set of answers: the new ones, and notes."""
@@ -64,6 +67,7 @@ def at_same_version(options: argparse.Namespace, asked: Asked) -> int:
     workspace = recorded.read(options.dir)
     with releases.opened(options.template or workspace.src_path) as template:
         source = template.at(workspace.commit)
+        require_shape(workspace.answers)
         answers = changed(workspace.answers, given.values(options.set))
         answers, notes = asked(options, load(source.root), answers)
         return carry_out(options, step(workspace, source, source, answers), notes)
@@ -78,6 +82,7 @@ def abort(options: argparse.Namespace) -> int:
 
 def step(workspace: Recorded, before: Source, after: Source, changes: Mapping[str, Any]) -> Step:
     """Work out the answers after: the recorded ones with `changes`. Raises AnswersError."""
+    require_shape(workspace.answers)
     old = load(before.root)
     new = old if after.root == before.root else load(after.root)
     carried, notes = carried_over(old, new, workspace.answers)
@@ -106,13 +111,6 @@ def finished(options: argparse.Namespace) -> int | None:
     return None if outcome is None else summary.show_finished(outcome, as_json=options.json)
 
 
-def ready(options: argparse.Namespace, folder: Path) -> merge.Workspace:
-    """The workspace in its repository, fit to be changed. Raises ToolError, MergeError."""
-    workspace = merge.locate(folder)
-    merge.require_ready(workspace, autostash=options.autostash or options.dry_run)
-    return workspace
-
-
 def carry_out(options: argparse.Namespace, step: Step, notes: Sequence[str] = ()) -> int:
     """Merge and tell. Exit status 0, or 3 when conflicts are left for the team."""
     report = Report(
@@ -122,15 +120,29 @@ def carry_out(options: argparse.Namespace, step: Step, notes: Sequence[str] = ()
         notes=(*step.notes, *notes),
         dry_run=options.dry_run,
     )
-    if step.idle:
+    workspace = merge.locate(step.workspace.folder)
+    if step.idle and merge.progress(workspace) is None:
         return summary.show_idle(report, as_json=options.json)
-    workspace = ready(options, step.workspace.folder)
+    merge.require_ready(workspace, autostash=options.autostash or options.dry_run)
     with planned(workspace, step) as plan:
         if options.dry_run:
             return summary.show_plan(report, plan, as_json=options.json)
-        with showing("Writing"):
-            outcome = merge.apply(plan, autostash=options.autostash)
+        try:
+            with showing("Writing"):
+                outcome = merge.apply(plan, autostash=options.autostash)
+        except KeyboardInterrupt:
+            return _interrupted(workspace)
         return summary.show(report, plan, outcome, as_json=options.json)
+
+
+def _interrupted(workspace: merge.Workspace) -> int:
+    if merge.progress(workspace) is None:
+        raise KeyboardInterrupt
+    print(
+        "\nInterrupted half-way: `scaffold update` finishes it, `scaffold update --abort` goes back.",
+        file=sys.stderr,
+    )
+    return INTERRUPTED
 
 
 @contextmanager

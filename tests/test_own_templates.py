@@ -10,12 +10,7 @@ from scaffold import cli, releases, template
 from scaffold.catalogue import load
 from scaffold.errors import TemplateError
 from scaffold.questionnaire import copier_yml
-from tests.fork import append, commit, edit, git, make_fork, new, told
-
-
-@pytest.fixture(scope="session")
-def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_fork(tmp_path_factory.mktemp("own") / "fork")
+from tests.fork import append, commit, edit, git, new, told
 
 
 def copied(fork: Path, tmp_path: Path) -> Path:
