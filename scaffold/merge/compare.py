@@ -26,7 +26,7 @@ def compare(workspace: Workspace, before: Path) -> tuple[tuple[Change, ...], str
         ours = work.workspace_files(tree)
         seeds = aligned(work, rendered(work, before, ours), ours, {})
         base = work.tree(tree, seeds)
-        told = difference(work, base, tree, "--name-status", "-z").split("\0")
+        told = difference(work, base, tree, "--name-status", "-z").rstrip("\n").split("\0")
         return tuple(_changes(told)), difference(work, base, tree)
 
 

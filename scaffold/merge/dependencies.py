@@ -40,10 +40,11 @@ def settle(before: str, ours: str, after: str) -> Settled:
             continue
         members = _merged(old.values, team.values, new.values)
         text = rewritten(team, old, members, new.values) if members is not None else None
-        if text and ours.count(team.text) == 1:
+        places = (before.count(old.text), ours.count(team.text), after.count(new.text))
+        if text and places == (1, 1, 1):
             final.append((team.text, text))
-            before = before.replace(old.text, team.text, 1)
-            after = after.replace(new.text, team.text, 1)
+            before = before.replace(old.text, team.text)
+            after = after.replace(new.text, team.text)
     return Settled(before, after, final)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from scaffold import merge
 from scaffold.errors import MergeError
-from tests.merge.desk import ANSWERS, Desk, git, lines
+from tests.merge.desk import ANSWERS, Desk, git, lines, told
 
 A, B, C = (lines(name) for name in "abc")
 
@@ -332,7 +332,7 @@ def test_dry_run_leaves_no_trace_and_tells_the_truth(tmp_path: Path) -> None:
     assert desk.state() == before
     desk.update(new)
     git(desk.top, "add", "-A")
-    assert git(desk.top, "diff", "--cached", "-M", "HEAD") == diff + "\n"
+    assert git(desk.top, "diff", "--cached", "-M", "HEAD") == diff
 
 
 def test_update_twice_is_update_once(tmp_path: Path) -> None:
@@ -374,3 +374,17 @@ def test_odd_names(tmp_path: Path, prefix: str) -> None:
     assert all(desk.text(n) == lines(n, _1="n", _9=f"{n} team") for n in names)
     desk.abort()
     assert desk.status() == []
+
+
+def test_what_the_team_changed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B, "c": C}, prefix="ws").replace("a", "a 9", "team 9")
+    desk.commit()
+    (desk.folder / "c").rename(desk.folder / "moved")
+    (desk.folder / "b").unlink()
+    (desk.top / ".git/info/exclude").write_text("ignored\n")
+    desk.write("untracked", "u\n").write("ignored", "i\n")
+    before = desk.state()
+    changes, text = merge.compare(merge.locate(desk.folder), desk.renders({})[0])
+    assert desk.state() == before
+    assert told(changes) == {"a": "updated", "b": "removed", "moved": "renamed", "untracked": "added"}
+    assert "+team 9\n" in text and text.endswith("\n")
