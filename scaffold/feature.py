@@ -74,6 +74,9 @@ class Wires(_Part):
     pipeline: str | None = None
     handles: str = ""
     toolset: str | None = None
+    checks: str | None = None
+    human: str | None = None
+    stream: str | None = None
 
 
 class AgentFact(_Part):

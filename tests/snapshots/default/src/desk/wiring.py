@@ -6,6 +6,12 @@ from .agents import (
     analyst,
 )
 from .router import Router
+from .runtime import (
+    checks,
+    escalation,
+    stream,
+)
+from .runtime.attempt import MakeCheck, MakeHuman, OpenStream
 from .runtime.fleet import Provider
 from .runtime.providers import (
     anthropic,
@@ -27,3 +33,12 @@ PIPELINES: dict[str, Any] = {}
 TOOLSETS: list[Toolsets] = []
 
 ROUTER = Router()
+
+# Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
+CHECKS: dict[str, MakeCheck] = {
+    **checks.CHECKS,
+}
+
+HUMAN: MakeHuman | None = escalation.human
+
+STREAM: OpenStream | None = stream.open_stream

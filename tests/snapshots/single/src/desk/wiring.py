@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from .runtime.attempt import MakeCheck, MakeHuman, OpenStream
 from .runtime.fleet import Provider
 from .runtime.providers import (
     anthropic,
@@ -21,3 +22,10 @@ PIPELINES: dict[str, Any] = {}
 TOOLSETS: list[Toolsets] = []
 
 ROUTER = FixedRouter()
+
+# Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
+CHECKS: dict[str, MakeCheck] = {}
+
+HUMAN: MakeHuman | None = None
+
+STREAM: OpenStream | None = None
