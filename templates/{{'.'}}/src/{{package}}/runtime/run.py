@@ -33,12 +33,16 @@ Output = TypeVar("Output")
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asks: text, and the conversation before it if there was one."""
+    """What somebody asks: text, and the conversation before it if there was one.
+
+    `options` are for the pipeline; unlike `tags` they are not kept in the ledger.
+    """
 
     text: str
     history: Sequence[ModelMessage] = ()
     user_ref: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)

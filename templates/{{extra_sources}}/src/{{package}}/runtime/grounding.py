@@ -2,7 +2,7 @@
 
 Forgiven: case, whitespace (it counts between two words only), typographic quotes, dashes and
 ellipses, Markdown emphasis, invisible characters, and punctuation at the quote's two ends.
-Not forgiven: another word, number or sign, a word left out, a part of a word or of a number.
+Not forgiven: another word or number, a word left out, a part of a word or of a number.
 """
 
 import unicodedata
@@ -11,12 +11,13 @@ from functools import cached_property
 
 _SAME = str.maketrans(
     {
-        **dict.fromkeys("‘’‚‛′`´", "'"),
+        **dict.fromkeys("‘’‚‛′´", "'"),
         **dict.fromkeys("“”„‟″«»", '"'),
         **dict.fromkeys("‐‑‒–—―−﹘﹣－", "-"),
-        **dict.fromkeys("*_\u00ad\u200b\u200c\u200d\u2060\ufeff", None),
+        **dict.fromkeys("\u00ad\u200b\u200c\u200d\u2060\ufeff", None),
     }
 )
+_DROPPED = "*_`"
 _ENDS = " .,;:!?'\"()[]…-"
 _POINTS = ".,"
 
@@ -69,7 +70,7 @@ def _normalised(text: str) -> tuple[str, list[int]]:
         if char.isspace():
             gap = index if gap < 0 else gap
             continue
-        for same in unicodedata.normalize("NFKC", char).translate(_SAME).casefold():
+        for same in _compared(char):
             if gap >= 0 and plain and plain[-1].isalnum() and same.isalnum():
                 plain.append(" ")
                 origin.append(gap)
@@ -77,6 +78,12 @@ def _normalised(text: str) -> tuple[str, list[int]]:
             plain.append(same)
             origin.append(index)
     return "".join(plain), origin
+
+
+def _compared(char: str) -> str:
+    if char.isascii():
+        return char.lower() if char not in _DROPPED else ""
+    return unicodedata.normalize("NFKD", char.translate(_SAME).casefold())
 
 
 def _cuts(plain: str, at: int) -> bool:
