@@ -119,7 +119,9 @@ def demo(_: argparse.Namespace) -> int:
             route = result.route
             runs.append(result.run_id)
             print(f"{scene.title}\n  > {scene.text}\n  < {result.output}")
-            print(f"  {route.agent} on the {route.chain} chain: {route.reason}")
+            taken = f"{route.agent} on the {route.chain} chain"
+            taken = f"pipeline {scene.pipeline}" if scene.pipeline else taken
+            print(f"  {taken}: {route.reason}")
             print(f"  cost {dollars(result.cost_nano_usd)}\n")
 
     asyncio.run(play())

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
+from itertools import pairwise
 
 MOST_EXTRA = 0.25
 """The share of content words that only the longer one of two duplicates may have."""
@@ -18,19 +19,15 @@ LEAST_ORDER = 0.5
 LEAST_SAME = 0.8
 """The share of content words that two contradicting texts have in common."""
 
-_WORD = re.compile(r"\d[\d.,:]*|[^\W\d_]+(?:['’][^\W\d_]+)?")
-_NUMBERS = {
-    word: str(number)
-    for number, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve".split()
-    )
-}
-_NOT = frozenset("no not never none neither nor without cannot".split())
-_SMALL = frozenset(
-    "a an the this that these those of to in on at by for from with as is are was were be been"
-    " being it its their his her our your my and or but so also than then there here has have had"
-    " do does did will would can could may might shall should must i we you he she they who which"
-    " what please just very".split()
+_WORD = re.compile(r"\d[\d.,:]*|[^\W\d_]+(?:'[^\W\d_]+)?")
+_COUNTED = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
+_NUMBERS = {word: str(number) for number, word in enumerate(_COUNTED.split("|"))}
+_NOT = re.compile(r"no|not|never|none|neither|nor|without|cannot|\w+n't")
+_SMALL = re.compile(
+    "a|an|the|this|that|these|those|of|to|in|on|at|by|for|from|with|as|is|are|was|were|be|been"
+    "|being|it|its|their|his|her|our|your|my|and|or|but|so|also|than|then|there|here|has|have|had"
+    "|do|does|did|will|would|can|could|may|might|shall|should|must|i|we|you|he|she|they|who|which"
+    "|what|please|just|very"
 )
 
 
@@ -48,12 +45,12 @@ def read(text: str) -> Said:
     words: list[str] = []
     numbers: list[str] = []
     negations = 0
-    for word in _WORD.findall(text.casefold().replace("’", "'")):
-        if word in _NOT or word.endswith("n't"):
+    for word in _WORD.findall(text.casefold().replace("\u2019", "'")):
+        if _NOT.fullmatch(word):
             negations += 1
         elif number := _number(word):
             numbers.append(number)
-        elif word not in _SMALL:
+        elif not _SMALL.fullmatch(word):
             words.append(_stem(word))
     return Said(tuple(words), frozenset(Counter(numbers).items()), negations % 2 == 1)
 
@@ -154,5 +151,5 @@ def _in_order(places: Sequence[int]) -> float:
     """The share of neighbours that stand in the same order in both texts."""
     if len(places) < 2:
         return 1.0
-    rising = sum(b > a for a, b in zip(places, places[1:], strict=False))
+    rising = sum(b > a for a, b in pairwise(places))
     return rising / (len(places) - 1)

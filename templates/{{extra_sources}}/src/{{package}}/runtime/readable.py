@@ -4,12 +4,13 @@ import codecs
 import re
 from html.parser import HTMLParser
 
-SKIPPED = frozenset(
-    "script style noscript template svg nav header footer aside form button iframe".split()
+_SKIPPED = re.compile(
+    "script|style|noscript|template|svg|nav|header|footer|aside|form|button|iframe"
 )
-BLOCKS = frozenset(
-    "address article blockquote br dd div dl dt figure figcaption h1 h2 h3 h4 h5 h6 hr li main"
-    " ol p pre section table td th tr ul".split()
+_VOID = re.compile("br|hr")
+_BLOCK = re.compile(
+    "address|article|blockquote|dd|div|dl|dt|figure|figcaption|h[1-6]|li|main|ol|p|pre|section"
+    "|table|td|th|tr|ul"
 )
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -59,11 +60,11 @@ class _Reader(HTMLParser):
         if self._skipping:
             # Only the same tag is counted: pages leave others open.
             self._skipping += [tag] if tag == self._skipping[0] else []
-        elif tag in SKIPPED or (hidden and tag in BLOCKS - {"br", "hr"}):
+        elif _SKIPPED.fullmatch(tag) or (hidden and _BLOCK.fullmatch(tag)):
             self._skipping = [tag]
         elif tag == "title":
             self._in_title = not self.title
-        elif tag in BLOCKS:
+        elif _BLOCK.fullmatch(tag) or _VOID.fullmatch(tag):
             self.parts.append("\n")
 
     def handle_endtag(self, tag: str) -> None:
@@ -71,7 +72,7 @@ class _Reader(HTMLParser):
             self._skipping.pop()
         elif tag == "title":
             self._in_title = False
-        elif tag in BLOCKS and not self._skipping:
+        elif _BLOCK.fullmatch(tag) and not self._skipping:
             self.parts.append("\n")
 
     def handle_data(self, data: str) -> None:
