@@ -1,16 +1,15 @@
-"""A document as text: text and Markdown here, other formats by a module of `converters/`.
+"""A document as text: text, Markdown and HTML here, other formats by a module of `converters/`.
 
 A converter is a module called like the suffix it reads (`converters/pdf.py`), with
 `convert(path: Path) -> str`; a new one is found by itself.
 """
 
 import importlib
-import logging
 from pathlib import Path
 
 from .errors import FleetError
+from .readable import decode, of_html
 
-log = logging.getLogger(__name__)
 MAX_BYTES = 50_000_000
 _CONVERTERS = Path(__file__).with_name("converters")
 _FORMATS = {
@@ -18,7 +17,8 @@ _FORMATS = {
     b"PK\x03\x04": "an Office or zip file",
     b"\xd0\xcf\x11\xe0": "an old or encrypted Office file",
 }
-_CONTROL = bytes(set(range(32)) - set(b"\t\n\r\f\x1b")) + b"\x7f"
+_MOST_ODD = 0.01
+"""The share of control and unreadable characters that a text may have."""
 
 
 class DocumentError(FleetError):
@@ -35,6 +35,8 @@ def read(path: Path) -> str:
     suffix = path.suffix.lower().removeprefix(".")
     if suffix.isidentifier() and (_CONVERTERS / f"{suffix}.py").is_file():
         text = _converted(path, suffix)
+    elif suffix in ("html", "htm"):
+        text = of_html(decode(path.read_bytes()))[1]
     else:
         text = decoded(path.read_bytes(), path.name)
     if not text.strip():
@@ -43,42 +45,17 @@ def read(path: Path) -> str:
 
 
 def decoded(data: bytes, name: str) -> str:
-    """Bytes as text: UTF-8, UTF-16 or UTF-32 with a mark, else Windows-1252, which is said."""
+    """Bytes that should be text. Raises DocumentError when they are something else."""
     if what := next((known for magic, known in _FORMATS.items() if data.startswith(magic)), None):
         raise DocumentError(
             f"{name} is {what}, not text: run `scaffold add extra documents` and keep its "
             ".pdf or .docx suffix, or save it as text."
         )
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return _strictly(data, encoding, name)
-    sample = data[:100_000]
-    if b"\0" in data or len(sample.translate(None, _CONTROL)) < 0.99 * len(sample):
-        raise DocumentError(f"{name} is binary, not text: convert it to text or Markdown.")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        text = _strictly(data, "cp1252", name)
-        log.warning("%s is not UTF-8 (byte %d): read as Windows-1252", name, error.start)
-        return text
-
-
-_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8-sig"),
-    (b"\xff\xfe\x00\x00", "utf-32"),
-    (b"\x00\x00\xfe\xff", "utf-32"),
-    (b"\xff\xfe", "utf-16"),
-    (b"\xfe\xff", "utf-16"),
-)
-
-
-def _strictly(data: bytes, encoding: str, name: str) -> str:
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        raise DocumentError(
-            f"{name} is neither UTF-8, UTF-16 nor Windows-1252 text: save it as UTF-8."
-        ) from None
+    text = decode(data)
+    odd = sum(char == "\ufffd" or (char < " " and char not in "\t\n\r\f\x1b") for char in text)
+    if "\0" in text or odd > _MOST_ODD * len(text):
+        raise DocumentError(f"{name} is binary or in an unknown encoding: save it as UTF-8 text.")
+    return text
 
 
 def _converted(path: Path, suffix: str) -> str:

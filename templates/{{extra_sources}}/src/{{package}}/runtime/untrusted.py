@@ -12,7 +12,8 @@ _ORDERS = re.compile(
       \b(?:previous|prior|above|earlier|preceding|system|your|these|all)\b[^.!?\n]{0,30}
       \b(?:instructions?|prompts?|rules?|guidelines?|directions?|programming)\b
     | \b(?:ignoriere|vergiss|missachte)\b[^.!?\n]{0,60}\b(?:anweisung|instruktion|regel)
-    | \b(?:ignor[ea]z?|oublie[zr]?|olvida)\b[^.!?\n]{0,60}\binstruc(?:tion|cion)
+    | \b(?:ignor[ea]z?|oublie[zr]?|olvida)\s+(?:toute|les|tes|vos|mes|todas|las|tus)
+      \b[^.!?\n]{0,60}\binstruc(?:tion|cion)
     | \byou\ are\ (?:now|no\ longer)\ (?:an?\ |in\ |the\ |bound\ )[^.!?\n]{0,60}
     | \b(?:reveal|print|repeat|show|output|leak)\b[^.!?\n]{0,30}
       \b(?:system\ prompt|your\ (?:instructions|prompt))\b

@@ -1,12 +1,14 @@
 """Word to Markdown, by way of HTML."""
 
+import importlib
 import zipfile
 from pathlib import Path
-
-import mammoth
+from typing import Any
 
 from ..documents import MAX_BYTES, DocumentError
 from .html import markdown
+
+mammoth: Any = importlib.import_module("mammoth")  # it has no types
 
 
 def convert(path: Path) -> str:

@@ -1,18 +1,21 @@
-"""HTML to Markdown: what a reader sees, without scripts and pictures."""
+"""HTML to Markdown: headings, lists and tables stay, scripts, menus and pictures go."""
 
 from pathlib import Path
 
 from bs4 import BeautifulSoup
 from markdownify import MarkdownConverter
 
-from ..documents import decoded
+from ..readable import decode
 
-_UNSEEN = ["script", "style", "template", "noscript", "svg", "iframe", "img", "head"]
+_UNSEEN = [
+    *("head", "style", "script", "noscript", "template", "svg", "iframe", "img"),
+    *("nav", "footer", "aside", "form", "button"),
+]
 
 
 def convert(path: Path) -> str:
     """The page's visible text."""
-    return markdown(decoded(path.read_bytes(), path.name))
+    return markdown(decode(path.read_bytes()))
 
 
 def markdown(html: str) -> str:
