@@ -23,7 +23,7 @@ _WORD = re.compile(r"\d[\d.,:]*|[^\W\d_]+(?:'[^\W\d_]+)?")
 _COUNTED = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
 _NUMBERS = {word: str(number) for number, word in enumerate(_COUNTED.split("|"))}
 _NOT = re.compile(r"no|not|never|none|neither|nor|without|cannot|\w+n't")
-_SMALL = re.compile(
+SMALL = re.compile(
     "a|an|the|this|that|these|those|of|to|in|on|at|by|for|from|with|as|is|are|was|were|be|been"
     "|being|it|its|their|his|her|our|your|my|and|or|but|so|also|than|then|there|here|has|have|had"
     "|do|does|did|will|would|can|could|may|might|shall|should|must|i|we|you|he|she|they|who|which"
@@ -50,7 +50,7 @@ def read(text: str) -> Said:
             negations += 1
         elif number := _number(word):
             numbers.append(number)
-        elif not _SMALL.fullmatch(word):
+        elif not SMALL.fullmatch(word):
             words.append(_stem(word))
     return Said(tuple(words), frozenset(Counter(numbers).items()), negations % 2 == 1)
 

@@ -14,12 +14,14 @@ from contextlib import closing
 from pathlib import Path
 
 from ..documents import DocumentError, read
+from ..duplicates import SMALL
 from ..fleet import Fleet, Settings, find_root
 from ..readable import of_html
 from .search import Found, SearchFailed
 
 log = logging.getLogger(__name__)
 REMOTE = False
+ASKING = re.compile("how|when|where|why|not|no")
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS files (
     path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, sha256 TEXT
@@ -67,7 +69,9 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> list[Found
 
 def _quoted(query: str) -> str:
     """Any text as an FTS5 query: its words in quotes, so that none of them is an operator."""
-    return " OR ".join(f'"{word}"' for word in re.findall(r"\w+", query)) or '""'
+    words = re.findall(r"\w+", query.casefold())
+    telling = [word for word in words if not (SMALL.fullmatch(word) or ASKING.fullmatch(word))]
+    return " OR ".join(f'"{word}"' for word in telling or words) or '""'
 
 
 def _open(path: Path) -> sqlite3.Connection:
