@@ -90,7 +90,7 @@ def introduced(text: str, _d: random.Random, _v: list[str]) -> str:
 
 
 def typing_error(text: str, dice: random.Random, _v: list[str]) -> str | None:
-    long = [word for word in re.findall(r"\b[a-z]{8,}\b", text)]
+    long = re.findall(r"\b[a-z]{8,}\b", text)
     if not long:
         return None
     word = dice.choice(long)

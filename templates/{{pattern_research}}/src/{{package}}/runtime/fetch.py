@@ -155,17 +155,12 @@ class Fetcher:
 
     async def _read_rules(self, origin: str) -> RobotFileParser:
         """As RFC 9309 has it: 4xx allows everything, no answer and 5xx nothing."""
+        async with asyncio.timeout(self.settings.timeout_s):
+            body = await self._get(_parsed(origin), robots=False)
+        if body.status >= 500:
+            raise FetchRefused(f"its robots.txt answered with status {body.status}")
         rules = RobotFileParser()
-        try:
-            async with asyncio.timeout(self.settings.timeout_s):
-                body = await self._get(_parsed(origin), robots=False)
-        except FetchRefused:
-            raise
-        except (httpx2.HTTPError, OSError):
-            rules.parse(["User-agent: *", "Disallow: /"])
-            return rules
-        lines = decode(body.data).splitlines() if body.status == 200 else []
-        rules.parse(["User-agent: *", "Disallow: /"] if body.status >= 500 else lines)
+        rules.parse(decode(body.data).splitlines() if body.status == 200 else [])
         return rules
 
 
