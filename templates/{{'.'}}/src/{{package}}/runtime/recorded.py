@@ -121,7 +121,7 @@ class RecordedModel(Model):
         return ModelResponse(
             parts=[
                 ToolCallPart(OUTPUT_TOOL, reply.answer)
-                if reply.answer
+                if reply.answer is not None
                 else TextPart(reply.text or "")
             ],
             usage=RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens),

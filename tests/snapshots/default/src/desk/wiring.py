@@ -1,5 +1,7 @@
 """Which providers, pipelines, sub-agents and router this workspace has."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from .agents import (
@@ -31,6 +33,8 @@ AGENTS: dict[str, SubAgent[Any]] = {
 PIPELINES: dict[str, Any] = {}
 
 TOOLSETS: list[Toolsets] = []
+
+READERS: list[Callable[[Path], str]] = []
 
 ROUTER = Router()
 

@@ -45,12 +45,14 @@ class Request:
 
     `deadline_s` and `max_cost_usd` are for all that is done for it. Under the same `id` again it
     is the same request: what a person has answered to it is not asked for a second time.
+    `options` are for the pipeline; unlike `tags` they are not kept in the ledger.
     """
 
     text: str
     history: Sequence[ModelMessage] = ()
     user_ref: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
     id: str | None = None
     data_class: str | None = None
     deadline_s: float = math.inf
