@@ -35,12 +35,13 @@ class Reply(Settings):
 class Scene(Settings):
     """One recorded request: what it shows, its text, and the replies each stage gets.
 
-    With a `pipeline` it is run on that one, past the router.
+    With a `pipeline` it is run on that one, past the router, with these `options`.
     """
 
     title: str
     text: str
     pipeline: str | None = None
+    options: dict[str, str] = Field(default_factory=dict[str, str])
     replies: dict[str, list[Reply]]
 
 
