@@ -114,7 +114,7 @@ def demo(_: argparse.Namespace) -> int:
         tape = Tape(scene)
         async with Workspace.open(root, build=partial(RecordedModel, tape=tape)) as workspace:
             workspace.environment = queries.DEMO
-            request = Request(scene.text)
+            request = Request(scene.text, options=scene.options)
             if scene.pipeline:
                 return await workspace.run(scene.pipeline, request)
             return await workspace.handle(request)

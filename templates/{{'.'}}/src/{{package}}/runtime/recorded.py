@@ -41,13 +41,15 @@ class Reply(Settings):
 class Scene(Settings):
     """One recorded request: what it shows, its text, and the replies each stage gets.
 
-    With a `pipeline` it is run on that one, past the router; the demo plays it so many `times`.
+    With a `pipeline` it is run on that one, past the router, with these `options`. The demo plays
+    it so many `times`.
     """
 
     title: str
     text: str
     times: int = Field(default=1, ge=1)
     pipeline: str | None = None
+    options: dict[str, str] = Field(default_factory=dict[str, str])
     replies: dict[str, list[Reply]]
 
 

@@ -25,7 +25,7 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
-from .fleet import Fleet
+from .fleet import Fleet, Settings
 from .ledger.prices import NANO
 from .ledger.store import Attempt, new_id
 
@@ -37,6 +37,7 @@ Toolsets = Callable[[Fleet, str], Sequence[Any]]
 """The pydantic-ai toolsets of a named sub-agent, by the settings."""
 OUTPUT_TOOL = "final_result"
 Output = TypeVar("Output")
+Table = TypeVar("Table", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +257,15 @@ class Run:
             return agent.parse(completion)
         except ValidationError as error:
             raise AnswerInvalid(f"{agent.name}: {error.error_count()} fields are wrong.") from error
+
+    def settings(self, name: str, type_: type[Table]) -> Table:
+        """The table `[name]` of fleet.toml, and over it the request's options."""
+        table = self.fleet.section(name, type_)
+        try:
+            return type_.model_validate({**dict(table), **self.request.options})
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            raise SettingsError(f"Option {wrong['loc'][0]}: {wrong['msg']}.") from None
 
     async def _with_tools(
         self,

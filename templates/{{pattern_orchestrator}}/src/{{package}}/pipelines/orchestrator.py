@@ -62,9 +62,12 @@ class Outcome(BaseModel):
 
 
 async def run(run: Run, route: Route) -> Outcome:
-    """Do the request's task. Raises AnswerInvalid when the planner gives no usable plan."""
+    """Do the request's task. Raises AnswerInvalid when the planner gives no usable plan.
+
+    Options: any of `[orchestrator]`, such as max_replans.
+    """
     del route  # the planner and each sub-agent have a chain of their own
-    settings = run.fleet.section("orchestrator", OrchestratorSettings)
+    settings = run.settings("orchestrator", OrchestratorSettings)
     work = Work(run, settings)
     await work.carry_out(await work.plan())
     while work.missing() and work.replans < settings.max_replans and not work.spent():

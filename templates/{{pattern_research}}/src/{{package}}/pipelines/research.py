@@ -39,9 +39,12 @@ class ResearchSettings(Settings):
 
 
 async def run(run: Run, route: Route) -> Report:
-    """Answer the request from sources. Raises ChainExhausted where no model could read or write."""
+    """Answer the request from sources. Raises ChainExhausted where no model could read or write.
+
+    Options: any number of `[research]`, such as max_sources.
+    """
     del route  # each stage has a chain of its own
-    settings = run.fleet.section("research", ResearchSettings)
+    settings = run.settings("research", ResearchSettings)
     report = Report(question=run.request.text)
     report.queries = await _queries(run, settings, report)
     found = await _search(run, settings, report)
