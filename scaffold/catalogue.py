@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import ManifestError
-from scaffold.feature import KINDS, MANIFEST, TIERS, Feature, Tier, read
+from scaffold.feature import KINDS, MANIFEST, TIERS, Feature, Question, Tier, read
 
 MOST_PROVIDERS = 3
 """A default chain names at most this many providers: a longer one is a choice to make."""
@@ -28,8 +28,8 @@ class Catalogue:
         return next(feature for feature in self.features if feature.kind == "core")
 
     def of(self, kind: str) -> list[Feature]:
-        """The features of one kind, in listing order."""
-        return [feature for feature in self.features if feature.kind == kind]
+        """The features of one kind that can be chosen, in listing order."""
+        return [feature for feature in self.features if feature.kind == kind and not feature.hidden]
 
     def get(self, kind: str, name: str) -> Feature:
         """One feature. Raises KeyError."""
@@ -39,11 +39,25 @@ class Catalogue:
         raise KeyError(f"{kind}:{name}")
 
     def enabled(self, answers: Answers) -> list[Feature]:
-        """The features these answers choose, the core first."""
-        return [
-            self.core,
-            *(f for f in self.features if f.kind != "core" and f.name in chosen(answers, f.kind)),
-        ]
+        """The features these answers choose and the hidden ones they require, the core first."""
+        on = [self.core]
+        for feature in self.features:
+            if feature.kind == "core":
+                continue
+            if feature.hidden:
+                picked = any(feature.ref in other.requires for other in on)
+            else:
+                picked = feature.name in chosen(answers, feature.kind)
+            on += [feature] if picked else []
+        return on
+
+    def questions(self, answers: Answers) -> dict[str, Question]:
+        """The questions of the features these answers choose, by answer key."""
+        return {
+            key: question
+            for feature in self.enabled(answers)
+            for key, question in feature.questions.items()
+        }
 
     def answer_chain(self, answers: Answers) -> str:
         """The chain of the plain `answer` stage: the first enabled feature that names one."""
@@ -119,7 +133,8 @@ def load(root: Path | None = None) -> Catalogue:
         )
     _unique_stages(found)
     kinds = ["core", *KINDS]
-    found.sort(key=lambda feature: (kinds.index(feature.kind), feature.order, feature.name))
+    # Hidden features come last: whether one is on depends on all the others.
+    found.sort(key=lambda f: (f.hidden, kinds.index(f.kind), f.order, f.name))
     return Catalogue(root, tuple(found))
 
 

@@ -63,14 +63,21 @@ class Estimate(_Part):
 
 
 class Wires(_Part):
-    """The modules wiring.py connects, and the chain the plain `answer` stage asks."""
+    """The modules wiring.py connects, and the chain the plain `answer` stage asks.
+
+    `handles` tells the router which requests the pipeline is for; `toolset` is a module that
+    gives sub-agents tools, `reader` one whose `read(path)` is the text of a file.
+    """
 
     router: str | None = None
     answer_chain: str | None = None
     pipeline: str | None = None
+    handles: str = ""
+    toolset: str | None = None
     checks: str | None = None
     human: str | None = None
     stream: str | None = None
+    reader: str | None = None
 
 
 class AgentFact(_Part):
@@ -81,8 +88,19 @@ class AgentFact(_Part):
     chain: str
 
 
+class Rename(_Part):
+    """A file or folder that an earlier version had elsewhere, so that a team's edits move along."""
+
+    old: str
+    new: str
+
+
 class Question(_Part):
-    """A question of a feature's own; numbers have bounds, strings may have choices."""
+    """A question of a feature's own; numbers have bounds, strings may have choices.
+
+    `before` is the answer for a workspace that is older than the question, where the default
+    would change what it does.
+    """
 
     type: Literal["str", "int", "float", "bool"]
     default: str | int | float | bool
@@ -90,6 +108,7 @@ class Question(_Part):
     min: float | None = None
     max: float | None = None
     choices: list[str] = []
+    before: str | int | float | bool | None = None
 
 
 class EnvVar(_Part):
@@ -113,8 +132,17 @@ class Models(_Part):
         return {"cheap": self.cheap, "balanced": self.balanced, "expensive": self.expensive}[tier]
 
 
+_OF_UPDATES = {"team_owned", "renames", "split_from"}
+"""What only an update reads: these hold Jinja that needs all answers."""
+
+
 class Feature(_Part):
-    """One folder under templates/: a pattern, a provider, an extra, or the core."""
+    """One folder under templates/: a pattern, a provider, an extra, or the core.
+
+    `requires` names `kind:name`, or a kind of which one has to be chosen. A `hidden` feature is
+    never asked for: it is on while an enabled one requires it. `proposes` is what another kind's
+    question takes by default while this one is chosen. `offline`: it works without a network.
+    """
 
     kind: Literal[
         "core", "pattern", "provider", "search", "engine", "framework", "surface", "extra"
@@ -136,8 +164,12 @@ class Feature(_Part):
     env: list[EnvVar] = []
     team_owned: list[str] = []
     requires: list[str] = []
+    proposes: dict[str, list[str]] = {}
+    hidden: bool = False
+    offline: bool = False
     conflicts: list[str] = []
-    renames: list[dict[str, str]] = []
+    renames: list[Rename] = []
+    split_from: str | None = None
     default: bool = False
     when_not: str = ""
     prices: str | None = None
@@ -158,9 +190,15 @@ class Feature(_Part):
         """`KIND_NAME`, the folder's own name without its braces; `core` for the core."""
         return "core" if self.kind == "core" else f"{self.kind}_{self.name}"
 
+    @property
+    def ref(self) -> str:
+        """`KIND:NAME`, as `requires` and `conflicts` write it."""
+        return f"{self.kind}:{self.name}"
+
     def facts(self) -> dict[str, object]:
         """What templates may loop over; `folder` is the path under the template's root."""
-        return {**self.model_dump(mode="json"), "folder": f"templates/{self.folder.name}"}
+        told = self.model_dump(mode="json", exclude=_OF_UPDATES)
+        return {**told, "folder": f"templates/{self.folder.name}"}
 
 
 def read(path: Path) -> Feature:

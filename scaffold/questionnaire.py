@@ -11,13 +11,15 @@ from typing import Any
 
 import yaml
 
-from scaffold.catalogue import Catalogue, load
+from scaffold.catalogue import Catalogue, chosen, load
 from scaffold.feature import KINDS, Feature, Kind
 from scaffold.names import AGENTS_RULE, CHAINS_RULE, NAME_RULE, PACKAGE_RULE
+from scaffold.template import OLDEST_KEY
 
 HEADER = "# Generated from templates/*/feature.yml by `python -m scaffold.questionnaire`.\n"
 SETTINGS: Mapping[str, object] = {
     "_min_copier_version": "9.19",
+    OLDEST_KEY: "0.1.0",
     "_subdirectory": "templates",
     "_exclude": ["feature.yml", "_parts", "*.pyc", "__pycache__"],
     "_envops": {
@@ -84,7 +86,7 @@ def questions(catalogue: Catalogue) -> dict[str, Any]:
         **SETTINGS,
         **_names(),
         **{kind.answer_key: _choice(catalogue, kind) for kind in KINDS.values()},
-        **{feature.id: _hidden(_folder_of(feature), "str") for feature in features},
+        **{feature.id: _hidden(_folder_of(feature, features), "str") for feature in features},
         "facts": _hidden({feature.id: feature.facts() for feature in catalogue.features}),
         "enabled": _hidden(_enabled(features)),
         "slug": _hidden(SLUG, "str"),
@@ -160,21 +162,51 @@ def _choice(catalogue: Catalogue, kind: Kind) -> dict[str, Any]:
         return {"type": "yaml", "help": question["help"], "default": "[]"}
     if kind.many:
         question["multiselect"] = True
-    return {**question, "choices": choices, "default": default_choice(catalogue, kind)}
+    question |= {"choices": choices, "default": default_choice(catalogue, kind)}
+    if proposals := _proposals(catalogue, kind):
+        question["default"] = _proposed(question["default"], proposals)
+    if needing := [f for f in catalogue.features if kind.name in f.requires]:
+        question["validator"] = "".join(_needs_one(feature, kind) for feature in needing)
+    return question
 
 
-def default_choice(catalogue: Catalogue, kind: Kind) -> str | list[str]:
-    """What is chosen of a kind unless the team says otherwise."""
+def default_choice(
+    catalogue: Catalogue, kind: Kind, answers: Mapping[str, Any] | None = None
+) -> str | list[str]:
+    """What is chosen of a kind unless the team says otherwise, by the kinds answered before it."""
     if not kind.many:
         return kind.builtin or ""
-    on = [feature.name for feature in catalogue.of(kind.name) if feature.default]
-    return [*([kind.builtin] if kind.builtin else []), *on]
+    on = [kind.builtin] if kind.builtin else []
+    on += [feature.name for feature in catalogue.of(kind.name) if feature.default]
+    for feature, names in _proposals(catalogue, kind):
+        on += names if feature.name in chosen(answers or {}, feature.kind) else []
+    return list(dict.fromkeys(on))
 
 
-def _folder_of(feature: Feature) -> str:
-    key = KINDS[feature.kind].answer_key
-    among = "in" if KINDS[feature.kind].many else "=="
-    return f"{{{{ '.' if '{feature.name}' {among} {key} else '' }}}}"
+def _proposals(catalogue: Catalogue, kind: Kind) -> list[tuple[Feature, list[str]]]:
+    return [(f, f.proposes[kind.name]) for f in catalogue.features if kind.name in f.proposes]
+
+
+def _proposed(default: list[str], proposals: list[tuple[Feature, list[str]]]) -> str:
+    parts = [f"({names} if {_is_chosen(feature)} else [])" for feature, names in proposals]
+    return f"{{{{ ({' + '.join([str(default), *parts])}) | unique | list | to_json }}}}"
+
+
+def _needs_one(feature: Feature, kind: Kind) -> str:
+    missing = f"{_is_chosen(feature)} and not {kind.answer_key}"
+    return f"{{% if {missing} %}}{feature.name} needs a {kind.name}{{% endif %}}"
+
+
+def _is_chosen(feature: Feature) -> str:
+    kind = KINDS[feature.kind]
+    return f"'{feature.name}' {'in' if kind.many else '=='} {kind.answer_key}"
+
+
+def _folder_of(feature: Feature, features: list[Feature]) -> str:
+    if feature.hidden:
+        wanting = [other.id for other in features if feature.ref in other.requires]
+        return f"{{{{ '.' if {' or '.join(wanting) or 'false'} else '' }}}}"
+    return f"{{{{ '.' if {_is_chosen(feature)} else '' }}}}"
 
 
 def _enabled(features: list[Feature]) -> str:

@@ -11,7 +11,7 @@ from allpairspy import AllPairs
 
 from scaffold.answers import complete
 from scaffold.catalogue import Catalogue, load
-from scaffold.feature import KINDS
+from scaffold.feature import KINDS, Question
 from scaffold.presets import PRESETS, split
 from scaffold.render import render
 from tests.conftest import ROOT
@@ -34,6 +34,8 @@ def alone(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
         if feature.kind == "core":
             yield "core", BARE
             continue
+        if feature.hidden:
+            continue
         kind = KINDS[feature.kind]
         value = [feature.name] if kind.many else feature.name
         yield feature.id, {**BARE, "agents": None, kind.answer_key: value}
@@ -45,26 +47,74 @@ def presets(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def pairs(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A pairwise covering array: each pair of choices is in one render at least."""
-    on_off = [f for f in catalogue.features if f.kind not in ("core", "provider")]
-    first = [f.name for f in catalogue.of("provider")]
-    axes: list[list[Any]] = [*([True, False] for _ in on_off), first, [*first[::-1], None], AGENTS]
-    axes += [["desk", "a_package_of_thirty_characters"], [0, 1.5], [0.0, 1.0]]
-    for at, row in enumerate(AllPairs(axes)):
-        *flags, one, two, agents, package, budget, threshold = row
-        answers: dict[str, Any] = {
-            "providers": list(dict.fromkeys(p for p in (one, two) if p)),
-            "agents": agents,
-            "package": package,
-            "monthly_budget_usd": budget,
-            "quality_threshold": threshold,
+    """A pairwise covering array over every question: each pair of choices is in one render."""
+    axes = dict(_axes(catalogue))
+    names = list(axes)
+
+    def sound(row: list[Any]) -> bool:
+        on = {name for name, value in zip(names, row, strict=False) if value is True}
+        features = [feature for feature in catalogue.features if feature.ref in on]
+        kinds = {feature.kind for feature in features}
+        conflicts = {other for feature in features for other in feature.conflicts}
+        # A later choice may still bring what a feature requires.
+        whole = len(row) < len(names) or all(
+            kind in kinds for feature in features for kind in feature.requires if kind in KINDS
+        )
+        return whole and not on & conflicts
+
+    rows = AllPairs([axes[name] for name in names], filter_func=sound)
+    for at, row in enumerate(rows):
+        yield f"pair_{at:03}", _answers(catalogue, dict(zip(names, row, strict=True)))
+
+
+def _axes(catalogue: Catalogue) -> Iterator[tuple[str, list[Any]]]:
+    choosable = [feature for feature in catalogue.features if not feature.hidden]
+    for feature in choosable:
+        if feature.kind not in ("core", "provider") and KINDS[feature.kind].many:
+            yield feature.ref, [True, False]
+    for kind in KINDS.values():
+        if not kind.many and catalogue.of(kind.name):
+            yield kind.answer_key, [kind.builtin, *(f.name for f in catalogue.of(kind.name))]
+    providers = [feature.name for feature in catalogue.of("provider")]
+    yield "first", providers
+    # Providers do not know each other: a second one only has to be there, or not.
+    yield "second", [None, providers[0], providers[-1]]
+    yield "agents", AGENTS
+    yield "chains", [None, "own"]
+    yield "package", ["desk", "a_package_of_thirty_characters"]
+    yield "monthly_budget_usd", [0, 1.5]
+    yield "quality_threshold", [0.0, 1.0]
+    for feature in choosable:
+        for key, question in feature.questions.items():
+            yield key, _extremes(question)
+
+
+def _extremes(question: Question) -> list[Any]:
+    if question.type == "bool":
+        return [True, False]
+    if question.type == "str":
+        return question.choices or [question.default]
+    kind = int if question.type == "int" else float
+    ends = [end for end in (question.min, question.max) if end is not None]
+    return [kind(end) for end in ends] or [question.default]
+
+
+def _answers(catalogue: Catalogue, row: dict[str, Any]) -> dict[str, Any]:
+    first, second = row.pop("first"), row.pop("second")
+    answers = {
+        key: value for key, value in row.items() if ":" not in key and key not in ("chains",)
+    }
+    answers["providers"] = list(dict.fromkeys(name for name in (first, second) if name))
+    for kind in KINDS.values():
+        if kind.many and kind.name != "provider":
+            features = catalogue.of(kind.name)
+            answers[kind.answer_key] = [f.name for f in features if row.get(f.ref) is True]
+    if row["chains"]:
+        answers["chains"] = {
+            "cheap": [f"{first}:tuned@eu", f"{first}:plain"],
+            "legal": [f"{first}:x"],
         }
-        for kind in {f.kind for f in on_off}:
-            key = KINDS[kind].answer_key
-            answers[key] = [
-                f.name for f, on in zip(on_off, flags, strict=True) if on and f.kind == kind
-            ]
-        yield f"pair_{at:03}", answers
+    return answers
 
 
 def rendered(folder: Path, answers: dict[str, Any]) -> Path:

@@ -39,7 +39,7 @@ def test_render_is_clean(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in RENDERS if not name.startswith("pair_")])
+@pytest.mark.parametrize("name", RENDERS)
 def test_render_is_typed(name: str, tmp_path: Path) -> None:
     folder = harness.rendered(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "basedpyright", "--pythonpath", sys.executable)

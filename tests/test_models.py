@@ -7,6 +7,7 @@ import pytest
 from scaffold import economics, models
 from scaffold.answers import complete
 from scaffold.catalogue import Catalogue, load
+from scaffold.feature import TIERS
 from tests.conftest import ROOT
 
 PROVIDERS = [f.name for f in load(ROOT).of("provider") if f.prices]
@@ -17,6 +18,16 @@ def test_offered_models_are_known_and_priced(catalogue: Catalogue, provider: str
     for fact in models.offered(catalogue, provider):
         assert fact.matched == fact.model, fact.ref
         assert fact.input_usd is not None
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_higher_tier_never_costs_less(catalogue: Catalogue, provider: str) -> None:
+    tiers = catalogue.get("provider", provider).models
+    assert tiers is not None
+    known = [models.facts(catalogue, f"{provider}:{tiers.of(tier)}") for tier in TIERS]
+    # Three tokens in for one out, as in the manifests' estimates.
+    blended = [3 * (f.input_usd or 0) + (f.output_usd or 0) for f in known]
+    assert blended == sorted(blended)
 
 
 def test_estimate_is_the_sum_of_its_parts(catalogue: Catalogue) -> None:

@@ -64,8 +64,9 @@ class Workspace:
         self._stack = AsyncExitStack()
         prices, self._human = load_prices(root), _human(root, fleet)
         self._candidates = candidates(fleet, prices, build)
-        self.ledger = Ledger(database_path(root))
-        spending = Spending(fleet.budgets, partial(queries.month_by_task, self.ledger.path))
+        location = database_path(root)
+        self.ledger = Ledger(location)
+        spending = Spending(fleet.budgets, partial(queries.month_by_task, location))
         shared = Shared(self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM)
         asked = {
             name: [self._candidates[ref] for ref in chain.models]
@@ -104,26 +105,33 @@ class Workspace:
 
     async def run(self, pipeline: str, request: Request) -> Answer:
         """Run one pipeline by name, past the router. Raises FleetError."""
-        if pipeline not in PIPELINES:
-            known = ", ".join(PIPELINES)
-            raise SettingsError(f"There is no pipeline '{pipeline}': choose from {known}.")
         run = self._start(request)
         route = Route(self.fleet.stages["answer"].chain, "asked for by name", "fixed", pipeline)
         return await self._answer(run, route)
 
     def _start(self, request: Request) -> Run:
         run = Run(request, self.fleet, self.chains, self.environment, self._version)
+        run.agents = {ANSWER.name: ANSWER, **wiring.AGENTS}
+        run.toolsets = wiring.TOOLSETS
         run.checks = self._checks
         return run
 
     async def _answer(self, run: Run, route: Route) -> Answer:
         run.pipeline = route.pipeline
         try:
-            output = await PIPELINES[route.pipeline](run, route)
+            output = await _pipeline(route.pipeline)(run, route)
         except Escalated as handed:
             cost = run.cost_nano_usd()
             return Answer(None, "escalated", route, cost, run.id, handed.ticket)
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
+
+
+def _pipeline(name: str) -> Pipeline:
+    try:
+        return PIPELINES[name]
+    except KeyError:
+        known = ", ".join(PIPELINES)
+        raise SettingsError(f"There is no pipeline '{name}': choose from {known}.") from None
 
 
 def _sub_agent(name: str) -> SubAgent[Any]:

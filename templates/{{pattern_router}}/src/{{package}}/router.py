@@ -16,7 +16,7 @@ class RouterSettings(Settings):
 
 
 class Router:
-    """Low complexity takes the cheap chain, high the expensive one, a named intent its sub-agent."""
+    """Low complexity takes the cheap chain, high the expensive one; a named intent goes there."""
 
     async def choose(self, run: Run) -> Route:
         """The route of a run's request; when the classifier fails, its length decides."""
@@ -29,6 +29,7 @@ class Router:
 
 def _by_verdict(fleet: Fleet, verdict: Verdict) -> Route:
     agent = fleet.agents.get(verdict.intent)
+    pipeline = verdict.intent if verdict.intent in fleet.pipelines else "answer"
     unsure = verdict.confidence < fleet.quality.threshold
     hard = verdict.complexity >= fleet.section("router", RouterSettings).expensive_from
     reason = f"complexity {verdict.complexity}, {verdict.reason}"
@@ -43,6 +44,7 @@ def _by_verdict(fleet: Fleet, verdict: Verdict) -> Route:
         chain=chain,
         reason=reason,
         decided_by="classifier",
+        pipeline="answer" if unsure or agent else pipeline,
         agent=verdict.intent if agent and not unsure else "answer",
         intent=verdict.intent,
         complexity=verdict.complexity,
@@ -60,5 +62,6 @@ def _by_length(run: Run, error: Exception) -> Route:
 
 
 def _question(fleet: Fleet, text: str) -> str:
-    agents = [f"- {name}: {agent.description}" for name, agent in fleet.agents.items()]
-    return "\n".join(["Sub-agents:", *(agents or ["(none)"]), "", f"<request>\n{text}\n</request>"])
+    named = {**fleet.pipelines, **fleet.agents}
+    told = [f"- {name}: {one.description}" for name, one in named.items()] or ["(none)"]
+    return "\n".join(["Sub-agents and pipelines:", *told, "", f"<request>\n{text}\n</request>"])

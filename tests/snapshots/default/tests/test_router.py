@@ -27,6 +27,8 @@ task_type = "answering"
 [agents.billing]
 description = "Invoices"
 chain = "specialist"
+[pipelines.reports]
+description = "Reports on long documents"
 [router]
 expensive_from = 3
 long_from_chars = 50
@@ -91,6 +93,11 @@ def test_a_classifier_that_never_fits_its_type_is_a_failed_one(root: Path) -> No
 def test_a_named_intent_goes_to_its_sub_agent(root: Path) -> None:
     route = choose(root, verdict(intent="billing", complexity=5))
     assert (route.agent, route.chain) == ("billing", "specialist")
+
+
+def test_a_named_intent_goes_to_its_pipeline(root: Path) -> None:
+    assert choose(root, verdict(intent="reports", complexity=5)).pipeline == "reports"
+    assert choose(root, verdict(intent="reports", confidence=0.2)).pipeline == "answer"
 
 
 def test_a_verdict_is_validated() -> None:

@@ -8,11 +8,24 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+)
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from desk import cli, wiring
 from desk.runtime import fleet
-from desk.runtime.errors import ChainExhausted, MissingKey, SettingsError
+from desk.runtime.errors import (
+    ChainExhausted,
+    MissingKey,
+    SettingsError,
+    ToolsFailed,
+)
 from desk.runtime.fleet import ModelRef
 from desk.runtime.ledger import queries
 from desk.runtime.ledger.prices import NANO, Override, Prices
@@ -52,7 +65,7 @@ def two_models(folder: Path) -> Path:
     """A fleet of one chain with two models of different providers."""
     folder.mkdir(exist_ok=True)
     (folder / "fleet.toml").write_text(
-        '[chains.main]\nmodels = ["first:a", "second:b"]\ndeadline_s = 5\n'
+        '[chains.main]\nmodels = ["first:a", "second:b"]\nbackoff_s = 0\n'
         '[stages.answer]\nchain = "main"\ntask_type = "answering"\n'
     )
     return folder
@@ -110,8 +123,9 @@ def test_second_model_answers_when_the_first_fails(
 def test_exhausted_chain_tells_every_attempt(tmp_path: Path, own_ledger: Path) -> None:
     with pytest.raises(ChainExhausted) as caught:
         ask(two_models(tmp_path), Reply(status=503), Reply(status=429), agent=ANSWER)
-    assert caught.value.failures == (("a", "overloaded"), ("b", "rate_limited"))
-    assert len(ledger_rows(own_ledger, "call_id")) == 2
+    once = [("a", "overloaded"), ("b", "rate_limited")]
+    assert caught.value.failures == (*once, ("a", "rate_limited"), ("b", "rate_limited"))
+    assert len(ledger_rows(own_ledger, "call_id")) == 4
 
 
 def test_typed_answer_is_repaired_once_by_the_same_model(tmp_path: Path, own_ledger: Path) -> None:
@@ -148,6 +162,66 @@ def test_a_model_without_its_key_is_skipped_and_named(own_ledger: Path) -> None:
     with pytest.raises(MissingKey, match=keys[0]):
         asyncio.run(play())
     assert {row[0] for row in ledger_rows(own_ledger, "outcome")} == {"skipped"}
+
+
+def use_tools(
+    root: Path, agent: SubAgent[Any], called: str, *, settings: str = ""
+) -> tuple[Any, list[str]]:
+    """Ask a sub-agent whose model calls one tool until it has a result; its answer and calls."""
+    heard: list[str] = []
+    path = two_models(root) / "fleet.toml"
+    path.write_text(path.read_text() + settings)
+
+    def model(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
+        last = messages[-1].parts[-1]
+        if isinstance(last, ToolReturnPart):
+            heard.append(str(last.content))
+            return ModelResponse(parts=[TextPart(f"It is {last.content}.")])
+        return ModelResponse(parts=[ToolCallPart(called, {"number": 1})])
+
+    async def play() -> Any:
+        async with Workspace.open(root, build=lambda _: FunctionModel(model)) as workspace:
+            run = Run(Request("?"), workspace.fleet, workspace.chains)
+            return await run.ask(agent, "?", chain="main")
+
+    return asyncio.run(play()), heard
+
+
+def balance(number: int) -> int:
+    """What is left on an account."""
+    return number + 41
+
+
+def broken(number: int) -> int:
+    """Never works."""
+    raise OSError(f"no account {number}")
+
+
+def test_a_sub_agent_calls_its_tools_and_every_request_is_booked(
+    tmp_path: Path, own_ledger: Path
+) -> None:
+    agent = SubAgent("answer", str, tools=(balance,))
+    assert use_tools(tmp_path, agent, "balance") == ("It is 42.", ["42"])
+    assert ledger_rows(own_ledger, "stage, outcome") == [("answer", "ok")] * 2
+
+
+def test_a_tool_that_raises_is_one_line_of_advice(tmp_path: Path) -> None:
+    with pytest.raises(ToolsFailed, match="answer: OSError: no account 1"):
+        use_tools(tmp_path, SubAgent("answer", str, tools=(broken,)), "broken")
+
+
+def test_an_endless_caller_of_tools_is_stopped(tmp_path: Path, own_ledger: Path) -> None:
+    agent = SubAgent("answer", str, tools=(balance,))
+    limit = '[agents.answer]\ndescription = "?"\nchain = "main"\nmax_requests = 1\n'
+    with pytest.raises(ToolsFailed, match="UsageLimitExceeded"):
+        use_tools(tmp_path, agent, "balance", settings=limit)
+    assert len(ledger_rows(own_ledger, "call_id")) == 1
+
+
+def test_identity_is_read_only_where_it_is_named(tmp_path: Path) -> None:
+    named = '[agents.answer]\ndescription = "?"\nchain = "main"\nidentity = ["NOBODY.md"]\n'
+    with pytest.raises(SettingsError, match=r"prompts/identity/NOBODY\.md is missing"):
+        use_tools(tmp_path, ANSWER, "none", settings=named)
 
 
 def test_ledger_has_a_column_for_every_field(own_ledger: Path) -> None:

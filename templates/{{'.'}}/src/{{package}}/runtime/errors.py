@@ -9,6 +9,7 @@ FleetError                    its text is advice, in one line
 ├── Escalated                 a person has to answer: holds the ticket
 ├── Unanswered                no person will: the inbox is full, or the ticket is closed or expired
 ├── AnswerInvalid             an answer does not fit its output type, after one repair
+├── ToolsFailed               a sub-agent's tools raised, or it asked for too many calls
 └── LedgerError               the ledger cannot be opened or written
 """
 
@@ -71,6 +72,10 @@ class Unanswered(FleetError):
 
 class AnswerInvalid(FleetError):
     """An accepted completion that does not parse as the sub-agent's output type."""
+
+
+class ToolsFailed(FleetError):
+    """A sub-agent with tools gave no answer: a tool raised, or `max_requests` was reached."""
 
 
 class LedgerError(FleetError):

@@ -109,10 +109,24 @@ class StageSettings(Settings):
 
 
 class AgentSettings(Settings):
-    """One of the team's sub-agents: what it handles (the router reads this) and its chain."""
+    """One of the team's sub-agents: what it handles (the router reads this) and its chain.
+
+    `mcp` names the `[mcp]` servers whose tools it may call, `identity` the files of
+    `prompts/identity` it reads before its prompt. One ask of a sub-agent with tools makes at most
+    `max_requests` requests to its chain.
+    """
 
     description: str
     chain: str
+    mcp: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
+    max_requests: int = Field(default=10, ge=1)
+
+
+class PipelineSettings(Settings):
+    """Which requests a pipeline is for: the router reads this."""
+
+    description: str
 
 
 class Quality(Settings):
@@ -169,6 +183,7 @@ class Fleet(BaseModel):
     chains: dict[str, ChainSettings]
     stages: dict[str, StageSettings] = {}
     agents: dict[str, AgentSettings] = {}
+    pipelines: dict[str, PipelineSettings] = {}
     deployments: dict[str, Deployment] = {}
     quality: Quality = Quality()
     budgets: Budgets = Budgets()

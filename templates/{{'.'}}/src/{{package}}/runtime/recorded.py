@@ -39,10 +39,17 @@ class Reply(Settings):
 
 
 class Scene(Settings):
-    """One recorded request: what it shows, its text, and the replies each stage gets."""
+    """One recorded request: what it shows, its text, and the replies each stage gets.
+
+    With a `pipeline` it is run on that one, past the router, with these `options`. The demo plays
+    it so many `times`.
+    """
 
     title: str
     text: str
+    times: int = Field(default=1, ge=1)
+    pipeline: str | None = None
+    options: dict[str, str] = Field(default_factory=dict[str, str])
     replies: dict[str, list[Reply]]
 
 
@@ -116,7 +123,7 @@ class RecordedModel(Model):
         return ModelResponse(
             parts=[
                 ToolCallPart(OUTPUT_TOOL, reply.answer)
-                if reply.answer
+                if reply.answer is not None
                 else TextPart(reply.text or "")
             ],
             usage=RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens),

@@ -8,7 +8,7 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
+from pydantic_ai import Agent, FunctionToolset, UsageLimits
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
 from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
-from .errors import AnswerInvalid, SettingsError
-from .fleet import Fleet
+from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
+from .fleet import Fleet, Settings
 from .ledger.prices import NANO
 from .ledger.store import Attempt, new_id
 
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
     from .attempt import Call, Check
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
+Toolsets = Callable[[Fleet, str], Sequence[Any]]
+"""The pydantic-ai toolsets of a named sub-agent, by the settings."""
 OUTPUT_TOOL = "final_result"
 Output = TypeVar("Output")
+Table = TypeVar("Table", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +46,14 @@ class Request:
 
     `deadline_s` and `max_cost_usd` are for all that is done for it. Under the same `id` again it
     is the same request: what a person has answered to it is not asked for a second time.
+    `options` are for the pipeline; unlike `tags` they are not kept in the ledger.
     """
 
     text: str
     history: Sequence[ModelMessage] = ()
     user_ref: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
     id: str | None = None
     data_class: str | None = None
     deadline_s: float = math.inf
@@ -83,14 +89,16 @@ class FixedRouter:
 
 @dataclass(frozen=True)
 class SubAgent(Generic[Output]):
-    """A named role: a prompt in `prompts/<name>.md` and the type of its answer.
+    """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
 
+    A tool is a typed Python function, plain or async; its docstring tells the model its use.
     `checks` are its own, after those that fleet.toml names for its stage. `human`: a person may
     answer for it where its chain ends in one.
     """
 
     name: str
     output: type[Output]
+    tools: tuple[Callable[..., Any], ...] = ()
     checks: Sequence["Check"] = ()
     human: bool = True
 
@@ -205,6 +213,8 @@ class Run:
     chains: Mapping[str, Model]
     environment: str = "production"
     config_version: str | None = None
+    agents: Mapping[str, SubAgent[Any]] = field(default_factory=dict[str, SubAgent[Any]])
+    toolsets: Sequence[Toolsets] = ()
     pipeline: str | None = None
     checks: Mapping[str, Sequence["Check"]] = field(default_factory=dict[str, Sequence["Check"]])
     id: str = field(default_factory=new_id)
@@ -225,9 +235,9 @@ class Run:
         `source` is the text its answer has to be grounded in. With a `parent` this judges that
         call's completion: it is billed to the same task, and is not judged itself.
         Raises ChainExhausted when no model answered, MissingKey when none could be asked,
-        BudgetReached, or Escalated when a person will answer.
+        ToolsFailed when its tools did, BudgetReached, or Escalated when a person will answer.
         """
-        prompt = agent.prompt()
+        prompt = self._prompt(agent)
         stage = self._stage(agent, prompt, source, parent)
         messages = [
             *self.request.history,
@@ -236,6 +246,8 @@ class Run:
         model = self.chains[chain or self._chain_of(agent.name)]
         token = current.set(stage)
         try:
+            if toolsets := self._toolsets(agent):
+                return await self._with_tools(agent, model, text, prompt, toolsets)
             completion = await model_request(
                 model, messages, model_request_parameters=agent.parameters
             )
@@ -245,6 +257,53 @@ class Run:
             return agent.parse(completion)
         except ValidationError as error:
             raise AnswerInvalid(f"{agent.name}: {error.error_count()} fields are wrong.") from error
+
+    def settings(self, name: str, type_: type[Table]) -> Table:
+        """The table `[name]` of fleet.toml, and over it the request's options."""
+        table = self.fleet.section(name, type_)
+        try:
+            return type_.model_validate({**dict(table), **self.request.options})
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            raise SettingsError(f"Option {wrong['loc'][0]}: {wrong['msg']}.") from None
+
+    async def _with_tools(
+        self,
+        agent: SubAgent[Output],
+        model: Model,
+        text: str,
+        prompt: str,
+        toolsets: Sequence[Any],
+    ) -> Output:
+        named = self.fleet.agents.get(agent.name)
+        limits = UsageLimits(request_limit=named.max_requests if named else 10)
+        try:
+            asked: Agent[None, Output] = Agent(
+                model, output_type=agent.output, instructions=prompt, toolsets=toolsets
+            )
+            result = await asked.run(
+                text, message_history=list(self.request.history), usage_limits=limits
+            )
+        except FleetError:
+            raise
+        except Exception as error:  # a tool is the team's or a server's code: it raises anything
+            raise ToolsFailed(f"{agent.name}: {type(error).__name__}: {error}") from error
+        return result.output
+
+    def _toolsets(self, agent: SubAgent[Any]) -> list[Any]:
+        found = [tools for provide in self.toolsets for tools in provide(self.fleet, agent.name)]
+        named = self.fleet.agents.get(agent.name)
+        if named and named.mcp and not found:
+            raise SettingsError(
+                f"fleet.toml: agents.{agent.name}.mcp needs the extra mcp; "
+                "run `scaffold add extra mcp`, or take the key out."
+            )
+        return [FunctionToolset(list(agent.tools)), *found] if agent.tools else found
+
+    def _prompt(self, agent: SubAgent[Any]) -> str:
+        named = self.fleet.agents.get(agent.name)
+        files = named.identity if named else ()
+        return "\n\n".join([*map(_identity, files), agent.prompt()])
 
     @property
     def deadline(self) -> float:
@@ -292,3 +351,10 @@ class Run:
             parent=parent,
             booked=self.attempts,
         )
+
+
+def _identity(name: str) -> str:
+    try:
+        return (PROMPTS / "identity" / Path(name).name).read_text("utf-8").strip()
+    except OSError:
+        raise SettingsError(f"prompts/identity/{name} is missing: write it.") from None

@@ -6,7 +6,7 @@ from ..runtime.run import SubAgent
 
 
 class Verdict(BaseModel):
-    """The classifier's answer. `intent` is a sub-agent's name, or "answer" for all the rest."""
+    """The classifier's answer. `intent` names a sub-agent or pipeline, or is "answer"."""
 
     intent: str
     complexity: int = Field(ge=1, le=5)
@@ -14,4 +14,4 @@ class Verdict(BaseModel):
     reason: str = Field(max_length=300)
 
 
-CLASSIFY = SubAgent("classify", Verdict)
+CLASSIFY = SubAgent("classify", Verdict, human=False)

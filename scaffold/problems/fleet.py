@@ -1,0 +1,86 @@
+"""What is wrong with sub-agents and chains."""
+
+import difflib
+from collections.abc import Mapping
+from typing import Any
+
+from scaffold import names
+from scaffold.catalogue import Catalogue
+from scaffold.defaults import AGENT_CHAIN
+from scaffold.errors import Problem
+from scaffold.feature import TIERS
+from scaffold.problems.wording import nearest, shown
+
+
+def of_agents(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
+    """Names, descriptions and chains of the sub-agents."""
+    stages = {stage.name for feature in catalogue.features for stage in feature.stages}
+    problems: list[Problem] = []
+    seen: set[str] = set()
+    for agent in filled["agents"]:
+        name, key = agent["name"], f"agents.{shown(agent['name'])}"
+        if problem := names.agent_problem(name):
+            problems.append(Problem(key, problem, "take a name like billing"))
+        if name in stages:
+            problems.append(Problem(key, "is the name of a stage", "take another name"))
+        if name in seen:
+            problems.append(Problem(key, "is there twice", "give each its own name"))
+        seen.add(name)
+        if problem := names.text_problem(agent["description"]):
+            problems.append(Problem(f"{key}.description", problem, "write one line of text"))
+        if problem := names.agent_problem(agent["chain"]):
+            problems.append(Problem(f"{key}.chain", problem, "name a chain such as cheap"))
+    return problems
+
+
+def of_agent_chains(
+    catalogue: Catalogue, filled: Mapping[str, Any], given: Mapping[str, Any]
+) -> list[Problem]:
+    """A sub-agent's chain that nothing else names is a new one, unless it looks like a slip."""
+    others = catalogue.chains_used({**filled, "agents": [], "chains": given})
+    known = [*dict.fromkeys([*others, *TIERS, AGENT_CHAIN])]
+    found: list[Problem] = []
+    for agent in filled["agents"]:
+        name: str = agent["chain"]
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        if name not in known and close:
+            way_out = f"did you mean {close[0]}? Else list its models under chains"
+            found.append(
+                Problem(
+                    f"agents.{shown(agent['name'])}.chain",
+                    f"there is no chain '{shown(name)}'",
+                    way_out,
+                )
+            )
+    return found
+
+
+def of_chains(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
+    """Empty chains, and models that cannot be asked."""
+    problems: list[Problem] = []
+    for name, refs in filled["chains"].items():
+        key = f"chains.{shown(str(name))}"
+        if problem := names.agent_problem(str(name)):
+            problems.append(Problem(key, problem, "name it like cheap"))
+        if not refs:
+            problems.append(Problem(key, "is empty", "name at least one provider:model"))
+        if len(set(refs)) != len(refs):
+            problems.append(Problem(key, "names a model twice", "name each once"))
+        for ref in refs:
+            problems += _reference(catalogue, filled["providers"], key, ref)
+    return problems
+
+
+def _reference(catalogue: Catalogue, providers: list[str], key: str, ref: str) -> list[Problem]:
+    provider, colon, model = ref.partition(":")
+    bare, at, deployment = model.rpartition("@") if "@" in model else (model, "", "")
+    if names.text_problem(ref) or not (colon and provider and bare) or (at and not deployment):
+        return [
+            Problem(key, f"'{shown(ref)}' is no provider:model", "write e.g. openai:gpt-6-luna")
+        ]
+    if provider in providers:
+        return []
+    known = [feature.name for feature in catalogue.of("provider")]
+    if provider not in known:
+        return [Problem(key, f"there is no provider '{shown(provider)}'", nearest(provider, known))]
+    return [Problem(key, f"{shown(ref)} needs {provider}", "add it to providers or drop the model")]

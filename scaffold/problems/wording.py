@@ -1,0 +1,19 @@
+"""How a problem names what was typed, and what was probably meant."""
+
+import difflib
+from collections.abc import Iterable
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """The way out of a name that is not known."""
+    choices = list(known)
+    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
+    if close:
+        return f"did you mean {close[0]}?"
+    return f"choose from {', '.join(choices)}" if choices else "there is none to choose yet"
+
+
+def shown(text: str) -> str:
+    """A typed text, short and printable."""
+    printable = "".join(c if c.isprintable() else "?" for c in text)
+    return printable if len(printable) <= 40 else printable[:39] + "…"

@@ -1,0 +1,62 @@
+"""The last screen: what will be written, then write, change an answer, or cancel."""
+
+from collections.abc import Callable, Mapping
+
+from questionary import Choice
+
+from scaffold.answers import WorkspaceSpec, warnings
+from scaffold.errors import AnswersError
+from scaffold.tree import drawn
+from scaffold.wizard.prompts import Back, one, say, title
+from scaffold.wizard.state import State
+
+Screens = Mapping[str, Callable[[State], None]]
+
+
+def ask(state: State, screens: Screens) -> WorkspaceSpec | None:
+    """The checked answers, or None when the user cancels."""
+    while True:
+        title(f"New workspace in {state.folder}: summary")
+        try:
+            spec = state.spec()
+        except AnswersError as error:
+            say(f"{error}\n")
+            _change(state, screens)
+            continue
+        _show(state, spec)
+        choices = [Choice("write it", "write"), Choice("change an answer", "change")]
+        try:
+            action = one("Write this workspace?", [*choices, Choice("cancel", "cancel")])
+        except Back:
+            action = "change"
+        if action != "change":
+            return spec if action == "write" else None
+        _change(state, screens)
+
+
+def _change(state: State, screens: Screens) -> None:
+    try:
+        name = one("Which answer?", [Choice(name, name) for name in screens])
+        title(f"New workspace in {state.folder}: {name}")
+        screens[name](state)
+    except Back:
+        return
+
+
+def _show(state: State, spec: WorkspaceSpec) -> None:
+    say(drawn(state.folder, state.preview(spec)) + "\n")
+    told = {
+        "project": f"{spec.project_name} (package {spec.package}, command {spec.slug})",
+        "does": spec.description,
+        "patterns": ", ".join(spec.patterns) or "none: one good model",
+        "providers": ", ".join(spec.providers),
+        **{f"{name} chain": " → ".join(refs) for name, refs in spec.chains.items()},
+        "sub-agents": ", ".join(agent.name for agent in spec.agents) or "none",
+        "extras": ", ".join(spec.extras) or "none",
+        "budget": f"${spec.monthly_budget_usd:g} a month" if spec.monthly_budget_usd else "none",
+    }
+    for name, value in told.items():
+        say(f"  {name:<18}{value}")
+    say(f"\n  {state.estimate(spec.chains)}")
+    for warning in warnings(state.catalogue, spec):
+        say(f"  Note: {warning}")

@@ -1,0 +1,71 @@
+"""A manifest that is wrong is refused with its file, its field and the way out."""
+
+from pathlib import Path
+
+import pytest
+
+from scaffold.catalogue import Catalogue, load
+from scaffold.errors import ManifestError
+from scaffold.feature import read
+from scaffold.presets import PRESETS, split
+
+CORE = "kind: core\nname: core\ntitle: t\nsummary: s\n"
+PATTERN = "kind: pattern\nname: relay\ntitle: t\nsummary: s\n"
+
+
+def folder(root: Path, name: str, text: str) -> Path:
+    place = root / "templates" / name
+    place.mkdir(parents=True)
+    (place / "feature.yml").write_text(text)
+    return place / "feature.yml"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("kind: [", "is not YAML"),
+        ("just text", "see docs/adding-a-feature.md"),
+        (PATTERN + "tilte: x\n", "tilte"),
+        (PATTERN.replace("relay", "Relay"), "name"),
+        (PATTERN.replace("pattern", "patern"), "kind"),
+        (
+            PATTERN + "estimate: [{chain: cheap, input_tokens: -1, output_tokens: 1, share: 1}]\n",
+            "input",
+        ),
+        (PATTERN.replace("relay", "other"), "a folder called"),
+        (PATTERN.replace("kind: pattern", "kind: provider"), "needs `models`"),
+    ],
+)
+def test_a_wrong_manifest_is_named(tmp_path: Path, text: str, told: str) -> None:
+    path = folder(tmp_path, "{{pattern_relay}}", text)
+    with pytest.raises(ManifestError) as caught:
+        read(path)
+    assert told in str(caught.value)
+    assert "pattern_relay" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_template_without_a_core_is_refused(tmp_path: Path) -> None:
+    folder(tmp_path, "{{pattern_relay}}", PATTERN)
+    with pytest.raises(ManifestError, match="no core"):
+        load(tmp_path)
+
+
+def test_two_features_with_one_stage_are_refused(tmp_path: Path) -> None:
+    stage = "stages: [{name: relay, chain: cheap, task_type: relaying}]\n"
+    folder(tmp_path, "{{'.'}}", CORE)
+    folder(tmp_path, "{{pattern_relay}}", PATTERN + stage)
+    folder(tmp_path, "{{pattern_baton}}", PATTERN.replace("relay", "baton") + stage)
+    with pytest.raises(ManifestError, match="'relay' is in"):
+        load(tmp_path)
+
+
+def test_a_preset_is_split_into_what_is_there_and_what_is_not(catalogue: Catalogue) -> None:
+    small = Catalogue(catalogue.root, tuple(f for f in catalogue.features if f.kind != "pattern"))
+    answers, absent = split(small, PRESETS["starter"])
+    assert answers == {"patterns": []}
+    assert absent == ["pattern:router"]
+    answers, absent = split(catalogue, PRESETS["everything"])
+    assert set(answers["providers"]) == {f.name for f in catalogue.of("provider")}
+    assert answers["surfaces"][0] == "cli"
+    assert absent == []
