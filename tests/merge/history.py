@@ -31,11 +31,11 @@ class Template:
         return files
 
     def changed(self, feature: str, files: Files, **renames: str) -> "Template":
-        moved = {old: _after(new, renames) for old, new in self.renames.items()} | renames
+        moved = {old: renamed(new, renames) for old, new in self.renames.items()} | renames
         return Template({**self.features, feature: files}, moved, self.version + 1)
 
 
-def _after(path: str, renames: dict[str, str]) -> str:
+def renamed(path: str, renames: dict[str, str]) -> str:
     for old, new in renames.items():
         if path == old or path.startswith(f"{old}/"):
             return new + path[len(old) :]
@@ -93,4 +93,4 @@ def without(files: Files, path: str) -> Files:
 
 
 def moved(files: Files, renames: dict[str, str]) -> Files:
-    return {_after(path, renames): text for path, text in files.items()}
+    return {renamed(path, renames): text for path, text in files.items()}

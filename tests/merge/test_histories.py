@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, seed, settings
+from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from hypothesis.stateful import run_state_machine_as_test as run
@@ -24,6 +24,7 @@ from tests.merge.history import (
     contents,
     independent,
     moved,
+    renamed,
     read,
     team_lines,
     without,
@@ -34,7 +35,13 @@ FEATURES = ("core", "groq", "mistral", "research")
 OWNED = ["prompts"]
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
 AT = st.integers(0, 40)
-QUIET = {"suppress_health_check": list(HealthCheck), "deadline": None, "database": None}
+# Without shrinking: it takes minutes here, and the steps of a failure are printed anyhow.
+QUIET = {
+    "suppress_health_check": list(HealthCheck),
+    "deadline": None,
+    "database": None,
+    "phases": (Phase.generate,),
+}
 
 
 LINES = ["insert", "change", "delete"]
@@ -243,7 +250,7 @@ class Histories(RuleBasedStateMachine):
         assert (
             self.desk.folder / ANSWERS
         ).read_text() == f"_commit: {self.note(template, chosen)}\n"
-        self.hold(plan, there, before, after)
+        self.hold(plan, there, before, after, template.renames)
         self.resolve(plan)
         if not plan.conflicts:
             within = [f"--relative={where.prefix}"] if where.prefix else []
@@ -251,12 +258,16 @@ class Histories(RuleBasedStateMachine):
         self.recorded, self.chosen = template, chosen
         return not plan.conflicts
 
-    def hold(self, plan: merge.Plan, there: Files, before: Files, after: Files) -> None:
+    def hold(
+        self, plan: merge.Plan, there: Files, before: Files, after: Files, renames: dict[str, str]
+    ) -> None:
         now = read(self.desk.folder)
         went = {one.was: one.path for one in plan.changes if one.was}
         conflicts = {one.path for one in plan.conflicts}
         self.no_line_lost_or_misplaced(there, now, went, conflicts)
-        was = {went.get(path, path): text for path, text in before.items()}
+        to = {path: renamed(path, renames) for path in before if path not in after}
+        to = {path: new for path, new in to.items() if new in after and new not in before}
+        was = {went.get(path, to.get(path, path)): text for path, text in before.items()}
         for path, text in ((went.get(path, path), text) for path, text in there.items()):
             owned = path.startswith("prompts/")
             if owned and path in after:
