@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from scaffold.commands import add, check, diff, new, remove, update
+from scaffold.commands import add, advise, check, diff, new, remove, update
 from scaffold.commands import list as list_command
 from scaffold.errors import ScaffoldError, UsageError
 
@@ -20,6 +20,7 @@ COMMANDS = {
     "check": check,
     "diff": diff,
     "list": list_command,
+    "advise": advise,
 }
 INTERRUPTED = 130
 

@@ -66,7 +66,7 @@ class Wires(_Part):
     """The modules wiring.py connects, and the chain the plain `answer` stage asks.
 
     `handles` tells the router which requests the pipeline is for; `toolset` is a module that
-    gives sub-agents tools.
+    gives sub-agents tools, `reader` one whose `read(path)` is the text of a file.
     """
 
     router: str | None = None
@@ -74,6 +74,10 @@ class Wires(_Part):
     pipeline: str | None = None
     handles: str = ""
     toolset: str | None = None
+    checks: str | None = None
+    human: str | None = None
+    stream: str | None = None
+    reader: str | None = None
 
 
 class AgentFact(_Part):

@@ -50,9 +50,10 @@ def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def every_key(catalogue: Catalogue, every_provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every provider's variables are set, to nothing that works."""
+    fleet = importlib.import_module(f"{every_provider}.runtime.fleet")
     for provider in catalogue.of("provider"):
         module = importlib.import_module(f"{every_provider}.runtime.providers.{provider.name}")
-        for key in module.KEYS:
+        for key in module.keys(fleet.Deployment()):
             monkeypatch.setenv(key, "http://127.0.0.1:9" if key.endswith("ENDPOINT") else "x")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")

@@ -1,7 +1,6 @@
 """`scaffold new DIR`: ask, or take what is given, and render a workspace."""
 
 import argparse
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,6 @@ if TYPE_CHECKING:
     from scaffold.answers import WorkspaceSpec
     from scaffold.catalogue import Catalogue
     from scaffold.releases import Source
-    from scaffold.verify import Step
 
 HELP = "Generate a workspace: with a wizard in a terminal, from options elsewhere."
 
@@ -56,10 +54,22 @@ def run(options: argparse.Namespace) -> int:
         if spec is None:
             raise KeyboardInterrupt
         files = _write(options, source, spec, use_git=use_git)
+    from scaffold import outcome
     from scaffold.answers import warnings
+    from scaffold.errors import VerifyError
 
     notes += warnings(catalogue, spec)
-    return _finish(options, source, spec, files, notes)
+    written = outcome.Written(options.dir, not options.dry_run, files, spec, source, notes)
+    if not options.json:
+        outcome.show(written)
+    steps = (
+        outcome.verified(written, quiet=options.json)
+        if options.verify and not options.dry_run
+        else []
+    )
+    if options.json:
+        outcome.print_json(written, steps)
+    return 0 if all(step.ok for step in steps) else VerifyError.exit_status
 
 
 def _spec(
@@ -107,66 +117,3 @@ def _write(
                 folder, f"Workspace from {source.src_path} {source.commit or ''}".strip()
             )
     return files
-
-
-def _finish(
-    options: argparse.Namespace,
-    source: "Source",
-    spec: "WorkspaceSpec",
-    files: list[str],
-    notes: list[str],
-) -> int:
-    from scaffold.errors import VerifyError
-
-    if not options.json:
-        _show(options, spec, files, notes)
-    steps = _verified(options) if options.verify and not options.dry_run else []
-    if options.json:
-        report = {
-            "target": str(options.dir),
-            "written": not options.dry_run,
-            "files": files,
-            "answers": spec.answers(),
-            "warnings": notes,
-            "template": {"source": source.src_path, "version": source.commit},
-            "verify": [{"step": s.name, "ok": s.ok, "seconds": round(s.seconds, 1)} for s in steps],
-        }
-        print(json.dumps(report, ensure_ascii=False))
-    return 0 if all(step.ok for step in steps) else VerifyError.exit_status
-
-
-def _show(
-    options: argparse.Namespace, spec: "WorkspaceSpec", files: list[str], notes: list[str]
-) -> None:
-    from scaffold.tree import drawn
-
-    for note in notes:
-        print(f"Note: {note}", file=sys.stderr)
-    if options.dry_run:
-        print(drawn(options.dir.absolute().name, files))
-        print(f"\n{len(files)} files; nothing was written.")
-        return
-    print(f"Wrote {len(files)} files to {options.dir}.\n")
-    print(f"  cd {_quoted(options.dir)}")
-    print("  uv run pytest")
-    print(f"  uv run {spec.slug} demo")
-
-
-def _quoted(path: Path) -> str:
-    import shlex
-
-    return shlex.quote(str(path))
-
-
-def _verified(options: argparse.Namespace) -> "list[Step]":
-    from scaffold.verify import verify
-
-    out = sys.stderr if options.json else sys.stdout
-    print(file=out)
-    steps: list[Step] = []
-    for step in verify(options.dir):
-        steps.append(step)
-        print(f"{'ok    ' if step.ok else 'FAILED'} {step.name:8} {step.seconds:5.1f} s", file=out)
-        if step.tail:
-            print(step.tail, file=sys.stderr)
-    return steps

@@ -1,24 +1,40 @@
 """Which patterns: each with a line, its flow, and when to leave it."""
 
+from collections.abc import Sequence
+
 from questionary import Choice
 
-from scaffold.feature import KINDS
+from scaffold.feature import KINDS, Feature
 from scaffold.questionnaire import default_choice
-from scaffold.wizard.prompts import many, say
+from scaffold.wizard.prompts import fits, many, say
 from scaffold.wizard.state import State
+
+NONE = "None of them: one good model with a fallback chain, best under 1,000 calls a day."
 
 
 def ask(state: State) -> None:
     features = state.catalogue.of("pattern")
-    for feature in features:
-        say(f"{feature.title}: {feature.summary}")
-        for line in feature.flow.strip().splitlines():
-            say(f"    {line}")
-        say(f"    Not when: {feature.when_not}\n")
-    say("None of them: one good model with a fallback chain, best under 1,000 calls a day.\n")
+    whole = _told(features, with_limits=True)
+    # The list of choices and its question need the rest of the screen.
+    rest = len(features) + 4
+    say(whole if fits(whole, rest) else _told(features, with_limits=False))
     on = state.answers.get("patterns", default_choice(state.catalogue, KINDS["pattern"]))
+    width = max(len(feature.title) for feature in features)
     choices = [
-        Choice(feature.title, feature.name, checked=feature.name in on) for feature in features
+        Choice(
+            f"{feature.title:<{width}}  {feature.summary}", feature.name, checked=feature.name in on
+        )
+        for feature in features
     ]
     state.answers["patterns"] = many("Which patterns?", choices)
     state.settle()
+
+
+def _told(features: Sequence[Feature], *, with_limits: bool) -> str:
+    """Each pattern's flow; `with_limits` says when not to take it as well."""
+    blocks: list[str] = []
+    for feature in features:
+        flow = "\n".join(f"  {line}" for line in feature.flow.strip().splitlines())
+        limits = f"\n  Not when: {feature.when_not}\n" if with_limits else ""
+        blocks.append(f"{feature.title}\n{flow}{limits}")
+    return "\n".join([*blocks, f"{NONE}\n"])

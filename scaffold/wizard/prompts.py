@@ -44,10 +44,21 @@ def title(text: str) -> None:
 
 def say(text: str = "") -> None:
     """Print, wrapped to the terminal with its indent kept."""
+    questionary.print(_wrapped(text))
+
+
+def fits(text: str, rest: int) -> bool:
+    """Whether a text and `rest` more lines are on the screen at once."""
+    return _wrapped(text).count("\n") + rest < _size().lines
+
+
+def _wrapped(text: str) -> str:
     width = max(20, _size().columns - 1)
+    lines: list[str] = []
     for line in text.split("\n"):
         indent = " " * (len(line) - len(line.lstrip()))
-        questionary.print(textwrap.fill(line, width, subsequent_indent=indent + "  "))
+        lines.append(textwrap.fill(line, width, subsequent_indent=indent + "  "))
+    return "\n".join(lines)
 
 
 def text(message: str, default: str, problem: Callable[[str], str | None]) -> str:

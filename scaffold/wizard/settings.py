@@ -26,14 +26,21 @@ BUDGET = Question(
 
 def ask(state: State) -> None:
     steps: list[Callable[[], None]] = [
-        partial(_choose, state, kind)
-        for kind in KINDS.values()
-        if kind.name not in ("pattern", "provider") and state.catalogue.of(kind.name)
+        partial(_choose, state, kind) for kind in KINDS.values() if _is_asked(state, kind)
     ]
     questions = state.catalogue.questions(state.answers)
     questions |= {"quality_threshold": THRESHOLD, "monthly_budget_usd": BUDGET}
     steps += [partial(_setting, state, key, question) for key, question in questions.items()]
     in_order(steps)
+
+
+def _is_asked(state: State, kind: Kind) -> bool:
+    """A kind that some feature needs one of is only asked for while such a feature is chosen."""
+    if kind.name in ("pattern", "provider") or not state.catalogue.of(kind.name):
+        return False
+    needing = [feature for feature in state.catalogue.features if kind.name in feature.requires]
+    on = state.catalogue.enabled(state.answers)
+    return not needing or any(feature in on for feature in needing)
 
 
 def _choose(state: State, kind: Kind) -> None:

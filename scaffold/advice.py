@@ -1,0 +1,90 @@
+"""Whether to split models at all: a verdict, its reasons, and the figures it rests on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from scaffold.economics import FEW_CALLS, Load, Option
+
+ONE_MODEL = "one_model"
+SPLIT = "split"
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """What more models ask of a team: hours a month, and US dollars an hour."""
+
+    hours: Decimal
+    usd_per_hour: Decimal
+
+    @property
+    def usd_per_month(self) -> Decimal:
+        return self.hours * self.usd_per_hour
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """`verdict` is ONE_MODEL or SPLIT; `best` is the pattern it is about, if there is one.
+
+    `break_even_calls` is the calls a day from which the saving pays for the upkeep.
+    """
+
+    verdict: str
+    reasons: tuple[str, ...]
+    baseline: Option
+    best: Option | None
+    saving_usd: Decimal | None
+    break_even_calls: int | None
+
+
+def advise(load: Load, options: Sequence[Option], upkeep: Upkeep, today: str | None) -> Advice:
+    """Compare each pattern with what the team does today (default: one good model)."""
+    baseline = next((option for option in options if option.name == today), options[0])
+    priced = [option for option in options[2:] if option.usd_per_month is not None]
+    best = min(priced, key=lambda option: option.usd_per_month or Decimal(0), default=None)
+    saving = _saving(baseline, best)
+    even = _break_even(load, saving, upkeep)
+    against = [*_against(load, baseline, best, saving, upkeep)]
+    if against:
+        return Advice(ONE_MODEL, tuple(against), baseline, best, saving, even)
+    assert best is not None and saving is not None
+    told = (
+        f"{best.name} saves about ${saving:,.0f} of ${baseline.usd_per_month:,.0f} a month",
+        f"that is more than its upkeep of ${upkeep.usd_per_month:,.0f} a month",
+        f"leave it where this holds: {best.when_not.rstrip('.')}",
+    )
+    return Advice(SPLIT, told, baseline, best, saving, even)
+
+
+def _saving(baseline: Option, best: Option | None) -> Decimal | None:
+    if best is None or best.usd_per_month is None or baseline.usd_per_month is None:
+        return None
+    return baseline.usd_per_month - best.usd_per_month
+
+
+def _break_even(load: Load, saving: Decimal | None, upkeep: Upkeep) -> int | None:
+    if saving is None or saving <= 0 or not load.calls_per_day:
+        return None
+    per_call = saving / load.calls_per_day
+    return max(FEW_CALLS, int(upkeep.usd_per_month / per_call) + 1)
+
+
+def _against(
+    load: Load, baseline: Option, best: Option | None, saving: Decimal | None, upkeep: Upkeep
+) -> list[str]:
+    """The reasons to stay with one model; none means that splitting pays."""
+    if best is None or saving is None:
+        return ["a price is unknown, so no saving can be shown: give prices, then ask again"]
+    found: list[str] = []
+    if load.calls_per_day < FEW_CALLS:
+        found.append(
+            f"{load.calls_per_day:,} calls a day are under {FEW_CALLS:,}: too few to split"
+        )
+    if saving <= 0:
+        found.append(f"{best.name} would cost ${-saving:,.2f} a month more than {baseline.name}")
+    elif saving <= upkeep.usd_per_month:
+        found.append(
+            f"{best.name} would save ${saving:,.2f} a month,"
+            f" less than its upkeep of ${upkeep.usd_per_month:,.0f}"
+        )
+    return found

@@ -1,0 +1,67 @@
+"""What `scaffold new` tells when it is done: for a person, or as one JSON object."""
+
+import json
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from scaffold.answers import WorkspaceSpec
+from scaffold.releases import Source
+from scaffold.tree import drawn
+from scaffold.verify import Step, verify
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A workspace that was written, or (`really` False) would have been."""
+
+    folder: Path
+    really: bool
+    files: list[str]
+    spec: WorkspaceSpec
+    source: Source
+    notes: list[str]
+
+
+def show(written: Written) -> None:
+    """The notes on stderr; what was written and what to do next on stdout."""
+    for note in written.notes:
+        print(f"Note: {note}", file=sys.stderr)
+    if not written.really:
+        print(drawn(written.folder.absolute().name, written.files))
+        print(f"\n{len(written.files)} files; nothing was written.")
+        return
+    print(f"Wrote {len(written.files)} files to {written.folder}.\n")
+    print(f"  cd {shlex.quote(str(written.folder))}")
+    print("  uv run pytest")
+    print(f"  uv run {written.spec.slug} demo")
+
+
+def verified(written: Written, *, quiet: bool) -> list[Step]:
+    """Run the workspace's own checks, a line each; on stderr where stdout is for JSON."""
+    out = sys.stderr if quiet else sys.stdout
+    print(file=out)
+    steps: list[Step] = []
+    for step in verify(written.folder):
+        steps.append(step)
+        print(f"{'ok    ' if step.ok else 'FAILED'} {step.name:8} {step.seconds:5.1f} s", file=out)
+        if step.tail:
+            print(step.tail, file=sys.stderr)
+    return steps
+
+
+def print_json(written: Written, steps: Sequence[Step]) -> None:
+    """One object: target, files, answers, warnings, template, and the checks that ran."""
+    source = written.source
+    report = {
+        "target": str(written.folder),
+        "written": written.really,
+        "files": written.files,
+        "answers": written.spec.answers(),
+        "warnings": written.notes,
+        "template": {"source": source.src_path, "version": source.commit},
+        "verify": [{"step": s.name, "ok": s.ok, "seconds": round(s.seconds, 1)} for s in steps],
+    }
+    print(json.dumps(report, ensure_ascii=False))

@@ -1,0 +1,219 @@
+"""The ledger in PostgreSQL, for workspaces on several machines.
+
+Attempts lie in one partition per day, so that old days are dropped and not deleted. Each writer
+adds to rollup rows of its own: a row that all of them share is where such ledgers deadlock.
+"""
+
+import time
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import fields
+from decimal import Decimal
+from operator import attrgetter
+from typing import Any, LiteralString, cast
+
+import psycopg
+from psycopg import errors
+
+from ..errors import LedgerError
+from . import store
+from .store import COLUMNS, COUNTERS, DAY_US, ROLLUP_KEY, Attempt, DatabaseUrl, RowsRefused, fold
+
+CONNECT_S = 5
+SCHEMA_LOCK = 0x1ED6E4
+"""The advisory lock of whoever changes tables; writers hold one of (WRITER_LOCK, number)."""
+WRITER_LOCK = 0x1ED6E5
+UNUSABLE = (psycopg.OperationalError, psycopg.InterfaceError)
+
+_TYPES: dict[Any, str] = {
+    int: "BIGINT NOT NULL",
+    int | None: "BIGINT",
+    float | None: "DOUBLE PRECISION",
+    str: "TEXT NOT NULL",
+    str | None: "TEXT",
+}
+_SCHEMA = (
+    f"""CREATE TABLE IF NOT EXISTS attempts (day BIGINT NOT NULL,
+    {", ".join(f"{column.name} {_TYPES[column.type]}" for column in fields(Attempt))},
+    UNIQUE (call_id, attempt, day)) PARTITION BY RANGE (day)""",
+    "CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (ts_us)",
+    f"""CREATE TABLE IF NOT EXISTS rollup (
+    day BIGINT NOT NULL, {", ".join(f"{name} TEXT NOT NULL" for name in ROLLUP_KEY[1:])},
+    {", ".join(f"{name} BIGINT NOT NULL" for name in COUNTERS)},
+    PRIMARY KEY ({", ".join(ROLLUP_KEY)}))""",
+    "CREATE TABLE IF NOT EXISTS ledger_schema (version BIGINT NOT NULL)",
+    f"""INSERT INTO ledger_schema SELECT {store.SCHEMA_VERSION}
+    WHERE NOT EXISTS (SELECT 1 FROM ledger_schema)""",
+)
+_INSERT = (
+    f"INSERT INTO attempts (day, {', '.join(COLUMNS)}) "
+    f"VALUES ({', '.join('?' * (1 + len(COLUMNS)))}) ON CONFLICT DO NOTHING RETURNING 1"
+)
+
+
+def connect(url: str) -> "PostgresDatabase":
+    """Open for writing; tables are made where there are none. Raises LedgerError."""
+    return PostgresDatabase(url)
+
+
+def select(url: str, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+    """Read, with `?` for values; a sum of integers comes as an integer. Raises LedgerError."""
+    with _told(url, "read"), closing(_connect(url)) as connection:
+        rows = connection.execute(_sql(query), values).fetchall()
+    return [tuple(map(_plain, row)) for row in rows]
+
+
+class PostgresDatabase:
+    """A `store.Database`. A lost connection is opened again by the next call."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._days: set[int] = set()
+        self._writer = ""
+        with _told(url, "opened"):
+            self._connection = self._open()
+
+    def write(self, rows: Sequence[Attempt]) -> int:
+        # In the order of their keys, so that two writers of the same rows wait for each other in
+        # the same order.
+        rows = sorted(rows, key=attrgetter("call_id", "attempt"))
+        for day in {row.ts_us // DAY_US for row in rows} - self._days:
+            self._add_partition(day)
+        with self._transaction() as cursor:
+            new = list(_insert(cursor, rows))
+            sums = fold(new, self._writer).items()
+            cursor.executemany(_sql(store.ADD_TO_ROLLUP), [(*k, *s.values()) for k, s in sums])
+        return len(new)
+
+    def execute(self, statements: Iterable[store.Statement]) -> int:
+        with self._transaction() as cursor:
+            return sum(cursor.execute(_sql(query), values).rowcount for query, values in statements)
+
+    def prune(self, days: int) -> bool:
+        """Drop one day that is too old, counted from the newest (see SQLite's)."""
+        with self._transaction() as cursor:
+            # Only one process prunes, and it rather stops than makes writers wait.
+            cursor.execute("SET LOCAL lock_timeout = '2s'")
+            if not _locked(cursor, "SELECT pg_try_advisory_xact_lock(%s)", SCHEMA_LOCK):
+                return False
+            cursor.execute(
+                "SELECT substr(relname, 10)::bigint FROM pg_class JOIN pg_inherits ON inhrelid = oid "
+                "WHERE inhparent = 'attempts'::regclass ORDER BY 1"
+            )
+            there = [day for (day,) in cursor.fetchall()]
+            today = time.time_ns() // 1000 // DAY_US
+            old = [day for day in there if day < min(today, max(there)) - days]
+            for day in old[:1]:
+                cursor.execute(_sql(f"DROP TABLE attempts_{day}"))
+                self._days.discard(day)
+        return len(old) > 1
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _open(self) -> psycopg.Connection[Any]:
+        connection = _connect(self._url)
+        # A server that hangs must not hang the callers: their rows are set aside then.
+        connection.execute("SET statement_timeout = '20s'")
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+            for statement in _SCHEMA:
+                connection.execute(_sql(statement))
+            [version] = connection.execute("SELECT version FROM ledger_schema").fetchone() or [0]
+        if version > store.SCHEMA_VERSION:
+            raise LedgerError("The ledger was written by a newer workspace: update this one.")
+        self._writer = _claim_writer(connection)
+        self._days.clear()
+        return connection
+
+    def _add_partition(self, day: int) -> None:
+        # Attached, not created as a partition: that would lock every writer out.
+        name = f"attempts_{day}"
+        with self._transaction() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
+            cursor.execute("SELECT to_regclass(%s)", [name])
+            if cursor.fetchone() == (None,):
+                cursor.execute(_sql(f"CREATE TABLE {name} (LIKE attempts INCLUDING ALL)"))
+                bounds = f"FOR VALUES FROM ({day}) TO ({day + 1})"
+                cursor.execute(_sql(f"ALTER TABLE attempts ATTACH PARTITION {name} {bounds}"))
+        self._days.add(day)
+
+    @contextmanager
+    def _transaction(self) -> Generator[psycopg.Cursor[Any]]:
+        with _told(self._url, "written"):
+            if self._connection.closed:
+                self._connection = self._open()
+            try:
+                with self._connection.transaction(), self._connection.cursor() as cursor:
+                    yield cursor
+            except errors.CheckViolation:
+                self._days.clear()
+                raise LedgerError("A day was dropped from the ledger; it is made anew.") from None
+            except UNUSABLE:
+                with suppress(psycopg.Error):
+                    self._connection.close()
+                raise
+
+
+def _insert(cursor: psycopg.Cursor[Any], rows: Sequence[Attempt]) -> Iterator[Attempt]:
+    """Insert in one round trip; yields the rows that were new."""
+    cursor.executemany(_sql(_INSERT), map(_values, rows), returning=True)
+    for row in rows:
+        if cursor.fetchone():
+            yield row
+        cursor.nextset()
+
+
+def _claim_writer(connection: psycopg.Connection[Any]) -> str:
+    """The first free number, held while the connection lives: rollup rows stay few."""
+    with connection.cursor() as cursor:
+        number = 0
+        while not _locked(cursor, "SELECT pg_try_advisory_lock(%s, %s)", WRITER_LOCK, number):
+            number += 1
+    return f"writer-{number}"
+
+
+def _locked(cursor: psycopg.Cursor[Any], query: LiteralString, *values: int) -> bool:
+    return cursor.execute(query, values).fetchone() == (True,)
+
+
+def _connect(url: str) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        url, autocommit=True, connect_timeout=CONNECT_S, tcp_user_timeout=1000 * CONNECT_S
+    )
+
+
+@contextmanager
+def _told(url: str, what: str) -> Generator[None]:
+    """psycopg's errors as LedgerError; the password never shows."""
+    shown = DatabaseUrl(url)
+    try:
+        yield
+    except errors.UndefinedTable:
+        raise LedgerError(f"There is no ledger in {shown} yet: run `demo` or `ask`.") from None
+    except (psycopg.IntegrityError, psycopg.DataError) as error:
+        raise RowsRefused(f"The ledger does not take an attempt: {_line(error)}.") from None
+    except psycopg.Error as error:
+        raise LedgerError(f"The ledger {shown} cannot be {what}: {_line(error)}.") from None
+
+
+def _line(error: psycopg.Error) -> str:
+    return " ".join(str(error).split()).rstrip(".")
+
+
+def _values(row: Attempt) -> list[Any]:
+    # PostgreSQL's text has no NUL character; a request's reference may.
+    values = store.values_of(row)
+    cleaned = [value.replace("\0", "") if isinstance(value, str) else value for value in values]
+    return [row.ts_us // DAY_US, *cleaned]
+
+
+def _sql(query: str) -> LiteralString:
+    # Every text is this package's own; values go as parameters.
+    return cast("LiteralString", query.replace("%", "%%").replace("?", "%s"))
+
+
+def _plain(value: Any) -> Any:
+    return (
+        int(value) if isinstance(value, Decimal) and value == value.to_integral_value() else value
+    )

@@ -1,0 +1,276 @@
+"""A provider's usage or cost export, read row by row: what is broken is told, the rest goes on.
+
+Known: OpenAI's and Anthropic's usage and cost APIs as JSON (one answer, a list, or one a line) and
+their dashboards' CSV. Any other CSV is read with a map from our fields to its columns.
+"""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, cast
+
+from ..errors import FleetError
+from .queries import EPOCH
+
+KINDS = ("requests", "input", "cached", "cache_write", "output")
+FIELDS = ("day", "model", "item", *KINDS, "total_input", "usd", "cents")
+"""`input` is what was not cached, `total_input` all of it; `item` holds `model, kind`."""
+Columns = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """Which columns of an export hold which field; several columns of a field are added up."""
+
+    name: str
+    provider: str | None
+    columns: Columns
+
+
+FORMATS = (
+    Format(
+        "OpenAI usage",
+        "openai",
+        {
+            "day": ("start_time",),
+            "model": ("model",),
+            "total_input": ("input_tokens",),
+            "cached": ("input_cached_tokens",),
+            "output": ("output_tokens",),
+            "requests": ("num_model_requests",),
+        },
+    ),
+    Format(
+        "OpenAI costs",
+        "openai",
+        {"day": ("start_time",), "item": ("line_item",), "usd": ("amount.value",)},
+    ),
+    Format(
+        "OpenAI costs CSV",
+        "openai",
+        {"day": ("start_time",), "item": ("line_item",), "usd": ("amount_value",)},
+    ),
+    Format(
+        "Anthropic usage",
+        "anthropic",
+        {
+            "day": ("starting_at",),
+            "model": ("model",),
+            "input": ("uncached_input_tokens",),
+            "cached": ("cache_read_input_tokens",),
+            "cache_write": (
+                "cache_creation.ephemeral_5m_input_tokens",
+                "cache_creation.ephemeral_1h_input_tokens",
+            ),
+            "output": ("output_tokens",),
+        },
+    ),
+    Format(
+        "Anthropic costs",
+        "anthropic",
+        {"day": ("starting_at",), "model": ("model",), "cents": ("amount",)},
+    ),
+    Format(
+        "Anthropic usage CSV",
+        "anthropic",
+        {
+            "day": ("usage_date_utc",),
+            "model": ("model_version",),
+            "input": ("usage_input_tokens_no_cache",),
+            "cached": ("usage_input_tokens_cache_read",),
+            "cache_write": (
+                "usage_input_tokens_cache_write_5m",
+                "usage_input_tokens_cache_write_1h",
+            ),
+            "output": ("usage_output_tokens",),
+        },
+    ),
+    Format(
+        "Anthropic costs CSV",
+        "anthropic",
+        {"day": ("usage_date_utc",), "model": ("model",), "usd": ("cost_usd",)},
+    ),
+)
+
+
+@dataclass(slots=True)
+class Billed:
+    """What a provider says of one model on one day; `slack` is what its rounding may hide."""
+
+    tokens: dict[str, int] = field(default_factory=dict[str, int])
+    usd: Decimal | None = None
+    slack: Decimal = Decimal(0)
+
+
+@dataclass(slots=True)
+class Export:
+    """An export by (day, model), what could not be read of it, and columns nobody asked for."""
+
+    name: str
+    provider: str | None
+    billed: dict[tuple[int, str], Billed] = field(default_factory=dict[tuple[int, str], Billed])
+    broken: list[str] = field(default_factory=list[str])
+    unread: list[str] = field(default_factory=list[str])
+
+
+def read(path: Path, columns: Columns | None = None) -> Export:
+    """Read a file in a known format, or with the given columns. Raises FleetError."""
+    try:
+        text = path.read_text("utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FleetError(f"{path} cannot be read as UTF-8 text: {error}.") from None
+    export = Export(path.name, None)
+    rows = list(_json_rows(text, export) if text.lstrip()[:1] in "[{" else _csv_rows(text))
+    heads = list(dict.fromkeys(name for _, row in rows for name in row))
+    format_ = Format("map", None, columns) if columns else _recognised(path, heads)
+    export.name, export.provider = f"{path.name} ({format_.name})", format_.provider
+    used = {name for names in format_.columns.values() for name in names}
+    if missing := sorted(used - {*heads}) if columns else []:
+        raise FleetError(f"{path} has no column '{missing[0]}'; it has {', '.join(heads)}.")
+    export.unread = [name for name in heads if name not in used]
+    for where, row in rows:
+        try:
+            _add(row, format_.columns, export)
+        except (ValueError, InvalidOperation, OverflowError) as error:
+            export.broken.append(f"{where}: {error}")
+    return export
+
+
+def plain_name(model: str) -> str:
+    """A model's name without its date, as different exports and price lists write it."""
+    name = re.sub(r"[ ._]+", "-", model.strip().lower())
+    return re.sub(r"-(\d{8}|\d{4}-\d{2}-\d{2})$", "", name)
+
+
+def _add(row: Mapping[str, Any], columns: Columns, export: Export) -> None:
+    values = {
+        name: [row[one] for one in names if row.get(one) not in (None, "")]
+        for name, names in columns.items()
+    }
+    measures = [name for name in values if name not in ("day", "model", "item") and values[name]]
+    if not measures:
+        return  # an empty bucket
+    day = _day(values["day"])
+    model = str((values.get("model") or values.get("item") or [""])[0]).partition(",")[0]
+    tokens = {name: sum(map(_count, values[name])) for name in measures if name in COUNTED}
+    if "total_input" in tokens:
+        tokens["input"] = tokens.pop("total_input") - tokens.get("cached", 0)
+    usd = [_usd(value, 1) for value in values.get("usd", [])]
+    usd += [_usd(value, 100) for value in values.get("cents", [])]
+    billed = export.billed.setdefault((day, plain_name(model)), Billed())
+    for kind, count in tokens.items():
+        billed.tokens[kind] = billed.tokens.get(kind, 0) + count
+    for amount, slack in usd:
+        billed.usd = (billed.usd or Decimal(0)) + amount
+        billed.slack += slack
+
+
+COUNTED = {*KINDS, "total_input"}
+
+
+def _day(values: list[Any]) -> int:
+    if not values:
+        raise ValueError("no day")
+    text = str(values[0]).strip()
+    if re.fullmatch(r"\d{9,11}(\.0*)?", text):
+        return int(float(text)) // 86_400
+    if len(text) == 10:
+        return (date.fromisoformat(text) - EPOCH).days
+    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() // 86_400)
+
+
+def _count(value: object) -> int:
+    number = _number(value)
+    if number < 0 or number != int(number):
+        raise ValueError(f"'{value}' is no count")
+    return int(number)
+
+
+def _usd(value: object, parts: int) -> tuple[Decimal, Decimal]:
+    """An amount, and half of its last digit."""
+    number = _number(value)
+    exponent = number.as_tuple().exponent
+    digits = exponent if isinstance(exponent, int) else 0
+    return number / parts, Decimal(5).scaleb(min(0, digits) - 1) / parts
+
+
+def _number(value: object) -> Decimal:
+    text = str(value).strip().removeprefix("$").replace(",", "")
+    try:
+        number = Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"'{value}' is no number") from None
+    if not number.is_finite():
+        raise ValueError(f"'{value}' is no number")
+    return number
+
+
+def _recognised(path: Path, heads: Iterable[str]) -> Format:
+    names = {*heads}
+    for format_ in FORMATS:
+        must = {format_.columns["day"][0], *list(format_.columns.values())[-1][:1]}
+        if must <= names:
+            return format_
+    raise FleetError(
+        f"{path} is in no known format (columns: {', '.join(sorted(names)) or 'none'}); say which "
+        "column is which: --map day=COLUMN,model=COLUMN,input=COLUMN,output=COLUMN,usd=COLUMN."
+    )
+
+
+def _csv_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    reader = csv.DictReader(io.StringIO(text))
+    for row in reader:
+        yield f"line {reader.line_num}", {str(key).strip(): value for key, value in row.items()}
+
+
+def _json_rows(text: str, export: Export) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The results of every bucket of every page, each with its bucket's times."""
+    for page in _pages(text, export):
+        if page.get("has_more"):
+            export.broken.append("a page that has more after it: fetch the next one too")
+        for at, bucket in enumerate(_objects(page.get("data"), "data", export)):
+            times = {key: value for key, value in bucket.items() if key != "results"}
+            where = f"data[{at}].results"
+            for number, result in enumerate(_objects(bucket.get("results"), where, export)):
+                yield f"{where}[{number}]", _flat({**times, **result})
+
+
+def _pages(text: str, export: Export) -> Iterator[dict[str, Any]]:
+    try:
+        whole: object = json.loads(text, parse_float=Decimal)
+        pages: object = whole if isinstance(whole, list) else [whole]
+        yield from _objects(pages, "page", export)
+    except ValueError:
+        for number, line in enumerate(text.splitlines(), 1):
+            try:
+                one: list[object] = [json.loads(line, parse_float=Decimal)] if line.strip() else []
+            except ValueError as error:
+                export.broken.append(f"line {number}: no JSON ({error})")
+                continue
+            yield from _objects(one, f"line {number}", export)
+
+
+def _objects(values: object, where: str, export: Export) -> Iterator[dict[str, Any]]:
+    items = cast("list[object]", values) if isinstance(values, list) else []
+    for at, value in enumerate(items):
+        if isinstance(value, dict):
+            yield cast("dict[str, Any]", value)
+        else:
+            export.broken.append(f"{where}[{at}]: not an object")
+
+
+def _flat(row: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in row.items():
+        if isinstance(value, dict):
+            flat |= _flat(cast("dict[str, Any]", value), f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat

@@ -1,0 +1,325 @@
+"""Findings on ledgers whose truth is known: what is there is found, what is not is not."""
+
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.costs_ledger import CHEAP, DEAR, OTHER, attempts, today, write
+from tests.ledger_package import importable, module
+
+MICRO = 1000
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("costs") / "w"
+    with importable(folder, "findings_desk", extras=["cost_reports"]) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def store(package: str) -> Any:
+    return module(package, "store")
+
+
+@pytest.fixture(scope="module")
+def findings(package: str) -> Any:
+    return module(package, "findings")
+
+
+def listed(_: str, model: str, row: Any) -> int | None:
+    """List prices of three models, in nano-dollars per token; others have none."""
+    rates = {DEAR: (5000, 25_000), CHEAP: (100, 500), OTHER: (1000, 5000)}.get(model)
+    return rates and row.input_tokens * rates[0] + row.output_tokens * rates[1]
+
+
+def asked(findings: Any, path: Path, **given: Any) -> list[Any]:
+    models = [("anthropic", DEAR), ("openai", CHEAP), ("anthropic", OTHER)]
+    return findings.find(findings.Question(path, listed, models, **given))
+
+
+def kinds(found: list[Any]) -> list[str]:
+    return [finding.kind for finding in found]
+
+
+def dear(store: Any, count: int, **given: Any) -> list[Any]:
+    usual = {"input_tokens": 400, "output_tokens": 20, "cost_nano_usd": 2_500_000}
+    return attempts(store, count, **{**usual, "model": DEAR, **given})
+
+
+def cheap(store: Any, count: int, **given: Any) -> list[Any]:
+    usual = {"input_tokens": 300, "output_tokens": 20, "cost_nano_usd": 40_000}
+    return attempts(store, count, **{**usual, "model": CHEAP, "chain": "other", **given})
+
+
+def test_a_cheaper_model_that_does_as_well_is_evidence(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    path = write(store, tmp_path / "l.sqlite3", dear(store, 50), cheap(store, 40))
+    (found,) = asked(findings, path)
+    same_tokens = 50 * (400 * 100 + 20 * 500)
+    assert (found.kind, found.basis) == ("cheaper_model", "evidence")
+    assert found.nano_usd_per_month == 50 * 2_500_000 - same_tokens
+    assert found.evidence["n"] == 50 and found.evidence["other_n"] == 40
+    assert found.evidence["other_nano_usd"] == same_tokens
+    assert CHEAP in found.text and "$0.125" in found.text
+
+
+@pytest.mark.parametrize(
+    ("n", "other_n", "other_failed", "is_evidence"),
+    [
+        (30, 30, 0, True),
+        (29, 30, 0, False),
+        (30, 29, 0, False),
+        (100, 98, 2, True),
+        (100, 97, 3, False),
+    ],
+)
+def test_evidence_takes_thirty_verdicts_and_two_points(
+    store: Any,
+    findings: Any,
+    tmp_path: Path,
+    n: int,
+    other_n: int,
+    other_failed: int,
+    is_evidence: bool,
+) -> None:
+    failed = cheap(store, other_failed, outcome="rejected", error_type="malformed", days_ago=2)
+    path = write(store, tmp_path / "l.sqlite3", dear(store, n), cheap(store, other_n), failed)
+    assert ("cheaper_model" in kinds(asked(findings, path))) is is_evidence
+
+
+def test_a_judged_model_that_scores_less_is_not_as_good(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    path = write(
+        store,
+        tmp_path / "l.sqlite3",
+        dear(store, 40, quality=0.9, quality_source="judge"),
+        cheap(store, 40, quality=0.8, quality_source="judge"),
+    )
+    assert "cheaper_model" not in kinds(asked(findings, path))
+
+
+def test_short_answers_of_a_dear_model_are_a_hypothesis(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    path = write(store, tmp_path / "l.sqlite3", dear(store, 12))
+    (found,) = asked(findings, path)
+    assert (found.kind, found.basis) == ("try_cheaper", "hypothesis")
+    assert found.evidence["other_nano_usd"] == 12 * (400 * 100 + 20 * 500)
+    assert "Shadow test" in found.action
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"output_tokens": 900},
+        {"cost_nano_usd": None, "cost_source": "unpriced"},
+        {"cost_nano_usd": 90_000},
+        {"days_ago": 31},
+    ],
+    ids=["long answers", "unpriced", "cheap already", "too long ago"],
+)
+def test_no_hypothesis_where_it_would_be_wrong(
+    store: Any, findings: Any, tmp_path: Path, given: dict[str, Any]
+) -> None:
+    path = write(store, tmp_path / "l.sqlite3", dear(store, 20, **given))
+    assert asked(findings, path) == []
+
+
+def test_few_calls_are_no_finding(store: Any, findings: Any, tmp_path: Path) -> None:
+    assert asked(findings, write(store, tmp_path / "l.sqlite3", dear(store, 9))) == []
+
+
+def test_recorded_rows_stay_apart(store: Any, findings: Any, tmp_path: Path) -> None:
+    path = write(store, tmp_path / "l.sqlite3", dear(store, 50, environment="demo"))
+    assert asked(findings, path, budget_usd=Decimal("0.0001")) == []
+    assert kinds(asked(findings, path, environment="demo")) == ["try_cheaper"]
+
+
+def fallen_back(
+    store: Any, count: int, first_cost: int | None, outcome: str = "rejected"
+) -> list[Any]:
+    """Calls whose first model was refused and whose second answered, long and dear."""
+    rows: list[Any] = []
+    long = {"task_type": "answering", "output_tokens": 900, "chain": "main"}
+    firsts = attempts(
+        store,
+        count,
+        model=CHEAP,
+        outcome=outcome,
+        error_type="empty",
+        cost_nano_usd=first_cost,
+        cost_source="list" if first_cost else "none",
+        **long,
+    )
+    for first in firsts:
+        second = attempts(store, 1, model=DEAR, cost_nano_usd=1_000_000, attempt=2, **long)[0]
+        second.call_id = first.call_id
+        rows += [first, second]
+    return rows
+
+
+def test_escalations_that_cost_more_than_they_save(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    fine = attempts(
+        store, 10, model=CHEAP, cost_nano_usd=800_000, task_type="answering", output_tokens=900
+    )
+    path = write(store, tmp_path / "l.sqlite3", fallen_back(store, 40, 800_000), fine)
+    (found,) = asked(findings, path)
+    assert found.kind == "escalation_costs_more"
+    spent = 40 * 1_800_000 + 10 * 800_000
+    assert found.nano_usd_per_month == spent - 50 * 1_000_000
+    assert found.action.startswith(f"Put anthropic:{DEAR} before openai:{CHEAP}")
+
+
+def test_a_fallback_that_pays_is_not_a_finding(store: Any, findings: Any, tmp_path: Path) -> None:
+    fine = attempts(
+        store, 300, model=CHEAP, cost_nano_usd=10_000, task_type="answering", output_tokens=900
+    )
+    path = write(store, tmp_path / "l.sqlite3", fallen_back(store, 40, 10_000), fine)
+    assert asked(findings, path) == []
+
+
+def test_a_chain_whose_second_model_answers_most(store: Any, findings: Any, tmp_path: Path) -> None:
+    path = write(store, tmp_path / "l.sqlite3", fallen_back(store, 40, None, "failed"))
+    (found,) = asked(findings, path)
+    assert found.kind == "second_answers_most"
+    assert found.evidence["answered_later"] == 40 and found.evidence["failures"] == 40
+
+
+@pytest.mark.parametrize(("rewritten", "expected"), [(40, ["drafts_rewritten"]), (30, [])])
+def test_drafts_that_are_rewritten_too_often(
+    store: Any, findings: Any, tmp_path: Path, rewritten: int, expected: list[str]
+) -> None:
+    long = {"output_tokens": 900, "model": OTHER}
+    path = write(
+        store,
+        tmp_path / "l.sqlite3",
+        attempts(store, 100, task_type="drafting", cost_nano_usd=500 * MICRO, **long),
+        attempts(store, rewritten, task_type="rewriting", cost_nano_usd=900 * MICRO, **long),
+    )
+    found = asked(findings, path)
+    assert kinds(found) == expected
+    if found:
+        assert found[0].nano_usd_per_month == 40 * 500 * MICRO
+
+
+def weekly(store: Any, *costs: int, calls: int = 35) -> list[Any]:
+    """Weeks of whole days, the last one ending yesterday; nano-dollars per call."""
+    rows: list[Any] = []
+    for ago, cost in enumerate(reversed(costs)):
+        for day in range(1, 8):
+            rows += attempts(
+                store, calls // 7, days_ago=7 * ago + day, cost_nano_usd=cost, output_tokens=900
+            )
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("costs", "calls", "expected"),
+    [
+        ((100, 100, 100, 100, 200), 35, ["spike"]),
+        ((100, 100, 100, 180, 200), 35, []),
+        ((100, 100, 100, 200), 35, []),
+        ((100, 100, 100, 100, 200), 28, []),
+        ((100, 100, 100, 100, 140), 35, []),
+    ],
+    ids=["twice the usual", "as dear before", "four weeks only", "few calls", "not by half"],
+)
+def test_spikes_against_the_four_weeks_before(
+    store: Any,
+    findings: Any,
+    tmp_path: Path,
+    costs: tuple[int, ...],
+    calls: int,
+    expected: list[str],
+) -> None:
+    rows = weekly(store, *(cost * MICRO * 10 for cost in costs), calls=calls)
+    found = asked(findings, write(store, tmp_path / "l.sqlite3", rows))
+    assert kinds(found) == expected
+    if found:
+        assert found[0].nano_usd_per_month == round(35 * 100 * MICRO * 10 * 30 / 7)
+
+
+def test_today_alone_is_no_spike(store: Any, findings: Any, tmp_path: Path) -> None:
+    rows = weekly(store, *[10 * MICRO] * 5)
+    burst = attempts(store, 500, days_ago=0, cost_nano_usd=10 * MICRO, output_tokens=900)
+    assert asked(findings, write(store, tmp_path / "l.sqlite3", rows, burst)) == []
+
+
+def test_a_month_over_its_budget(store: Any, findings: Any, tmp_path: Path) -> None:
+    rows = attempts(store, 40, days_ago=0, cost_nano_usd=10**8, output_tokens=900)
+    path = write(store, tmp_path / "l.sqlite3", rows)
+    (found,) = asked(findings, path, budget_usd=Decimal("1.5"))
+    assert found.kind == "over_budget"
+    assert found.nano_usd_per_month == 4 * 10**9 - 15 * 10**8
+    assert asked(findings, path, budget_usd=Decimal(5)) == []
+
+
+def test_forecast_adds_the_pace_of_the_last_seven_days(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    rows: list[Any] = []
+    for ago in range(0, 8):
+        rows += attempts(store, 1, days_ago=ago, cost_nano_usd=7000)
+    path = write(store, tmp_path / "l.sqlite3", rows)
+    question = findings.Question(path, listed)
+    queries = module(findings.__name__.partition(".")[0], "queries")
+    day = queries.day_of(today())
+    length = (day.replace(day=28).toordinal() + 4 - day.toordinal()) + day.day
+    last = queries.day_of(today() - day.day + length).replace(day=1).toordinal() - 1
+    left = last - day.toordinal()
+    assert findings.forecast_nano_usd(question) == 7000 * min(day.day, 8) + 7000 * left
+
+
+def test_a_young_ledger_has_no_forecast(store: Any, findings: Any, tmp_path: Path) -> None:
+    path = write(store, tmp_path / "l.sqlite3", dear(store, 3, days_ago=2))
+    assert findings.forecast_nano_usd(findings.Question(path, listed)) is None
+
+
+GROUP = st.fixed_dictionaries(
+    {
+        "model": st.sampled_from([DEAR, CHEAP, OTHER, "own"]),
+        "task_type": st.sampled_from(["classification", "drafting", "rewriting"]),
+        "chain": st.sampled_from(["cheap", "hard"]),
+        "outcome": st.sampled_from(["ok", "ok", "failed", "rejected", "skipped", "aborted"]),
+        "days_ago": st.integers(0, 40),
+        "cost_nano_usd": st.one_of(st.none(), st.integers(0, 10**8)),
+        "output_tokens": st.one_of(st.none(), st.integers(0, 2000)),
+        "input_tokens": st.one_of(st.none(), st.integers(0, 20_000)),
+        "attempt": st.sampled_from([1, 1, 2]),
+    }
+)
+
+
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(groups=st.lists(st.tuples(GROUP, st.integers(1, 60)), max_size=8))
+def test_no_ledger_yields_a_saving_larger_than_its_spend(
+    store: Any, findings: Any, tmp_path: Path, groups: list[Any]
+) -> None:
+    path = tmp_path / f"{store.new_id()}.sqlite3"
+    rows: list[list[Any]] = []
+    for shape, count in groups:
+        source = "unpriced" if shape["cost_nano_usd"] is None else "list"
+        rows.append(attempts(store, count, cost_source=source, **shape))
+    write(store, path, *rows)
+    spent = sum(row.cost_nano_usd or 0 for group in rows for row in group)
+    found = asked(findings, path)
+    ranked = [finding.nano_usd_per_month for finding in found]
+    assert ranked == sorted(ranked, reverse=True)
+    for finding in found:
+        assert finding.nano_usd_per_month >= 0
+        if finding.kind != "spike":
+            assert finding.nano_usd_per_month <= spent
+        if finding.basis == "evidence" and finding.kind == "cheaper_model":
+            assert min(finding.evidence["n"], finding.evidence["other_n"]) >= 30

@@ -1,0 +1,277 @@
+"""Prices of the rendered workspace: equal to genai-prices to the nano-dollar, and own ones."""
+
+import gzip
+import json
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import ROUND_HALF_EVEN, Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from genai_prices import calc_price
+from genai_prices.data_snapshot import get_snapshot
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic_ai.usage import RequestUsage
+
+from tests import ledger_package
+from tests.conftest import ROOT
+
+RECORDED = ROOT.parent / "shared" / "data" / "replay" / "routerarena-sub10.jsonl.gz"
+PROVIDERS = {
+    "anthropic": "anthropic",
+    "google": "google",
+    "openai": "openai",
+    "mistral": "mistral",
+    "groq": "groq",
+    "deepseek": "deepseek",
+    "bedrock": "aws",
+    "azure": "azure",
+    "openrouter": "openrouter",
+    "xai": "x-ai",
+    "openai_compatible": None,
+}
+LISTED = [
+    (name, model.id)
+    for name, id_ in PROVIDERS.items()
+    for provider in get_snapshot().providers
+    if provider.id == id_
+    for model in provider.models
+]
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ledger_package.importable(tmp_path_factory.mktemp("prices") / "w", "priced") as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def prices(package: str) -> Any:
+    return ledger_package.module(package, "prices")
+
+
+@pytest.fixture(scope="module")
+def listed(prices: Any) -> Any:
+    return prices.Prices({}, PROVIDERS)
+
+
+def ref(prices: Any, text: str) -> Any:
+    return prices.ModelRef.parse(text)
+
+
+def own(prices: Any, tmp_path: Path, text: str) -> Any:
+    path = tmp_path / "prices.toml"
+    path.write_text(text, "utf-8")
+    return prices.Prices.load(path, PROVIDERS)
+
+
+def nano(usd: Decimal) -> int:
+    return int((usd * 10**9).to_integral_value(ROUND_HALF_EVEN))
+
+
+tokens = st.one_of(st.just(0), st.integers(0, 50), st.integers(0, 3_000_000))
+usages = st.builds(
+    dict,
+    input_tokens=tokens,
+    cache_read_tokens=tokens,
+    cache_write_tokens=tokens,
+    cache_write_1h_tokens=st.one_of(st.just(0), tokens),
+    output_tokens=tokens,
+    output_reasoning_tokens=st.one_of(st.just(0), tokens),
+    web_searches=st.one_of(st.just(0), st.integers(0, 9)),
+    input_audio_tokens=st.one_of(st.just(0), st.just(0), tokens),
+    audio_seconds=st.one_of(st.just(0), st.just(0), st.floats(0, 900)),
+)
+whens = st.datetimes(datetime(2024, 1, 1), datetime(2027, 12, 31)).map(
+    lambda when: when.replace(tzinfo=UTC)
+)
+contexts = st.sampled_from(
+    [
+        {},
+        {"processing": "batch"},
+        {"service_tier": "flex"},
+        {"service_tier": "priority", "finish_reason": "stop"},
+        {"service_tier": "default"},
+        {"speed": "fast"},
+    ]
+)
+
+
+@given(st.sampled_from(LISTED), usages, st.booleans(), whens, contexts)
+@settings(max_examples=1500, deadline=None)
+def test_list_prices_equal_genai_prices(
+    prices: Any,
+    listed: Any,
+    model: tuple[str, str],
+    usage: dict[str, Any],
+    adds_up: bool,
+    when: datetime,
+    context: dict[str, str],
+) -> None:
+    """For every model, usage, date and tier; also where the counts contradict each other."""
+    if adds_up:
+        usage["cache_write_1h_tokens"] = min(
+            usage["cache_write_1h_tokens"], usage["cache_write_tokens"]
+        )
+        usage["input_tokens"] += sum(usage[k] for k in ("cache_read_tokens", "cache_write_tokens"))
+        usage["input_tokens"] += usage["input_audio_tokens"]
+        usage["output_tokens"] += usage["output_reasoning_tokens"]
+    provider, name = model
+    asked = RequestUsage(**{key: value for key, value in usage.items() if value})
+    try:
+        expected = nano(
+            calc_price(
+                asked,
+                name,
+                provider_id=PROVIDERS[provider],
+                genai_request_timestamp=when,
+                price_context=context,
+            ).total_price
+        )
+    except (ValueError, LookupError):
+        expected = None
+    got = listed.cost(prices.ModelRef(provider, name), asked, at=when, context=context)
+    assert got.nano_usd == expected
+    assert got.source == ("unpriced" if expected is None else "list")
+
+
+def test_a_common_price_takes_microseconds(prices: Any, listed: Any) -> None:
+    model = ref(prices, "openai:gpt-5-nano")
+    usage = RequestUsage(input_tokens=1200, cache_read_tokens=1000, output_tokens=80)
+    details = {"service_tier": "default", "finish_reason": "stop"}
+    listed.cost(model, usage, context=details)
+    best = 1.0
+    for _ in range(20):
+        started = time.perf_counter()
+        for _ in range(100):
+            listed.cost(model, usage, context=details)
+        best = min(best, (time.perf_counter() - started) / 100)
+    assert best < 60e-6
+
+
+@pytest.mark.skipif(not RECORDED.is_file(), reason="the recorded costs are not on this machine")
+def test_recorded_provider_costs_are_reproduced(prices: Any, listed: Any) -> None:
+    names = {"claude-3-haiku-20240307": "anthropic", "gemini-2.0-flash-001": "google"}
+    rows = 0
+    for line in gzip.decompress(RECORDED.read_bytes()).decode().splitlines():
+        for model, told in json.loads(line)["models"].items():
+            if told.get("recorded_cost_usd") is None:
+                continue
+            usage = RequestUsage(
+                input_tokens=told["input_tokens"], output_tokens=told["output_tokens"]
+            )
+            got = listed.cost(prices.ModelRef(names[model], model), usage)
+            assert abs(got.nano_usd / 1e9 - told["recorded_cost_usd"]) <= 1e-6
+            rows += 1
+    assert rows > 500
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        {"input_tokens": -5, "output_tokens": 3},
+        {"input_tokens": 5, "output_tokens": 3, "cache_read_tokens": 9},
+        {"input_tokens": 5, "output_tokens": 3, "output_reasoning_tokens": -1},
+    ],
+)
+@pytest.mark.parametrize("model", ["openai:gpt-5-nano", "openai:own"])
+def test_impossible_counts_are_unpriced(
+    prices: Any, tmp_path: Path, model: str, usage: dict[str, Any]
+) -> None:
+    table = own(prices, tmp_path, '["openai:own"]\ninput_usd = "1"\noutput_usd = "2"\n')
+    assert table.cost(ref(prices, model), RequestUsage(**usage)) == prices.UNPRICED
+
+
+def test_an_unknown_model_is_unpriced_and_not_free(prices: Any, listed: Any) -> None:
+    usage = RequestUsage(input_tokens=1, output_tokens=1)
+    for model in ("openai:nobody-knows-it", "openai_compatible:gpt-5-nano"):
+        assert listed.cost(ref(prices, model), usage) == prices.UNPRICED
+        assert listed.known(ref(prices, model)) is None
+    assert listed.cost(ref(prices, "openai:gpt-5-nano"), None).source == "none"
+
+
+def test_keys_of_version_0_1_0_still_mean_the_same(prices: Any, tmp_path: Path) -> None:
+    table = own(
+        prices,
+        tmp_path,
+        '["openai:ft"]\ninput_usd = "0.30"\noutput_usd = "1.20"\ncache_read_usd = "0.15"\n',
+    )
+    usage = RequestUsage(input_tokens=1000, cache_read_tokens=400, output_tokens=10)
+    cost = table.cost(ref(prices, "openai:ft"), usage)
+    assert (cost.nano_usd, cost.source) == (600 * 300 + 400 * 150 + 10 * 1200, "override")
+
+
+def test_own_prices_of_every_kind(prices: Any, tmp_path: Path) -> None:
+    table = own(
+        prices,
+        tmp_path,
+        """
+["openai_compatible:llama@lan"]
+hour_usd = "3.60"
+parallel = 4
+
+["openai:gpt-5-nano"]
+factor = "0.8"
+
+["openai:tiered"]
+input_usd = "1"
+output_usd = "2"
+batch_factor = "0.5"
+call_usd = "0.001"
+unit_usd = {web_searches = "0.01"}
+tiers = [{above_tokens = 200000, input_usd = "2", output_usd = "4"}]
+
+[["openai:dated"]]
+input_usd = "1"
+output_usd = "1"
+
+[["openai:dated"]]
+since = 2026-01-01
+input_usd = "3"
+output_usd = "3"
+""",
+    )
+    thousand = RequestUsage(input_tokens=1000)
+    hourly = ref(prices, "openai_compatible:llama@lan")
+    assert table.cost(hourly, thousand, seconds=2.0).nano_usd == 500_000
+    assert table.cost(hourly, thousand) == prices.UNPRICED
+    nano_model = ref(prices, "openai:gpt-5-nano")
+    full = prices.Prices({}, PROVIDERS).cost(nano_model, thousand).nano_usd
+    assert table.cost(nano_model, thousand).nano_usd == full * 8 // 10
+    assert table.known(nano_model) == "gpt-5-nano x 0.8"
+    tiered = ref(prices, "openai:tiered")
+    searched = RequestUsage(input_tokens=1000, web_searches=2)
+    assert table.cost(tiered, searched).nano_usd == 1_000_000 + 1_000_000 + 20_000_000
+    assert table.cost(tiered, thousand, context=prices.BATCH).nano_usd == 1_000_000
+    long = RequestUsage(input_tokens=200_001)
+    assert table.cost(tiered, long).nano_usd == 200_001 * 2000 + 1_000_000
+    dated = ref(prices, "openai:dated")
+    early, late = datetime(2025, 12, 31, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC)
+    assert table.cost(dated, thousand, at=early).nano_usd == 1_000_000
+    assert table.cost(dated, thousand, at=late).nano_usd == 3_000_000
+
+
+def test_the_cost_a_provider_reports_counts(prices: Any, listed: Any) -> None:
+    usage = RequestUsage(input_tokens=1000)
+    cost = listed.cost(ref(prices, "openrouter:x/y"), usage, context={"cost": 0.00012})
+    assert (cost.nano_usd, cost.source) == (120_000, "provider")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('["openai:x"]\ninput_usd = "1"\n', "give input_usd and output_usd"),
+        ('["openai:x"]\ninput_usd = "-1"\noutput_usd = "1"\n', "openai:x.0.input_usd"),
+        ('["openai:x"]\ninput = "1"\noutput_usd = "1"\n', "openai:x.0.input"),
+        ("[openai", "not valid TOML"),
+    ],
+)
+def test_a_wrong_file_says_where(prices: Any, tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(Exception, match=r"prices\.toml") as error:
+        own(prices, tmp_path, text)
+    assert type(error.value).__name__ == "SettingsError"
+    assert told in str(error.value)
+    assert "\n" not in str(error.value)
