@@ -9,6 +9,7 @@ from scaffold import models, names, problems
 from scaffold.catalogue import Catalogue
 from scaffold.defaults import filled_in
 from scaffold.errors import AnswersError, Problem
+from scaffold.feature import KINDS
 
 
 class Agent(BaseModel):
@@ -103,6 +104,14 @@ def warnings(catalogue: Catalogue, spec: WorkspaceSpec) -> list[str]:
         elif known.matched not in (None, known.model):
             told.append(f"{ref} is priced as {known.matched}: check that this is right.")
     return told
+
+
+def require_shape(given: Mapping[str, Any]) -> None:
+    """Raise AnswersError for given answers that have the wrong type, whatever their values."""
+    lists = {kind.answer_key for kind in KINDS.values() if kind.many}
+    shaped = {k: [v] if k in lists and isinstance(v, str) else v for k, v in given.items()}
+    if problems := [one for one in _shape(shaped) if one.key.split(".")[0] in given]:
+        raise AnswersError(problems)
 
 
 def _shape(filled: Mapping[str, Any]) -> list[Problem]:

@@ -8,11 +8,20 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from typing import NoReturn
 
-from scaffold.commands import advise, new
+from scaffold.commands import add, advise, check, diff, new, remove, update
 from scaffold.commands import list as list_command
 from scaffold.errors import ScaffoldError, UsageError
 
-COMMANDS = {"new": new, "list": list_command, "advise": advise}
+COMMANDS = {
+    "new": new,
+    "update": update,
+    "add": add,
+    "remove": remove,
+    "check": check,
+    "diff": diff,
+    "list": list_command,
+    "advise": advise,
+}
 INTERRUPTED = 130
 
 
@@ -29,7 +38,10 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def run(words: Sequence[str] | None = None) -> int:
-    """The exit status: 0 done, 1 the user's mistake, 2 usage, 4 not verified, 130 interrupted."""
+    """The exit status.
+
+    0 done, 1 the user's mistake, 2 usage, 3 conflicts or behind, 4 not verified, 130 interrupted.
+    """
     words = sys.argv[1:] if words is None else words
     _print_anything()
     try:

@@ -3,6 +3,7 @@
 ScaffoldError                 shown as one line; the exit status is its class's
 ├── AnswersError              answers that do not fit together, all of them at once
 ├── ManifestError             a feature folder whose feature.yml is wrong
+├── MergeError                the repository is in no state to be merged into
 ├── TargetError               the folder to write to is not usable
 ├── TemplateError             the template cannot be had, or needs another scaffold
 ├── ToolError                 a program scaffold needs (git, uv) is missing or failed
@@ -42,6 +43,10 @@ class AnswersError(ScaffoldError):
 
 class ManifestError(ScaffoldError):
     """A feature.yml that cannot be used: names the file, the field and the fix."""
+
+
+class MergeError(ScaffoldError):
+    """Not in git, uncommitted work, another operation under way: says what to do first."""
 
 
 class TargetError(ScaffoldError):

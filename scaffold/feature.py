@@ -66,7 +66,7 @@ class Wires(_Part):
     """The modules wiring.py connects, and the chain the plain `answer` stage asks.
 
     `handles` tells the router which requests the pipeline is for; `toolset` is a module that
-    gives sub-agents tools.
+    gives sub-agents tools, `reader` one whose `read(path)` is the text of a file.
     """
 
     router: str | None = None
@@ -74,6 +74,10 @@ class Wires(_Part):
     pipeline: str | None = None
     handles: str = ""
     toolset: str | None = None
+    checks: str | None = None
+    human: str | None = None
+    stream: str | None = None
+    reader: str | None = None
 
 
 class AgentFact(_Part):
@@ -84,8 +88,19 @@ class AgentFact(_Part):
     chain: str
 
 
+class Rename(_Part):
+    """A file or folder that an earlier version had elsewhere, so that a team's edits move along."""
+
+    old: str
+    new: str
+
+
 class Question(_Part):
-    """A question of a feature's own; numbers have bounds, strings may have choices."""
+    """A question of a feature's own; numbers have bounds, strings may have choices.
+
+    `before` is the answer for a workspace that is older than the question, where the default
+    would change what it does.
+    """
 
     type: Literal["str", "int", "float", "bool"]
     default: str | int | float | bool
@@ -93,6 +108,7 @@ class Question(_Part):
     min: float | None = None
     max: float | None = None
     choices: list[str] = []
+    before: str | int | float | bool | None = None
 
 
 class EnvVar(_Part):
@@ -114,6 +130,10 @@ class Models(_Part):
 
     def of(self, tier: Tier) -> str:
         return {"cheap": self.cheap, "balanced": self.balanced, "expensive": self.expensive}[tier]
+
+
+_OF_UPDATES = {"team_owned", "renames", "split_from"}
+"""What only an update reads: these hold Jinja that needs all answers."""
 
 
 class Feature(_Part):
@@ -148,7 +168,8 @@ class Feature(_Part):
     hidden: bool = False
     offline: bool = False
     conflicts: list[str] = []
-    renames: list[dict[str, str]] = []
+    renames: list[Rename] = []
+    split_from: str | None = None
     default: bool = False
     when_not: str = ""
     prices: str | None = None
@@ -176,7 +197,8 @@ class Feature(_Part):
 
     def facts(self) -> dict[str, object]:
         """What templates may loop over; `folder` is the path under the template's root."""
-        return {**self.model_dump(mode="json"), "folder": f"templates/{self.folder.name}"}
+        told = self.model_dump(mode="json", exclude=_OF_UPDATES)
+        return {**told, "folder": f"templates/{self.folder.name}"}
 
 
 def read(path: Path) -> Feature:

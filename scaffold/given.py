@@ -2,6 +2,7 @@
 
 import argparse
 import difflib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,14 +24,27 @@ def collect(catalogue: Catalogue, options: argparse.Namespace) -> tuple[dict[str
         answers |= _file(options.answers) if options.answers else {}
     except AnswersError as error:
         problems += error.problems
-    for text in options.set:
+    try:
+        answers |= values(options.set)
+    except AnswersError as error:
+        problems += error.problems
+    if problems:
+        raise AnswersError(problems)
+    return answers, notes
+
+
+def values(texts: Sequence[str]) -> dict[str, Any]:
+    """The answers of several `KEY=VALUE`, the last of a key. Raises AnswersError."""
+    answers: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for text in texts:
         try:
             answers |= _value(text)
         except AnswersError as error:
             problems += error.problems
     if problems:
         raise AnswersError(problems)
-    return answers, notes
+    return answers
 
 
 def _preset(catalogue: Catalogue, name: str) -> tuple[dict[str, Any], list[str]]:

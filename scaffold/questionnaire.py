@@ -14,10 +14,12 @@ import yaml
 from scaffold.catalogue import Catalogue, chosen, load
 from scaffold.feature import KINDS, Feature, Kind
 from scaffold.names import AGENTS_RULE, CHAINS_RULE, NAME_RULE, PACKAGE_RULE
+from scaffold.template import OLDEST_KEY
 
 HEADER = "# Generated from templates/*/feature.yml by `python -m scaffold.questionnaire`.\n"
 SETTINGS: Mapping[str, object] = {
     "_min_copier_version": "9.19",
+    OLDEST_KEY: "0.1.0",
     "_subdirectory": "templates",
     "_exclude": ["feature.yml", "_parts", "*.pyc", "__pycache__"],
     "_envops": {

@@ -4,37 +4,47 @@ Appends a commit and the tag vX.Y.Z to the bundle. Author and date are fixed (th
 CHANGELOG heading's), so that the same templates give the same commit everywhere.
 """
 
-import json
-import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from scaffold.catalogue import load, template_root
 from scaffold.errors import ScaffoldError, TemplateError
+from scaffold.git import git
 from scaffold.questionnaire import copier_yml
-from scaffold.releases import BUNDLE, PINS, fingerprint, releases
+from scaffold.releases import BUNDLE, PINS, Pin, fingerprint, is_newer, read_pins, written_pins
+from scaffold.template import check_trust
 
 _WHO = "scaffold"
 _MAIL = "scaffold@fleet-scaffold.invalid"
+_PLAIN = ("core.autocrlf=false", "commit.gpgSign=false", "core.hooksPath=/dev/null")
+_OPTIONS = [word for setting in _PLAIN for word in ("-c", setting)]
 
 
 def release(version: str, root: Path, bundle: Path = BUNDLE, pins: Path = PINS) -> None:
-    """Add one version. Raises TemplateError for a wrong or known version or a stale copier.yml."""
+    """Add one version: both files are replaced, or none. Raises TemplateError with advice."""
     date = _date_of(version, root / "CHANGELOG.md")
     tag = f"v{version}"
-    known: dict[str, dict[str, str]] = json.loads(pins.read_text()) if pins.is_file() else {}
+    known = read_pins(pins)
+    _check(tag, root, known, bundle)
+    with tempfile.TemporaryDirectory() as folder:
+        made, pin = _made(root, bundle, Path(folder), tag, date, known)
+        _replace_both(bundle, made, pins, written_pins({**known, tag: pin}))
+
+
+def _check(tag: str, root: Path, known: dict[str, Pin], bundle: Path) -> None:
     if tag in known:
         raise TemplateError(f"{tag} is released already; choose the next version.")
+    if newest := next(reversed(known), None):
+        if not is_newer(tag, newest):
+            raise TemplateError(f"{tag} is older than {newest}; choose the next version.")
+        if not bundle.is_file():
+            raise TemplateError(f"{bundle.name} is missing; restore it, or {newest} is lost.")
     if (root / "copier.yml").read_text("utf-8") != copier_yml(load(root)):
         raise TemplateError("copier.yml is stale; run `python -m scaffold.questionnaire`.")
-    with tempfile.TemporaryDirectory() as folder:
-        commit, tree = _commit(root, bundle, Path(folder), tag, date)
-    known[tag] = {"commit": commit, "tree": tree, "fingerprint": fingerprint(root)}
-    pins.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
+    check_trust(root, "This template")
 
 
 def _date_of(version: str, changelog: Path) -> str:
@@ -47,45 +57,51 @@ def _date_of(version: str, changelog: Path) -> str:
     return f"{found[1]}T00:00:00+0000"
 
 
-def _commit(root: Path, bundle: Path, work: Path, tag: str, date: str) -> tuple[str, str]:
-    if bundle.is_file():
-        _git("clone", "--quiet", str(bundle), ".", cwd=work, date=date)
-        _git("rm", "-rq", "--ignore-unmatch", ".", cwd=work, date=date)
+def _made(
+    root: Path, bundle: Path, work: Path, tag: str, date: str, known: dict[str, Pin]
+) -> tuple[Path, Pin]:
+    """A new bundle in `work`, with every known version, and the new version's pin."""
+
+    def run(*words: str) -> str:
+        return git(*_OPTIONS, *words, cwd=work, env=_fixed(date))
+
+    if newest := next(reversed(known), None):
+        run("clone", "--quiet", str(bundle), ".")
+        # A release that was interrupted may have left a version that is not listed.
+        for unlisted in set(run("tag").split()) - set(known):
+            run("tag", "--delete", unlisted)
+        run("reset", "--quiet", "--hard", newest)
+        run("rm", "-rq", "--ignore-unmatch", ".")
     else:
-        _git("init", "--quiet", "--initial-branch=main", cwd=work, date=date)
+        run("init", "--quiet", "--initial-branch=main")
     shutil.copy(root / "copier.yml", work)
     unwanted = shutil.ignore_patterns("__pycache__", ".ruff_cache", "*.pyc", ".DS_Store")
     shutil.copytree(root / "templates", work / "templates", ignore=unwanted, symlinks=True)
-    _git("add", "--all", "--force", cwd=work, date=date)
-    _git("commit", "--quiet", "--allow-empty", "--message", f"Templates {tag}", cwd=work, date=date)
-    _git("tag", tag, cwd=work, date=date)
+    run("add", "--all", "--force")
+    run("commit", "--quiet", "--allow-empty", "--message", f"Templates {tag}")
+    run("tag", tag)
     made = work / "made.bundle"
-    _git("bundle", "create", "--quiet", str(made), "HEAD", "main", "--tags", cwd=work, date=date)
-    shutil.copy(made, bundle)
-    commit = _git("rev-parse", "HEAD", cwd=work, date=date)
-    return commit, _git("rev-parse", "HEAD^{tree}", cwd=work, date=date)
+    run("bundle", "create", "--quiet", str(made), "HEAD", "main", "--tags")
+    commit, tree = run("rev-parse", "HEAD"), run("rev-parse", "HEAD^{tree}")
+    return made, Pin(commit=commit, tree=tree, fingerprint=fingerprint(root))
 
 
-def _git(*words: str, cwd: Path, date: str) -> str:
-    fixed = {
+def _replace_both(bundle: Path, made: Path, pins: Path, text: str) -> None:
+    # A bundle with one version more than its pins is sound, the other way round it is not.
+    beside = bundle.with_name(f".{bundle.name}.new")
+    shutil.copy(made, beside)
+    listed = pins.with_name(f".{pins.name}.new")
+    listed.write_text(text, encoding="utf-8")
+    beside.replace(bundle)
+    listed.replace(pins)
+
+
+def _fixed(date: str) -> dict[str, str]:
+    return {
         f"GIT_{role}_{field}": value
         for role in ("AUTHOR", "COMMITTER")
         for field, value in (("NAME", _WHO), ("EMAIL", _MAIL), ("DATE", date))
     }
-    plain = (
-        "-c",
-        "core.autocrlf=false",
-        "-c",
-        "commit.gpgSign=false",
-        "-c",
-        "core.hooksPath=/dev/null",
-    )
-    done = subprocess.run(
-        ["git", *plain, *words], cwd=cwd, env=os.environ | fixed, capture_output=True, text=True
-    )
-    if done.returncode:
-        raise TemplateError(f"git {words[0]} failed: {' '.join(done.stderr.split())}.")
-    return done.stdout.strip()
 
 
 def main() -> None:
@@ -96,7 +112,7 @@ def main() -> None:
         release(sys.argv[1], template_root())
     except ScaffoldError as error:
         sys.exit(str(error))
-    print(f"Released v{sys.argv[1]}; {len(releases())} versions in the bundle.")
+    print(f"Released v{sys.argv[1]}; {len(read_pins())} versions in the bundle.")
 
 
 if __name__ == "__main__":

@@ -5,21 +5,20 @@
 """
 
 import hashlib
-import json
 import os
-import shutil
-import subprocess
+import re
 import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
-import yaml
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from scaffold import template as templates
 from scaffold.catalogue import template_root
 from scaffold.errors import TemplateError
+from scaffold.template import Source, Template
 
 URL = "https://fleet-scaffold.invalid/templates.git"
 """The template's canonical address: a name that nobody can register."""
@@ -28,27 +27,108 @@ DATA = Path(__file__).parent / "data"
 BUNDLE = DATA / "templates.bundle"
 PINS = DATA / "releases.json"
 _SKIPPED = {"__pycache__", ".ruff_cache", ".DS_Store"}
-_UNTRUSTED = ("_tasks", "_migrations", "_jinja_extensions")
+_DAMAGED = "The {} of released templates is damaged or missing; install scaffold again."
+
+
+class Pin(BaseModel):
+    """What a released version has to be: hashes of its commit, its tree and its files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    commit: str
+    tree: str
+    fingerprint: str
+
+
+_LIST = TypeAdapter(dict[str, Pin])
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A template folder to render, what is recorded of it, and whether it is a release."""
+class Releases(Template):
+    """The released versions: the bundle, held to its pins."""
 
-    root: Path
-    src_path: str
-    commit: str | None
-    released: bool
+    def versions(self) -> list[str]:
+        return list(releases())
+
+    def newest(self, recorded: str | None = None) -> str:
+        del recorded
+        if not (versions := self.versions()):
+            raise TemplateError("This scaffold carries no release; give a template (--template).")
+        return versions[-1]
+
+    def newer(self, recorded: str) -> list[str]:
+        """Those after the recorded one; unreleased templates follow the release they are named by."""
+        released, local, _ = recorded.partition("+local.")
+        if local and released not in self.versions():
+            return self.versions()
+        return Template.newer(self, released)
+
+    def named(self, ref: str) -> str:
+        version = ref if ref.startswith("v") else f"v{ref}"
+        known = self.versions()
+        if version in known:
+            return version
+        if known and is_newer(version, known[-1]):
+            raise TemplateError(
+                f"There is no release {version} here, {known[-1]} is the newest; upgrade scaffold."
+            )
+        raise TemplateError(f"There is no release {ref}; there are: {', '.join(known) or 'none'}.")
+
+    def at(self, ref: str) -> Source:
+        """One release or, by its fingerprint, the unreleased templates of this installation."""
+        here = installed()
+        if ref == here.commit:
+            return here
+        if "+local." in ref:
+            raise TemplateError(
+                f"The unreleased templates {ref} are not here any more; to update from the nearest"
+                f" release, set `_commit: {ref.partition('+')[0]}` in .copier-answers.yml and"
+                " commit that."
+            )
+        pin = releases()[self.named(ref)]
+        if self._commit_of(self.named(ref)) != pin.commit:
+            raise TemplateError(_DAMAGED.format("bundle"))
+        source = Template.at(self, self.named(ref))
+        if fingerprint(source.root) != pin.fingerprint:
+            raise TemplateError(_DAMAGED.format("bundle"))
+        return source
 
 
-def releases() -> dict[str, dict[str, str]]:
-    """Version → {commit, tree, fingerprint}, oldest first. Raises TemplateError."""
-    if not PINS.is_file():
+def releases() -> dict[str, Pin]:
+    """Version → its pin, oldest first. Raises TemplateError."""
+    return read_pins(PINS)
+
+
+def read_pins(path: Path = PINS) -> dict[str, Pin]:
+    """The pins in a file; none where there is no file. Raises TemplateError."""
+    if not path.is_file():
         return {}
     try:
-        return json.loads(PINS.read_text("utf-8"))
-    except (OSError, json.JSONDecodeError):
-        raise TemplateError("The release list is damaged; install scaffold again.") from None
+        return _LIST.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise TemplateError(_DAMAGED.format("list")) from None
+
+
+def written_pins(pins: dict[str, Pin]) -> str:
+    """The text that `read_pins` reads."""
+    return _LIST.dump_json(pins, indent=2).decode() + "\n"
+
+
+@contextmanager
+def opened(src: str = URL) -> Generator[Template]:
+    """A template with all its versions: the released ones, or a team's. Raises TemplateError."""
+    if src != URL:
+        with templates.opened(src) as template:
+            yield template
+        return
+    if not BUNDLE.is_file():
+        raise TemplateError(_DAMAGED.format("bundle"))
+    with tempfile.TemporaryDirectory(prefix="scaffold-template-") as folder:
+        try:
+            templates.clone(str(BUNDLE), Path(folder))
+        except TemplateError:
+            raise TemplateError(_DAMAGED.format("bundle")) from None
+        yield Releases(URL, Path(folder))
 
 
 @contextmanager
@@ -57,11 +137,12 @@ def source(template: str | None = None, ref: str | None = None) -> Generator[Sou
     if template is None and ref is None:
         yield installed()
         return
-    with tempfile.TemporaryDirectory(prefix="scaffold-template-") as folder:
-        if template is None:
-            yield _released(str(ref), Path(folder))
-        else:
-            yield _own(template, ref, Path(folder))
+    place = Path(template or "").expanduser()
+    if template and ref is None and place.is_dir() and not (place / "HEAD").is_file():
+        yield templates.folder_source(place.resolve(), template)
+        return
+    with opened(template or URL) as repository:
+        yield repository.at(ref or repository.newest())
 
 
 def installed() -> Source:
@@ -69,8 +150,8 @@ def installed() -> Source:
     root = template_root()
     known = releases()
     mark = fingerprint(root)
-    for version, pins in reversed(known.items()):
-        if pins["fingerprint"] == mark:
+    for version, pin in reversed(known.items()):
+        if pin.fingerprint == mark:
             return Source(root, URL, version, released=True)
     newest = next(reversed(known), "v0.0.0")
     return Source(root, URL, f"{newest}+local.{mark[:8]}", released=False)
@@ -94,84 +175,7 @@ def _files(root: Path) -> Iterator[Path]:
             yield path
 
 
-def _released(ref: str, folder: Path) -> Source:
-    known = releases()
-    version = ref if ref.startswith("v") else f"v{ref}"
-    if version not in known:
-        there = ", ".join(known) or "none yet"
-        raise TemplateError(f"There is no release {ref}; there are: {there}.")
-    _clone(str(BUNDLE), version, folder)
-    if _git("rev-parse", "HEAD^{tree}", cwd=folder) != known[version]["tree"]:
-        raise TemplateError("The bundle of released templates is damaged; install scaffold again.")
-    return Source(folder, URL, version, released=True)
-
-
-def _own(template: str, ref: str | None, folder: Path) -> Source:
-    place = Path(template).expanduser()
-    if place.is_dir() and not (place / "HEAD").is_file() and ref is None:
-        root = place.resolve()
-        src, commit = str(root), _described(root)
-    else:
-        src = str(place.resolve()) if place.exists() else template
-        _clone(src, ref, folder)
-        root, commit = folder, _described(folder)
-    _check_trust(root, template)
-    return Source(root, src, commit, released=True)
-
-
-def _check_trust(root: Path, name: str) -> None:
-    path = root / "copier.yml"
-    if not path.is_file():
-        raise TemplateError(f"{name} has no copier.yml; name a template folder or repository.")
-    try:
-        settings: Any = yaml.safe_load(path.read_text("utf-8")) or {}
-    except (yaml.YAMLError, UnicodeDecodeError):
-        raise TemplateError(f"The copier.yml of {name} is not YAML.") from None
-    if not isinstance(settings, dict):
-        raise TemplateError(f"The copier.yml of {name} is no mapping.")
-    wanted = [key for key in _UNTRUSTED if cast(dict[str, Any], settings).get(key)]
-    if wanted:
-        raise TemplateError(
-            f"{name} asks for {', '.join(wanted)}; scaffold runs no template's code."
-        )
-
-
-def _described(root: Path) -> str | None:
-    try:
-        if Path(_git("rev-parse", "--show-toplevel", cwd=root)).resolve() != root.resolve():
-            return None
-        return _git("describe", "--tags", "--always", "--dirty", cwd=root)
-    except TemplateError:
-        return None
-
-
-def _clone(src: str, ref: str | None, folder: Path) -> None:
-    if src.startswith("-") or (ref or "").startswith("-"):
-        raise TemplateError(f"'{src}' at '{ref}' is no template; name a folder or a git URL.")
-    _git(
-        "clone",
-        "--quiet",
-        "--config",
-        "core.autocrlf=false",
-        "--",
-        src,
-        str(folder),
-        cwd=Path.cwd(),
-    )
-    if ref:
-        _git("-c", "advice.detachedHead=false", "checkout", "--quiet", ref, "--", cwd=folder)
-
-
-def _git(*words: str, cwd: Path) -> str:
-    if shutil.which("git") is None:
-        raise TemplateError("git is not installed; it is needed for --ref and --template URLs.")
-    quiet = {
-        **os.environ,
-        "GIT_TERMINAL_PROMPT": "0",
-        "GIT_ALLOW_PROTOCOL": "file:https:http:ssh:git",
-    }
-    done = subprocess.run(["git", *words], cwd=cwd, env=quiet, capture_output=True, text=True)
-    if done.returncode:
-        told = " ".join(done.stderr.split())
-        raise TemplateError(f"The template cannot be had: {told}.")
-    return done.stdout.strip()
+def is_newer(version: str, known: str) -> bool:
+    """Whether one version's numbers come after another's."""
+    numbers = [[int(number) for number in re.findall(r"\d+", one)] for one in (version, known)]
+    return numbers[0] > numbers[1]

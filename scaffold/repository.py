@@ -1,17 +1,16 @@
 """A git repository for a new workspace, so that later updates have something to merge with."""
 
-import shutil
-import subprocess
 from pathlib import Path
 
 from scaffold.errors import ToolError
+from scaffold.git import GitError, git, installed
 
-_NEUTRAL = ("-c", "user.name=scaffold", "-c", "user.email=scaffold@localhost")
+_NEUTRAL = {"user.name": "scaffold", "user.email": "scaffold@localhost"}
 
 
 def require_git() -> None:
     """Raise ToolError if there is no git."""
-    if shutil.which("git") is None:
+    if not installed():
         raise ToolError("git is not installed; install it, or pass --no-git (updates need git).")
 
 
@@ -20,24 +19,27 @@ def inside_work_tree(path: Path) -> bool:
     place = path.absolute()
     while not place.is_dir():
         place = place.parent
-    asked = subprocess.run(
-        ["git", "rev-parse", "--is-inside-work-tree"], cwd=place, capture_output=True, text=True
-    )
-    return asked.stdout.strip() == "true"
+    try:
+        return git("rev-parse", "--is-inside-work-tree", cwd=place) == "true"
+    except GitError:
+        return False
 
 
 def init(folder: Path, message: str) -> None:
     """Make a repository with one commit; no hook runs and nothing is signed."""
-    _git(folder, "init", "--quiet", "--initial-branch=main")
-    _git(folder, "add", "--all")
-    known = subprocess.run(["git", "config", "user.email"], cwd=folder, capture_output=True)
-    identity = () if known.returncode == 0 else _NEUTRAL
-    quiet = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false")
-    _git(folder, *identity, *quiet, "commit", "--quiet", "--message", message)
+    try:
+        git("init", "--quiet", "--initial-branch=main", cwd=folder)
+        git("add", "--all", cwd=folder)
+        quiet = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false")
+        git(*identity(folder), *quiet, "commit", "--quiet", "--message", message, cwd=folder)
+    except GitError as error:
+        raise ToolError(f"git failed: {error}; pass --no-git to go on without it.") from None
 
 
-def _git(folder: Path, *words: str) -> None:
-    done = subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True)
-    if done.returncode:
-        told = " ".join(done.stderr.split())
-        raise ToolError(f"git {words[0]} failed: {told}; pass --no-git to go on without it.")
+def identity(folder: Path) -> list[str]:
+    """Options that name an author where the user's settings leave name or address out."""
+    words: list[str] = []
+    for key, value in _NEUTRAL.items():
+        if not git("config", key, cwd=folder, allowed=(0, 1)):
+            words += ["-c", f"{key}={value}"]
+    return words

@@ -1,6 +1,7 @@
 """Shared by all tests: the catalogue, and workspaces that are rendered once per session."""
 
 import importlib
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,9 +50,33 @@ def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactor
 @pytest.fixture
 def every_key(catalogue: Catalogue, every_provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every provider's variables are set, to nothing that works."""
+    fleet = importlib.import_module(f"{every_provider}.runtime.fleet")
     for provider in catalogue.of("provider"):
         module = importlib.import_module(f"{every_provider}.runtime.providers.{provider.name}")
-        for key in module.KEYS:
+        for key in module.keys(fleet.Deployment()):
             monkeypatch.setenv(key, "http://127.0.0.1:9" if key.endswith("ENDPOINT") else "x")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "x")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "x")
+
+
+@pytest.fixture(scope="session")
+def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A team's own template with two versions; do not change it."""
+    from tests.fork import make_fork
+
+    return make_fork(tmp_path_factory.mktemp("own") / "fork")
+
+
+@pytest.fixture(scope="session")
+def first_desk(fork: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace of the fork's first version, in a repository; do not change it."""
+    from tests.fork import new
+
+    place = tmp_path_factory.mktemp("first") / "desk"
+    return new(place, "--template", str(fork), "--ref", "v1.0.0")
+
+
+@pytest.fixture
+def desk(first_desk: Path, tmp_path: Path) -> Path:
+    """A copy of that workspace to work in."""
+    return Path(shutil.copytree(first_desk, tmp_path / "desk", symlinks=True))

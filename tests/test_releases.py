@@ -1,14 +1,18 @@
 """Releases: pinned, reproducible, rendered from the bundle, and clear when something is wrong."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from scaffold import release, releases
-from scaffold.errors import TemplateError
+from scaffold import cli, release, releases, repository
+from scaffold.errors import TemplateError, ToolError
+from scaffold.git import git
 from tests.conftest import ROOT
 
 
@@ -30,9 +34,9 @@ def tree_of(bundle: Path, tag: str, work: Path) -> str:
 @pytest.mark.parametrize("version", releases.releases())
 def test_a_released_version_is_what_it_was(version: str, tmp_path: Path) -> None:
     pins = releases.releases()[version]
-    assert tree_of(releases.BUNDLE, version, tmp_path / "clone") == pins["tree"]
+    assert tree_of(releases.BUNDLE, version, tmp_path / "clone") == pins.tree
     with releases.source(ref=version) as source:
-        assert releases.fingerprint(source.root) == pins["fingerprint"]
+        assert releases.fingerprint(source.root) == pins.fingerprint
 
 
 def test_a_second_release_keeps_the_first_and_is_reproducible(tmp_path: Path) -> None:
@@ -82,3 +86,139 @@ def test_a_changed_template_has_another_fingerprint(tmp_path: Path) -> None:
     path = root / "templates/{{'.'}}/src/{{package}}/cli.py"
     path.write_text(path.read_text("utf-8") + "\n", "utf-8")
     assert releases.fingerprint(root) != before
+
+
+@pytest.mark.parametrize(
+    "text", ["{", "[]", '{"v1.0.0": {"commit": "x"}}', '{"v1.0.0": 3}', "\x00"]
+)
+def test_a_damaged_list_is_told(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pins = tmp_path / "releases.json"
+    pins.write_text(text)
+    monkeypatch.setattr(releases, "PINS", pins)
+    assert cli.run(["new", str(tmp_path / "desk"), "--defaults", "--no-git"]) == 1
+    shown = capsys.readouterr().err
+    assert "list of released templates is damaged" in shown
+    assert len(shown.splitlines()) == 1
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other"])
+def test_a_missing_or_tampered_bundle_is_told(
+    damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle = tmp_path / "templates.bundle"
+    if damage == "cut":
+        bundle.write_bytes(releases.BUNDLE.read_bytes()[:-3000])
+    if damage == "other":
+        root = template(tmp_path / "template")
+        heading = f"## {next(iter(releases.releases())).removeprefix('v')} - 2026-01-01\n"
+        (root / "CHANGELOG.md").write_text(heading)
+        release.release(heading.split()[1], root, bundle, tmp_path / "pins.json")
+    monkeypatch.setattr(releases, "BUNDLE", bundle)
+    with (
+        pytest.raises(TemplateError, match="bundle of released templates is damaged or missing"),
+        releases.source(ref=next(iter(releases.releases()))),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("ref", "told"),
+    [
+        ("v99.0.0", "upgrade scaffold"),
+        ("v0.0.1", "There is no release v0.0.1; there are: v0.1.0"),
+        ("v0.1.0+local.00000000", "set `_commit: v0.1.0`"),
+        ("--upload-pack=x", "There is no release"),
+    ],
+)
+def test_an_unknown_version_is_told_with_a_way_out(ref: str, told: str) -> None:
+    with pytest.raises(TemplateError, match=re.escape(told)), releases.source(ref=ref):
+        pass
+
+
+def test_the_installed_templates_are_found_by_their_unreleased_name() -> None:
+    here = releases.installed()
+    with releases.opened() as template:
+        assert template.at(str(here.commit)) == here
+
+
+def test_a_release_that_was_interrupted_is_cut_again(tmp_path: Path) -> None:
+    root = template(tmp_path / "template")
+    bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
+    release.release("1.0.0", root, bundle, pins)
+    listed = pins.read_bytes()
+    release.release("1.1.0", root, bundle, pins)
+    whole = pins.read_bytes()
+    pins.write_bytes(listed)
+    release.release("1.1.0", root, bundle, pins)
+    assert pins.read_bytes() == whole
+    assert [path.name for path in tmp_path.glob(".*")] == []
+
+
+def test_a_release_that_fails_changes_neither_file(tmp_path: Path) -> None:
+    root = template(tmp_path / "template")
+    bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
+    release.release("1.0.0", root, bundle, pins)
+    before = pins.read_bytes()
+    bundle.write_bytes(b"no bundle")
+    with pytest.raises(ToolError):
+        release.release("1.1.0", root, bundle, pins)
+    bundle.unlink()
+    with pytest.raises(TemplateError, match="restore it"):
+        release.release("1.1.0", root, bundle, pins)
+    assert pins.read_bytes() == before
+
+
+def test_versions_only_go_up(tmp_path: Path) -> None:
+    root = template(tmp_path / "template")
+    bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
+    release.release("1.1.0", root, bundle, pins)
+    with pytest.raises(TemplateError, match=r"older than v1\.1\.0"):
+        release.release("1.0.0", root, bundle, pins)
+
+
+def test_the_command_releases_a_copy(tmp_path: Path) -> None:
+    root = tmp_path / "copy"
+    shutil.copytree(ROOT / "scaffold", root / "scaffold")
+    shutil.copytree(ROOT / "templates", root / "templates")
+    shutil.copy(ROOT / "copier.yml", root)
+    (root / "CHANGELOG.md").write_text("## 9.0.0 - 2027-01-01\n\n## 9.1.0 - 2027-01-02\n")
+    told = ""
+    for version in ("9.0.0", "9.1.0"):
+        done = subprocess.run(
+            [sys.executable, "-m", "scaffold.release", version],
+            cwd=root,
+            env={**os.environ, "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        told = done.stdout
+    assert f"{len(releases.releases()) + 2} versions" in told
+    known = releases.read_pins(root / "scaffold/data/releases.json")
+    assert list(known)[-2:] == ["v9.0.0", "v9.1.0"]
+    assert known["v9.0.0"].tree == known["v9.1.0"].tree
+
+
+def test_git_variables_of_a_hook_do_not_reach_us(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(tmp_path / "index"))
+    assert cli.run(["new", str(tmp_path / "desk"), "--defaults", "--ref", "v0.1.0"]) == 0
+    assert (tmp_path / "desk/.git/index").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["desk"]
+
+
+def test_an_address_without_a_name_still_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "gitconfig"
+    settings.write_text("[user]\n\temail = a@example.org\n\tuseConfigOnly = true\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    (tmp_path / "desk").mkdir()
+    (tmp_path / "desk/file").write_text("x")
+    repository.init(tmp_path / "desk", "first")
+    assert git("log", "--format=%an %ae", cwd=tmp_path / "desk") == "scaffold a@example.org"

@@ -63,28 +63,40 @@ def run(options: argparse.Namespace) -> int:
     from .runtime.run import Request
     from .workspace import Answer, Workspace
 
+    request = Request(_input(options.input), options=dict(options.set))
+
     async def answer() -> Answer:
         async with Workspace.open() as workspace:
-            return await workspace.run(options.pipeline, Request(_input(options.input)))
+            return await workspace.run(options.pipeline, request)
 
     result = asyncio.run(answer())
-    output = to_jsonable_python(result.output)
     if options.json:
+        output = to_jsonable_python(result.output)
         told = {"status": result.status, "output": output, "run_id": result.run_id}
         print(json.dumps(told | {"cost_nano_usd": result.cost_nano_usd}, ensure_ascii=False))
         return 0
-    text = output if isinstance(output, str) else json.dumps(output, ensure_ascii=False, indent=2)
-    print(text)
+    print(result.output)
     print(f"\ncost {dollars(result.cost_nano_usd)}, run {result.run_id}", file=sys.stderr)
     return 0
 
 
 def _input(text: str) -> str:
+    from . import wiring
+
     path = Path(text)
+    if len(text) > 1000 or not path.is_file():
+        return text
     try:
-        return path.read_text("utf-8") if len(text) < 1000 and path.is_file() else text
+        return wiring.READERS[0](path) if wiring.READERS else path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FleetError(f"{text} cannot be read as UTF-8 text: {error}.") from None
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE")
+    return key, value
 
 
 def demo(_: argparse.Namespace) -> int:
@@ -102,7 +114,7 @@ def demo(_: argparse.Namespace) -> int:
         tape = Tape(scene)
         async with Workspace.open(root, build=partial(RecordedModel, tape=tape)) as workspace:
             workspace.environment = queries.DEMO
-            request = Request(scene.text)
+            request = Request(scene.text, options=scene.options)
             if scene.pipeline:
                 return await workspace.run(scene.pipeline, request)
             return await workspace.handle(request)
@@ -112,7 +124,9 @@ def demo(_: argparse.Namespace) -> int:
         route = result.route
         runs.append(result.run_id)
         print(f"{scene.title}\n  > {scene.text}\n  < {result.output}")
-        print(f"  {route.agent} on the {route.chain} chain: {route.reason}")
+        taken = f"{route.agent} on the {route.chain} chain"
+        taken = f"pipeline {scene.pipeline}" if scene.pipeline else taken
+        print(f"  {taken}: {route.reason}")
         print(f"  cost {dollars(result.cost_nano_usd)}\n")
 
     heads = ["stage", "chain", "model", "outcome", "reason", "tokens in", "tokens out", "cost"]
@@ -192,6 +206,14 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("pipeline", help="answer, or one of the workspace's pipelines")
             command.add_argument("input", help="a text, or the path of a file")
             command.add_argument("--json", action="store_true", help="print one JSON object")
+            command.add_argument(
+                "--set",
+                type=_pair,
+                action="append",
+                default=[],
+                metavar="KEY=VALUE",
+                help="what else the pipeline takes, such as question=...",
+            )
         if function is costs:
             _configure_costs(command)
     words: dict[str, Any] = {"": commands}

@@ -5,9 +5,9 @@ import tomllib
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from .errors import SettingsError
 
@@ -40,29 +40,38 @@ class ModelRef:
             raise ValueError(f"'{text}' is not provider:model or provider:model@deployment")
         return cls(provider, model, deployment or None)
 
+    @property
+    def place(self) -> str:
+        """Where it runs: `provider` or `provider@deployment`, as `[data]` and `[limits]` name it."""
+        return f"{self.provider}@{self.deployment}" if self.deployment else self.provider
+
     def __str__(self) -> str:
         return f"{self.provider}:{self.model}" + (f"@{self.deployment}" if self.deployment else "")
 
 
 class Deployment(Settings):
-    """Where and with which key a provider is reached, when it is not the usual place."""
+    """Where and with which key a provider is reached, when it is not the usual place.
+
+    `keyless`: with the cloud's own login, where the provider has one, instead of a key.
+    """
 
     key_env: str | None = None
+    keyless: bool = False
     base_url: str | None = None
     region: str | None = None
+    max_concurrent: int | None = Field(default=None, ge=1)
 
 
 class Provider(Protocol):
     """What each module of runtime/providers offers."""
 
     @property
-    def KEYS(self) -> tuple[str, ...]:
-        """The environment variables it needs."""
-        ...
-
-    @property
     def PRICES(self) -> str | None:
         """Its id in genai-prices, if its prices are public."""
+        ...
+
+    def keys(self, deployment: Deployment) -> tuple[str, ...]:
+        """The environment variables it needs there, beyond what the deployment itself says."""
         ...
 
     def build(self, model: str, deployment: Deployment) -> "Model":
@@ -71,17 +80,32 @@ class Provider(Protocol):
 
 
 class ChainSettings(Settings):
-    """Models in the order they are asked, and the seconds one call may take in all."""
+    """Models in the order they are asked, and what one call may take and cost in all.
+
+    `deadline_s` is shared out among the models left; `attempt_s` is the most one of them gets.
+    Retries come after one pass over all of them and about `backoff_s`.
+    """
 
     models: tuple[Annotated[ModelRef, BeforeValidator(ModelRef.parse)], ...] = Field(min_length=1)
     deadline_s: float = Field(default=30, gt=0)
+    attempt_s: float | None = Field(default=None, gt=0)
+    backoff_s: float = Field(default=0.5, ge=0)
+    max_cost_usd: Decimal | None = Field(default=None, gt=0)
+    on_exhausted: Literal["fail", "human"] = "fail"
+    on_content_filter: Literal["next", "stop", "human"] = "next"
+    on_cut: Literal["fail", "restart"] = "fail"
 
 
 class StageSettings(Settings):
-    """Which chain a stage asks, and the task type the ledger books it under."""
+    """Which chain a stage asks, the task type it is booked under, and what its answer must pass.
+
+    `may_refuse`: an answer that sounds like a refusal can be a good one here.
+    """
 
     chain: str
     task_type: str
+    checks: tuple[str, ...] = ()
+    may_refuse: bool = False
 
 
 class AgentSettings(Settings):
@@ -112,9 +136,43 @@ class Quality(Settings):
 
 
 class Budgets(Settings):
-    """What a calendar month may cost; 0 means no budget."""
+    """US dollars; 0 or absent means no budget. Months are calendar months in UTC.
+
+    At 80 % of a month's budget there is one warning. At 100 %, and when a run has used up
+    `run_usd`, `at_limit` says what happens: refuse, ask only the models of `[chains.cheap]`,
+    or a human. `call_usd` caps every call, as a chain's own `max_cost_usd` does.
+    """
 
     month_usd: Decimal = Field(default=Decimal(0), ge=0)
+    task_usd: dict[str, Decimal] = {}
+    run_usd: Decimal = Field(default=Decimal(0), ge=0)
+    call_usd: Decimal = Field(default=Decimal(0), ge=0)
+    at_limit: Literal["refuse", "cheap_only", "human"] = "refuse"
+
+
+class Circuits(Settings):
+    """After how many failures in a row a model is left alone, and for how many seconds."""
+
+    failures: int = Field(default=5, ge=1)
+    open_s: float = Field(default=30, gt=0)
+
+
+class Data(Settings):
+    """Which classes of data may go where: `place = ["public", ...]`; what is not listed may not.
+
+    `unclassified` is what a request without a class counts as; absent, it may go anywhere.
+    `regions` binds a class to the regions that deployments declare.
+    """
+
+    unclassified: str | None = None
+    regions: dict[str, tuple[str, ...]] = {}
+    places: dict[str, tuple[str, ...]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _places(cls, table: dict[str, Any]) -> dict[str, Any]:
+        own = {key: table[key] for key in ("unclassified", "regions") if key in table}
+        return own | {"places": {key: table[key] for key in table.keys() - own.keys()}}
 
 
 class Fleet(BaseModel):
@@ -129,6 +187,9 @@ class Fleet(BaseModel):
     deployments: dict[str, Deployment] = {}
     quality: Quality = Quality()
     budgets: Budgets = Budgets()
+    circuits: Circuits = Circuits()
+    limits: dict[str, Annotated[int, Field(ge=1)]] = {}
+    data: Data = Data()
 
     def section(self, name: str, type_: type[Section]) -> Section:
         """The table `[name]` of a feature; its defaults where the table is absent."""
@@ -140,6 +201,20 @@ class Fleet(BaseModel):
     def deployment(self, ref: ModelRef) -> Deployment:
         """The deployment a reference names, or the provider's usual place."""
         return self.deployments[ref.deployment] if ref.deployment else Deployment()
+
+    def limit(self, ref: ModelRef) -> int | None:
+        """How many requests may be under way at once where a model runs."""
+        return self.deployment(ref).max_concurrent or self.limits.get(ref.place)
+
+    def permits(self, ref: ModelRef, data_class: str | None) -> bool:
+        """Whether data of a class may go to a model. A class that nobody listed goes nowhere."""
+        data_class = data_class or self.data.unclassified
+        if data_class is None:
+            return True
+        regions = self.data.regions.get(data_class)
+        if regions is not None and self.deployment(ref).region not in regions:
+            return False
+        return data_class in self.data.places.get(ref.place, ())
 
 
 def load(path: Path) -> Fleet:

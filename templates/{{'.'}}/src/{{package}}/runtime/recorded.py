@@ -5,14 +5,20 @@ a `text`, a typed answer (`answer`), or an HTTP `status` to fail with.
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_ai.exceptions import ModelHTTPError, ModelRateLimitError, ModelServerError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import (
+    CompletedStreamedResponse,
+    Model,
+    ModelRequestParameters,
+    StreamedResponse,
+)
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
@@ -35,13 +41,15 @@ class Reply(Settings):
 class Scene(Settings):
     """One recorded request: what it shows, its text, and the replies each stage gets.
 
-    With a `pipeline` it is run on that one, past the router; the demo plays it so many `times`.
+    With a `pipeline` it is run on that one, past the router, with these `options`. The demo plays
+    it so many `times`.
     """
 
     title: str
     text: str
     times: int = Field(default=1, ge=1)
     pipeline: str | None = None
+    options: dict[str, str] = Field(default_factory=dict[str, str])
     replies: dict[str, list[Reply]]
 
 
@@ -60,16 +68,24 @@ def scenes(folder: Path) -> list[Scene]:
 
 
 class Tape:
-    """The replies of one scene, handed out in order to whichever model a stage asks."""
+    """The replies of one scene, handed out in order to whichever model a stage asks.
+
+    A failure at the end goes on: retries get it as well.
+    """
 
     def __init__(self, scene: Scene) -> None:
         self._replies: dict[str, Iterator[Reply]] = {
             stage: iter(replies) for stage, replies in scene.replies.items()
         }
+        self._down: dict[str, Reply] = {}
 
     def next(self, stage: str) -> Reply:
         """The stage's next reply. Raises SettingsError when the recording ends too early."""
-        reply = next(self._replies.get(stage, iter(())), None)
+        reply = next(self._replies.get(stage, iter(())), self._down.get(stage))
+        if reply and reply.status:
+            self._down[stage] = reply
+        else:
+            self._down.pop(stage, None)
         if reply is None:
             raise SettingsError(f"The recording has no further reply for stage '{stage}'.")
         return reply
@@ -107,11 +123,24 @@ class RecordedModel(Model):
         return ModelResponse(
             parts=[
                 ToolCallPart(OUTPUT_TOOL, reply.answer)
-                if reply.answer
+                if reply.answer is not None
                 else TextPart(reply.text or "")
             ],
             usage=RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens),
             model_name=self._ref.model,
             provider_name=self._ref.provider,
             finish_reason="length" if reply.finish_reason == "length" else "stop",
+        )
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: object = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        response = await self.request(messages, model_settings, model_request_parameters)
+        yield CompletedStreamedResponse(
+            response, model_request_parameters=model_request_parameters, replay_events=True
         )

@@ -1,8 +1,9 @@
 """The whole flow on one page: choose a route, run its pipeline, return the answer and its cost."""
 
+import asyncio
 import hashlib
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,10 +14,13 @@ from pydantic_ai.models import Model
 
 from . import wiring
 from .runtime import fleet as settings
-from .runtime.chain import Candidate, Chain
-from .runtime.errors import SettingsError
+from .runtime.attempt import Candidate, Check, Human, Shared
+from .runtime.chain import Chain
+from .runtime.errors import Escalated, SettingsError
+from .runtime.failures import ALWAYS
 from .runtime.fleet import Fleet, ModelRef, Provider
-from .runtime.ledger.prices import Prices
+from .runtime.ledger import queries
+from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.store import Ledger, database_path
 from .runtime.run import Request, Route, Run, SubAgent
 
@@ -28,13 +32,17 @@ ANSWER = SubAgent("answer", str)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What `handle` returns. `cost_nano_usd` None: a model that was asked has no price."""
+    """What `handle` returns: status "answered", or "escalated" and the `ticket` to wait for.
+
+    `cost_nano_usd` None: a model that was asked has no price.
+    """
 
     output: Any
     status: str
     route: Route
     cost_nano_usd: int | None
     run_id: str
+    ticket: str | None = None
 
 
 async def answer(run: Run, route: Route) -> str:
@@ -48,13 +56,26 @@ PIPELINES: Mapping[str, Pipeline] = {"answer": answer, **wiring.PIPELINES}
 class Workspace:
     """Open it once, use it for many requests, close it: `async with Workspace.open() as w`."""
 
-    def __init__(self, fleet: Fleet, chains: Mapping[str, Chain], ledger: Ledger, version: str):
+    def __init__(self, root: Path, fleet: Fleet, build: BuildModel | None) -> None:
         self.fleet = fleet
-        self.chains = chains
-        self.ledger = ledger
         self.environment = os.environ.get("FLEET_ENVIRONMENT", "production")
-        self._version = version
+        self._checks = {name: _checks(name, stage.checks) for name, stage in fleet.stages.items()}
+        self._version = hashlib.sha256((root / "fleet.toml").read_bytes()).hexdigest()[:12]
         self._stack = AsyncExitStack()
+        prices, self._human = load_prices(root), _human(root, fleet)
+        self._candidates = candidates(fleet, prices, build)
+        location = database_path(root)
+        self.ledger = Ledger(location)
+        spending = Spending(fleet.budgets, partial(queries.month_by_task, location))
+        shared = Shared(self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM)
+        asked = {
+            name: [self._candidates[ref] for ref in chain.models]
+            for name, chain in fleet.chains.items()
+        }
+        self.chains = {
+            name: Chain(name, chain, asked[name], shared, asked.get("cheap", ()))
+            for name, chain in fleet.chains.items()
+        }
 
     @classmethod
     def open(cls, root: Path | None = None, *, build: BuildModel | None = None) -> Self:
@@ -63,26 +84,14 @@ class Workspace:
         Raises SettingsError or LedgerError. Keys are looked for when a chain is used.
         """
         root = root or settings.find_root()
-        fleet = settings.load(root / "fleet.toml")
-        prices = load_prices(root)
-        ledger = Ledger(database_path(root))
-        chains = {
-            name: Chain(
-                name,
-                [candidate(ref, fleet, build) for ref in chain.models],
-                ledger=ledger,
-                prices=prices,
-                deadline_s=chain.deadline_s,
-            )
-            for name, chain in fleet.chains.items()
-        }
-        version = hashlib.sha256((root / "fleet.toml").read_bytes()).hexdigest()[:12]
-        return cls(fleet, chains, ledger, version)
+        return cls(root, settings.load(root / "fleet.toml"), build)
 
     async def __aenter__(self) -> Self:
         self._stack.callback(self.ledger.close)
-        for chain in self.chains.values():
-            await self._stack.enter_async_context(chain)
+        if self._human:
+            self._stack.push_async_callback(self._human.aclose)
+        for candidate in self._candidates.values():
+            self._stack.push_async_callback(candidate.close)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -104,11 +113,16 @@ class Workspace:
         run = Run(request, self.fleet, self.chains, self.environment, self._version)
         run.agents = {ANSWER.name: ANSWER, **wiring.AGENTS}
         run.toolsets = wiring.TOOLSETS
+        run.checks = self._checks
         return run
 
     async def _answer(self, run: Run, route: Route) -> Answer:
         run.pipeline = route.pipeline
-        output = await _pipeline(route.pipeline)(run, route)
+        try:
+            output = await _pipeline(route.pipeline)(run, route)
+        except Escalated as handed:
+            cost = run.cost_nano_usd()
+            return Answer(None, "escalated", route, cost, run.id, handed.ticket)
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
 
 
@@ -131,21 +145,64 @@ def _sub_agent(name: str) -> SubAgent[Any]:
         ) from None
 
 
-def candidate(ref: ModelRef, fleet: Fleet, build: BuildModel | None = None) -> Candidate:
-    """A chain's entry, with the environment variables it lacks. Raises SettingsError."""
-    if build is not None:
-        return Candidate(ref, partial(build, ref))
-    provider = provider_of(ref)
-    deployment = fleet.deployment(ref)
-    missing = tuple(key for key in keys_of(ref, fleet) if not os.environ.get(key))
-    return Candidate(ref, partial(provider.build, ref.model, deployment), missing)
+def _checks(stage: str, named: Sequence[str]) -> list[Check]:
+    """The checks that fleet.toml names for a stage, beyond those that every completion gets."""
+    found: list[Check] = []
+    for text in named:
+        name, _, argument = text.partition(":")
+        if name in ALWAYS:
+            continue
+        if name not in wiring.CHECKS:
+            known = ", ".join([*ALWAYS, *wiring.CHECKS])
+            raise SettingsError(f"fleet.toml: stages.{stage}.checks: '{name}' is none of {known}.")
+        try:
+            found.append(wiring.CHECKS[name](argument))
+        except ValueError as error:
+            raise SettingsError(f"fleet.toml: stages.{stage}.checks: {text}: {error}.") from None
+    return found
+
+
+def _human(root: Path, fleet: Fleet) -> Human | None:
+    if wiring.HUMAN:
+        return wiring.HUMAN(root, fleet)
+    rules = [fleet.budgets.at_limit]
+    rules += [how for c in fleet.chains.values() for how in (c.on_exhausted, c.on_content_filter)]
+    if "human" in rules:
+        raise SettingsError('fleet.toml: "human" needs `scaffold add extra escalation`.')
+    return None
+
+
+def candidates(
+    fleet: Fleet, prices: Prices, build: BuildModel | None = None
+) -> dict[ModelRef, Candidate]:
+    """Every model of the chains, each once: what one chain learns of it, the others know."""
+    refs = {ref: None for chain in fleet.chains.values() for ref in chain.models}
+    limits = {ref.place: fleet.limit(ref) for ref in refs}
+    gates = {place: asyncio.Semaphore(limit) for place, limit in limits.items() if limit}
+    return {
+        ref: Candidate(
+            ref,
+            partial(build, ref) if build else _builder(ref, fleet),
+            missing_keys=() if build else missing_keys(ref, fleet),
+            window=partial(prices.context_window, ref),
+            circuits=fleet.circuits,
+            gate=gates.get(ref.place),
+        )
+        for ref in refs
+    }
+
+
+def _builder(ref: ModelRef, fleet: Fleet) -> Callable[[], Model]:
+    return partial(provider_of(ref).build, ref.model, fleet.deployment(ref))
+
+
+def missing_keys(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
+    return tuple(key for key in keys_of(ref, fleet) if not os.environ.get(key))
 
 
 def keys_of(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
-    """The environment variables a model needs; a deployment may name its own key."""
-    keys = provider_of(ref).KEYS
-    own = fleet.deployment(ref).key_env
-    return (own, *keys[1:]) if own else keys
+    """The environment variables a model needs where its deployment says no better."""
+    return provider_of(ref).keys(fleet.deployment(ref))
 
 
 def load_prices(root: Path) -> Prices:

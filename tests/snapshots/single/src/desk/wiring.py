@@ -1,7 +1,10 @@
 """Which providers, pipelines, sub-agents and router this workspace has."""
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from .runtime.attempt import MakeCheck, MakeHuman, OpenStream
 from .runtime.fleet import Provider
 from .runtime.providers import (
     anthropic,
@@ -20,4 +23,13 @@ PIPELINES: dict[str, Any] = {}
 
 TOOLSETS: list[Toolsets] = []
 
+READERS: list[Callable[[Path], str]] = []
+
 ROUTER = FixedRouter()
+
+# Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
+CHECKS: dict[str, MakeCheck] = {}
+
+HUMAN: MakeHuman | None = None
+
+STREAM: OpenStream | None = None

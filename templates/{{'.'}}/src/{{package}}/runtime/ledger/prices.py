@@ -1,7 +1,12 @@
-"""What an attempt cost: list prices from genai-prices, the team's own from prices.toml."""
+"""What an attempt cost, by list price or prices.toml, and what the month has cost by budget."""
 
+import asyncio
+import logging
+import math
+import time
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -15,11 +20,16 @@ from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model
 from pydantic_ai.usage import RequestUsage
 
 from ..errors import SettingsError
-from ..fleet import ModelRef, Settings
+from ..fleet import Budgets, ModelRef, Settings
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelInfo, ModelPrice, Provider
     from genai_prices.units import UnitDef
+
+    from ..run import Stage
+    from .store import Attempt
+
+log = logging.getLogger(__name__)
 
 NANO = 10**9
 PER_MILLION = 10**6
@@ -28,6 +38,8 @@ BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
 
 Usd = Annotated[Decimal, Field(ge=0)]
+WARN_AT = Decimal("0.8")
+REREAD_S = 60
 
 
 class TokenPrices(Settings):
@@ -192,6 +204,11 @@ class Prices:
             return None
         return f"{found[1].id} x {override.factor}" if override else found[1].id
 
+    def context_window(self, ref: ModelRef) -> int | None:
+        """Tokens of a model's context window, where the list of prices tells it."""
+        found = self._find(ref)
+        return found[1].context_window if found else None
+
     def _override(self, ref: ModelRef, at: datetime | None) -> Override | None:
         entries = self._overrides.get(str(ref))
         if entries is None:
@@ -349,3 +366,59 @@ def _or(price: Decimal | None, other: Decimal) -> Decimal:
 
 def _nano(usd: Decimal) -> int:
     return int((usd * NANO).to_integral_value(ROUND_HALF_EVEN))
+
+
+class Spending:
+    """What the calendar month (UTC) has cost so far against `[budgets]`, in nano-USD.
+
+    `read` sums up the ledger by task type. It is asked once, then every minute for what other
+    processes spend; in between, this process adds its own attempts.
+    """
+
+    def __init__(self, budgets: Budgets, read: Callable[[], Mapping[str, int]]) -> None:
+        self.at_limit = budgets.at_limit
+        self._budgets = budgets
+        self._read = read
+        self._spent: Counter[str] = Counter()
+        self._month = ""
+        self._read_at = -math.inf
+        self._warned: set[str] = set()
+
+    def call_nano(self, own_usd: Decimal | None) -> float:
+        """The cap of one call: the chain's own or that of all calls, whichever is lower."""
+        caps = [usd for usd in (own_usd, self._budgets.call_usd) if usd]
+        return int(min(caps) * NANO) if caps else math.inf
+
+    def add(self, attempts: Iterable["Attempt"]) -> None:
+        for attempt in attempts:
+            if attempt.cost_nano_usd and attempt.environment != "demo":
+                self._spent[attempt.task_type] += attempt.cost_nano_usd
+
+    async def reached(self, stage: "Stage") -> str | None:
+        """The budget that is used up for a stage, if one is; at 80 % there is a warning, once."""
+        budgets, task = self._budgets, stage.task_type
+        if stage.run and 0 < budgets.run_usd * NANO <= stage.run.spent_nano():
+            return "run_usd"
+        if stage.environment == "demo" or not (budgets.month_usd or budgets.task_usd):
+            return None
+        await self._refresh()
+        limits = {"month_usd": budgets.month_usd, task: budgets.task_usd.get(task, Decimal(0))}
+        spent = {"month_usd": self._spent.total(), task: self._spent[task]}
+        for name, limit in limits.items():
+            if limit and spent[name] >= limit * NANO:
+                return name
+            if limit and spent[name] >= limit * NANO * WARN_AT and name not in self._warned:
+                self._warned.add(name)
+                log.warning("80 %% of the month's budget %s, $%s, is spent", name, limit)
+        return None
+
+    async def _refresh(self) -> None:
+        month = time.strftime("%Y-%m", time.gmtime())
+        if month == self._month and time.monotonic() < self._read_at + REREAD_S:
+            return
+        if month != self._month:
+            self._month, self._spent = month, Counter()
+            self._warned.clear()
+        self._read_at = time.monotonic()
+        # What this process has added may not be committed yet: never count less than that.
+        self._spent |= Counter(await asyncio.to_thread(self._read))

@@ -158,6 +158,12 @@ def month_nano_usd(location: Location, environment: str | None = None) -> int:
     return total(sums(location, (), first, LATER, environment)).cost_nano_usd
 
 
+def month_by_task(location: Location) -> dict[str, int]:
+    """`month_nano_usd` by task type."""
+    first = (day_of(today()).replace(day=1) - EPOCH).days
+    return {row.key[0]: row.cost_nano_usd for row in sums(location, ("task_type",), first)}
+
+
 def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, ...]]:
     """The attempts of some runs in the order they were made."""
     marks = ", ".join("?" * len(run_ids))

@@ -10,8 +10,13 @@ if TYPE_CHECKING:
 
     from ..fleet import Deployment
 
-KEYS = ("ANTHROPIC_API_KEY",)
+KEY = "ANTHROPIC_API_KEY"
 PRICES = "anthropic"
+
+
+def keys(deployment: Deployment) -> tuple[str, ...]:
+    """The environment variables it needs there."""
+    return (deployment.key_env or KEY,)
 
 
 def build(model: str, deployment: Deployment) -> Model:
@@ -20,7 +25,7 @@ def build(model: str, deployment: Deployment) -> Model:
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
     provider = AnthropicProvider(
-        api_key=os.environ[deployment.key_env or KEYS[0]], base_url=deployment.base_url
+        api_key=os.environ[deployment.key_env or KEY], base_url=deployment.base_url
     )
     provider.client.max_retries = 0
     return AnthropicModel(model, provider=provider)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,19 +12,38 @@ if TYPE_CHECKING:
 
     from ..fleet import Deployment
 
-KEYS = ("AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT", "OPENAI_API_VERSION")
+KEY = "AZURE_OPENAI_API_KEY"
+ENDPOINT = "AZURE_OPENAI_ENDPOINT"
+VERSION = "OPENAI_API_VERSION"
 PRICES = "openai"
+SCOPE = "https://cognitiveservices.azure.com/.default"
+
+
+def keys(deployment: Deployment) -> tuple[str, ...]:
+    """Its key, unless it logs in without one, its endpoint, unless given, and the API version."""
+    key = () if deployment.keyless else (deployment.key_env or KEY,)
+    return (*key, *(() if deployment.base_url else (ENDPOINT,)), VERSION)
 
 
 def build(model: str, deployment: Deployment) -> Model:
     """A client with SDK retries off: every attempt is the chain's."""
+    from openai import AsyncAzureOpenAI
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.azure import AzureProvider
 
-    provider = AzureProvider(
-        api_key=os.environ[deployment.key_env or KEYS[0]],
-        azure_endpoint=deployment.base_url or os.environ[KEYS[1]],
-        api_version=os.environ[KEYS[2]],
+    client = AsyncAzureOpenAI(
+        api_key=None if deployment.keyless else os.environ[deployment.key_env or KEY],
+        azure_ad_token_provider=_entra() if deployment.keyless else None,
+        azure_endpoint=deployment.base_url or os.environ[ENDPOINT],
+        api_version=os.environ[VERSION],
+        max_retries=0,
     )
-    provider.client.max_retries = 0
-    return OpenAIChatModel(model, provider=provider)
+    return OpenAIChatModel(model, provider=AzureProvider(openai_client=client))
+
+
+def _entra() -> Callable[[], Awaitable[str]]:
+    """Tokens of Microsoft Entra: a managed identity, the Azure CLI's login, or its variables."""
+    from azure.identity import DefaultAzureCredential, get_bearer_token_provider
+
+    token = get_bearer_token_provider(DefaultAzureCredential(), SCOPE)
+    return lambda: asyncio.to_thread(token)

@@ -10,8 +10,13 @@ if TYPE_CHECKING:
 
     from ..fleet import Deployment
 
-KEYS = ("AWS_DEFAULT_REGION",)
+REGION = "AWS_DEFAULT_REGION"
 PRICES = "aws"
+
+
+def keys(deployment: Deployment) -> tuple[str, ...]:
+    """The region, unless the deployment says; AWS finds its credentials by itself."""
+    return () if deployment.region else (REGION,)
 
 
 def build(model: str, deployment: Deployment) -> Model:
@@ -23,7 +28,7 @@ def build(model: str, deployment: Deployment) -> Model:
 
     client = cast(Any, boto3).client(
         "bedrock-runtime",
-        region_name=deployment.region or os.environ[deployment.key_env or KEYS[0]],
+        region_name=deployment.region or os.environ[REGION],
         endpoint_url=deployment.base_url,
         config=Config(retries={"total_max_attempts": 1}),
     )

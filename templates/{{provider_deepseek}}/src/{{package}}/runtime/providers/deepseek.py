@@ -10,8 +10,13 @@ if TYPE_CHECKING:
 
     from ..fleet import Deployment
 
-KEYS = ("DEEPSEEK_API_KEY",)
+KEY = "DEEPSEEK_API_KEY"
 PRICES = "deepseek"
+
+
+def keys(deployment: Deployment) -> tuple[str, ...]:
+    """The environment variables it needs there."""
+    return (deployment.key_env or KEY,)
 
 
 def build(model: str, deployment: Deployment) -> Model:
@@ -21,7 +26,7 @@ def build(model: str, deployment: Deployment) -> Model:
     from pydantic_ai.providers.deepseek import DeepSeekProvider
 
     client = AsyncOpenAI(
-        api_key=os.environ[deployment.key_env or KEYS[0]],
+        api_key=os.environ[deployment.key_env or KEY],
         base_url=deployment.base_url or "https://api.deepseek.com",
         max_retries=0,
     )

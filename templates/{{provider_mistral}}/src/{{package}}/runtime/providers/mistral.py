@@ -10,8 +10,13 @@ if TYPE_CHECKING:
 
     from ..fleet import Deployment
 
-KEYS = ("MISTRAL_API_KEY",)
+KEY = "MISTRAL_API_KEY"
 PRICES = "mistral"
+
+
+def keys(deployment: Deployment) -> tuple[str, ...]:
+    """The environment variables it needs there."""
+    return (deployment.key_env or KEY,)
 
 
 def build(model: str, deployment: Deployment) -> Model:
@@ -21,6 +26,6 @@ def build(model: str, deployment: Deployment) -> Model:
 
     # Mistral's SDK retries only when it is given a retry configuration.
     provider = MistralProvider(
-        api_key=os.environ[deployment.key_env or KEYS[0]], base_url=deployment.base_url
+        api_key=os.environ[deployment.key_env or KEY], base_url=deployment.base_url
     )
     return MistralModel(model, provider=provider)

@@ -10,9 +10,13 @@ if TYPE_CHECKING:
 
     from ..fleet import Deployment
 
-KEYS: tuple[str, ...] = ()
 PRICES = None
 USUAL_URL = "http://localhost:11434/v1"
+
+
+def keys(deployment: Deployment) -> tuple[str, ...]:
+    """None: it is your own machine."""
+    return ()
 
 
 def build(model: str, deployment: Deployment) -> Model:

@@ -10,8 +10,15 @@ if TYPE_CHECKING:
 
     from ..fleet import Deployment
 
-KEYS = ("OPENAI_COMPATIBLE_BASE_URL",)
+URL = "OPENAI_COMPATIBLE_BASE_URL"
+KEY = "OPENAI_COMPATIBLE_API_KEY"
 PRICES = None
+
+
+def keys(deployment: Deployment) -> tuple[str, ...]:
+    """Where the server is, unless the deployment says; a key only where that names one."""
+    url = () if deployment.base_url else (URL,)
+    return (*url, deployment.key_env) if deployment.key_env else url
 
 
 def build(model: str, deployment: Deployment) -> Model:
@@ -21,8 +28,8 @@ def build(model: str, deployment: Deployment) -> Model:
 
     provider = OpenAICompatibleProvider(
         "openai_compatible",
-        base_url=deployment.base_url or os.environ[KEYS[0]],
-        api_key=os.environ.get(deployment.key_env or "OPENAI_COMPATIBLE_API_KEY"),
+        base_url=deployment.base_url or os.environ[URL],
+        api_key=os.environ.get(deployment.key_env or KEY),
     )
     provider.client.max_retries = 0
     return OpenAIChatModel(model, provider=provider)

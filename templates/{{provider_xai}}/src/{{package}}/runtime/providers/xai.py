@@ -10,8 +10,13 @@ if TYPE_CHECKING:
 
     from ..fleet import Deployment
 
-KEYS = ("XAI_API_KEY",)
+KEY = "XAI_API_KEY"
 PRICES = "x-ai"
+
+
+def keys(deployment: Deployment) -> tuple[str, ...]:
+    """The environment variables it needs there."""
+    return (deployment.key_env or KEY,)
 
 
 def build(model: str, deployment: Deployment) -> Model:
@@ -21,7 +26,7 @@ def build(model: str, deployment: Deployment) -> Model:
     from xai_sdk import AsyncClient  # pyright: ignore[reportMissingTypeStubs] - it has none
 
     client = AsyncClient(
-        api_key=os.environ[deployment.key_env or KEYS[0]],
+        api_key=os.environ[deployment.key_env or KEY],
         api_host=deployment.base_url or "api.x.ai",
         channel_options=[("grpc.enable_retries", 0)],
     )

@@ -14,4 +14,4 @@ class Verdict(BaseModel):
     reason: str = Field(max_length=300)
 
 
-CLASSIFY = SubAgent("classify", Verdict)
+CLASSIFY = SubAgent("classify", Verdict, human=False)

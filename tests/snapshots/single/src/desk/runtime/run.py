@@ -5,12 +5,16 @@ tells the chain below which run, stage and task it is working for.
 """
 
 import hashlib
+import json
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_ai import Agent, FunctionToolset, UsageLimits
@@ -21,24 +25,40 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
-from .fleet import Fleet
+from .fleet import Fleet, Settings
+from .ledger.prices import NANO
 from .ledger.store import Attempt, new_id
+
+if TYPE_CHECKING:
+    from .attempt import Call, Check
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 Toolsets = Callable[[Fleet, str], Sequence[Any]]
 """The pydantic-ai toolsets of a named sub-agent, by the settings."""
 OUTPUT_TOOL = "final_result"
 Output = TypeVar("Output")
+Table = TypeVar("Table", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What somebody asks: text, and the conversation before it if there was one."""
+    """What somebody asks: text, and the conversation before it if there was one.
+
+    `deadline_s` and `max_cost_usd` are for all that is done for it. Under the same `id` again it
+    is the same request: what a person has answered to it is not asked for a second time.
+    `options` are for the pipeline; unlike `tags` they are not kept in the ledger.
+    """
 
     text: str
     history: Sequence[ModelMessage] = ()
     user_ref: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict[str, str])
+    options: Mapping[str, str] = field(default_factory=dict[str, str])
+    id: str | None = None
+    data_class: str | None = None
+    deadline_s: float = math.inf
+    max_cost_usd: Decimal | None = None
+    wait_for_human: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +92,15 @@ class SubAgent(Generic[Output]):
     """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
 
     A tool is a typed Python function, plain or async; its docstring tells the model its use.
+    `checks` are its own, after those that fleet.toml names for its stage. `human`: a person may
+    answer for it where its chain ends in one.
     """
 
     name: str
     output: type[Output]
     tools: tuple[Callable[..., Any], ...] = ()
+    checks: Sequence["Check"] = ()
+    human: bool = True
 
     def prompt(self) -> str:
         """The prompt's text, read at every call so that an edit needs no restart."""
@@ -115,9 +139,13 @@ class SubAgent(Generic[Output]):
         return TypeAdapter(self.output)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
-    """What the chain books an attempt under, and whether a completion fits (`parse` raises)."""
+    """What the chain books an attempt under, and what a completion has to pass.
+
+    `parse` raises where it does not fit the type `output`; `source` is the text it has to be grounded in.
+    `parent` is the call whose completion this stage judges.
+    """
 
     run_id: str = field(default_factory=new_id)
     name: str = "direct"
@@ -129,7 +157,48 @@ class Stage:
     environment: str = "production"
     request: Request = field(default_factory=lambda: Request(""))
     parse: Any = None
+    output: Any = str
+    checks: Sequence["Check"] = ()
+    may_refuse: bool = False
+    human: bool = True
+    source: str | None = None
+    run: "Run | None" = None
+    parent: "Call | None" = None
     booked: list[Attempt] = field(default_factory=list[Attempt])
+
+    @cached_property
+    def labels(self) -> dict[str, Any]:
+        """The columns that all attempts of a stage share."""
+        return {
+            "run_id": self.run_id,
+            "parent_id": self.parent.id if self.parent else None,
+            "agent": self.agent,
+            "task_type": self.task_type,
+            "pipeline": self.pipeline,
+            "stage": self.name,
+            "prompt_version": self.prompt_version,
+            "config_version": self.config_version,
+            "environment": self.environment,
+            "user_ref": self.request.user_ref,
+            "tags": json.dumps(dict(self.request.tags), ensure_ascii=False, sort_keys=True),
+        }
+
+    @property
+    def deadline(self) -> float:
+        """When the run, or the call being judged, has to be done, on the monotonic clock."""
+        return min(
+            self.run.deadline if self.run else math.inf,
+            self.parent.deadline if self.parent else math.inf,
+        )
+
+    def left_nano(self) -> float:
+        """What may still be spent on the run, or on the call being judged."""
+        run, parent = self.run, self.parent
+        cap = run.request.max_cost_usd if run else None
+        return min(
+            int(cap * NANO) - run.spent_nano() if run and cap is not None else math.inf,
+            parent.cap_nano - parent.spent_nano if parent else math.inf,
+        )
 
 
 current: ContextVar[Stage | None] = ContextVar("stage", default=None)
@@ -147,17 +216,29 @@ class Run:
     agents: Mapping[str, SubAgent[Any]] = field(default_factory=dict[str, SubAgent[Any]])
     toolsets: Sequence[Toolsets] = ()
     pipeline: str | None = None
+    checks: Mapping[str, Sequence["Check"]] = field(default_factory=dict[str, Sequence["Check"]])
     id: str = field(default_factory=new_id)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
+    started: float = field(default_factory=time.monotonic)
 
-    async def ask(self, agent: SubAgent[Output], text: str, *, chain: str | None = None) -> Output:
+    async def ask(
+        self,
+        agent: SubAgent[Output],
+        text: str,
+        *,
+        chain: str | None = None,
+        source: str | None = None,
+        parent: "Call | None" = None,
+    ) -> Output:
         """Ask a sub-agent, on its stage's chain unless told otherwise.
 
+        `source` is the text its answer has to be grounded in. With a `parent` this judges that
+        call's completion: it is billed to the same task, and is not judged itself.
         Raises ChainExhausted when no model answered, MissingKey when none could be asked,
-        ToolsFailed when its tools did.
+        ToolsFailed when its tools did, BudgetReached, or Escalated when a person will answer.
         """
         prompt = self._prompt(agent)
-        stage = self._stage(agent, prompt)
+        stage = self._stage(agent, prompt, source, parent)
         messages = [
             *self.request.history,
             ModelRequest(parts=[UserPromptPart(text)], instructions=prompt),
@@ -176,6 +257,15 @@ class Run:
             return agent.parse(completion)
         except ValidationError as error:
             raise AnswerInvalid(f"{agent.name}: {error.error_count()} fields are wrong.") from error
+
+    def settings(self, name: str, type_: type[Table]) -> Table:
+        """The table `[name]` of fleet.toml, and over it the request's options."""
+        table = self.fleet.section(name, type_)
+        try:
+            return type_.model_validate({**dict(table), **self.request.options})
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            raise SettingsError(f"Option {wrong['loc'][0]}: {wrong['msg']}.") from None
 
     async def _with_tools(
         self,
@@ -215,10 +305,19 @@ class Run:
         files = named.identity if named else ()
         return "\n\n".join([*map(_identity, files), agent.prompt()])
 
+    @property
+    def deadline(self) -> float:
+        """When it has to be done, on the monotonic clock."""
+        return self.started + self.request.deadline_s
+
     def cost_nano_usd(self) -> int | None:
         """What the run has cost; None when an attempt that reported usage has no price."""
         if any(attempt.cost_source == "unpriced" for attempt in self.attempts):
             return None
+        return self.spent_nano()
+
+    def spent_nano(self) -> int:
+        """What its priced attempts have cost so far, in nano-USD."""
         return sum(attempt.cost_nano_usd or 0 for attempt in self.attempts)
 
     def _chain_of(self, name: str) -> str:
@@ -227,19 +326,29 @@ class Run:
             raise SettingsError(f"fleet.toml: add [stages.{name}] with a chain and a task_type.")
         return named.chain
 
-    def _stage(self, agent: SubAgent[Any], prompt: str) -> Stage:
+    def _stage(
+        self, agent: SubAgent[Any], prompt: str, source: str | None, parent: "Call | None"
+    ) -> Stage:
         known = self.fleet.stages.get(agent.name)
+        asked = parent.stage if parent else None
         return Stage(
             run_id=self.id,
             name=agent.name,
             agent=agent.name,
-            task_type=known.task_type if known else agent.name,
+            task_type=asked.task_type if asked else known.task_type if known else agent.name,
             pipeline=self.pipeline,
             prompt_version=hashlib.sha256(prompt.encode()).hexdigest()[:12],
             config_version=self.config_version,
             environment=self.environment,
             request=self.request,
             parse=agent.parse,
+            output=agent.output,
+            checks=() if parent else (*self.checks.get(agent.name, ()), *agent.checks),
+            may_refuse=known.may_refuse if known else False,
+            human=agent.human and parent is None,
+            source=source,
+            run=self,
+            parent=parent,
             booked=self.attempts,
         )
 

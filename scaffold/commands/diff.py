@@ -1,0 +1,42 @@
+"""`scaffold diff [DIR]`: what the team changed against its template, per file; writes nothing."""
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from scaffold import options as shared
+
+HELP = "Show what the team changed against its template, file by file."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    shared.workspace(parser)
+    parser.add_argument(
+        "--template", metavar="SRC", help="where the template is now: a folder or git URL"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit status 0, whether there is a difference or not."""
+    from scaffold import merge, recorded, releases, summary
+    from scaffold.progress import showing
+    from scaffold.renders import Job
+
+    workspace = recorded.read(options.dir)
+    place = merge.locate(workspace.folder)
+    with (
+        releases.opened(options.template or workspace.src_path) as template,
+        tempfile.TemporaryDirectory(prefix="scaffold-") as work,
+    ):
+        with showing(f"Rendering {workspace.commit}"):
+            Job(template.at(workspace.commit), workspace.answers, Path(work, "before")).run()
+        changes, text = merge.compare(place, Path(work, "before"))
+    if options.json:
+        rows = summary.rows(changes)
+        print(json.dumps({"version": workspace.commit, "changes": rows, "diff": text}))
+        return 0
+    print(f"{workspace.commit}: {summary.counted(changes)}.", file=sys.stderr)
+    print("\n".join([*summary.lines(changes), "", text] if changes else []))
+    return 0

@@ -1,0 +1,242 @@
+"""From the team's files to the merged ones and back: journalled, so that a kill costs nothing."""
+
+from dataclasses import dataclass, replace
+
+from scaffold.errors import MergeError
+from scaffold.git import GitError
+from scaffold.merge import journal as journals
+from scaffold.merge import stash
+from scaffold.merge.journal import Journal, Progress, alone, index_locked
+from scaffold.merge.obstacles import blocked
+from scaffold.merge.plan import Plan, committed
+from scaffold.merge.repository import Git
+from scaffold.merge.workspace import (
+    Workspace,
+    locate,
+    require_clean,
+    require_known,
+    require_settled,
+)
+from scaffold.merge.worktree import Switch, changed, edited, switch
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is left to say afterwards.
+
+    `stash` names uncommitted work that is not put back yet (`git stash pop`), `rescued` the stash
+    with files that were edited while an update was half done or before it was taken back.
+    """
+
+    conflicts: tuple[str, ...] = ()
+    stash: str | None = None
+    rescued: str | None = None
+
+
+def require_ready(workspace: Workspace, *, autostash: bool = False) -> None:
+    """Raise MergeError unless an update may start here.
+
+    Refused: a merge, rebase or the like under way; an update of ours that is unfinished or not yet
+    committed; conflicts; files git does not have; uncommitted changes, unless `autostash`.
+    """
+    found = journals.progress(workspace)
+    if found is Progress.APPLIED:
+        raise MergeError(
+            "The last update is not committed yet; commit it, or run scaffold update --abort."
+        )
+    if found:
+        raise MergeError(
+            "An update was interrupted here; run scaffold update to finish it, "
+            "or scaffold update --abort to go back."
+        )
+    require_settled(workspace)
+    require_known(workspace)
+    if not (autostash and workspace.head):
+        require_clean(workspace)
+
+
+def apply(plan: Plan, *, autostash: bool = False) -> Outcome:
+    """Bring the plan into the work tree and the index; commits nothing and runs no hook.
+
+    Raises MergeError with nothing changed when the workspace is not as it was planned.
+    """
+    workspace = plan.workspace
+    with alone(workspace) as git:
+        require_ready(workspace, autostash=autostash)
+        if not plan.empty:
+            _require_unmoved(plan)
+            _keep_objects(plan)
+            return _applied(workspace, git, _journal(plan), autostash)
+    return Outcome(tuple(one.path for one in plan.conflicts))
+
+
+def resume(workspace: Workspace) -> Outcome | None:
+    """Finish an update or an abort that was killed; None when there is none."""
+    with alone(workspace) as git:
+        journal = journals.read(workspace)
+        if journal is None:
+            return None
+        if journal.progress is Progress.APPLIED:
+            return _put_back(workspace, git, journal) if journal.stash else None
+        if journal.progress is not Progress.APPLYING:
+            return _back(workspace, git, journal)
+        with index_locked(workspace):
+            rescued = _rescue(workspace, git, journal)
+            _forward(workspace, journal, _switch(workspace, git, journal), force=True)
+        outcome = _put_back(workspace, git, journal.at(Progress.APPLIED))
+        return replace(outcome, rescued=rescued)
+
+
+def abort(workspace: Workspace) -> Outcome:
+    """Take an uncommitted update back: files and index as they were. Raises MergeError without one."""
+    with alone(workspace) as git:
+        journal = journals.read(workspace)
+        if journal is None or journals.over(workspace, journal):
+            raise MergeError(
+                "There is no uncommitted update to take back; git revert undoes a committed one."
+            )
+        return _back(workspace, git, journal)
+
+
+def _applied(workspace: Workspace, git: Git, journal: Journal, autostash: bool) -> Outcome:
+    if autostash:
+        journal = stash.push(workspace, git, journal)
+    try:
+        with index_locked(workspace):
+            ready = _switch(workspace, git, journal)
+            ready.rehearse()
+            journal = journal.at(Progress.APPLYING)
+            journals.write(workspace, journal)
+            _forward(workspace, journal, ready, force=False)
+    except (GitError, OSError) as error:
+        _back(workspace, git, journal)
+        raise MergeError(f"The update cannot be applied, nothing was changed: {error}") from None
+    return _put_back(workspace, git, journal.at(Progress.APPLIED))
+
+
+def _switch(workspace: Workspace, git: Git, journal: Journal) -> Switch:
+    place = journals.folder(workspace)
+    place.mkdir(exist_ok=True)
+    trees = (journal.before, journal.after)
+    return switch(
+        workspace, git, place, trees, identical=journal.identical, conflicted=journal.stages
+    )
+
+
+def _forward(workspace: Workspace, journal: Journal, ready: Switch, *, force: bool) -> None:
+    ready.run(force=force)
+    ready.stage(journal.stages)
+    ready.finish(workspace)
+    journals.write(workspace, journal.at(Progress.APPLIED))
+
+
+def _back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
+    """From wherever the update is to the files and the index before it."""
+    rescued: str | None = None
+    if journal.progress is Progress.STASHING:
+        _unstash(workspace, git, journal)
+    else:
+        journal = journal.at(Progress.ABORTING)
+        journals.write(workspace, journal)
+        with index_locked(workspace):
+            rescued = _rescue(workspace, git, journal)
+            _return(workspace, git, journal)
+    left = stash.pop(workspace, git, journal.stash, journal.before)
+    journals.close(workspace)
+    return Outcome(stash=left, rescued=rescued)
+
+
+def _return(workspace: Workspace, git: Git, journal: Journal) -> None:
+    ready = switch(
+        workspace,
+        git,
+        journals.folder(workspace),
+        (journal.after, journal.before),
+        identical=journal.identical,
+        conflicted=journal.stages,
+    )
+    ready.run(force=True)
+    ready.finish(workspace)
+
+
+def _unstash(workspace: Workspace, git: Git, journal: Journal) -> None:
+    """Finish putting work aside that was half put aside, so that it can be put back whole."""
+    commit = stash.find(git, journal.stash)
+    if commit is None:
+        return
+    trees = (git("rev-parse", f"{commit}^{{tree}}"), git("rev-parse", "HEAD^{tree}"))
+    with index_locked(workspace):
+        half = switch(workspace, git, journals.folder(workspace), trees)
+        half.run(force=True)
+        half.finish(workspace)
+
+
+def _put_back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
+    conflicts = tuple(path.removeprefix(journal.prefix) for path in journal.stages)
+    if conflicts:
+        return Outcome(conflicts, journal.stash)
+    left = stash.pop(workspace, git, journal.stash, journal.after)
+    if journal.stash and not left:
+        journals.write(workspace, journal.model_copy(update={"stash": None}))
+    return Outcome((), left)
+
+
+def _rescue(workspace: Workspace, git: Git, journal: Journal) -> str | None:
+    """Keep in a stash what was edited in the files an update is about to write over."""
+    place = journals.folder(workspace)
+    trees = (journal.before, journal.after)
+    paths = edited(workspace, git, place, trees, journal.identical)
+    if not paths:
+        return None
+    index = place / "rescue"
+    own = git.using(GIT_INDEX_FILE=index)
+    own("read-tree", journal.before)
+    own(
+        "update-index", "--add", "--replace", "-z", "--stdin", feed="".join(f"{p}\0" for p in paths)
+    )
+    message = "scaffold kept files that were edited during an update"
+    stash.keep(git, workspace.head, journal.before, own("write-tree"), message)
+    return message
+
+
+def _journal(plan: Plan) -> Journal:
+    prefix = plan.workspace.prefix
+    return Journal(
+        progress=Progress.APPLYING,
+        prefix=prefix,
+        head=plan.workspace.head,
+        before=plan.before,
+        after=plan.after,
+        stages={
+            prefix + path: {str(number): (blob.mode, blob.oid) for number, blob in stages.items()}
+            for path, stages in plan.stages.items()
+        },
+        identical=tuple(prefix + path for path in plan.identical),
+    )
+
+
+def _require_unmoved(plan: Plan) -> None:
+    workspace = plan.workspace
+    if locate(workspace.folder).head != workspace.head or committed(plan.lab) != plan.before:
+        raise MergeError("The workspace was committed to in the meantime; run it again.")
+    differing = changed(plan.lab.git, plan.before, plan.after)
+    cut = len(workspace.prefix)
+    added = {path[cut:] for path, (old, _) in differing.items() if old is None}
+    leaving = {path[cut:] for path, (_, new) in differing.items() if new is None}
+    if found := blocked(workspace, added - plan.identical, leaving):
+        raise MergeError(f"{found[0]} appeared in the meantime; run it again.")
+
+
+def _keep_objects(plan: Plan) -> None:
+    """Copy what the plan needs from the lab into the repository: unreferenced objects, no files."""
+    git, workspace = plan.lab.git, plan.workspace
+    if workspace.head is None:
+        workspace.git("write-tree")
+    reached = git("rev-list", "--objects", "--no-object-names", plan.after, "--not", plan.before)
+    single = {blob.oid for stages in plan.stages.values() for blob in stages.values()}
+    single |= {change.blob for change in plan.changes if change.blob}
+    names = "".join(f"{oid}\n" for oid in {*reached.split(), *single})
+    git("pack-objects", "--quiet", str(plan.lab.folder / "needed"), feed=names)
+    for pack in plan.lab.folder.glob("needed-*.pack"):
+        feed = pack.read_bytes().decode("utf-8", "surrogateescape")
+        workspace.git("unpack-objects", "-q", feed=feed)

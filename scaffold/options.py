@@ -1,0 +1,43 @@
+"""Options that several commands share. Imported to build the parser, so nothing heavy here."""
+
+import argparse
+from pathlib import Path
+
+KINDS = (
+    "pattern",
+    "provider",
+    "agent",
+    "search",
+    "engine",
+    "framework",
+    "surface",
+    "extra",
+)
+
+
+def workspace(parser: argparse.ArgumentParser) -> None:
+    """DIR, the current folder by default, and --json."""
+    parser.add_argument(
+        "dir", metavar="DIR", type=Path, nargs="?", default=Path(), help="the workspace's folder"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def feature(parser: argparse.ArgumentParser) -> None:
+    """KIND and NAME; before DIR."""
+    parser.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
+    parser.add_argument("name", metavar="NAME", help="its name (`scaffold list KIND`)")
+
+
+def change(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that changes a workspace."""
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="one answer, in YAML"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="print plan and diff, write nothing")
+    parser.add_argument(
+        "--autostash", action="store_true", help="put uncommitted work aside, and back afterwards"
+    )
+    parser.add_argument(
+        "--template", metavar="SRC", help="where the template is now: a folder or git URL"
+    )

@@ -1,0 +1,18 @@
+"""One line on a terminal's stderr that says what is being done; nothing anywhere else."""
+
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+
+
+@contextmanager
+def showing(what: str) -> Generator[None]:
+    """Show `what` until the block ends."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    print(f"\r\x1b[K{what} …", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,64 @@
+"""What a workspace records of its template: `.copier-answers.yml`, which people edit as well."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from scaffold.errors import TargetError
+
+ANSWERS_FILE = ".copier-answers.yml"
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A workspace's folder, its template's address and version, and its answers."""
+
+    folder: Path
+    src_path: str
+    commit: str
+    answers: dict[str, Any]
+
+
+def read(folder: Path) -> Recorded:
+    """Read a workspace's answers file. Raises TargetError that says what to write where."""
+    path = folder.absolute() / ANSWERS_FILE
+    table = _table(path)
+    facts = {key: table.get(key) for key in ("_src_path", "_commit")}
+    for key, value in facts.items():
+        if value is None:
+            raise TargetError(f"{path} has no {key}; {_WAYS_OUT[key]}.")
+        if not isinstance(value, str) or not value.strip():
+            raise TargetError(f"{key} in {path} should be text; {_WAYS_OUT[key]}.")
+    answers = {key: value for key, value in table.items() if not key.startswith("_")}
+    return Recorded(path.parent, str(facts["_src_path"]), str(facts["_commit"]), answers)
+
+
+_WAYS_OUT = {
+    "_src_path": "write the template's folder or git URL there",
+    "_commit": "write the version it was rendered from there, such as `_commit: v0.1.0`"
+    " (a template without git has no versions to update to)",
+}
+
+
+def _table(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise TargetError(f"{path.parent} is no workspace: it has no {ANSWERS_FILE}; name another.")
+    try:
+        text = path.read_text("utf-8")
+        if text.startswith("<<<<<<< ") or "\n<<<<<<< " in text:
+            raise TargetError(
+                f"{path} holds conflict markers; solve them and commit, or"
+                " `scaffold update --abort`."
+            )
+        table: object = yaml.safe_load(text)
+    except OSError as error:
+        raise TargetError(f"{path} cannot be read ({error.strerror}).") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        told = " ".join(str(error).split())[:160]
+        raise TargetError(f"{path} is not YAML ({told}); mend it or restore it from git.") from None
+    if not isinstance(table, dict):
+        raise TargetError(f"{path} holds no answers; restore it from git.")
+    return {str(key): value for key, value in cast(dict[object, Any], table).items()}
+

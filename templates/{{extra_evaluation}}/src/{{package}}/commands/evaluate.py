@@ -1,0 +1,136 @@
+"""Runs eval sets through the real flow."""
+
+import argparse
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime import fleet
+from ..runtime.errors import FleetError, MissingKey, SettingsError
+from ..runtime.ledger.queries import DEMO, dollars, table
+
+if TYPE_CHECKING:
+    from ..runtime.evals import Case
+    from ..workspace import Workspace
+
+HELP = "Run eval sets through the real flow, and show the accuracy per task."
+CONCURRENCY = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """One case, run: what does not hold of its result, and what it cost in nano-dollars."""
+
+    pipeline: str
+    id: str
+    task: str
+    missed: tuple[str, ...]
+    cost_nano_usd: int | None
+
+
+@dataclass(slots=True)
+class Accuracy:
+    """How many cases of one task came out as expected, and what they cost in nano-dollars."""
+
+    pipeline: str
+    task: str
+    cases: int = 0
+    good: int = 0
+    cost_nano_usd: int | None = 0
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pipeline", nargs="?", help="evals/PIPELINE.jsonl (default: every set)")
+    parser.add_argument(
+        "--recorded", action="store_true", help="the cases' own replies instead of models"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit status 1 when a case missed what is expected of it."""
+    from ..runtime.evals import load
+
+    root = fleet.find_root()
+    marked: list[Marked] = []
+    for path in _sets(root, options.pipeline):
+        cases = [case for case in load(path) if case.replies or not options.recorded]
+        marked += asyncio.run(_marked(root, path.stem, cases, recorded=options.recorded))
+    if options.json:
+        told = {"tasks": [asdict(task) for task in _by_task(marked)]}
+        told["cases"] = [asdict(one) for one in marked]
+        print(json.dumps(told, ensure_ascii=False))
+    else:
+        _print(marked)
+    return 1 if any(one.missed for one in marked) else 0
+
+
+def _sets(root: Path, pipeline: str | None) -> list[Path]:
+    folder = root / "evals"
+    paths = sorted(folder.glob(f"{pipeline or '*'}.jsonl"))
+    if not paths:
+        known = ", ".join(path.stem for path in sorted(folder.glob("*.jsonl"))) or "none yet"
+        raise SettingsError(f"There is no evals/{pipeline or '*'}.jsonl; there is: {known}.")
+    return paths
+
+
+async def _marked(
+    root: Path, pipeline: str, cases: Sequence["Case"], *, recorded: bool
+) -> list[Marked]:
+    from ..runtime.recorded import RecordedModel, Tape
+    from ..workspace import Workspace
+
+    free = asyncio.Semaphore(CONCURRENCY)
+    if not recorded:
+        async with Workspace.open(root) as workspace:
+            return await asyncio.gather(*(_mark(workspace, pipeline, c, free) for c in cases))
+    marked: list[Marked] = []
+    for case in cases:
+        build = partial(RecordedModel, tape=Tape(case.scene()))
+        async with Workspace.open(root, build=build) as workspace:
+            workspace.environment = DEMO
+            marked.append(await _mark(workspace, pipeline, case, free))
+    return marked
+
+
+async def _mark(
+    workspace: "Workspace", pipeline: str, case: "Case", free: asyncio.Semaphore
+) -> Marked:
+    from ..runtime.run import Request
+
+    async with free:
+        try:
+            result = await workspace.run(pipeline, Request(case.input, options=case.options))
+        except (SettingsError, MissingKey):
+            raise  # every other case would fail alike
+        except FleetError as error:
+            return Marked(pipeline, case.id, case.task or pipeline, (str(error),), None)
+    missed = tuple(case.expect.missed(result.output))
+    return Marked(pipeline, case.id, case.task or pipeline, missed, result.cost_nano_usd)
+
+
+def _by_task(marked: Sequence[Marked]) -> list[Accuracy]:
+    found: dict[tuple[str, str], Accuracy] = {}
+    for one in marked:
+        task = found.setdefault((one.pipeline, one.task), Accuracy(one.pipeline, one.task))
+        task.cases += 1
+        task.good += not one.missed
+        costs = (task.cost_nano_usd, one.cost_nano_usd)
+        task.cost_nano_usd = None if None in costs else sum(cost or 0 for cost in costs)
+    return list(found.values())
+
+
+def _print(marked: Sequence[Marked]) -> None:
+    for one in marked:
+        if one.missed:
+            print(f"{one.pipeline} {one.id}: {'; '.join(one.missed)}")
+    heads = ["pipeline", "task", "cases", "good", "accuracy", "cost"]
+    rows = [
+        [t.pipeline, t.task, t.cases, t.good, f"{t.good / t.cases:.1%}", dollars(t.cost_nano_usd)]
+        for t in _by_task(marked)
+    ]
+    print(table(heads, rows) if rows else "No case has replies to play.")

@@ -1,0 +1,84 @@
+"""MCP servers as tools: `[mcp.NAME]` says how one is reached, `mcp` of `[agents.X]` who may.
+
+A server is started, or connected to, for one ask of a sub-agent and left after it. Its process
+gets only a minimal environment and the variables that `env` names. What a tool returns is data
+from outside: give a sub-agent that reads such data no tool that can do harm.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field, RootModel, model_validator
+
+from .errors import SettingsError
+from .fleet import Fleet, Settings
+
+if TYPE_CHECKING:
+    from fastmcp.client.transports import ClientTransport
+
+
+class McpServer(Settings):
+    """One server: a command to start, or a URL; its tools are called `NAME_tool`."""
+
+    command: tuple[str, ...] = ()
+    url: str | None = None
+    env: tuple[str, ...] = ()
+    token_env: str | None = None
+    tools: tuple[str, ...] | None = None
+    timeout_s: float = Field(default=30, gt=0)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "McpServer":
+        if bool(self.command) == bool(self.url):
+            raise ValueError("give either a command or a url")
+        return self
+
+
+class McpServers(RootModel[dict[str, McpServer]]):
+    """The table `[mcp]` of fleet.toml."""
+
+
+def toolsets(fleet: Fleet, agent: str) -> Sequence[Any]:
+    """The toolsets of the servers a sub-agent may use. Raises SettingsError."""
+    named = fleet.agents.get(agent)
+    if not (named and named.mcp):
+        return []
+    servers = fleet.section("mcp", McpServers).root
+    if unknown := [name for name in named.mcp if name not in servers]:
+        raise SettingsError(f"fleet.toml: agents.{agent}.mcp: add [mcp.{unknown[0]}].")
+    return [_toolset(name, servers[name]) for name in named.mcp]
+
+
+def _toolset(name: str, server: McpServer) -> Any:
+    # Imported here: only those who use a server wait for its client.
+    from pydantic_ai.mcp import MCPToolset
+
+    toolset = MCPToolset[Any](
+        _transport(name, server),
+        id=name,
+        init_timeout=server.timeout_s,
+        read_timeout=server.timeout_s,
+    )
+    allowed = server.tools
+    if allowed is None:
+        return toolset.prefixed(name)
+    return toolset.filtered(lambda _, tool: tool.name in allowed).prefixed(name)
+
+
+def _transport(name: str, server: McpServer) -> "ClientTransport":
+    from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
+
+    if server.url:
+        token = _variable(name, server.token_env) if server.token_env else None
+        return StreamableHttpTransport(server.url, auth=token)
+    command, *arguments = server.command
+    given = {variable: _variable(name, variable) for variable in server.env}
+    return StdioTransport(command, arguments, env=given or None, keep_alive=False)
+
+
+def _variable(name: str, variable: str) -> str:
+    try:
+        return os.environ[variable]
+    except KeyError:
+        raise SettingsError(f"Set {variable}, which [mcp.{name}] of fleet.toml names.") from None

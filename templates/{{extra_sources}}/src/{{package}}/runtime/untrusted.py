@@ -1,0 +1,50 @@
+"""Text that somebody else wrote is data: set apart from instructions, and flagged when it gives some.
+
+The flag is for people. What protects is that such text stands in delimiters and that the
+sub-agents who read it have no tools.
+"""
+
+import re
+
+_ORDERS = re.compile(
+    r"""
+      \b(?:ignore|disregard|forget|override|bypass)\b[^.!?\n]{0,40}
+      \b(?:previous|prior|above|earlier|preceding|system|your|these|all)\b[^.!?\n]{0,30}
+      \b(?:instructions?|prompts?|rules?|guidelines?|directions?|programming)\b
+    | \b(?:ignoriere|vergiss|missachte)\b[^.!?\n]{0,60}\b(?:anweisung|instruktion|regel)
+    | \b(?:ignor[ea]z?|oublie[zr]?|olvida)\s+(?:toute|les|tes|vos|mes|todas|las|tus)
+      \b[^.!?\n]{0,60}\binstruc(?:tion|cion)
+    | \byou\ are\ (?:now|no\ longer)\ (?:an?\ |in\ |the\ |bound\ )[^.!?\n]{0,60}
+    | \b(?:reveal|print|repeat|show|output|leak)\b[^.!?\n]{0,30}
+      \b(?:system\ prompt|your\ (?:instructions|prompt))\b
+    | \b(?:new|updated|real)\ (?:system\ )?instructions?\s*:
+    | \b(?:do\ not|don't|never)\ (?:tell|inform|alert|mention\ this\ to)\ the\ user\b
+    | \b(?:ai|language)\ (?:model|assistant)s?\b[^.!?\n]{0,40}\b(?:must|should|shall)\b
+    | <\|(?:im_start|im_end|system|user|assistant|endoftext)\|>
+    | \[/?INST\]
+    | </?(?:system|assistant|instructions?)>
+    | ^\#{2,}\s*(?:system|instructions?)\s*:
+    """,
+    re.IGNORECASE | re.VERBOSE | re.MULTILINE,
+)
+_HIDDEN = re.compile("[\U000e0000-\U000e007f]{3,}|[\u202a-\u202e\u2066-\u2069]{2,}")
+_MARGIN = 40
+
+
+def delimited(text: str, tag: str = "document") -> str:
+    """The text between `<tag>` and `</tag>`, with no way out of them."""
+    inside = re.sub(rf"<(?=\s*/?\s*{tag}\b)", "&lt;", text, flags=re.IGNORECASE)
+    return f"<{tag}>\n{inside}\n</{tag}>"
+
+
+def suspicious(text: str) -> list[str]:
+    """The passages that read like orders to a model, each once and with a few words around it."""
+    plain = text.replace("\u2019", "'")
+    found = [_around(text, match) for match in _ORDERS.finditer(plain)]
+    if _HIDDEN.search(text):
+        found.append("(characters that no reader sees)")
+    return list(dict.fromkeys(found))
+
+
+def _around(text: str, match: re.Match[str]) -> str:
+    return " ".join(text[max(0, match.start() - _MARGIN) : match.end() + _MARGIN].split())

@@ -1,0 +1,5 @@
+"""Writes the first version, cheaply."""
+
+from ..runtime.run import SubAgent
+
+DRAFT = SubAgent("draft", str)

@@ -1,0 +1,32 @@
+"""Marks a draft, criterion by criterion. The criteria are those of fleet.toml."""
+
+from functools import cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from ..runtime.run import SubAgent
+
+
+class Mark(BaseModel):
+    """One criterion: what speaks for and against the draft, then its mark."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(max_length=600)
+    score: float = Field(ge=0, le=1)
+
+
+@cache
+def scorer(criteria: tuple[tuple[str, str], ...]) -> SubAgent[BaseModel]:
+    """The scorer for these (name, meaning) pairs: its answer has a Mark for each, no other."""
+    fields: dict[str, Any] = {
+        name: (Mark, Field(description=meaning)) for name, meaning in criteria
+    }
+    score = create_model("Score", __config__=ConfigDict(extra="forbid"), **fields)
+    return SubAgent("score", score)
+
+
+def marks(score: BaseModel) -> dict[str, Mark]:
+    """The marks by criterion."""
+    return {name: getattr(score, name) for name in type(score).model_fields}

@@ -1,0 +1,177 @@
+"""Runs a pipeline on every line of a file."""
+
+import argparse
+import asyncio
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..runtime import fleet
+from ..runtime.errors import FleetError
+from ..runtime.ledger.queries import dollars
+
+if TYPE_CHECKING:
+    from ..runtime.batches import Item, Results
+    from ..runtime.savings import Saving
+    from ..workspace import BuildModel, Workspace
+
+HELP = "Run a pipeline on every line of a JSON Lines file; go on where it was stopped."
+SHOWN_FAILURES = 3
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("pipeline", help="such as draft_polish")
+    parser.add_argument("input", type=Path, help='JSON Lines: {"id": ..., "text": ...}')
+    parser.add_argument("--out", type=Path, required=True, help="JSON Lines of results, appended")
+    parser.add_argument("--concurrency", type=_count, default=8, help="at once (default: 8)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit status 1 when a request failed: the same command tries it again."""
+    return play(options.pipeline, options.input, options.out, options.concurrency)
+
+
+def play(
+    pipeline: str,
+    source: Path,
+    out: Path,
+    concurrency: int,
+    *,
+    build: "BuildModel | None" = None,
+) -> int:
+    """`run`, with `build` to stand in for the providers."""
+    from ..runtime.batches import Results, read_items
+
+    items = read_items(source)
+    results = Results(out)
+    waiting = results.missing(items)
+    if done := len(items) - len(waiting):
+        print(f"{done} of {len(items)} are done already.")
+    with results:
+        failures = asyncio.run(_work(pipeline, waiting, results, concurrency, build))
+    print(f"{len(items) - len(failures)} of {len(items)} done, results in {out}.")
+    for id_, error in list(failures.items())[:SHOWN_FAILURES]:
+        print(f"{id_} failed: {error}", file=sys.stderr)
+    if failures:
+        print(f"{len(failures)} failed: the same command tries them again.", file=sys.stderr)
+    if pipeline == "draft_polish" and results.lines:
+        _report(results)
+    return 1 if failures else 0
+
+
+async def _work(
+    pipeline: str,
+    waiting: "list[tuple[str, Item]]",
+    results: "Results",
+    concurrency: int,
+    build: "BuildModel | None",
+) -> dict[str, FleetError]:
+    from ..runtime.batches import work_off
+    from ..workspace import Workspace
+
+    failures: dict[str, FleetError] = {}
+    progress = Progress(len(waiting))
+
+    async with Workspace.open(build=build) as workspace:
+
+        async def do(id_: str, item: "Item") -> None:
+            results.add(await _result(workspace, pipeline, id_, item, results.path.name))
+            progress.step()
+
+        def failed(id_: str, error: FleetError) -> None:
+            failures[id_] = error
+            progress.step(failed=True)
+
+        try:
+            await work_off(waiting, concurrency, do, failed)
+        finally:
+            progress.end()
+    return failures
+
+
+async def _result(
+    workspace: "Workspace", pipeline: str, id_: str, item: "Item", batch: str
+) -> dict[str, object]:
+    from pydantic_core import to_jsonable_python
+
+    from ..runtime.run import Request
+
+    tags = {"batch": batch}
+    request = Request(item.text, user_ref=item.user_ref, tags=tags, options=item.options)
+    answer = await workspace.run(pipeline, request)
+    return {
+        "id": id_,
+        "digest": item.digest(),
+        "status": answer.status,
+        "output": to_jsonable_python(answer.output),
+        "run_id": answer.run_id,
+        "cost_nano_usd": answer.cost_nano_usd,
+    }
+
+
+class Progress:
+    """A bar on the terminal's error stream; nothing anywhere else."""
+
+    WIDTH = 30
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = 0
+        self.failed = 0
+        self._shown = sys.stderr.isatty() and total > 0
+        self._started = time.monotonic()
+        self._drawn = 0.0
+
+    def step(self, *, failed: bool = False) -> None:
+        self.done += 1
+        self.failed += failed
+        now = time.monotonic()
+        if self._shown and (now - self._drawn > 0.1 or self.done == self.total):
+            self._drawn = now
+            print(f"\r{self.line(now - self._started)}\x1b[K", end="", file=sys.stderr, flush=True)
+
+    def line(self, seconds: float) -> str:
+        """The bar after so many seconds."""
+        full = self.WIDTH * self.done // self.total
+        left = seconds / self.done * (self.total - self.done)
+        bar = "#" * full + "." * (self.WIDTH - full)
+        failed = f", {self.failed} failed" if self.failed else ""
+        return f"[{bar}] {self.done}/{self.total}{failed}, {left:.0f} s left"
+
+    def end(self) -> None:
+        if self._shown and self.done:
+            print(file=sys.stderr)
+
+
+def _report(results: "Results") -> None:
+    from ..runtime.savings import saving
+    from ..workspace import load_prices
+
+    root = fleet.find_root()
+    settings = fleet.load(root / "fleet.toml")
+    expensive = settings.chains[settings.stages["polish"].chain].models[0]
+    print(told(saving(results.lines.values(), load_prices(root), expensive)))
+
+
+def told(saving: "Saving") -> str:
+    """A saving in words, with how it is computed."""
+    share = saving.unpolished / saving.results
+    lines = [f"Shipped unpolished: {saving.unpolished} of {saving.results} ({share:.1%})."]
+    if saving.below_threshold:
+        lines.append(f"Below the threshold even so: {saving.below_threshold}; passed is false.")
+    if saving.share is None:
+        lines.append("Saving unknown: a model has no price, or tokens were not reported.")
+    else:
+        lines.append(
+            f"Cost {dollars(saving.cost_nano_usd)}; {saving.expensive_model} for everything "
+            f"{dollars(saving.expensive_nano_usd)}: saving {saving.share:.1%}. That is each "
+            "draft's tokens at its price; failed requests are in neither."
+        )
+    return "\n".join(lines)
+
+
+def _count(text: str) -> int:
+    if not (text.isdigit() and 0 < int(text) <= 1000):
+        raise argparse.ArgumentTypeError("from 1 to 1000")
+    return int(text)

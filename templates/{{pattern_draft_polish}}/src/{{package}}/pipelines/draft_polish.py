@@ -1,0 +1,118 @@
+"""A cheap draft, marked by the expensive chain and rewritten only when it is not good enough.
+
+draft → score → ship | polish (→ score) → ship
+"""
+
+import json
+from dataclasses import dataclass
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, Field, StringConstraints, model_validator
+
+from ..agents.draft import DRAFT
+from ..agents.polish import POLISH
+from ..agents.score import Mark, marks, scorer
+from ..runtime.fleet import Settings
+from ..runtime.run import Route, Run
+
+Criterion = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
+CRITERIA = {
+    "correct": "Every statement is true or follows from the task; nothing is made up",
+    "complete": "Everything the task asks for is there",
+    "clear": "Readers it is meant for understand it at once; tone and length fit",
+}
+POOR = "It is below the threshold: read it before you send it."
+
+
+class DraftPolishSettings(Settings):
+    """The table `[draft_polish]` of fleet.toml."""
+
+    threshold: float = Field(default=0.7, ge=0, le=1)
+    max_rounds: int = Field(default=1, ge=0)
+    score_rewrites: bool = False
+    criteria: dict[Criterion, str] = Field(default=CRITERIA, min_length=1)
+
+    @model_validator(mode="after")
+    def _rounds_need_scores(self) -> Self:
+        if self.max_rounds > 1 and not self.score_rewrites:
+            raise ValueError("max_rounds above 1 needs score_rewrites = true")
+        return self
+
+
+class Polished(BaseModel):
+    """What ships. `score` is that of `text`, None where a rewrite was not scored.
+
+    A score is the lowest mark of all criteria. `marks` are those of `text`, or of the draft where
+    a rewrite was not scored. The draft's tokens are as its provider reported them.
+    """
+
+    text: str
+    shipped: Literal["draft", "rewrite"]
+    score: float | None
+    draft_score: float
+    passed: bool | None
+    rounds: int
+    marks: dict[str, Mark]
+    draft_input_tokens: int | None
+    draft_output_tokens: int | None
+
+    def __str__(self) -> str:
+        score = "not scored" if self.score is None else f"score {self.score:g}"
+        told = f"The {self.shipped} ships ({score}; the draft had {self.draft_score:g})."
+        return "\n".join([self.text, "", told, *([POOR] if self.passed is False else [])])
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    text: str
+    marks: dict[str, Mark]
+
+    @property
+    def score(self) -> float:
+        return min(mark.score for mark in self.marks.values())
+
+
+async def run(run: Run, route: Route) -> Polished:
+    """Write what the request asks for. Raises ChainExhausted when a stage got no answer."""
+    del route  # each stage has a chain of its own
+    settings = run.fleet.section("draft_polish", DraftPolishSettings)
+    draft = best = await _scored(run, await run.ask(DRAFT, run.request.text), settings)
+    rounds = 0
+    while best.score < settings.threshold and rounds < settings.max_rounds:
+        rounds += 1
+        rewrite = await run.ask(POLISH, _told(run, best.text, best.marks))
+        if not settings.score_rewrites:
+            return _polished(run, _Version(rewrite, draft.marks), draft, rounds, None)
+        best = max(best, await _scored(run, rewrite, settings), key=lambda version: version.score)
+    return _polished(run, best, draft, rounds, best.score >= settings.threshold)
+
+
+async def _scored(run: Run, text: str, settings: DraftPolishSettings) -> _Version:
+    agent = scorer(tuple(settings.criteria.items()))
+    return _Version(text, marks(await run.ask(agent, _told(run, text))))
+
+
+def _told(run: Run, draft: str, marked: dict[str, Mark] | None = None) -> str:
+    """As JSON: whatever the texts hold, it stays inside its string."""
+    told: dict[str, object] = {"task": run.request.text, "draft": draft}
+    if marked:
+        told["marks"] = {name: mark.model_dump() for name, mark in marked.items()}
+    return json.dumps(told, ensure_ascii=False)
+
+
+def _polished(
+    run: Run, ships: _Version, draft: _Version, rounds: int, passed: bool | None
+) -> Polished:
+    drafted = [row for row in run.attempts if row.stage == DRAFT.name and row.outcome == "ok"]
+    row = drafted[-1] if drafted else None
+    return Polished(
+        text=ships.text,
+        shipped="draft" if ships is draft else "rewrite",
+        score=None if passed is None else ships.score,
+        draft_score=draft.score,
+        passed=passed,
+        rounds=rounds,
+        marks=ships.marks,
+        draft_input_tokens=row and row.input_tokens,
+        draft_output_tokens=row and row.output_tokens,
+    )

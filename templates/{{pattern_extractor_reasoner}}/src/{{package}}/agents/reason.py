@@ -1,0 +1,5 @@
+"""Answers a question from numbered facts alone; it never sees the document."""
+
+from ..runtime.run import SubAgent
+
+REASON = SubAgent("reason", str)

@@ -1,0 +1,177 @@
+"""A long document: the cheap chain extracts from its parts, the expensive one reads the facts.
+
+split → extract each part → ground → merge → reason → check the citations
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Self
+
+from pydantic import BaseModel, Field, model_validator
+
+from ..agents.extract import EXTRACT
+from ..agents.reason import REASON
+from ..runtime import citations
+from ..runtime.documents import DocumentError
+from ..runtime.errors import AnswerInvalid, ChainExhausted
+from ..runtime.facts import Fact, Mention, by_kind, grounded, merged
+from ..runtime.fleet import Settings
+from ..runtime.run import Route, Run
+from ..runtime.splitting import Part, split
+from ..runtime.untrusted import delimited, suspicious
+
+CHARS_PER_TOKEN = 4
+"""How tokens are estimated here: characters / 4, the usual rule of thumb for English."""
+NOTHING = "The document says nothing of what extraction.py asks for."
+
+
+class ExtractorSettings(Settings):
+    """The table `[extractor_reasoner]` of fleet.toml."""
+
+    part_chars: int = Field(default=8000, ge=200)
+    overlap_chars: int = Field(default=400, ge=0)
+    concurrency: int = Field(default=8, ge=1)
+    max_parts: int = Field(default=200, ge=1)
+    question: str = "What was decided, who does what by when, and what is still open?"
+
+    @model_validator(mode="after")
+    def _overlap_leaves_room(self) -> Self:
+        if self.overlap_chars * 2 >= self.part_chars:
+            raise ValueError("overlap_chars has to be less than half of part_chars")
+        return self
+
+
+class Reasoned(BaseModel):
+    """The answer, the facts it cites and all others, and what was lost or odd on the way.
+
+    `ungrounded` facts had a quote that is not in the document and were dropped; `merged` ones
+    were said before. Tokens are estimates: characters / 4.
+    """
+
+    question: str
+    answer: str
+    cited: list[Fact]
+    facts: list[Fact]
+    ungrounded: int
+    merged: int
+    parts: int
+    failed_parts: list[str]
+    unknown_citations: list[int]
+    suspicious: list[str]
+    document_tokens: int
+    fact_tokens: int
+    spared_tokens: int
+
+    def __str__(self) -> str:
+        quotes = [f'[{fact.number}] "{fact.quotes[0].text}"' for fact in self.cited]
+        return "\n".join([self.answer, "", *quotes, *([""] if quotes else []), *self._figures()])
+
+    def _figures(self) -> list[str]:
+        told = [
+            f"{len(self.facts)} facts from {self.parts} parts; {self.merged} said twice; "
+            f"{self.ungrounded} dropped: their quote is not in the document.",
+            f"The expensive model read about {self.fact_tokens:,} tokens of facts instead of "
+            f"{self.document_tokens:,} (characters / {CHARS_PER_TOKEN}): {self.spared_tokens:,} spared.",
+        ]
+        told += [f"Not read: {reason}" for reason in self.failed_parts]
+        return told + [f"Reads like an order to a model: {text!r}" for text in self.suspicious]
+
+
+async def run(run: Run, route: Route) -> Reasoned:
+    """Answer `request.options["question"]`, or the usual question, about the request's text.
+
+    Raises DocumentError for a text that is blank or too long, ChainExhausted when no part could
+    be extracted or the reasoning failed.
+    """
+    del route  # both stages have a chain of their own
+    settings = run.fleet.section("extractor_reasoner", ExtractorSettings)
+    question = run.request.options.get("question") or settings.question
+    parts = _parts(run.request.text, settings)
+    mentions, dropped, failed = await _extracted(run, parts, settings.concurrency)
+    facts = merged(mentions)
+    told = json.dumps(by_kind(facts), ensure_ascii=False, separators=(",", ":"))
+    answer, unknown = await _answered(run, question, told, len(facts)) if facts else (NOTHING, [])
+    cited = set(citations.numbers(answer))
+    document_tokens, fact_tokens = _tokens(run.request.text), _tokens(told) if facts else 0
+    return Reasoned(
+        question=question,
+        answer=answer,
+        cited=[fact for fact in facts if fact.number in cited],
+        facts=facts,
+        ungrounded=dropped,
+        merged=len(mentions) - len(facts),
+        parts=len(parts),
+        failed_parts=failed,
+        unknown_citations=unknown,
+        suspicious=suspicious(run.request.text),
+        document_tokens=document_tokens,
+        fact_tokens=fact_tokens,
+        spared_tokens=document_tokens - fact_tokens,
+    )
+
+
+def _parts(text: str, settings: ExtractorSettings) -> list[Part]:
+    if not text.strip():
+        raise DocumentError("The document is empty: give a text, or a file that holds one.")
+    least = -(-len(text) // settings.part_chars)
+    known = least <= settings.max_parts
+    parts = split(text, settings.part_chars, settings.overlap_chars) if known else []
+    if not 0 < len(parts) <= settings.max_parts:
+        raise DocumentError(
+            f"The document makes {max(least, len(parts))} parts and max_parts is "
+            f"{settings.max_parts}: split it, or raise [extractor_reasoner] max_parts."
+        )
+    return parts
+
+
+async def _extracted(
+    run: Run, parts: Sequence[Part], concurrency: int
+) -> tuple[list[Mention], int, list[str]]:
+    """The grounded facts in the document's order, how many were dropped, and parts not read.
+
+    A part that no model can extract is left out; when that is every part, its error is raised.
+    """
+    free = asyncio.Semaphore(concurrency)
+
+    async def extract(part: Part) -> tuple[list[Mention], int] | ChainExhausted | AnswerInvalid:
+        async with free:
+            try:
+                return grounded(await run.ask(EXTRACT, delimited(part.text)), part)
+            except (ChainExhausted, AnswerInvalid) as error:
+                return error
+
+    results = await asyncio.gather(*map(extract, parts))
+    errors = [result for result in results if isinstance(result, Exception)]
+    if len(errors) == len(parts):
+        raise errors[0]
+    read = [result for result in results if not isinstance(result, Exception)]
+    failed = [
+        f"characters {part.start} to {part.end}: {result}"
+        for part, result in zip(parts, results, strict=True)
+        if isinstance(result, Exception)
+    ]
+    return [m for found, _ in read for m in found], sum(dropped for _, dropped in read), failed
+
+
+async def _answered(run: Run, question: str, facts: str, count: int) -> tuple[str, list[int]]:
+    """The answer and what it cites that does not exist, after one chance to do better."""
+    asked = f"{question}\n\n{delimited(facts, 'facts')}"
+    answer = await run.ask(REASON, asked)
+    if wrong := _wrong(answer, count):
+        answer = await run.ask(REASON, f"{asked}\n\nYour last answer was:\n{answer}\n\n{wrong}")
+    unknown = [number for number in citations.numbers(answer) if not 1 <= number <= count]
+    return citations.without(answer, unknown), unknown
+
+
+def _wrong(answer: str, count: int) -> str:
+    cited = citations.numbers(answer)
+    if not cited:
+        return "It cites no fact. Write it again and cite each statement's facts by number."
+    if unknown := [number for number in cited if not 1 <= number <= count]:
+        return f"There are no facts {unknown}. Write it again and cite existing ones."
+    return ""
+
+
+def _tokens(text: str) -> int:
+    return len(text) // CHARS_PER_TOKEN

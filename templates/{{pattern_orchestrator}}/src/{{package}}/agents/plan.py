@@ -1,0 +1,74 @@
+"""Splits a task into sub-tasks for the sub-agents there are, and what makes a plan unusable."""
+
+from collections.abc import Container, Mapping, Sequence
+
+from pydantic import BaseModel, Field
+
+from ..runtime.run import SubAgent
+
+
+class Task(BaseModel):
+    """One sub-task: who does it, from which other results, and what a good result holds."""
+
+    id: str = Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")
+    agent: str
+    instruction: str = Field(min_length=1)
+    expects: str
+    needs: list[str] = []
+
+
+class Plan(BaseModel):
+    """The sub-tasks; they run as soon as what they need is there, several at a time."""
+
+    tasks: list[Task] = Field(min_length=1)
+
+
+PLAN = SubAgent("plan", Plan)
+
+
+def problems(
+    plan: Plan, agents: Container[str], done: Container[str], *, max_tasks: int, max_depth: int
+) -> list[str]:
+    """Why a plan cannot be carried out: unknown names, cycles, too many or too deep. `done` are
+    the ids of sub-tasks whose results are there already."""
+    ids = [task.id for task in plan.tasks]
+    found = [
+        f"{task.id}: there is no sub-agent '{task.agent}'"
+        for task in plan.tasks
+        if task.agent not in agents
+    ]
+    found += [
+        f"{task.id} needs '{need}', which is no sub-task"
+        for task in plan.tasks
+        for need in task.needs
+        if need not in ids and need not in done
+    ]
+    found += [f"the id {id_} is taken" for id_ in dict.fromkeys(ids) if taken(id_, ids, done)]
+    if len(ids) > max_tasks:
+        found.append(f"{len(ids)} sub-tasks are more than {max_tasks}")
+    levels = _levels(plan.tasks)
+    if levels is None:
+        found.append("sub-tasks need each other in a circle")
+    elif levels > max_depth:
+        found.append(f"{levels} sub-tasks wait for each other in a row, {max_depth} may")
+    return found
+
+
+def taken(id_: str, ids: Sequence[str], done: Container[str]) -> bool:
+    """Whether an id stands for more than one sub-task."""
+    return ids.count(id_) > 1 or id_ in done
+
+
+def _levels(tasks: Sequence[Task]) -> int | None:
+    """How many sub-tasks wait for each other in the longest row; None if that never ends."""
+    waiting: Mapping[str, set[str]] = {
+        task.id: set(task.needs) & {other.id for other in tasks} for task in tasks
+    }
+    levels = 0
+    while waiting:
+        ready = {id_ for id_, needs in waiting.items() if not needs}
+        if not ready:
+            return None
+        waiting = {id_: needs - ready for id_, needs in waiting.items() if id_ not in ready}
+        levels += 1
+    return levels

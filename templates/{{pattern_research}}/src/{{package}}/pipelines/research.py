@@ -1,0 +1,182 @@
+"""Question → queries → search → fetch → claims per source → merge → synthesis with citations.
+
+Cheap models read, an expensive one writes, and it sees claims only. What a search, a page or a
+model fails to give is noted in the report, and the rest goes on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Sequence
+from itertools import chain, zip_longest
+from typing import TypeVar
+
+from pydantic import Field
+
+from ..agents.claim import CLAIM, Claims
+from ..agents.query import QUERY
+from ..agents.synthesise import SYNTHESISE
+from ..runtime.cited import Quote, Report, compose, grounded, merge, numbered
+from ..runtime.errors import AnswerInvalid, ChainExhausted
+from ..runtime.fetch import Fetcher, FetchRefused, FetchSettings, Page
+from ..runtime.fleet import Settings
+from ..runtime.ledger.queries import DEMO
+from ..runtime.run import Route, Run
+from ..runtime.searches.search import Found, Search, SearchFailed
+from ..runtime.untrusted import delimited, suspicious
+
+Result = TypeVar("Result")
+NO_ANSWER = (ChainExhausted, AnswerInvalid)
+
+
+class ResearchSettings(Settings):
+    """The table `[research]` of fleet.toml."""
+
+    max_queries: int = Field(default=3, ge=1)
+    results_per_query: int = Field(default=4, ge=1)
+    max_sources: int = Field(default=12, ge=1)
+    source_chars: int = Field(default=20_000, ge=1)
+    max_parallel: int = Field(default=8, ge=1)
+    fetch: FetchSettings = FetchSettings()
+
+
+async def run(run: Run, route: Route) -> Report:
+    """Answer the request from sources. Raises ChainExhausted where no model could read or write.
+
+    Options: any number of `[research]`, such as max_sources.
+    """
+    del route  # each stage has a chain of its own
+    settings = run.settings("research", ResearchSettings)
+    report = Report(question=run.request.text)
+    report.queries = await _queries(run, settings, report)
+    found = await _search(run, settings, report)
+    pages = await _read(found, settings, report)
+    quoted = await _claims(run, pages, settings, report)
+    report.claims = merge(quoted)
+    report.counts.merged = len(quoted) - len(report.claims)
+    if report.claims:
+        await _synthesise(run, report)
+    return report
+
+
+async def _queries(run: Run, settings: ResearchSettings, report: Report) -> list[str]:
+    """What to search for; the question itself where the model writes nothing usable."""
+    told = f"At most {settings.max_queries} queries.\n\n{delimited(report.question, 'question')}"
+    try:
+        written = (await run.ask(QUERY, told)).queries
+    except NO_ANSWER as error:
+        report.problems.append(f"No queries were written, the question was used: {error}")
+        written = []
+    queries = dict.fromkeys(query.strip() for query in written if query.strip())
+    return list(queries)[: settings.max_queries] or [report.question]
+
+
+async def _search(run: Run, settings: ResearchSettings, report: Report) -> list[Found]:
+    """The best results of every search and query, one per address."""
+    searches = _searches(run)
+    results = await asyncio.gather(
+        *(
+            search.search(query, settings.results_per_query, run.fleet)
+            for search in searches.values()
+            for query in report.queries
+        ),
+        return_exceptions=True,
+    )
+    names = [name for name in searches for _ in report.queries]
+    lists: list[list[Found]] = []
+    for name, result in zip(names, results, strict=True):
+        if isinstance(result, SearchFailed):
+            report.problems.append(f"{name}: {result}")
+        else:
+            lists.append(_or_raise(result))
+    report.problems = list(dict.fromkeys(report.problems))
+    # By rank, so that no search and no query crowds the others out.
+    ranked = [found for found in chain(*zip_longest(*lists)) if found]
+    report.counts.results = len(ranked)
+    return list({found.url: found for found in reversed(ranked)}.values())[::-1][
+        : settings.max_sources
+    ]
+
+
+def _searches(run: Run) -> dict[str, Search]:
+    from ..wiring import SEARCHES  # here, because wiring imports this module
+
+    # A recorded run reaches no network.
+    return {name: s for name, s in SEARCHES.items() if run.environment != DEMO or not s.REMOTE}
+
+
+async def _read(found: Sequence[Found], settings: ResearchSettings, report: Report) -> list[Page]:
+    """The text of each result, fetched where the search did not give it."""
+    async with Fetcher(settings.fetch) as fetcher:
+        results = await _bounded(settings, [_page(one, fetcher) for one in found])
+    pages: list[Page] = []
+    for result in results:
+        if isinstance(result, FetchRefused):
+            report.problems.append(str(result))
+            continue
+        page = _or_raise(result)
+        pages.append(Page(page.url, page.title, page.text[: settings.source_chars]))
+        if passages := suspicious(pages[-1].text):
+            report.counts.flagged += 1
+            report.problems.append(
+                f"{page.url}: reads like instructions to a model, which were not followed: "
+                f"“{passages[0]}”"
+            )
+    report.counts.sources = len(pages)
+    return pages
+
+
+async def _page(found: Found, fetcher: Fetcher) -> Page:
+    if found.text is None:
+        return await fetcher.page(found.url)
+    return Page(found.url, found.title, found.text)
+
+
+async def _claims(
+    run: Run, pages: Sequence[Page], settings: ResearchSettings, report: Report
+) -> list[tuple[str, Quote]]:
+    """What each source says about the question; a claim whose quote is not in it is dropped."""
+    question = delimited(report.question, "question")
+    asks = [run.ask(CLAIM, f"{question}\n\n{delimited(page.text, 'source')}") for page in pages]
+    results = await _bounded(settings, asks)
+    failed = [result for result in results if isinstance(result, NO_ANSWER)]
+    if failed and len(failed) == len(results):
+        raise failed[0]
+    quoted: list[tuple[str, Quote]] = []
+    for page, result in zip(pages, results, strict=True):
+        if isinstance(result, NO_ANSWER):
+            report.problems.append(f"{page.url}: was not read: {result}")
+            continue
+        claims: Claims = _or_raise(result)
+        kept = grounded(claims.claims, page)
+        report.counts.claims += len(claims.claims)
+        report.counts.ungrounded += len(claims.claims) - len(kept)
+        quoted += kept
+    return quoted
+
+
+async def _synthesise(run: Run, report: Report) -> None:
+    question = delimited(report.question, "question")
+    claims = delimited(numbered(report.claims), "claims")
+    synthesis = await run.ask(SYNTHESISE, f"{question}\n\n{claims}")
+    answer, report.counts.uncited = compose(synthesis, report.claims)
+    report.unanswered = synthesis.unanswered
+    report.status = "answered" if answer else "unsupported"
+    report.answer = answer or "The sources were read, but no sentence of the answer named a claim."
+
+
+async def _bounded(
+    settings: ResearchSettings, tasks: Sequence[Awaitable[Result]]
+) -> list[Result | BaseException]:
+    """All results in order, errors among them; so many at a time."""
+    places = asyncio.Semaphore(settings.max_parallel)
+
+    async def one(task: Awaitable[Result]) -> Result:
+        async with places:
+            return await task
+
+    return await asyncio.gather(*map(one, tasks), return_exceptions=True)
+
+
+def _or_raise(result: Result | BaseException) -> Result:
+    if isinstance(result, BaseException):
+        raise result
+    return result

@@ -1,0 +1,122 @@
+"""Claims held to their sources, merged, and an answer that cites them: what research returns."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel
+
+from ..agents.claim import Claim
+from ..agents.synthesise import Synthesis
+from . import citations, duplicates, grounding
+from .fetch import Page
+
+
+class Quote(BaseModel):
+    """Where a claim is from, with the passage as it stands there."""
+
+    url: str
+    title: str
+    text: str
+
+
+class CitedClaim(BaseModel):
+    """A claim, everything that supports it, and the numbers of those that contradict it."""
+
+    number: int
+    text: str
+    quotes: list[Quote]
+    contradicts: list[int] = []
+
+
+class Counts(BaseModel):
+    """What came and what was left out on the way."""
+
+    results: int = 0
+    sources: int = 0
+    claims: int = 0
+    ungrounded: int = 0
+    merged: int = 0
+    uncited: int = 0
+    flagged: int = 0
+
+
+class Report(BaseModel):
+    """The typed result. `answer` cites claims as [1, 2]; `problems` is what did not work.
+
+    Status "nothing_found": no source says anything about the question; "unsupported": no sentence
+    of the synthesis named a claim.
+    """
+
+    question: str
+    status: Literal["answered", "nothing_found", "unsupported"] = "nothing_found"
+    answer: str = "No source says anything about this question."
+    claims: list[CitedClaim] = []
+    unanswered: list[str] = []
+    queries: list[str] = []
+    problems: list[str] = []
+    counts: Counts = Counts()
+
+    def __str__(self) -> str:
+        parts = [self.answer]
+        for claim in self.claims:
+            against = "".join(f", against [{number}]" for number in claim.contradicts)
+            parts.append(f"[{claim.number}] {claim.text}{against}")
+            parts += [
+                f"    {quote.url}: “{' '.join(quote.text.split())}”" for quote in claim.quotes
+            ]
+        parts += [f"Open: {text}" for text in self.unanswered]
+        parts += [f"Note: {text}" for text in self.problems]
+        return "\n".join(parts)
+
+
+def grounded(claims: Sequence[Claim], page: Page) -> list[tuple[str, Quote]]:
+    """The claims whose quote is in the page, with the passage as it stands there."""
+    passages = [(claim.text, grounding.find(claim.quote, page.text)) for claim in claims]
+    return [
+        (text, Quote(url=page.url, title=page.title, text=passage))
+        for text, passage in passages
+        if passage
+    ]
+
+
+def merge(quoted: Sequence[tuple[str, Quote]]) -> list[CitedClaim]:
+    """Near-duplicates as one claim, in its fullest wording; contradictions side by side."""
+    texts = [text for text, _ in quoted]
+    groups = duplicates.groups(texts)
+    merged = [max((texts[at] for at in group), key=len) for group in groups]
+    claims = [
+        CitedClaim(number=number, text=text, quotes=_distinct([quoted[at][1] for at in group]))
+        for number, (text, group) in enumerate(zip(merged, groups, strict=True), 1)
+    ]
+    for one, other in duplicates.contradictions(merged):
+        claims[one].contradicts.append(other + 1)
+        claims[other].contradicts.append(one + 1)
+    return claims
+
+
+def compose(synthesis: Synthesis, claims: Sequence[CitedClaim]) -> tuple[str, int]:
+    """The answer with its citations, and how many statements were dropped for having none."""
+    known = {claim.number for claim in claims}
+    told: list[str] = []
+    for statement in synthesis.statements:
+        written = citations.numbers(statement.text)
+        cited = [n for n in dict.fromkeys([*statement.claims, *written]) if n in known]
+        if cited:
+            text = citations.without(statement.text, written)
+            told.append(f"{text.strip()} [{', '.join(map(str, cited))}]")
+    return "\n".join(told), len(synthesis.statements) - len(told)
+
+
+def numbered(claims: Sequence[CitedClaim]) -> str:
+    """The claims as the synthesis reads them."""
+    lines: list[str] = []
+    for claim in claims:
+        titles = "; ".join(dict.fromkeys(quote.title for quote in claim.quotes))
+        against = ", ".join(map(str, claim.contradicts))
+        lines.append(f"{claim.number}. {claim.text} ({titles})")
+        lines += [f"   contradicts {against}"] if against else []
+    return "\n".join(lines)
+
+
+def _distinct(quotes: Sequence[Quote]) -> list[Quote]:
+    return list({(quote.url, quote.text): quote for quote in quotes}.values())

@@ -1,0 +1,197 @@
+"""Reads web pages carefully: robots.txt, one deadline, a size limit, and no private address.
+
+A host's name is resolved here, once per request, and the connection goes to the address that was
+checked: a name that resolves differently the second time cannot lead into the private network.
+Every redirect is checked like the first URL. A proxy of the environment is not used, since it
+would resolve the name itself.
+"""
+
+import asyncio
+import ipaddress
+import socket
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Self
+from urllib.robotparser import RobotFileParser
+
+import httpx2
+from pydantic import Field
+
+from .errors import FleetError
+from .fleet import Settings
+from .readable import decode, of_html
+
+HTML = ("text/html", "application/xhtml+xml")
+READ = (*HTML, "text/plain", "text/markdown")
+REDIRECTS = (301, 302, 303, 307, 308)
+_EMBEDDING = ipaddress.ip_network("64:ff9b::/96")
+
+
+class FetchRefused(FleetError):
+    """A page that is not read, and why: forbidden, private, too large, too slow, no text."""
+
+
+class FetchSettings(Settings):
+    """How pages are read. `allow_hosts` are private hosts (`host` or `host:port`) to be read."""
+
+    timeout_s: float = Field(default=15, gt=0)
+    max_bytes: int = Field(default=2_000_000, gt=0)
+    max_redirects: int = Field(default=5, ge=0)
+    user_agent: str = "fleet-research/1.0"
+    allow_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What is to be read at a URL, after redirects."""
+
+    url: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Body:
+    url: httpx2.URL
+    status: int
+    type: str
+    charset: str | None
+    data: bytes
+
+
+@dataclass
+class Fetcher:
+    """Reads pages for one run: `async with Fetcher(settings) as fetcher`."""
+
+    settings: FetchSettings
+    _robots: dict[str, asyncio.Task[RobotFileParser]] = field(
+        default_factory=dict[str, asyncio.Task[RobotFileParser]]
+    )
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def __aenter__(self) -> Self:
+        headers = {"User-Agent": self.settings.user_agent, "Accept": ", ".join(READ)}
+        client = httpx2.AsyncClient(
+            headers=headers, timeout=self.settings.timeout_s, trust_env=False
+        )
+        self._client = await self._stack.enter_async_context(client)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for task in self._robots.values():
+            task.cancel()
+        await self._stack.aclose()
+
+    async def page(self, url: str) -> Page:
+        """Read one page. Raises FetchRefused that names the URL."""
+        try:
+            async with asyncio.timeout(self.settings.timeout_s):
+                return _page(await self._get(_parsed(url), robots=True))
+        except FetchRefused as error:
+            raise FetchRefused(f"{url}: {error}") from None
+        except TimeoutError:
+            raise FetchRefused(f"{url}: took over {self.settings.timeout_s:g} s") from None
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, UnicodeError) as error:
+            raise FetchRefused(f"{url}: cannot be read ({type(error).__name__})") from None
+
+    async def _get(self, url: httpx2.URL, *, robots: bool) -> _Body:
+        for _ in range(self.settings.max_redirects + 1):
+            if robots and not (await self._rules(url)).can_fetch(
+                self.settings.user_agent, str(url)
+            ):
+                raise FetchRefused("its robots.txt forbids it")
+            answer = await self._request(url)
+            if isinstance(answer, _Body):
+                return answer
+            url = answer
+        raise FetchRefused(f"more than {self.settings.max_redirects} redirects")
+
+    async def _request(self, url: httpx2.URL) -> _Body | httpx2.URL:
+        """One request to one checked address: its body, or where it redirects to."""
+        address = await self._address(url)
+        request = self._client.build_request(
+            "GET",
+            url.copy_with(host=address),
+            headers={"Host": url.netloc.decode("ascii")},
+            extensions={"sni_hostname": url.host},
+        )
+        response = await self._client.send(request, stream=True)
+        try:
+            if response.status_code in REDIRECTS and "Location" in response.headers:
+                return _parsed(str(url.join(response.headers["Location"])))
+            kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            data = await self._read(response)
+            return _Body(url, response.status_code, kind, response.charset_encoding, data)
+        finally:
+            await response.aclose()
+
+    async def _read(self, response: httpx2.Response) -> bytes:
+        most, data = self.settings.max_bytes, b""
+        async for part in response.aiter_bytes():
+            data += part
+            if len(data) > most:
+                raise FetchRefused(f"is larger than {most} bytes")
+        return data
+
+    async def _address(self, url: httpx2.URL) -> str:
+        """An address of the URL's host, all of which are public. Raises FetchRefused."""
+        port = url.port or (443 if url.scheme == "https" else 80)
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
+        addresses = [str(entry[4][0]) for entry in found]
+        allowed = {url.host, f"{url.host}:{port}"} & set(self.settings.allow_hosts)
+        private = next((one for one in addresses if not is_public(one)), None)
+        if private and not allowed:
+            raise FetchRefused(f"leads to the private address {private}")
+        return addresses[0]
+
+    async def _rules(self, url: httpx2.URL) -> RobotFileParser:
+        """The robots.txt of a URL's host, read once per run."""
+        origin = str(url.copy_with(raw_path=b"/robots.txt", fragment=None))
+        if origin not in self._robots:
+            self._robots[origin] = asyncio.create_task(self._read_rules(origin))
+        # One caller that gives up must not take the rules from the others.
+        return await asyncio.shield(self._robots[origin])
+
+    async def _read_rules(self, origin: str) -> RobotFileParser:
+        """As RFC 9309 has it: 4xx allows everything, no answer and 5xx nothing."""
+        async with asyncio.timeout(self.settings.timeout_s):
+            body = await self._get(_parsed(origin), robots=False)
+        if body.status >= 500:
+            raise FetchRefused(f"its robots.txt answered with status {body.status}")
+        rules = RobotFileParser()
+        rules.parse(decode(body.data).splitlines() if body.status == 200 else [])
+        return rules
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is on the public internet; embedded IPv4 addresses count as such."""
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
+        if ip in _EMBEDDING:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner:
+            return is_public(str(inner))
+    return ip.is_global and not ip.is_multicast
+
+
+def _parsed(text: str) -> httpx2.URL:
+    url = httpx2.URL(text)
+    if url.scheme not in ("http", "https") or not url.host:
+        raise FetchRefused("is no http or https address")
+    if url.userinfo:
+        raise FetchRefused("holds a user name or password")
+    return url
+
+
+def _page(body: _Body) -> Page:
+    if body.status != 200:
+        raise FetchRefused(f"answered with status {body.status}")
+    if body.type not in READ:
+        raise FetchRefused(f"is {body.type or 'of no stated type'}, not text")
+    text = decode(body.data, body.charset)
+    title, text = of_html(text) if body.type in HTML else ("", text.strip())
+    if not text:
+        raise FetchRefused("holds no readable text")
+    return Page(str(body.url), title or str(body.url), text)

@@ -1,0 +1,46 @@
+"""Tavily: https://docs.tavily.com/documentation/api-reference/endpoint/search."""
+
+from ..fleet import Fleet
+from .search import ApiSettings, Found, Reply, ask, key
+
+REMOTE = True
+
+
+class TavilySettings(ApiSettings):
+    """The table `[tavily]` of fleet.toml. An "advanced" search costs twice as much."""
+
+    base_url: str = "https://api.tavily.com"
+    search_depth: str = "basic"
+
+
+class Result(Reply):
+    """One entry of `results`."""
+
+    url: str
+    title: str | None = None
+    raw_content: str | None = None
+
+
+class Results(Reply):
+    """The body of an answer."""
+
+    results: list[Result]
+
+
+async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
+    """Search the web; a result's text is what Tavily extracted from the page."""
+    settings = fleet.section("tavily", TavilySettings)
+    answer = await ask(
+        "POST",
+        f"{settings.base_url}/search",
+        Results,
+        timeout_s=settings.timeout_s,
+        headers={"Authorization": f"Bearer {key('TAVILY_API_KEY')}"},
+        body={
+            "query": query,
+            "max_results": min(limit, 20),
+            "search_depth": settings.search_depth,
+            "include_raw_content": "text",
+        },
+    )
+    return [Found(one.title or one.url, one.url, one.raw_content) for one in answer.results]

@@ -1,0 +1,99 @@
+"""Chains of a rendered workspace, pointed at the loopback server."""
+
+import asyncio
+import importlib
+import json
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.loopback import Server, serve
+
+FORMATS = ("openai", "azure", "anthropic", "google", "mistral", "bedrock")
+
+
+@dataclass
+class Desk:
+    """A fleet.toml of one chain `main`, and what a call to it came to."""
+
+    package: str
+    server: Server
+    root: Path
+    models: Sequence[str] = ()
+    rules: dict[str, Any] = field(default_factory=dict[str, Any])
+    more: str = ""
+    seconds: float = 0.0
+
+    def module(self, name: str) -> Any:
+        return importlib.import_module(f"{self.package}.{name}")
+
+    def deployment(self, name: str) -> Any:
+        url = self.server.url(name)
+        return self.module("runtime.fleet").Deployment(base_url=url, region="eu-central-1")
+
+    def write(self) -> None:
+        """`models` are `format:model`; each format is a deployment of the loopback server."""
+        refs = [f"{model}@{model.partition(':')[0]}" for model in self.models]
+        rules = {"backoff_s": 0.05, **self.rules}
+        lines = [f"[chains.main]\nmodels = {json.dumps(refs)}"]
+        lines += [f"{key} = {json.dumps(value)}" for key, value in rules.items()]
+        lines += ['[stages.answer]\nchain = "main"\ntask_type = "answering"']
+        for name in FORMATS:
+            url = self.server.url(name)
+            lines.append(f'[deployments.{name}]\nbase_url = "{url}"\nregion = "eu-central-1"')
+        (self.root / "fleet.toml").write_text("\n".join(lines) + "\n" + self.more)
+
+    def play(self, use: Callable[[Any], Awaitable[Any]]) -> Any:
+        """Open the workspace and use it; `seconds` is what the use took."""
+        self.write()
+        workspace = self.module("workspace").Workspace
+        for name in FORMATS:  # an import is not what is timed here
+            self.module(f"runtime.providers.{name}").build("m", self.deployment(name))
+
+        async def run() -> Any:
+            async with workspace.open(self.root) as opened:
+                started = time.perf_counter()
+                try:
+                    return await use(opened)
+                finally:
+                    self.seconds = time.perf_counter() - started
+
+        return asyncio.run(run())
+
+    def ask(self, text: str = "What is the capital of France?", **request: Any) -> Any:
+        """The answer of the whole flow to one request."""
+        run = self.module("runtime.run")
+        return self.play(lambda workspace: workspace.handle(run.Request(text, **request)))
+
+    def rows(self, columns: str = "request_model, outcome, error_type") -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.root / "data" / "ledger.sqlite3")) as database:
+            return database.execute(f"SELECT {columns} FROM attempts ORDER BY rowid").fetchall()
+
+    def hits(self) -> list[str]:
+        return [seen.model for seen in self.server.seen]
+
+
+@pytest.fixture(scope="session")
+def loopback() -> Iterator[Server]:
+    with serve() as server:
+        yield server
+
+
+@pytest.fixture
+def desk(
+    every_provider: str,
+    every_key: None,
+    loopback: Server,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Desk:
+    monkeypatch.setenv("FLEET_ROOT", str(tmp_path))
+    loopback.script.clear()
+    loopback.seen.clear()
+    return Desk(every_provider, loopback, tmp_path)

@@ -1,0 +1,109 @@
+"""A team's own template with two versions, and workspaces made from it."""
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scaffold import cli
+from scaffold.catalogue import load
+from scaffold.questionnaire import copier_yml
+from tests.conftest import ROOT
+
+CORE = "templates/{{'.'}}"
+RUNTIME = f"{CORE}/src/{{{{package}}}}/runtime"
+KEPT = [
+    "{{'.'}}",
+    "{{pattern_router}}",
+    "{{provider_anthropic}}",
+    "{{provider_openai}}",
+    "{{provider_groq}}",
+    "{{extra_docker}}",
+    "{{extra_dotenv}}",
+    "{{extra_update_check}}",
+]
+"""Few features, so that a render is quick."""
+
+WHO = {
+    f"GIT_{role}_{field}": value
+    for role in ("AUTHOR", "COMMITTER")
+    for field, value in (("NAME", "t"), ("EMAIL", "t@example.org"))
+}
+
+
+def git(folder: Path, *words: str) -> str:
+    """What git prints; fails loudly."""
+    done = subprocess.run(
+        ["git", *words], cwd=folder, env={**os.environ, **WHO}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def commit(folder: Path, message: str = "The team's work") -> None:
+    git(folder, "add", "--all", ".")
+    git(folder, "commit", "--quiet", "--message", message)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace the first `old`, which has to be there; line ends stay as they are."""
+    text = path.read_bytes()
+    assert old.encode() in text, f"{path} has no {old!r}"
+    path.write_bytes(text.replace(old.encode(), new.encode(), 1))
+
+
+def append(path: Path, text: str) -> None:
+    with path.open("ab") as file:
+        file.write(text.encode())
+
+
+def make_fork(folder: Path) -> Path:
+    """Some of these templates as v1.0.0; v1.1.0 edits, renames, removes and adds a file."""
+    for feature in KEPT:
+        shutil.copytree(ROOT / "templates" / feature, folder / "templates" / feature)
+    for path in (ROOT / "templates").iterdir():
+        if path.is_file():
+            shutil.copy(path, folder / "templates")
+    (folder / "copier.yml").write_text(copier_yml(load(folder)), encoding="utf-8")
+    git(folder, "init", "--quiet", "--initial-branch=main")
+    commit(folder, "one")
+    git(folder, "tag", "v1.0.0")
+    append(folder / RUNTIME / "errors.py", "\n\n# Two: an edit.\n")
+    append(folder / CORE / "src/{{package}}/prompts/answer.md.jinja", "Two: a newer seed.\n")
+    (folder / RUNTIME / "recorded.py").rename(folder / RUNTIME / "replayed.py")
+    edit(
+        folder / CORE / "feature.yml",
+        "kind: core\n",
+        "kind: core\nrenames:\n"
+        "  - old: src/{{package}}/runtime/recorded.py\n"
+        "    new: src/{{package}}/runtime/replayed.py\n",
+    )
+    (folder / "templates/{{extra_docker}}/Dockerfile.jinja").unlink()
+    (folder / CORE / "HISTORY.md").write_text("Two: an addition.\n")
+    commit(folder, "two")
+    git(folder, "tag", "v1.1.0")
+    return folder
+
+
+def new(folder: Path, *words: str) -> Path:
+    """A workspace in a repository of its own, named as its folder."""
+    assert cli.run(["new", str(folder), "--defaults", *words]) == 0
+    return folder
+
+
+def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """The one JSON object that was printed since the last look."""
+    return json.loads(capsys.readouterr().out)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    """Every file of a work tree, git's own left out."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(folder).parts
+    }

@@ -1,0 +1,390 @@
+"""One test per case in which updaters lose work, or are said to."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from scaffold import merge
+from scaffold.errors import MergeError
+from tests.merge.desk import ANSWERS, Desk, git, lines, told
+
+A, B, C = (lines(name) for name in "abc")
+
+
+def test_both_edit_other_lines(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B}).replace("a", "a 9\n", "team 9\n").commit()
+    assert desk.update({"a": lines("a", _2="new 2"), "b": lines("b", _2="new")}) == {
+        "a": "merged",
+        "b": "updated",
+    }
+    assert desk.text("a") == lines("a", _2="new 2", _9="team 9")
+    assert desk.text(ANSWERS) == "_commit: v2\n"
+    assert {line[:2] for line in desk.status()} == {"M "}
+
+
+def test_same_lines_conflict_as_git_merge_leaves_them(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).replace("a", "a 5\n", "team 5\n").commit()
+    labels = merge.Labels("yours", "template v2")
+    assert desk.update({"a": lines("a", _5="new 5")}, labels=labels) == {"a": "conflict: content"}
+    assert "<<<<<<< yours\nteam 5\n=======\nnew 5\n>>>>>>> template-v2\n" in desk.text("a")
+    assert "UU a" in desk.status()
+    git(desk.top, "checkout", "--theirs", "a")
+    assert desk.text("a") == lines("a", _5="new 5")
+
+
+def test_template_drops_what_the_team_edited(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B}).replace("a", "a 5\n", "team 5\n").commit()
+    assert desk.update({}) == {"a": "conflict: dropped", "b": "removed"}
+    assert desk.text("a") == lines("a", _5="team 5")
+    assert "UD a" in desk.status()
+    assert not (desk.folder / "b").exists()
+
+
+def test_a_dropped_file_is_never_paired_with_a_similar_new_one(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"deepseek.py": A}).replace("deepseek.py", "a 5\n", "team 5\n").commit()
+    new = {"groq.py": lines("a", _3="groq")}
+    assert desk.update(new) == {"deepseek.py": "conflict: dropped", "groq.py": "added"}
+    assert desk.text("groq.py") == new["groq.py"]
+    assert "team 5" in desk.text("deepseek.py")
+
+
+def test_declared_rename_carries_the_teams_edits(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"router.py": A}).replace("router.py", "a 9\n", "team 9\n").commit()
+    new = {"routing.py": lines("new", 8) + "a 8\na 9\na 10\na 11\n"}
+    assert desk.update(new, renames={"router.py": "routing.py"}) == {"routing.py": "renamed"}
+    assert desk.text("routing.py") == new["routing.py"].replace("a 9", "team 9")
+    assert not (desk.folder / "router.py").exists()
+
+
+def test_declared_rename_onto_a_file_of_the_teams(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).replace("a", "a 9\n", "team 9\n").write("z", "mine\n").commit()
+    changes = desk.update({"z": A}, renames={"a": "z"})
+    assert changes == {"a": "conflict: dropped", "z": "conflict: both-added"}
+    assert "mine" in desk.text("z") and "team 9" in desk.text("a")
+
+
+def test_team_moved_a_file_the_template_edits(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B}).commit()
+    (desk.folder / "a").rename(desk.folder / "mine")
+    desk.replace("mine", "a 9", "team 9").commit()
+    assert desk.update({"a": lines("a", _2="new"), "b": B}) == {"mine": "merged", "a": "kept"}
+    assert desk.text("mine") == lines("a", _2="new", _9="team 9")
+
+
+def test_team_moved_and_edited_what_the_template_renames(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).commit()
+    (desk.folder / "a").rename(desk.folder / "mine")
+    desk.commit()
+    desk.update({"z": lines("a", _2="new")}, renames={"a": "z"})
+    assert desk.text("mine") == lines("a", _2="new")
+
+
+def test_team_deleted_what_the_template_edits(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B}).commit()
+    (desk.folder / "a").unlink()
+    desk.commit()
+    assert desk.update({"a": lines("a", _2="new"), "b": B}) == {"a": "conflict: deleted"}
+    assert "DU a" in desk.status()
+
+
+def test_team_deleted_what_the_template_leaves(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B}).commit()
+    (desk.folder / "a").unlink()
+    desk.commit()
+    assert desk.update({"a": A, "b": lines("b", _1="new")}) == {"a": "kept", "b": "updated"}
+    assert not (desk.folder / "a").exists()
+
+
+def test_both_add_the_same_path(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).write("n", "mine\n").write("s", C).commit()
+    new = {"a": A, "n": "theirs\n", "s": C}
+    assert desk.update(new) == {"n": "conflict: both-added"}
+    assert "mine" in desk.text("n") and "theirs" in desk.text("n")
+
+
+def test_package_rename_moves_the_teams_own_files(tmp_path: Path) -> None:
+    old = {"src/desk/a.py": A, "src/desk/sub/b.py": B, "tests/test_a.py": "import desk\n" + C}
+    desk = Desk(tmp_path, old).write("src/desk/mine.py", "mine\n")
+    desk.replace("src/desk/a.py", "a 9", "team 9").commit()
+    new = {"src/help/a.py": A, "src/help/sub/b.py": B, "tests/test_a.py": "import help\n" + C}
+    changes = desk.update(new, renames={"src/desk": "src/help"})
+    assert desk.text("src/help/mine.py") == "mine\n"
+    assert desk.text("src/help/a.py") == lines("a", _9="team 9")
+    assert not (desk.folder / "src/desk").exists()
+    assert changes["src/help/mine.py"] == "renamed"
+    assert desk.planned[1].was is not None
+
+
+def test_team_renamed_a_folder_the_template_adds_to(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"agents/a": A, "agents/b": B, "c": C}).commit()
+    (desk.folder / "agents").rename(desk.folder / "crew")
+    desk.commit()
+    desk.update({"agents/a": A, "agents/b": B, "agents/judge": "judge\n", "c": C})
+    assert desk.text("crew/judge") == "judge\n"
+
+
+@pytest.mark.parametrize("edited", [True, False])
+def test_team_owned_files_are_never_changed(tmp_path: Path, edited: bool) -> None:
+    desk = Desk(tmp_path, {"prompts/a.md": A, "prompts/gone.md": B, "c": C})
+    if edited:
+        desk.replace("prompts/a.md", "a 9", "team 9")
+    (desk.folder / "prompts/gone.md").unlink()
+    desk.commit()
+    kept = desk.text("prompts/a.md")
+    new = {"prompts/a.md": lines("a", _1="x"), "prompts/gone.md": "new\n", "prompts/n.md": "n\n"}
+    changes = desk.update({**new, "c": C}, team_owned=["prompts"])
+    assert changes == {
+        "prompts/a.md": "suggestion",
+        "prompts/n.md": "added",
+        "prompts/gone.md": "kept",
+    }
+    assert desk.text("prompts/a.md") == kept
+    blob = next(one.blob for one in desk.planned if one.path == "prompts/a.md")
+    assert git(desk.top, "cat-file", "blob", str(blob)) == new["prompts/a.md"]
+
+
+def test_team_owned_files_of_a_removed_feature(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"p/a.md": A, "p/b.md": B}).replace("p/a.md", "a 9", "team 9").commit()
+    changes = desk.update({}, team_owned=["p/*.md"])
+    assert changes == {"p/a.md": "conflict: dropped", "p/b.md": "removed"}
+
+
+def test_team_owned_seed_where_the_team_has_its_own(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"c": C}).write("p.md", "mine\n").commit()
+    assert desk.update({"c": C, "p.md": "seed\n"}, team_owned=["p.md"]) == {"p.md": "suggestion"}
+    assert desk.text("p.md") == "mine\n"
+
+
+def test_team_owned_files_follow_the_package(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"src/desk/p.md": A}).replace("src/desk/p.md", "a 9", "team 9").commit()
+    owned = ["src/desk/p.md", "src/help/p.md"]
+    new = {"src/help/p.md": lines("a", _1="new")}
+    desk.update(new, team_owned=owned, renames={"src/desk": "src/help"})
+    assert desk.text("src/help/p.md") == lines("a", _9="team 9")
+
+
+def test_untracked_file_in_the_way(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).commit().write("n", "mine\n").write("same", C)
+    changes = desk.update({"a": A, "n": "theirs\n", "same": C})
+    assert changes == {"n": "conflict: in-the-way", "same": "added"}
+    assert desk.text("n") == "mine\n"
+    assert {"AU n", "UA n"} & {*desk.status()}
+    desk.abort()
+    assert desk.text("n") == "mine\n" and desk.text("same") == C
+    assert desk.status() == ["?? n", "?? same"]
+
+
+def test_ignored_file_in_the_way_stays_out_of_the_index(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, ".gitignore": ".env\ncache\n"}).commit()
+    desk.write(".env", "KEY=secret\n").write("cache", "x")
+    new = {"a": A, ".gitignore": ".env\ncache\n", ".env": "KEY=\n", "cache/x": "y\n"}
+    changes = desk.update(new)
+    assert changes == {".env": "conflict: in-the-way", "cache/x": "conflict: in-the-way"}
+    assert desk.text(".env") == "KEY=secret\n"
+    assert git(desk.top, "ls-files", ".env", "cache") == ""
+
+
+def test_untracked_folder_in_the_way_of_a_file(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).commit().write("n/mine", "mine\n")
+    assert desk.update({"a": A, "n": "file\n"}) == {"n": "conflict: in-the-way"}
+    assert desk.text("n/mine") == "mine\n"
+
+
+def test_binary_modes_and_links(tmp_path: Path) -> None:
+    old: dict[str, str | bytes] = {"run.sh!": A, "x.bin": b"\0old", "l": "->a", "y.bin": b"\0y"}
+    desk = Desk(tmp_path, old).write("y.bin", b"\0team").replace("run.sh", "a 9", "team 9")
+    desk.commit()
+    new: dict[str, str | bytes] = {
+        "run.sh!": lines("a", _1="n"), "x.bin": b"\0new\xff", "l": "->b", "y.bin": b"\0new",
+    }  # fmt: skip
+    changes = desk.update(new)
+    assert changes == {
+        "run.sh": "merged", "x.bin": "updated", "l": "updated", "y.bin": "conflict: binary",
+    }  # fmt: skip
+    assert os.access(desk.folder / "run.sh", os.X_OK)
+    assert (desk.folder / "x.bin").read_bytes() == b"\0new\xff"
+    assert (desk.folder / "y.bin").read_bytes() == b"\0team"
+    assert (desk.folder / "l").readlink() == Path("b")
+
+
+def test_team_committed_crlf(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B, "c": C})
+    for path in ("a", "b", ANSWERS):
+        desk.replace(path, "\n", "\r\n")
+    (desk.folder / "b").rename(desk.folder / "mine")
+    desk.replace("a", "a 9", "team 9").commit()
+    new = {"a": lines("a", _2="n"), "b": lines("b", _2="n"), "c": lines("c", _2="n"), "n": "n\n"}
+    changes = desk.update(new)
+    assert changes == {
+        "a": "merged", "b": "kept", "mine": "merged", "c": "updated", "n": "added",
+    }  # fmt: skip
+    wanted = lines("a", _2="n", _9="team 9").replace("\n", "\r\n")
+    assert (desk.folder / "a").read_bytes().decode() == wanted
+    assert (desk.folder / "mine").read_bytes().decode() == new["b"].replace("\n", "\r\n")
+    assert desk.text("c") == new["c"]
+
+
+@pytest.mark.parametrize("setting", ["true", "input", "false"])
+def test_autocrlf(tmp_path: Path, setting: str) -> None:
+    old = {"a": A, "win.bat": "@echo\r\nold\r\n"}
+    desk = Desk(tmp_path, old)
+    git(desk.top, "config", "core.autocrlf", setting)
+    desk.replace("a", "a 9", "team 9").commit()
+    changes = desk.update({"a": lines("a", _2="n"), "win.bat": "@echo\r\nnew\r\n"})
+    assert changes == {"a": "merged", "win.bat": "updated"}
+    git(desk.top, "commit", "-qam", "update")
+    assert desk.status() == []
+    ends = b"new\n" if setting == "input" else b"new\r\n"
+    assert (desk.folder / "win.bat").read_bytes().endswith(ends)
+
+
+def test_attributes_of_the_repository(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "win.bat": "@echo\r\nold\r\n"}, prefix="apps/desk")
+    (desk.top / ".gitattributes").write_text("* text=auto eol=crlf\n*.keep merge=union\n")
+    desk.write("x.keep", "x\n").commit()
+    new = {"a": lines("a", _2="n"), "win.bat": "@echo\r\nnew\r\n", "n.bat": "n\r\n"}
+    assert desk.update(new) == {"a": "updated", "win.bat": "updated", "n.bat": "added"}
+    git(desk.top, "commit", "-qam", "update")
+    assert desk.status() == []
+    assert b"\r" not in git(desk.top, "cat-file", "blob", "HEAD:apps/desk/n.bat").encode()
+
+
+def test_neighbours_in_a_monorepo(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B}, prefix="apps/desk")
+    other = desk.top / "apps/other"
+    other.mkdir()
+    for name in "ab":
+        (other / name).write_text(desk.text(name))
+    (desk.folder / "a").unlink()
+    desk.commit()
+    (other / "a").write_text("uncommitted\n")
+    (other / "staged").write_text("staged\n")
+    git(desk.top, "add", "apps/other/staged")
+    before = {k: v for k, v in desk.files().items() if "other" in k}
+    desk.update({"a": lines("a", _1="n"), "b": lines("b", _1="n"), "n": "n\n"})
+    assert {k: v for k, v in desk.files().items() if "other" in k} == before
+    assert desk.text("b") == lines("b", _1="n")
+    assert "A  apps/other/staged" in desk.status()
+    desk.abort()
+    assert {*desk.status()} == {"A  apps/other/staged", " M apps/other/a"}
+
+
+def test_linked_work_tree(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).commit()
+    git(desk.top, "worktree", "add", "-q", "-b", "side", str(tmp_path / "side"))
+    desk.folder = desk.top = tmp_path / "side"
+    assert desk.update({"a": lines("a", _1="n")}) == {"a": "updated"}
+    assert (tmp_path / "repo/a").read_text() == A
+    desk.abort()
+    assert desk.text("a") == A and desk.status() == []
+
+
+def test_before_the_first_commit(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).replace("a", "a 9", "team 9")
+    with pytest.raises(MergeError, match="git add"):
+        desk.update({"a": lines("a", _1="n")})
+    git(desk.top, "add", "-A")
+    before = desk.files(), desk.status()
+    assert desk.update({"a": lines("a", _1="n")}) == {"a": "merged"}
+    assert desk.text("a") == lines("a", _1="n", _9="team 9")
+    desk.abort()
+    assert (desk.files(), desk.status()) == before
+
+
+def test_hooks_do_not_run_and_nothing_is_signed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).commit()
+    for name in ("post-index-change", "post-checkout", "pre-commit", "post-merge"):
+        hook = desk.top / ".git/hooks" / name
+        hook.write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran'\n")
+        hook.chmod(0o755)
+    for key, value in {
+        "commit.gpgSign": "true",
+        "user.signingKey": "none",
+        "gpg.program": "false",
+    }.items():
+        git(desk.top, "config", key, value)
+    desk.replace("a", "a 9", "team 9")
+    (tmp_path / "ran").unlink(missing_ok=True)
+    desk.update({"a": lines("a", _1="n")}, autostash=True)
+    assert desk.text("a") == lines("a", _1="n", _9="team 9")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_variables_from_outside_are_not_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, {"a": A}).commit()
+    for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_WORK_TREE", "GIT_OBJECT_DIRECTORY"):
+        monkeypatch.setenv(name, str(tmp_path / "nowhere"))
+    changes = desk.update({"a": lines("a", _1="n")})
+    assert changes == {"a": "updated"}
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_dry_run_leaves_no_trace_and_tells_the_truth(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B, "c": C}).replace("a", "a 9", "team 9").commit()
+    (desk.folder / "b").touch()
+    new = {"a": lines("a", _9="n"), "b": lines("b", _1="n"), "n": "n\n"}
+    before = desk.state()
+    with desk.plan(new) as plan:
+        diff = plan.diff()
+    assert desk.state() == before
+    desk.update(new)
+    git(desk.top, "add", "-A")
+    assert git(desk.top, "diff", "--cached", "-M", "HEAD") == diff
+
+
+def test_update_twice_is_update_once(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).replace("a", "a 9", "team 9").commit()
+    new = {"a": lines("a", _1="n")}
+    desk.update(new)
+    desk.commit()
+    desk.old, desk.before = dict(new), "v2"
+    assert desk.update(new) == {"a": "kept"}
+    assert desk.status() == []
+
+
+def test_answers_file_is_the_templates(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).write(ANSWERS, "_commit: v1\nby: hand\n").commit()
+    assert desk.update({"a": A}) == {}
+    assert desk.text(ANSWERS) == "_commit: v2\n"
+
+
+@pytest.mark.parametrize("prefix", ["", "a b/d\u00e9sk"])
+def test_odd_names(tmp_path: Path, prefix: str) -> None:
+    names = [
+        "with space",
+        'qu"ote',
+        "st*r",
+        "b\\s",
+        "\u00fcml\u00e4ut",
+        "-dash",
+        ":(top)x",
+        "tab\tx",
+    ]
+    old = {name: lines(name) for name in names}
+    desk = Desk(tmp_path, old, prefix=prefix)
+    for name in names:
+        desk.replace(name, " 9\n", " team\n")
+    desk.commit()
+    new = {name: lines(name, _1="n") for name in names} | {f"new {name}": A for name in names}
+    changes = desk.update(new)
+    assert {changes[name] for name in names} == {"merged"}
+    assert all(desk.text(n) == lines(n, _1="n", _9=f"{n} team") for n in names)
+    desk.abort()
+    assert desk.status() == []
+
+
+def test_what_the_team_changed(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B, "c": C}, prefix="ws").replace("a", "a 9", "team 9")
+    desk.commit()
+    (desk.folder / "c").rename(desk.folder / "moved")
+    (desk.folder / "b").unlink()
+    (desk.top / ".git/info/exclude").write_text("ignored\n")
+    desk.write("untracked", "u\n").write("ignored", "i\n")
+    before = desk.state()
+    changes, text = merge.compare(merge.locate(desk.folder), desk.renders({})[0])
+    assert desk.state() == before
+    assert told(changes) == {"a": "updated", "b": "removed", "moved": "renamed", "untracked": "added"}
+    assert "+team 9\n" in text and text.endswith("\n")

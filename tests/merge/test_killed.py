@@ -1,0 +1,193 @@
+"""kill -9 at any moment of an update: what is there is old, new, or in progress.
+
+Running again finishes, `abort` goes back. The child is killed at the Nth line it executes of the
+modules that write, or at any time at all, with a git of its own still running.
+"""
+
+import os
+import random
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from scaffold import merge
+from scaffold.merge import journal, stash, transition, worktree
+from scaffold.merge.journal import Progress
+from tests.merge.desk import Desk, git, lines
+
+WRITING = {module.__file__ for module in (journal, stash, transition, worktree)}
+State = tuple[object, ...]
+
+
+def office(place: Path, *, dirty: bool = False) -> Desk:
+    """A workspace with one of each: merged, conflict, renamed, removed, added, in the way."""
+    old = {name: lines(name) for name in ("a", "b", "gone", "old", "c/d")}
+    desk = Desk(place, dict(old), prefix="ws")
+    (desk.top / "neighbour").write_text("n\n")
+    desk.replace("a", "a 9\n", "team 9\n").replace("b", "b 5\n", "team 5\n").commit()
+    desk.write("same", "same\n").write("mine", "mine\n")
+    if dirty:
+        desk.replace("a", "a 11\n", "dirty 11\n")
+    return desk
+
+
+NEW = {
+    "a": lines("a", _2="new"), "b": lines("b", _2="new"), "same": "same\n", "mine": "theirs\n",
+    "new/er": lines("n"), "fresh": lines("old"), "c": lines("c"),
+}  # fmt: skip
+CONFLICT = NEW | {"b": lines("b", _5="new")}
+
+
+def renders(desk: Desk, conflict: bool) -> tuple[Path, Path]:
+    return desk.renders(CONFLICT if conflict else NEW)
+
+
+def update(desk: Desk, folders: tuple[Path, Path], autostash: bool) -> None:
+    where = merge.locate(desk.folder)
+    with merge.plan(where, *folders, renames={"old": "fresh"}) as plan:
+        merge.apply(plan, autostash=autostash)
+
+
+def state(top: Path) -> State:
+    files = {
+        path.relative_to(top): path.read_bytes()
+        for path in top.rglob("*")
+        if path.is_file() and ".git" not in path.relative_to(top).parts
+    }
+    return files, git(top, "ls-files", "--stage"), git(top, "stash", "list", "--format=%gs")[:20]
+
+
+def moved(desk: Desk, to: Path) -> Desk:
+    """The same workspace, copied."""
+    shutil.copytree(desk.top, to, symlinks=True)
+    copy = object.__new__(Desk)
+    copy.__dict__ |= desk.__dict__ | {"top": to, "folder": to / desk.prefix}
+    return copy
+
+
+def in_child(work: Callable[[], Any], kill_at: int) -> bool:
+    """Run in a child that is killed at its Nth line in a module that writes; whether it was."""
+    child = os.fork()
+    if child == 0:
+        left = kill_at
+
+        def trace(frame: FrameType, event: str, _: Any) -> Any:
+            nonlocal left
+            if frame.f_code.co_filename not in WRITING:
+                return None
+            if event == "line":
+                left -= 1
+                if left == 0:
+                    os.kill(os.getpid(), signal.SIGKILL)
+            return trace
+
+        sys.settrace(trace)
+        try:
+            work()
+        finally:
+            os._exit(0)
+    return os.waitpid(child, 0)[1] != 0
+
+
+def check(desk: Desk, old: State, new: State, again: Callable[[Desk], None], place: Path) -> str:
+    """What was found after a kill; that it can be finished and taken back."""
+    found = merge.progress(merge.locate(desk.folder))
+    forward, back = (moved(desk, place / name) for name in ("forward", "back"))
+    if found is None:
+        assert state(desk.top) == old
+        again(forward)
+        assert state(forward.top) == new
+        return "old"
+    back.abort()
+    assert state(back.top) == old
+    assert merge.progress(merge.locate(back.folder)) is None
+    forward.resume()
+    if found in (Progress.STASHING, Progress.ABORTING):
+        assert state(forward.top) == old
+        again(forward)
+    assert state(forward.top) == new
+    assert not (forward.top / ".git/index.lock").exists()
+    return str(found)
+
+
+def trial(place: Path, kill_at: int, *, conflict: bool, dirty: bool) -> str | None:
+    """One killed update and one killed abort; None when the update ended before line N."""
+    desk = office(place / "desk", dirty=dirty)
+    folders = renders(desk, conflict)
+    done = moved(desk, place / "done")
+    old = state(desk.top)
+    update(done, folders, dirty)
+    new = state(done.top)
+    if not in_child(lambda: update(desk, folders, dirty), kill_at):
+        return None
+    return check(desk, old, new, lambda it: update(it, folders, dirty), place / "checked")
+
+
+@pytest.mark.parametrize("kill_at", random.Random(6).sample(range(1, 190), 6))
+@pytest.mark.parametrize("conflict", [True, False])
+def test_killed_at_some_lines(tmp_path: Path, kill_at: int, conflict: bool) -> None:
+    trial(tmp_path, kill_at, conflict=conflict, dirty=not conflict)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(8))
+@pytest.mark.parametrize(("conflict", "dirty"), [(True, False), (False, True), (True, True)])
+def test_killed_at_every_line(tmp_path: Path, part: int, conflict: bool, dirty: bool) -> None:
+    found: set[str | None] = set()
+    for kill_at in range(part + 1, 10_000, 8):
+        found.add(trial(tmp_path / str(kill_at), kill_at, conflict=conflict, dirty=dirty))
+        shutil.rmtree(tmp_path / str(kill_at))
+        if None in found:
+            break
+    assert found >= {"old", "applying", "applied"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(4))
+def test_abort_killed_at_every_line(tmp_path: Path, part: int) -> None:
+    for kill_at in range(part + 1, 10_000, 4):
+        place = tmp_path / str(kill_at)
+        desk = office(place / "desk")
+        folders = renders(desk, conflict=True)
+        old = state(desk.top)
+        update(desk, folders, autostash=False)
+        if not in_child(desk.abort, kill_at):
+            break
+        if merge.progress(merge.locate(desk.folder)):
+            desk.abort()
+        assert state(desk.top) == old
+        shutil.rmtree(place)
+
+
+@pytest.mark.parametrize("rounds", [3, pytest.param(60, marks=pytest.mark.slow)])
+def test_killed_at_any_time(tmp_path: Path, rounds: int) -> None:
+    """The git that the killed process started goes on: running again waits for it."""
+    chance = random.Random(rounds)
+    for turn in range(rounds):
+        place = tmp_path / str(turn)
+        desk = office(place / "desk")
+        folders = renders(desk, conflict=True)
+        done = moved(desk, place / "done")
+        old = state(desk.top)
+        started = time.monotonic()
+        update(done, folders, autostash=False)
+        took = time.monotonic() - started
+        child = os.fork()
+        if child == 0:
+            try:
+                update(desk, folders, autostash=False)
+            finally:
+                os._exit(0)
+        time.sleep(chance.uniform(0.6, 1.0) * took)
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        time.sleep(0.05)
+        check(desk, old, state(done.top), lambda it: update(it, folders, False), place / "checked")
+        shutil.rmtree(place)

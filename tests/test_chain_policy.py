@@ -1,0 +1,77 @@
+"""What a chain does about a failing primary: every row of the table in the design."""
+
+import pytest
+
+from tests.fleets import Desk, desk, loopback
+from tests.loopback import Reply
+
+__all__ = ["desk", "loopback"]
+
+
+@pytest.mark.parametrize("command", ["status-503", "status-529", "cut", "status-500"])
+def test_another_provider_answers_before_any_retry(desk: Desk, command: str) -> None:
+    desk.models = [f"openai:{command}", "openai:ok", "anthropic:ok"]
+    assert "Paris" in desk.ask().output
+    assert desk.rows("provider, outcome") == [("openai", "failed"), ("anthropic", "ok")]
+    assert desk.seconds < 2
+
+
+def test_a_rate_limit_moves_on_at_once(desk: Desk) -> None:
+    desk.models = ["openai:retry-after", "anthropic:ok"]
+    desk.ask()
+    assert desk.rows() == [
+        ("retry-after", "failed", "rate_limited"),
+        ("ok", "ok", None),
+    ]
+    assert desk.seconds < 1.5
+
+
+def test_a_hang_leaves_time_for_the_next(desk: Desk) -> None:
+    desk.models, desk.rules = ["openai:hang", "anthropic:ok"], {"deadline_s": 2}
+    desk.ask()
+    assert desk.rows() == [("hang", "failed", "timeout"), ("ok", "ok", None)]
+    assert desk.seconds < 2.2
+
+
+@pytest.mark.parametrize(
+    ("command", "outcome", "reason"),
+    [
+        ("status-401", "failed", "authentication"),
+        ("status-404", "failed", "unknown_model"),
+        ("status-400", "failed", "bad_request"),
+        ("empty", "rejected", "empty"),
+        ("truncated", "rejected", "truncated"),
+        ("refusal", "rejected", "refusal"),
+        ("content-filter", "rejected", "content_filter"),
+        ("html", "failed", "malformed"),
+        ("wrong-json", "failed", "malformed"),
+    ],
+)
+def test_a_failure_is_booked_and_the_next_answers(
+    desk: Desk, command: str, outcome: str, reason: str
+) -> None:
+    desk.models = [f"openai:{command}", "anthropic:ok"]
+    assert "Paris" in desk.ask().output
+    assert desk.rows()[0] == (command, outcome, reason)
+    assert desk.rows("fallback_from")[1] == (command,)
+
+
+def test_a_rejected_answer_is_billed(desk: Desk) -> None:
+    desk.models = ["openai:truncated", "anthropic:ok"]
+    desk.ask()
+    assert desk.rows("outcome, input_tokens, output_tokens")[0] == ("rejected", 120, 30)
+
+
+def test_all_down_asks_everybody_twice(desk: Desk) -> None:
+    desk.models = ["openai:status-503", "anthropic:status-529"]
+    errors = desk.module("runtime.errors")
+    with pytest.raises(errors.ChainExhausted, match=r"openai|status-503"):
+        desk.ask()
+    assert desk.hits() == ["status-503", "status-529"] * 2
+
+
+def test_a_retry_heals(desk: Desk) -> None:
+    desk.models = ["openai:flaky"]
+    desk.server.script["flaky"] = [Reply(status=503), Reply()]
+    desk.ask()
+    assert desk.rows() == [("flaky", "failed", "overloaded"), ("flaky", "ok", None)]

@@ -1,0 +1,263 @@
+"""Quality checks of a rendered workspace: what they reject, what they cost, who pays."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+FLEET = """
+[chains.main]
+models = ["first:a", "second:b"]
+[chains.other]
+models = ["third:c"]
+[stages.answer]
+chain = "main"
+task_type = "answering"
+checks = [{checks}]
+"""
+SOURCE = "Revenue rose to $1.2 million in 2026 (24 November 2026), up 12,5 %; twelve vans."
+
+
+@pytest.fixture(scope="module")
+def matching(every_provider: str) -> ModuleType:
+    return import_module(f"{every_provider}.runtime.matching")
+
+
+@pytest.mark.parametrize(
+    ("answer", "absent"),
+    [
+        ("Revenue was 1,200,000 in 2026.", []),
+        ("On 2026-11-24 it was 12.5 percent.", []),
+        ("By 24/11/2026, 12 vans.", []),
+        ("13 vans in 2025", ["13", "2025"]),
+        ("4 vans", []),  # under 10: the model's own count
+        ('It says "revenue rose to $1.2 million".', []),
+        ("It says “Revenue  ROSE to $1.2 million”!", []),
+        ('It says "revenue fell to nothing".', ["revenue fell to nothing"]),
+        ('It says "revenue rose … in 2026".', []),
+        ('{"quote": "twelve vans", "amount": 1200000, "confidence": 0.9}', []),
+        ('{"quotes": ["ten lorries"], "amount": 1300000}', ["ten lorries", "1300000"]),
+    ],
+)
+def test_quotes_and_numbers_are_looked_up_in_the_source(
+    matching: ModuleType, answer: str, absent: list[str]
+) -> None:
+    assert matching.missing(answer, SOURCE)[0] == absent
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "agree"),
+    [
+        ("So the total is 42.", "The answer is: 42", True),
+        ("Adding up:\n3 + 4 = 7\n#### 7", r"\boxed{7}", True),
+        ("$1,200", "1200 dollars", True),
+        ("42", "43", False),
+        ("(B)", "b.", True),
+        ("The answer is B", "Answer: (C)", False),
+        ("Paris", "paris.", True),
+        ("yes", "no", False),
+        ('{"intent": "Billing", "n": 1}', '{"n": 1.0, "intent": "billing"}', True),
+        ('{"intent": "billing", "n": 1}', '{"n": 2, "intent": "billing"}', False),
+    ],
+)
+def test_answers_agree_on_how_they_end(
+    matching: ModuleType, one: str, other: str, agree: bool
+) -> None:
+    assert matching.same(one, other) is agree
+
+
+def test_typed_answers_may_agree_on_one_field(matching: ModuleType) -> None:
+    assert matching.same('{"intent": "a", "why": "x"}', '{"intent": "a", "why": "y"}', "intent")
+
+
+@given(text=st.text(max_size=200))
+def test_every_text_is_grounded_in_itself_and_agrees_with_itself(
+    matching: ModuleType, text: str
+) -> None:
+    assert matching.missing(text, text)[0] == []
+    assert matching.same(text, text)
+
+
+class Desk:
+    """A workspace of two models whose replies are scripted by stage."""
+
+    def __init__(self, package: str, root: Path) -> None:
+        self.package = package
+        self.root = root
+
+    def module(self, name: str) -> Any:
+        return import_module(f"{self.package}.{name}")
+
+    def ask(
+        self, checks: str, replies: dict[str, list[Any]], *, more: str = "", **asked: Any
+    ) -> str:
+        """What sub-agent `answer` says to a question, with these checks and replies."""
+        (self.root / "fleet.toml").write_text(FLEET.format(checks=checks) + more)
+        recorded, run = self.module("runtime.recorded"), self.module("runtime.run")
+        workspace_ = self.module("workspace")
+        parsed = {
+            stage: [recorded.Reply(input_tokens=10, output_tokens=5, **one) for one in given]
+            for stage, given in replies.items()
+        }
+        tape = recorded.Tape(recorded.Scene(title="t", text="?", replies=parsed))
+        request = run.Request("How many?", data_class=asked.pop("data_class", None))
+
+        async def play() -> str:
+            opened = workspace_.Workspace.open(
+                self.root, build=lambda ref: recorded.RecordedModel(ref, tape)
+            )
+            async with opened as workspace:
+                running = workspace._start(request)
+                return await running.ask(workspace_.ANSWER, "How many?", **asked)
+
+        return asyncio.run(play())
+
+    def rows(self, columns: str) -> list[tuple[Any, ...]]:
+        with sqlite3.connect(self.root / "ledger.sqlite3") as ledger:
+            return ledger.execute(
+                f"SELECT {columns} FROM attempts ORDER BY ts_us, rowid"
+            ).fetchall()
+
+
+@pytest.fixture
+def desk(every_provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.sqlite3")
+    return Desk(every_provider, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("checks", "bad", "good", "reason"),
+    [
+        ('"length:5-40"', "12", "There are twelve.", "too_short"),
+        ('"length:-20"', "There are twelve of them.", "Twelve.", "too_long"),
+        ('"pattern:^There"', "Twelve.", "There are twelve.", "no_match"),
+        ('"not_empty", "schema", "pattern:^There"', "Twelve.", "There are 12.", "no_match"),
+    ],
+)
+def test_a_rejected_answer_is_paid_for_and_the_next_model_asked(
+    desk: Desk, checks: str, bad: str, good: str, reason: str
+) -> None:
+    assert desk.ask(checks, {"answer": [{"text": bad}, {"text": good}]}) == good
+    assert desk.rows("request_model, outcome, error_type, input_tokens") == [
+        ("a", "rejected", reason, 10),
+        ("b", "ok", None, 10),
+    ]
+
+
+def test_an_ungrounded_answer_is_rejected_with_its_share(desk: Desk) -> None:
+    replies = {"answer": [{"text": "12 vans in 2031"}, {"text": "12 vans in 2026"}]}
+    assert desk.ask('"grounded"', replies, source=SOURCE) == "12 vans in 2026"
+    assert desk.rows("outcome, error_type, quality, quality_source") == [
+        ("rejected", "ungrounded", 0.5, "check"),
+        ("ok", None, 1.0, "check"),
+    ]
+
+
+def test_a_judge_scores_and_is_billed_to_the_task(desk: Desk) -> None:
+    replies = {
+        "answer": [{"text": "Bad."}, {"text": "Good."}],
+        "judge": [
+            {"answer": {"score": 0.3, "reason": "vague"}},
+            {"answer": {"score": 0.9, "reason": "none"}},
+        ],
+    }
+    assert desk.ask('"judge:0.7"', replies) == "Good."
+    columns = "stage, task_type, outcome, error_type, quality, quality_source"
+    assert [row for row in desk.rows(columns) if row[0] == "answer"] == [
+        ("answer", "answering", "rejected", "low_score", 0.3, "judge"),
+        ("answer", "answering", "ok", None, 0.9, "judge"),
+    ]
+    judged = ("judge", "answering", "ok", None, None, None)
+    assert [row for row in desk.rows(columns) if row[0] == "judge"] == [judged, judged]
+    ids = desk.rows("stage, run_id, call_id, parent_id")
+    answers = {row[2] for row in ids if row[0] == "answer"}
+    assert {row[3] for row in ids if row[0] == "judge"} == answers
+    assert len({row[1] for row in ids}) == 1
+
+
+def test_a_judge_alone_takes_the_threshold_of_quality(desk: Desk) -> None:
+    replies = {
+        "answer": [{"text": "One."}],
+        "judge": [{"answer": {"score": 0.5, "reason": "so so"}}],
+    }
+    assert desk.ask('"judge"', replies, more="[quality]\nthreshold = 0.4\n") == "One."
+
+
+def test_a_judge_that_cannot_be_asked_rejects_nothing(desk: Desk) -> None:
+    replies = {"answer": [{"text": "One."}], "judge": [{"status": 503}] * 6}
+    more = '[stages.judge]\nchain = "other"\ntask_type = "judging"\n'
+    assert desk.ask('"judge:0.9"', replies, more=more) == "One."
+    assert ("answer", "ok", None) in desk.rows("stage, outcome, quality")
+
+
+def test_a_judge_obeys_the_data_boundary(desk: Desk) -> None:
+    replies = {"answer": [{"text": "One."}], "judge": []}
+    more = '[stages.judge]\nchain = "other"\ntask_type = "judging"\n'
+    more += '[data]\nfirst = ["personal"]\nsecond = ["personal"]\nthird = ["public"]\n'
+    assert desk.ask('"judge:0.9"', replies, more=more, data_class="personal") == "One."
+    assert ("judge", "skipped", "data_class") in desk.rows("stage, outcome, error_type")
+
+
+def test_a_second_model_that_disagrees_sends_the_request_on(desk: Desk) -> None:
+    replies = {
+        "answer": [{"text": "The answer is 41."}, {"text": "So it is 42."}],
+        "second_opinion": [{"text": "42"}, {"text": "42"}],
+    }
+    assert desk.ask('"agreement:other"', replies) == "So it is 42."
+    rows = desk.rows("stage, request_model, outcome, error_type, quality, quality_source")
+    assert sorted(rows) == sorted(
+        [
+            ("answer", "a", "rejected", "disagrees", 0.0, "agreement"),
+            ("second_opinion", "c", "ok", None, None, None),
+            ("answer", "b", "ok", None, 1.0, "agreement"),
+            ("second_opinion", "c", "ok", None, None, None),
+        ]
+    )
+    assert {row[0] for row in desk.rows("task_type")} == {"answering"}
+
+
+def test_the_same_model_is_no_second_opinion(desk: Desk) -> None:
+    replies = {"answer": [{"text": "41"}], "second_opinion": [{"text": "42"}]}
+    assert desk.ask('"agreement:main"', replies) == "41"
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_a_team_names_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch, slow: bool) -> None:
+    def polite(completion: Any, _call: Any) -> str | None:
+        return None if "please" in (completion.text or "") else "impolite"
+
+    async def polite_later(completion: Any, call: Any) -> str | None:
+        await asyncio.sleep(0)
+        return polite(completion, call)
+
+    named: Callable[[str], Any] = lambda _: polite_later if slow else polite  # noqa: E731 - a factory in one line
+    monkeypatch.setitem(desk.module("wiring").CHECKS, "polite", named)
+    replies = {"answer": [{"text": "Wait."}, {"text": "Wait, please."}]}
+    assert desk.ask('"polite"', replies) == "Wait, please."
+    assert ("rejected", "impolite") in desk.rows("outcome, error_type")
+
+
+@pytest.mark.parametrize(
+    ("checks", "told"),
+    [
+        ('"lenght:5-40"', "'lenght' is none of"),
+        ('"length:many"', "length:20-2000"),
+        ('"length"', "length:20-2000"),
+        ('"pattern:("', "regular expression"),
+        ('"grounded:7"', "from 0 to 1"),
+        ('"judge:high"', "from 0 to 1"),
+        ('"agreement"', "agreement:cheap"),
+        ('"agreement:nowhere"', r"no \[chains.nowhere\]"),
+    ],
+)
+def test_a_wrong_check_is_told_with_the_way_out(desk: Desk, checks: str, told: str) -> None:
+    errors = desk.module("runtime.errors")
+    with pytest.raises(errors.SettingsError, match=told):
+        desk.ask(checks, {"answer": [{"text": "One."}]})
