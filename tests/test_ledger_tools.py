@@ -106,7 +106,7 @@ def test_pages_do_not_lose_rows_of_the_same_moment(
     monkeypatch.setattr(transfer, "PAGE", 11)
     pages = list(transfer.attempts(path, *ALL))
     assert len({row.call_id for page in pages for row in page}) == 120
-    assert sum(len(page) for page in transfer.attempts(path, 7, 9)) == 50
+    assert sum(len(page) for page in transfer.attempts(path, 8, 9)) == 50
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -121,7 +121,7 @@ def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture
-def ledger(folder: Path, store: Any) -> Iterator[Path]:
+def ledger(folder: Path) -> Iterator[Path]:
     path = folder / "data" / "ledger.sqlite3"
     yield path
     for file in path.parent.glob("ledger*"):

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
 def _export(options: argparse.Namespace) -> int:
     from ..runtime.ledger.transfer import export
 
-    span = (_microseconds(options.since) - 1, _microseconds(options.until))
+    span = (_microseconds(options.since), _microseconds(options.until))
     rows = export(
         database_path(find_root()), options.file, _format(options), span, progress=_progress
     )

@@ -134,7 +134,7 @@ def _jsonl_writer(file: IO[str]) -> WritePage:
 
 
 def _csv_writer(file: IO[str]) -> WritePage:
-    table = csv.writer(file, lineterminator="\n")
+    table = csv.writer(file)  # its own line end: only then does it quote every one in a text
     table.writerow(COLUMNS)
     return lambda page: table.writerows(map(values_of, page))
 
