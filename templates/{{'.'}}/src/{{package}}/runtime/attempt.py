@@ -37,7 +37,7 @@ from pydantic_ai.usage import RequestUsage
 from .errors import Escalated, Unanswered
 from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
 from .fleet import Circuits, Fleet, ModelRef
-from .ledger.prices import UNKNOWN, Prices, Spending
+from .ledger.prices import UNKNOWN, Prices, Spending, other_units
 from .ledger.store import Attempt, Ledger, new_id
 from .run import OUTPUT_TOOL, Stage
 
@@ -394,12 +394,15 @@ class Call:
         ttft_ms: int | None = None,
     ) -> None:
         """Add an attempt's row, with what it used and cost."""
-        usage = reported(response)
-        cost = self.prices.cost(ref, usage) if self.prices else UNKNOWN
+        usage, seconds = reported(response), time.perf_counter() - started if started else 0
+        details = (response.provider_details if response else None) or {}
+        cost = UNKNOWN
+        if self.prices:
+            cost = self.prices.cost(ref, usage, context=details, seconds=seconds)
         before = self.rows[-1].request_model if self.rows else None
         row = Attempt(
             ts_us=time.time_ns() // 1000,
-            latency_ms=round((time.perf_counter() - started) * 1000) if started else 0,
+            latency_ms=round(seconds * 1000),
             ttft_ms=ttft_ms,
             call_id=self.id,
             provider=ref.provider,
@@ -469,13 +472,13 @@ def _told(response: ModelResponse | None) -> dict[str, Any]:
 def _counted(usage: RequestUsage | None) -> dict[str, Any]:
     if usage is None:
         return {}
-    others = {name: count for name, count in usage.details.items() if count}
+    others = other_units(usage)
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
-        "reasoning_output_tokens": others.pop("reasoning_tokens", None),
+        "reasoning_output_tokens": usage.details.get("reasoning_tokens"),
         "other_units": json.dumps(others, sort_keys=True) if others else None,
     }
 
