@@ -165,6 +165,8 @@ def planned(workspace: merge.Workspace, step: Step) -> Generator[merge.Plan]:
                 old,
                 new,
                 team_owned=ownership.team_owned(*sides),
+                # A seed nobody edited goes along with an answer that the team itself changes.
+                follow=step.before.root == step.after.root,
                 renames=ownership.renames(*sides),
                 labels=merge.Labels(theirs=names[1]),
             ) as plan,
