@@ -24,8 +24,8 @@ from tests.merge.history import (
     contents,
     independent,
     moved,
-    renamed,
     read,
+    renamed,
     team_lines,
     without,
     written,
@@ -368,4 +368,4 @@ def test_some_histories() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(16))
 def test_two_thousand_histories(part: int) -> None:
-    histories(125, 4, part + 1)
+    histories(125, 3, part + 1)
