@@ -31,7 +31,7 @@ def git(place: Path, *words: str) -> None:
 def commit(place: Path) -> None:
     """Commit everything there is."""
     git(place, "add", "--all")
-    git(place, "commit", "--quiet", "--message", "benchmark")
+    git(place, "commit", "--quiet", "--allow-empty", "--message", "benchmark")
 
 
 def template(place: Path) -> Path:
