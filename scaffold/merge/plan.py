@@ -72,13 +72,15 @@ def plan(
     after: Path,
     *,
     team_owned: Sequence[str] = (),
+    follow: bool = False,
     renames: Mapping[str, str] | None = None,
     labels: Labels = Labels(),
     always: Sequence[str] = (ANSWERS,),
 ) -> Generator[Plan]:
     """Merge the change from `before` to `after` into the last commit; writes nothing.
 
-    `team_owned`: files, folders or patterns (`*`), as they are called in `before` or `after`.
+    `team_owned`: files, folders or patterns (`*`), as they are called in `before` or `after`;
+    with `follow` those that nobody edited change as well.
     `renames`: old to new path of files or folders the template moved, a package's folder as well.
     `always`: files taken from `after` whatever the team did to them.
     Before the first commit, what is staged is taken for the last commit.
@@ -93,7 +95,7 @@ def plan(
             )
         sides = _sides(work, there, (before, after), renames or {})
         names = _names(labels)
-        held = seeds(sides.before, sides.after, sides.ours, team_owned)
+        held = seeds(sides.before, sides.after, sides.ours, team_owned, follow=follow)
         base = {**sides.before, **{path: sides.ours[path] for path in always if path in sides.ours}}
         merged = _merged(work, around, base, sides.ours, held.after, names)
         met = obstacles(work, there, merged.files)

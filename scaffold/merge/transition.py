@@ -122,9 +122,19 @@ def _applied(workspace: Workspace, git: Git, journal: Journal, autostash: bool) 
             journals.write(workspace, journal)
             _forward(workspace, journal, ready, force=False)
     except (GitError, OSError) as error:
-        _back(workspace, git, journal)
+        _take_back(workspace, git, journal, error)
         raise MergeError(f"The update cannot be applied, nothing was changed: {error}") from None
     return _put_back(workspace, git, journal.at(Progress.APPLIED))
+
+
+def _take_back(workspace: Workspace, git: Git, journal: Journal, cause: Exception) -> None:
+    try:
+        _back(workspace, git, journal)
+    except (GitError, OSError):
+        raise MergeError(
+            f"The update stopped half-way: {cause}; when that is solved, run scaffold update "
+            "to finish it, or scaffold update --abort to go back."
+        ) from None
 
 
 def _switch(workspace: Workspace, git: Git, journal: Journal) -> Switch:
