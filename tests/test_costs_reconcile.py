@@ -159,7 +159,7 @@ def test_an_export_without_models_is_held_against_the_day(package: str, costs: A
 
 
 def anthropic_rows(package: str) -> list[Any]:
-    columns = {"provider": "anthropic", "request_model": "claude-haiku-4-5"}
+    columns: dict[str, Any] = {"provider": "anthropic", "request_model": "claude-haiku-4-5"}
     return booked(package, cache_creation_input_tokens=100, **columns)
 
 

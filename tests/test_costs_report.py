@@ -271,7 +271,7 @@ def test_rows_of_a_clock_that_ran_ahead_are_counted_and_told(
 
 
 def test_tokens_that_were_not_reported_are_no_zero_cost(store: Any, costs: Any, path: Path) -> None:
-    cut = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
+    cut: dict[str, Any] = dict.fromkeys(("input_tokens", "output_tokens", "cost_nano_usd"))
     write(store, path, attempts(store, 4, cost_source="none", outcome="failed", **cut))
     rows = json.loads(costs("--json")[1])["rows"]
     assert rows[0]["cost_nano_usd"] is None and rows[0]["failed"] == 4

@@ -25,7 +25,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_core import to_json
 
 from ..errors import LedgerError
@@ -53,10 +53,17 @@ Location = Path | DatabaseUrl
 
 
 class LedgerSettings(Settings):
-    """`[ledger]`: days that rows are kept (0: for ever); whether prompts and answers are."""
+    """`[ledger]`: days that rows are kept (0: for ever). Prompts and answers are not stored."""
 
     retention_days: int = Field(default=0, ge=0)
     record_content: bool = False
+
+    @field_validator("record_content")
+    @classmethod
+    def _not_stored(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("this version stores no prompts and answers: set it to false")
+        return value
 
 
 def new_id() -> str:

@@ -172,8 +172,8 @@ def _json_rows(text: str, export: Export) -> Iterator[tuple[str, dict[str, Any]]
 
 def _pages(text: str, export: Export) -> Iterator[dict[str, Any]]:
     try:
-        whole: object = json.loads(text, parse_float=Decimal)
-        pages: object = whole if isinstance(whole, list) else [whole]
+        whole = cast("object", json.loads(text, parse_float=Decimal))
+        pages = cast("list[object]", whole) if isinstance(whole, list) else [whole]
         yield from _objects(pages, "page", export)
     except ValueError:
         for number, line in enumerate(text.splitlines(), 1):
