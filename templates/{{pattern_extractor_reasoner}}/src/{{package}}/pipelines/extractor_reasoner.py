@@ -90,7 +90,9 @@ async def run(run: Run, route: Route) -> Reasoned:
     mentions, dropped, failed = await _extracted(run, parts, settings.concurrency)
     facts = merged(mentions)
     told = json.dumps(by_kind(facts), ensure_ascii=False, separators=(",", ":"))
-    answer, unknown = await _answered(run, settings.question, told, len(facts)) if facts else (NOTHING, [])
+    answer, unknown = NOTHING, []
+    if facts:
+        answer, unknown = await _answered(run, settings.question, told, len(facts))
     cited = set(citations.numbers(answer))
     document_tokens, fact_tokens = _tokens(run.request.text), _tokens(told) if facts else 0
     return Reasoned(
