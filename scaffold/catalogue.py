@@ -110,11 +110,10 @@ def tier_of(chain: str) -> Tier:
 
 
 def chosen(answers: Answers, kind: str) -> list[str]:
-    """The names of one kind in a set of answers, as a list; one of a wrong type names none."""
+    """The names of one kind in a set of answers, as a list in any case, misshapen ones too."""
     value = answers.get(KINDS[kind].answer_key)
-    if isinstance(value, str):
-        return [value]
-    return cast(list[str], value) if isinstance(value, list) else []
+    names = cast(list[object], value) if isinstance(value, list) else [value]
+    return [name for name in names if isinstance(name, str)]
 
 
 def template_root() -> Path:

@@ -102,7 +102,8 @@ def plan(
             workspace=workspace,
             changes=classified(replace(sides, result=final.files), final, held.newer, met),
             before=around,
-            after=work.tree(around, final.files) if final.files != there else around,
+            after=final.tree
+            or (around if final.files == there else work.tree(around, final.files)),
             stages=final.stages,
             identical=met.identical,
             lab=work,
@@ -165,7 +166,7 @@ def _merged(
     stages = dict(merged.stages)
     if _DEPENDENCIES in stages:
         stages[_DEPENDENCIES] = {**stages[_DEPENDENCIES], **real}
-    return replace(merged, files=files, stages=stages)
+    return replace(merged, tree=None, files=files, stages=stages)
 
 
 def _settled(work: Lab, before: Files, ours: Files, after: Files) -> Settled | None:
@@ -183,7 +184,9 @@ def _without_taken(merged: Merged, met: Obstacles) -> Merged:
 
     An ignored file may hold a secret: not even its name goes into the index.
     """
+    if not met.taken:
+        return merged
     files = {path: blob for path, blob in merged.files.items() if path not in met.taken}
     shown = met.taken - met.ignored - merged.stages.keys()
     added = {path: {3: merged.files[path]} for path in shown}
-    return replace(merged, files=files, stages={**merged.stages, **added})
+    return replace(merged, tree=None, files=files, stages={**merged.stages, **added})
