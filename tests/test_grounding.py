@@ -4,6 +4,7 @@ import importlib.util
 import sys
 from collections import Counter
 from functools import cache
+from itertools import pairwise
 from types import ModuleType
 
 import pytest
@@ -87,6 +88,6 @@ def test_parts_cover_the_text(text: str, size: int, overlap: int) -> None:
     assert parts[-1].end == len(text)
     assert all(len(part.text) <= size for part in parts)
     assert all(text[part.start : part.end] == part.text for part in parts)
-    for one, next_ in zip(parts, parts[1:], strict=False):
+    for one, next_ in pairwise(parts):
         assert one.start < next_.start <= one.end
         assert one.end - next_.start <= overlap
