@@ -61,4 +61,3 @@ def _table(path: Path) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise TargetError(f"{path} holds no answers; restore it from git.")
     return {str(key): value for key, value in cast(dict[object, Any], table).items()}
-

@@ -24,7 +24,7 @@ class ChangeKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One file: relative path, old path if it moved, and for a conflict its kind and advice.
+    """One file: relative path, old path if the template moved it, for a conflict kind and advice.
 
     `conflict` is one of content, binary, dropped, deleted, both-added, moved, type, in-the-way.
     `blob` is the template's version as an object of the repository once the plan is applied
@@ -88,6 +88,7 @@ def classified(sides: Sides, merged: Merged, newer: Files, met: Obstacles) -> tu
 
 
 def _conflicts(sides: Sides, merged: Merged, met: Obstacles) -> Iterator[Change]:
+    came_from = {new: old for old, new in sides.moves.items()}
     for path in {*merged.stages, *merged.reasons, *met.taken}:
         stages = merged.stages.get(path, {})
         kind = "in-the-way" if path in met.taken else _conflict(stages, merged.reasons.get(path))
@@ -96,7 +97,8 @@ def _conflicts(sides: Sides, merged: Merged, met: Obstacles) -> Iterator[Change]
         blob = template.oid if template else None
         if path in met.ignored and blob:
             advice = f"{advice} {blob[:10]}"
-        yield Change(ChangeKind.CONFLICT, path, conflict=kind, advice=advice, blob=blob)
+        was = came_from.get(path)
+        yield Change(ChangeKind.CONFLICT, path, was, conflict=kind, advice=advice, blob=blob)
 
 
 def _conflict(stages: Stages, reason: str | None) -> str:

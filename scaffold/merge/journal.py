@@ -121,6 +121,7 @@ def alone(workspace: Workspace) -> Generator[Git]:
     when this process is killed it lasts until the git it left behind has ended.
     """
     if fcntl is None:
+        _clear_lock(workspace)
         yield workspace.git
         return
     handle = os.open(workspace.git_dir, os.O_RDONLY)
@@ -135,6 +136,7 @@ def alone(workspace: Workspace) -> Generator[Git]:
                         f"Another scaffold is at work in {workspace.top}; wait until it is done."
                     ) from None
                 time.sleep(0.1)
+        _clear_lock(workspace)
         yield Git(workspace.top, workspace.git.variables, held=(handle,))
     finally:
         os.close(handle)
@@ -142,13 +144,11 @@ def alone(workspace: Workspace) -> Generator[Git]:
 
 @contextmanager
 def index_locked(workspace: Workspace) -> Generator[None]:
-    """Keep every other git from writing the index. A lock left by a killed scaffold is cleared."""
+    """Keep every other git from writing the index. Raises MergeError when one is."""
     lock = workspace.git_dir / "index.lock"
     mark = workspace.git_dir / "scaffold-index-lock"
     mark.write_bytes(_LOCK_MARK)
     try:
-        if lock.is_file() and lock.read_bytes() == _LOCK_MARK:
-            lock.unlink()
         # Linked, not written: it is there whole, with the mark, or not at all.
         os.link(mark, lock)
     except FileExistsError:
@@ -162,3 +162,10 @@ def index_locked(workspace: Workspace) -> Generator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _clear_lock(workspace: Workspace) -> None:
+    """Remove the index lock that a killed scaffold left, never another program's."""
+    lock = workspace.git_dir / "index.lock"
+    if lock.is_file() and lock.read_bytes() == _LOCK_MARK:
+        lock.unlink()

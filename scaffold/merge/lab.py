@@ -82,12 +82,12 @@ class Lab:
         # Objects stay loose, so that an applied plan can copy the few it needs.
         self.git(
             "fast-import", "--quiet", "--force",
-            config=["fastimport.unpackLimit=1000000000"],
+            config=["fastimport.unpackLimit=1000000000", "core.fsync=none"],
             feed="\n".join([*parts, ""]),
         )  # fmt: skip
 
     def tree(self, around: str, files: Files) -> str:
-        """The tree `around` with the workspace's folder replaced by these files."""
+        """The whole repository's tree: `around`, with the workspace's folder as these files."""
         self.commit(around, {"scaffold-tree": files})
         return self.git("rev-parse", "refs/heads/scaffold-tree^{tree}")
 
@@ -98,20 +98,33 @@ def lab(workspace: Workspace) -> Generator[Lab]:
     with tempfile.TemporaryDirectory(prefix="scaffold-merge-") as name:
         folder = Path(name).resolve()
         bare = folder / "lab.git"
-        own = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
-        alone = Git(folder, own | {"GIT_CONFIG_COUNT": "0"})
-        alone("init", "--quiet", "--bare", f"--object-format={workspace.hashes}",
-              "--template=", "--initial-branch=none", str(bare))  # fmt: skip
-        (bare / "objects/info").mkdir(exist_ok=True)
-        (bare / "objects/info/alternates").write_text(f"{workspace.objects}\n", "utf-8")
+        _make(bare, workspace)
+        own = {
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_COUNT": "0",
+            "GIT_DIR": str(bare),
+            # The work tree is the team's: its attributes say how to merge a file.
+            "GIT_WORK_TREE": str(workspace.top),
+        }
         yield Lab(
             folder=folder,
             workspace=workspace,
-            # The work tree is the team's: its attributes say how to merge a file.
-            git=Git(workspace.top, {**alone.variables, "GIT_DIR": str(bare),
-                                    "GIT_WORK_TREE": str(workspace.top)}),
+            git=Git(workspace.top, own),
             team=workspace.git.using(GIT_OBJECT_DIRECTORY=bare / "objects"),
-        )  # fmt: skip
+        )
+
+
+def _make(bare: Path, workspace: Workspace) -> None:
+    for name in ("objects/info", "refs/heads"):
+        (bare / name).mkdir(parents=True)
+    (bare / "HEAD").write_text("ref: refs/heads/none\n", "utf-8")
+    (bare / "objects/info/alternates").write_text(f"{workspace.objects}\n", "utf-8")
+    (bare / "config").write_text(
+        "[core]\nrepositoryFormatVersion = 1\nbare = true\n"
+        f"[extensions]\nobjectFormat = {workspace.hashes}\n",
+        "utf-8",
+    )
 
 
 def label(text: str) -> str:

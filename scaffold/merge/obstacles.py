@@ -65,6 +65,8 @@ def _same(lab: Lab, path: str, blob: Blob) -> bool:
 
 
 def _ignored(workspace: Workspace, taken: list[str], met: dict[str, str | None]) -> frozenset[str]:
+    if not taken:
+        return frozenset()
     # This command takes no literal paths; a leading ./ keeps it from reading :(…) as magic.
     names = {path: f"./{workspace.prefix}{met[path]}" for path in taken}
     told = workspace.git.using(GIT_LITERAL_PATHSPECS="0")(

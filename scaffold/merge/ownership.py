@@ -26,14 +26,19 @@ def owned(path: str, patterns: Sequence[str]) -> bool:
     )
 
 
-def seeds(before: Files, after: Files, ours: Files, patterns: Sequence[str]) -> Seeds:
+def seeds(
+    before: Files, after: Files, ours: Files, patterns: Sequence[str], *, follow: bool
+) -> Seeds:
     """Hold back what the template changed in team-owned files, or adds where the team has one.
 
     A seed the template drops stays in: unedited it goes, edited it is a conflict like any other.
+    With `follow` a seed that nobody edited changes too.
     """
     right, newer = dict(after), dict[str, Blob]()
     for path, blob in after.items():
         if not owned(path, patterns) or before.get(path) == blob:
+            continue
+        if follow and path in before and ours.get(path) == before[path]:
             continue
         if path in before:
             right[path] = before[path]

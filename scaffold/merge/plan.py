@@ -72,13 +72,15 @@ def plan(
     after: Path,
     *,
     team_owned: Sequence[str] = (),
+    follow: bool = False,
     renames: Mapping[str, str] | None = None,
     labels: Labels = Labels(),
     always: Sequence[str] = (ANSWERS,),
 ) -> Generator[Plan]:
     """Merge the change from `before` to `after` into the last commit; writes nothing.
 
-    `team_owned`: files, folders or patterns (`*`), as they are called in `before` or `after`.
+    `team_owned`: files, folders or patterns (`*`), as they are called in `before` or `after`;
+    with `follow` those that nobody edited change as well.
     `renames`: old to new path of files or folders the template moved, a package's folder as well.
     `always`: files taken from `after` whatever the team did to them.
     Before the first commit, what is staged is taken for the last commit.
@@ -93,7 +95,7 @@ def plan(
             )
         sides = _sides(work, there, (before, after), renames or {})
         names = _names(labels)
-        held = seeds(sides.before, sides.after, sides.ours, team_owned)
+        held = seeds(sides.before, sides.after, sides.ours, team_owned, follow=follow)
         base = {**sides.before, **{path: sides.ours[path] for path in always if path in sides.ours}}
         merged = _merged(work, around, base, sides.ours, held.after, names)
         met = obstacles(work, there, merged.files)
@@ -102,7 +104,8 @@ def plan(
             workspace=workspace,
             changes=classified(replace(sides, result=final.files), final, held.newer, met),
             before=around,
-            after=work.tree(around, final.files) if final.files != there else around,
+            after=final.tree
+            or (around if final.files == there else work.tree(around, final.files)),
             stages=final.stages,
             identical=met.identical,
             lab=work,
@@ -165,7 +168,7 @@ def _merged(
     stages = dict(merged.stages)
     if _DEPENDENCIES in stages:
         stages[_DEPENDENCIES] = {**stages[_DEPENDENCIES], **real}
-    return replace(merged, files=files, stages=stages)
+    return replace(merged, tree=None, files=files, stages=stages)
 
 
 def _settled(work: Lab, before: Files, ours: Files, after: Files) -> Settled | None:
@@ -183,7 +186,9 @@ def _without_taken(merged: Merged, met: Obstacles) -> Merged:
 
     An ignored file may hold a secret: not even its name goes into the index.
     """
+    if not met.taken:
+        return merged
     files = {path: blob for path, blob in merged.files.items() if path not in met.taken}
     shown = met.taken - met.ignored - merged.stages.keys()
     added = {path: {3: merged.files[path]} for path in shown}
-    return replace(merged, files=files, stages={**merged.stages, **added})
+    return replace(merged, tree=None, files=files, stages={**merged.stages, **added})

@@ -38,7 +38,8 @@ def pop(workspace: Workspace, git: Git, message: str | None, onto: str) -> str |
     here = git("commit-tree", onto, "-p", str(workspace.head), "-m", "scaffold")
     try:
         git("merge-tree", "--write-tree", here, commit)
-        _apply(git, commit)
+        # On top of other staged changes git cannot restore what was staged, and resets the index.
+        _apply(git, commit, staged=onto == git("rev-parse", "HEAD^{tree}"))
     except GitError:
         return message
     _drop(git, commit)
@@ -64,12 +65,14 @@ def keep(git: Git, head: str | None, before: str, now: str, message: str) -> Non
     git("stash", "store", "--message", message, commit)
 
 
-def _apply(git: Git, commit: str) -> None:
-    try:
-        git("stash", "apply", "--quiet", "--index", commit)
-    except GitError:
-        # What was staged does not fit any more; as plain changes it may.
-        git("stash", "apply", "--quiet", commit)
+def _apply(git: Git, commit: str, *, staged: bool) -> None:
+    if staged:
+        try:
+            git("stash", "apply", "--quiet", "--index", commit)
+            return
+        except GitError:
+            pass  # What was staged does not fit any more; as plain changes it may.
+    git("stash", "apply", "--quiet", commit)
 
 
 def _drop(git: Git, commit: str) -> None:

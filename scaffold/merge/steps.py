@@ -21,8 +21,12 @@ Stages = Mapping[int, Blob]
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """The workspace's files after a merge, its conflicts by path, and what git says of each."""
+    """The repository's tree after a merge, the workspace's files in it, its conflicts by path.
 
+    `reasons` is git's word for each conflict. `tree` is None once `files` are others.
+    """
+
+    tree: str | None
     files: Files
     stages: Mapping[str, Stages]
     reasons: Mapping[str, str]
@@ -34,7 +38,7 @@ def merge(
     """Merge the change from `before` to `after` into `ours`. `names` label the two sides."""
     edited = {path: after.get(path, blob) for path, blob in before.items()}
     kept = {path: blob for path, blob in edited.items() if path in after}
-    result = Merged(ours, {}, {})
+    result = Merged(None, ours, {}, {})
     for base, theirs in ((before, edited), (edited, kept), (kept, after)):
         if base != theirs:
             result = _joined(result, _merge(lab, around, base, result.files, theirs, names))
@@ -42,7 +46,9 @@ def merge(
 
 
 def _joined(first: Merged, then: Merged) -> Merged:
-    return Merged(then.files, {**first.stages, **then.stages}, {**first.reasons, **then.reasons})
+    return Merged(
+        then.tree, then.files, {**first.stages, **then.stages}, {**first.reasons, **then.reasons}
+    )
 
 
 def _merge(
@@ -62,7 +68,7 @@ def _merge(
         facts, path = line.split("\t", 1)
         mode, oid, stage = facts.split()
         stages.setdefault(path[cut:], {})[int(stage)] = Blob(mode, oid)
-    return Merged(lab.workspace_files(tree), stages, _reasons(messages, cut))
+    return Merged(tree, lab.workspace_files(tree), stages, _reasons(messages, cut))
 
 
 def _reasons(messages: str, cut: int) -> dict[str, str]:

@@ -12,7 +12,7 @@ from scaffold.merge.plan import Plan, committed
 from scaffold.merge.repository import Git
 from scaffold.merge.workspace import (
     Workspace,
-    locate,
+    head,
     require_clean,
     require_known,
     require_settled,
@@ -74,8 +74,9 @@ def resume(workspace: Workspace) -> Outcome | None:
     """Finish an update or an abort that was killed; None when there is none."""
     with alone(workspace) as git:
         journal = journals.read(workspace)
-        if journal is None:
+        if journal is None or journals.over(workspace, journal):
             return None
+        _require_same_head(workspace, journal)
         if journal.progress is Progress.APPLIED:
             return _put_back(workspace, git, journal) if journal.stash else None
         if journal.progress is not Progress.APPLYING:
@@ -95,7 +96,19 @@ def abort(workspace: Workspace) -> Outcome:
             raise MergeError(
                 "There is no uncommitted update to take back; git revert undoes a committed one."
             )
+        _require_same_head(workspace, journal)
         return _back(workspace, git, journal)
+
+
+def _require_same_head(workspace: Workspace, journal: Journal) -> None:
+    """Forget an update that was killed half-way and then overtaken: its trees are of the past."""
+    if head(workspace.git) == journal.head:
+        return
+    journals.close(workspace)
+    raise MergeError(
+        "An interrupted update was overtaken by a commit, so it was left as it is; "
+        "look at git status, then run the update again."
+    )
 
 
 def _applied(workspace: Workspace, git: Git, journal: Journal, autostash: bool) -> Outcome:
@@ -109,9 +122,19 @@ def _applied(workspace: Workspace, git: Git, journal: Journal, autostash: bool) 
             journals.write(workspace, journal)
             _forward(workspace, journal, ready, force=False)
     except (GitError, OSError) as error:
-        _back(workspace, git, journal)
+        _take_back(workspace, git, journal, error)
         raise MergeError(f"The update cannot be applied, nothing was changed: {error}") from None
     return _put_back(workspace, git, journal.at(Progress.APPLIED))
+
+
+def _take_back(workspace: Workspace, git: Git, journal: Journal, cause: Exception) -> None:
+    try:
+        _back(workspace, git, journal)
+    except (GitError, OSError):
+        raise MergeError(
+            f"The update stopped half-way: {cause}; when that is solved, run scaffold update "
+            "to finish it, or scaffold update --abort to go back."
+        ) from None
 
 
 def _switch(workspace: Workspace, git: Git, journal: Journal) -> Switch:
@@ -127,7 +150,6 @@ def _forward(workspace: Workspace, journal: Journal, ready: Switch, *, force: bo
     ready.run(force=force)
     ready.stage(journal.stages)
     ready.finish(workspace)
-    journals.write(workspace, journal.at(Progress.APPLIED))
 
 
 def _back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
@@ -172,6 +194,7 @@ def _unstash(workspace: Workspace, git: Git, journal: Journal) -> None:
 
 
 def _put_back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
+    journals.write(workspace, journal)
     conflicts = tuple(path.removeprefix(journal.prefix) for path in journal.stages)
     if conflicts:
         return Outcome(conflicts, journal.stash)
@@ -217,7 +240,7 @@ def _journal(plan: Plan) -> Journal:
 
 def _require_unmoved(plan: Plan) -> None:
     workspace = plan.workspace
-    if locate(workspace.folder).head != workspace.head or committed(plan.lab) != plan.before:
+    if head(workspace.git) != workspace.head or committed(plan.lab) != plan.before:
         raise MergeError("The workspace was committed to in the meantime; run it again.")
     differing = changed(plan.lab.git, plan.before, plan.after)
     cut = len(workspace.prefix)
@@ -232,11 +255,10 @@ def _keep_objects(plan: Plan) -> None:
     git, workspace = plan.lab.git, plan.workspace
     if workspace.head is None:
         workspace.git("write-tree")
-    reached = git("rev-list", "--objects", "--no-object-names", plan.after, "--not", plan.before)
     single = {blob.oid for stages in plan.stages.values() for blob in stages.values()}
     single |= {change.blob for change in plan.changes if change.blob}
-    names = "".join(f"{oid}\n" for oid in {*reached.split(), *single})
-    git("pack-objects", "--quiet", str(plan.lab.folder / "needed"), feed=names)
+    asked = "\n".join([plan.after, *single, "--not", plan.before, ""])
+    git("pack-objects", "--quiet", "--revs", str(plan.lab.folder / "needed"), feed=asked)
     for pack in plan.lab.folder.glob("needed-*.pack"):
         feed = pack.read_bytes().decode("utf-8", "surrogateescape")
         workspace.git("unpack-objects", "-q", feed=feed)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from scaffold.errors import MergeError, ToolError
@@ -56,7 +57,7 @@ def locate(folder: Path) -> Workspace:
     if not folder.is_dir():
         raise MergeError(f"{folder} is no folder; name the workspace's.")
     git = Git(folder.resolve())
-    _require_version(git("version"))
+    _require_version()
     asked = ("--show-toplevel", "--show-prefix", "--absolute-git-dir", "--show-object-format")
     try:
         top, prefix, git_dir, hashes, objects = git(
@@ -69,16 +70,20 @@ def locate(folder: Path) -> Workspace:
                 "run git init, git add -A and git commit there first."
             ) from None
         raise
-    head = git("rev-parse", "--quiet", "--verify", "HEAD^{commit}", allowed=(0, 1))
     return Workspace(
         folder=folder.resolve(),
         top=Path(top),
         prefix=prefix,
         git_dir=Path(git_dir),
         objects=(folder.resolve() / objects).resolve(),
-        head=head or None,
+        head=head(git),
         hashes=hashes,
     )
+
+
+def head(git: Git) -> str | None:
+    """The commit checked out, None before the first one."""
+    return git("rev-parse", "--quiet", "--verify", "HEAD^{commit}", allowed=(0, 1)) or None
 
 
 def require_settled(workspace: Workspace) -> None:
@@ -134,7 +139,8 @@ def _named(paths: list[str]) -> str:
     return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")
 
 
-def _require_version(told: str) -> None:
-    found = re.search(r"(\d+)\.(\d+)", told)
+@cache
+def _require_version() -> None:
+    found = re.search(r"(\d+)\.(\d+)", Git(Path.cwd())("version"))
     if found and (int(found[1]), int(found[2])) < _OLDEST_GIT:
         raise ToolError(f"An update needs git 2.38 or newer, not {found[0]}; upgrade git.")

@@ -52,7 +52,7 @@ class Switch:
     def stage(self, stages: Mapping[str, Mapping[str, tuple[str, str]]]) -> None:
         """Note conflicts as git merge does: stages 1 to 3 instead of a path's only entry."""
         if stages:
-            told = [_gone(self.git, stages)]
+            told = [_gone(stages, self.source)]
             for path, versions in stages.items():
                 told += [f"{mode} {oid} {n}\t{path}\0" for n, (mode, oid) in versions.items()]
             self.git("update-index", "-z", "--index-info", feed="".join(told))
@@ -84,7 +84,7 @@ def switch(
         shutil.copyfile(workspace.git_dir / "index", index)
     own = git.using(GIT_INDEX_FILE=index)
     differing = changed(git, source, target)
-    told = [_gone(git, {*differing, *conflicted})]
+    told = [_gone({*differing, *conflicted}, source)]
     for path, (old, new) in differing.items():
         blob = new if path in set(identical) else old
         told += [f"{blob.mode} {blob.oid} 0\t{path}\0"] if blob else []
@@ -129,7 +129,6 @@ def _is_file(place: Path) -> bool:
     return os.path.lexists(place) and (place.is_symlink() or place.is_file())
 
 
-def _gone(git: Git, paths: Iterable[str]) -> str:
+def _gone(paths: Iterable[str], like: str) -> str:
     # Any name of the right length will do for an entry that goes.
-    empty = git("hash-object", "-t", "tree", "/dev/null")
-    return "".join(f"0 {empty}\t{path}\0" for path in paths)
+    return "".join(f"0 {'0' * len(like)}\t{path}\0" for path in paths)

@@ -75,9 +75,6 @@ class Desk:
         git(self.top, "commit", "-q", "--allow-empty", "-m", "team")
         return self
 
-    def team(self, **edits: Content | None) -> "Desk":
-        raise NotImplementedError
-
     def write(self, path: str, content: Content) -> "Desk":
         fill(self.folder, {path: content})
         return self
@@ -108,10 +105,15 @@ class Desk:
         return merge.plan(where, before, after, **{**self.options, **options})
 
     def update(
-        self, new: Mapping[str, Content], *, autostash: bool = False, **options: Any
+        self,
+        new: Mapping[str, Content],
+        version: str = "v2",
+        *,
+        autostash: bool = False,
+        **options: Any,
     ) -> dict[str, str]:
         """Update; what happened by path, conflicts as `conflict: KIND`."""
-        with self.plan(new, **options) as plan:
+        with self.plan(new, version, **options) as plan:
             self.outcome = merge.apply(plan, autostash=autostash)
             self.planned = plan.changes
         return told(plan.changes)

@@ -13,7 +13,7 @@ from scaffold.merge.dependencies import settle
 from scaffold.merge.requirement import Clash, combined, parsed
 from tests.merge.desk import Desk
 
-PYPROJECT = '''[project]
+PYPROJECT = """[project]
 name = "desk"
 dependencies = [
     "genai-prices>=0.2",
@@ -29,7 +29,7 @@ dev = [
 
 [tool.ruff]
 line-length = 100
-'''
+"""
 GROQ = ("[anthropic,openai]", "[anthropic,groq,openai]")
 OWN = ('    "pydantic-ai-slim', '    "httpx>=0.28", # for the CRM\n    "pydantic-ai-slim')
 
@@ -49,7 +49,9 @@ def test_an_own_dependency_beside_an_added_provider(tmp_path: Path) -> None:
 def test_both_append(tmp_path: Path) -> None:
     end = '>=2.68",\n'
     ours = PYPROJECT.replace(end, f'{end}    "mine>=1",\n')
-    after = PYPROJECT.replace(end, f'{end}    "theirs>=1",\n').replace("pydantic>=2.12", "pydantic>=3")
+    after = PYPROJECT.replace(end, f'{end}    "theirs>=1",\n').replace(
+        "pydantic>=2.12", "pydantic>=3"
+    )
     text, _ = updated(tmp_path, ours, after)
     added = tomllib.loads(text)["project"]["dependencies"]
     assert {"mine>=1", "theirs>=1", "pydantic>=3"} <= {*added} and "pydantic>=2.12" not in added
@@ -119,7 +121,11 @@ def test_forms_a_team_may_write(form: str) -> None:
 
 
 def test_what_is_no_array_of_strings_is_left_to_git() -> None:
-    for text in ("[project]\ndependencies = [[]]\n", "[project\n", "[dependency-groups]\na = [{x = 1}]\n"):
+    for text in (
+        "[project]\ndependencies = [[]]\n",
+        "[project\n",
+        "[dependency-groups]\na = [{x = 1}]\n",
+    ):
         assert arrays(text) == {}
 
 
@@ -147,7 +153,11 @@ def test_sets_merge_member_by_member(
         return
     merged = settled.applied(text(ours, one_line))
     assert merged is not None and settled.before.count("[project]") == 1
-    found = {one.name: one for one in map(parsed, tomllib.loads(merged)["project"]["dependencies"]) if one}
+    found = {
+        one.name: one
+        for one in map(parsed, tomllib.loads(merged)["project"]["dependencies"])
+        if one
+    }
     for name in base.keys() | ours.keys() | after.keys():
         old, team, new = (
             parsed(name + side[name]) if name in side else None for side in (base, ours, after)

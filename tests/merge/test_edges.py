@@ -386,5 +386,10 @@ def test_what_the_team_changed(tmp_path: Path) -> None:
     before = desk.state()
     changes, text = merge.compare(merge.locate(desk.folder), desk.renders({})[0])
     assert desk.state() == before
-    assert told(changes) == {"a": "updated", "b": "removed", "moved": "renamed", "untracked": "added"}
+    assert told(changes) == {
+        "a": "updated",
+        "b": "removed",
+        "moved": "renamed",
+        "untracked": "added",
+    }
     assert "+team 9\n" in text and text.endswith("\n")

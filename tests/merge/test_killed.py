@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -39,10 +40,10 @@ def office(place: Path, *, dirty: bool = False) -> Desk:
 
 
 NEW = {
-    "a": lines("a", _2="new"), "b": lines("b", _2="new"), "same": "same\n", "mine": "theirs\n",
+    "a": lines("a", _2="new"), "b": lines("b", _2="new"), "same": "same\n",
     "new/er": lines("n"), "fresh": lines("old"), "c": lines("c"),
 }  # fmt: skip
-CONFLICT = NEW | {"b": lines("b", _5="new")}
+CONFLICT = NEW | {"b": lines("b", _5="new"), "mine": "theirs\n"}
 
 
 def renders(desk: Desk, conflict: bool) -> tuple[Path, Path]:
@@ -61,7 +62,7 @@ def state(top: Path) -> State:
         for path in top.rglob("*")
         if path.is_file() and ".git" not in path.relative_to(top).parts
     }
-    return files, git(top, "ls-files", "--stage"), git(top, "stash", "list", "--format=%gs")[:20]
+    return files, git(top, "ls-files", "--stage"), git(top, "stash", "list", "--format=%gs")[:30]
 
 
 def moved(desk: Desk, to: Path) -> Desk:
@@ -189,5 +190,6 @@ def test_killed_at_any_time(tmp_path: Path, rounds: int) -> None:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         time.sleep(0.05)
-        check(desk, old, state(done.top), lambda it: update(it, folders, False), place / "checked")
+        again = partial(update, folders=folders, autostash=False)
+        check(desk, old, state(done.top), again, place / "checked")
         shutil.rmtree(place)

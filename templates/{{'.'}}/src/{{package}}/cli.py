@@ -146,7 +146,8 @@ def costs(options: argparse.Namespace) -> int:
     print(queries.as_text(cost_report(options)))
     spent = queries.month_nano_usd(database_path(root), options.environment)
     budget = fleet.load(root / "fleet.toml").budgets.month_usd
-    print(f"\nThis month: {dollars(spent)}" + (f" of ${budget}" if budget else ", no budget set"))
+    limit = f" of {dollars(round(budget * queries.NANO))}" if budget else ", no budget set"
+    print(f"\nThis month: {dollars(spent)}{'' if options.environment else limit}")
     return 0
 
 

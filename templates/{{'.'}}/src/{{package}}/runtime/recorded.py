@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, ValidationError
 from pydantic_ai.exceptions import ModelHTTPError, ModelRateLimitError, ModelServerError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models import (
@@ -53,18 +53,30 @@ class Scene(Settings):
     replies: dict[str, list[Reply]]
 
 
+class Scenes(Settings):
+    """One file: its scenes, and the reply a stage usually gets in any scene of the folder."""
+
+    scene: list[Scene] = Field(default_factory=list[Scene])
+    usual: dict[str, Reply] = Field(default_factory=dict[str, Reply])
+
+
 def scenes(folder: Path) -> list[Scene]:
-    """The scenes of every .toml file in a folder, by file name."""
+    """The scenes of every .toml file in a folder, by file name.
+
+    A stage that a scene says nothing of gets the folder's `[usual.STAGE]` reply, if there is one.
+    """
     found: list[Scene] = []
+    usual: dict[str, list[Reply]] = {}
     for path in sorted(folder.glob("*.toml")):
         try:
-            table = tomllib.loads(path.read_text("utf-8"))
-            found += TypeAdapter(list[Scene]).validate_python(table.get("scene", []))
+            table = Scenes.model_validate(tomllib.loads(path.read_text("utf-8")))
         except (tomllib.TOMLDecodeError, ValidationError) as error:
             raise SettingsError(f"{path.name} holds no usable scenes: {error}.") from None
+        found += table.scene
+        usual |= {stage: [reply] for stage, reply in table.usual.items()}
     if not found:
         raise SettingsError(f"There are no recorded scenes in {folder}: restore its .toml files.")
-    return found
+    return [scene.model_copy(update={"replies": {**usual, **scene.replies}}) for scene in found]
 
 
 class Tape:
