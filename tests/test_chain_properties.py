@@ -17,8 +17,9 @@ from pydantic_ai.exceptions import (
     ModelHTTPError,
     ModelServerError,
 )
-from pydantic_ai.messages import ModelResponse, TextPart
-from pydantic_ai.models import Model
+from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
+from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from tests.fleets import Desk, desk, loopback
@@ -72,7 +73,13 @@ class Script(Model):
     def system(self) -> str:
         return self.ref.provider
 
-    async def request(self, *_: Any) -> ModelResponse:
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        del messages, model_settings, model_request_parameters
         self.asked.append(self.ref.model)
         kind = self.does.pop(0) if len(self.does) > 1 else self.does[0]
         if kind == "hang":
