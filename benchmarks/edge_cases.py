@@ -54,7 +54,7 @@ def has(path: str, *words: str) -> Judge:
     def judge(place: Path) -> str:
         found = (place / path).read_bytes() if (place / path).is_file() else b""
         gone = [word for word in words if word.encode() not in found]
-        return "" if not gone else f"`{'`, `'.join(gone)}` not in `{path}`"
+        return "" if not gone else f"`{'`, `'.join(map(str.strip, gone))}` not in `{path}`"
 
     return judge
 
