@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from scaffold.errors import ManifestError
 from scaffold.feature import KINDS, MANIFEST, TIERS, Feature, Question, Tier, read
@@ -110,11 +110,10 @@ def tier_of(chain: str) -> Tier:
 
 
 def chosen(answers: Answers, kind: str) -> list[str]:
-    """The names of one kind in a set of answers, as a list in any case."""
+    """The names of one kind in a set of answers, as a list in any case, misshapen ones too."""
     value = answers.get(KINDS[kind].answer_key)
-    if value is None:
-        return []
-    return [value] if isinstance(value, str) else list(value)
+    names = cast(list[object], value) if isinstance(value, list) else [value]
+    return [name for name in names if isinstance(name, str)]
 
 
 def template_root() -> Path:

@@ -51,12 +51,33 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
         ({"expensive_from": 9}, "expensive_from: is more than 5"),
         ({"expensive_from": "high"}, "should be of type int"),
         ({"framework": "langgraf"}, "there is no framework"),
+        ({"patterns": ["research"], "search": []}, "search: research needs one"),
+        ({"extras": ["sources"]}, "there is no extra 'sources'"),
     ],
 )
 def test_wrong_answers_are_refused_with_a_way_out(
     catalogue: Catalogue, given: dict[str, Any], told: str
 ) -> None:
     assert told in problems(catalogue, given)
+
+
+def test_a_default_follows_the_patterns_and_is_no_duty(catalogue: Catalogue) -> None:
+    def search(given: dict[str, Any]) -> list[str]:
+        return complete(catalogue, given, folder_name="desk").search
+
+    assert search({"patterns": ["router"]}) == []
+    assert search({"patterns": ["research"]}) == ["local_folder"]
+    assert search({"patterns": ["research"], "search": ["tavily"]}) == ["tavily"]
+
+
+def test_a_hidden_feature_is_on_while_another_requires_it(catalogue: Catalogue) -> None:
+    def extras(patterns: list[str]) -> set[str]:
+        answers = {"patterns": patterns, "search": ["local_folder"] if patterns else []}
+        return {feature.id for feature in catalogue.enabled(answers)}
+
+    assert "extra_sources" not in extras([])
+    assert {"extra_sources", "extra_search"} <= extras(["research"])
+    assert all(not feature.hidden for feature in catalogue.of("extra"))
 
 
 def test_a_wrong_type_hides_no_other_problem(catalogue: Catalogue) -> None:

@@ -1,8 +1,7 @@
 """Quality checks of a rendered workspace: what they reject, what they cost, who pays."""
 
 import asyncio
-import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -11,6 +10,8 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from tests import recorded
 
 FLEET = """
 [chains.main]
@@ -27,7 +28,7 @@ SOURCE = "Revenue rose to $1.2 million in 2026 (24 November 2026), up 12,5 %; tw
 
 @pytest.fixture(scope="module")
 def matching(every_provider: str) -> ModuleType:
-    return import_module(f"{every_provider}.runtime.matching")
+    return import_module(f"{every_provider}.runtime.checks")
 
 
 @pytest.mark.parametrize(
@@ -85,49 +86,30 @@ def test_every_text_is_grounded_in_itself_and_agrees_with_itself(
     assert matching.same(text, text)
 
 
-class Desk:
+USED = {"input_tokens": 10, "output_tokens": 5}
+
+
+class Desk(recorded.Desk):
     """A workspace of two models whose replies are scripted by stage."""
-
-    def __init__(self, package: str, root: Path) -> None:
-        self.package = package
-        self.root = root
-
-    def module(self, name: str) -> Any:
-        return import_module(f"{self.package}.{name}")
 
     def ask(
         self, checks: str, replies: dict[str, list[Any]], *, more: str = "", **asked: Any
     ) -> str:
         """What sub-agent `answer` says to a question, with these checks and replies."""
-        (self.root / "fleet.toml").write_text(FLEET.format(checks=checks) + more)
-        recorded, run = self.module("runtime.recorded"), self.module("runtime.run")
-        workspace_ = self.module("workspace")
-        parsed = {
-            stage: [recorded.Reply(input_tokens=10, output_tokens=5, **one) for one in given]
-            for stage, given in replies.items()
-        }
-        tape = recorded.Tape(recorded.Scene(title="t", text="?", replies=parsed))
-        request = run.Request("How many?", data_class=asked.pop("data_class", None))
+        self.write(FLEET.format(checks=checks) + more)
+        request = self.module("runtime.run").Request("How many?", data_class=asked.pop("to", None))
+        answer = self.module("workspace").ANSWER
 
         async def play() -> str:
-            opened = workspace_.Workspace.open(
-                self.root, build=lambda ref: recorded.RecordedModel(ref, tape)
-            )
-            async with opened as workspace:
-                running = workspace._start(request)
-                return await running.ask(workspace_.ANSWER, "How many?", **asked)
+            used = {stage: [USED | one for one in given] for stage, given in replies.items()}
+            async with self.open(used) as workspace:
+                return await workspace._start(request).ask(answer, "How many?", **asked)
 
         return asyncio.run(play())
 
-    def rows(self, columns: str) -> list[tuple[Any, ...]]:
-        with sqlite3.connect(self.root / "ledger.sqlite3") as ledger:
-            return ledger.execute(
-                f"SELECT {columns} FROM attempts ORDER BY ts_us, rowid"
-            ).fetchall()
-
 
 @pytest.fixture
-def desk(every_provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def desk(every_provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.sqlite3")
     return Desk(every_provider, tmp_path)
 
@@ -201,7 +183,7 @@ def test_a_judge_obeys_the_data_boundary(desk: Desk) -> None:
     replies = {"answer": [{"text": "One."}], "judge": []}
     more = '[stages.judge]\nchain = "other"\ntask_type = "judging"\n'
     more += '[data]\nfirst = ["personal"]\nsecond = ["personal"]\nthird = ["public"]\n'
-    assert desk.ask('"judge:0.9"', replies, more=more, data_class="personal") == "One."
+    assert desk.ask('"judge:0.9"', replies, more=more, to="personal") == "One."
     assert ("judge", "skipped", "data_class") in desk.rows("stage, outcome, error_type")
 
 

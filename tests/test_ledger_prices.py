@@ -275,3 +275,13 @@ def test_a_wrong_file_says_where(prices: Any, tmp_path: Path, text: str, told: s
     assert type(error.value).__name__ == "SettingsError"
     assert told in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_the_examples_in_prices_toml_are_right(prices: Any, tmp_path: Path) -> None:
+    text = (ROOT / "templates" / "{{extra_prices}}" / "prices.toml").read_text("utf-8")
+    lines = [line.removeprefix("# ") for line in text.splitlines()[4:]]
+    table = own(prices, tmp_path, "\n".join(line for line in lines if "=" in line or "[" in line))
+    searched = RequestUsage(input_tokens=1000, web_searches=1)
+    tuned = ref(prices, "openai:ft:gpt-6-luna:acme:support:1")
+    assert table.cost(tuned, searched).nano_usd == 300_000 + 1_000_000 + 10_000_000
+    assert table.cost(ref(prices, "openai_compatible:llama-3.3-70b"), searched, seconds=8).source

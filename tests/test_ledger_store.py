@@ -529,3 +529,12 @@ def test_nothing_acknowledged_is_lost_in_a_kill(store: Any, folder: Path, path: 
 @pytest.mark.slow
 def test_nothing_acknowledged_is_lost_in_fifty_kills(store: Any, folder: Path, path: Path) -> None:
     kill_nine(store, folder, path, 50)
+
+
+def test_settings_say_what_they_mean(store: Any, folder: Path) -> None:
+    """The rendered fleet.toml keeps rows for a time and stores no prompts; true is refused."""
+    fleet = ledger_package.importlib.import_module(f"{PACKAGE}.runtime.fleet")
+    settings = fleet.load(folder / "fleet.toml").section("ledger", store.LedgerSettings)
+    assert (settings.retention_days, settings.record_content) == (400, False)
+    with pytest.raises(ValueError, match="stores no prompts"):
+        store.LedgerSettings(record_content=True)

@@ -43,7 +43,7 @@ def test_committed_text_is_the_generated_one(catalogue: Catalogue) -> None:
 
 
 @given(
-    patterns=st.sampled_from([[], ["router"]]),
+    patterns=st.sampled_from([[], ["router"], ["research"], ["research", "orchestrator"]]),
     providers=st.lists(st.sampled_from(PROVIDERS), min_size=1, max_size=4, unique=True),
     agents=st.sampled_from(
         [

@@ -12,11 +12,14 @@ import pyte
 import pytest
 import yaml
 
+from scaffold.catalogue import load
+
 ROOT = Path(__file__).parents[1]
 SECONDS = 20
 ENTER, SPACE, BACK, INTERRUPT = "\r", " ", "\x02", "\x03"
 DOWN, UP, CLEAR = "\x1b[B", "\x1b[A", "\x05\x15"
 
+PATTERNS = [feature.name for feature in load(ROOT).of("pattern")]
 PROMPTS = [
     "What is the project called?",
     "What does it do",
@@ -38,9 +41,14 @@ class Terminal:
     """A `scaffold new` in a terminal; `until` reads until a text is on its last prompt."""
 
     def __init__(
-        self, folder: Path, *options: str, width: int = 80, env: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *options: str,
+        width: int = 80,
+        height: int = 24,
+        env: Mapping[str, str] | None = None,
     ) -> None:
-        self.screen = pyte.Screen(width, 24)
+        self.screen = pyte.Screen(width, height)
         self._stream = pyte.Stream(self.screen)
         self.child = pexpect.spawn(
             sys.executable,
@@ -54,7 +62,7 @@ class Terminal:
                 "OPENAI_API_KEY": "hush-hush",
                 **(env or {}),
             },
-            dimensions=(24, width),
+            dimensions=(height, width),
             encoding="utf-8",
             timeout=SECONDS,
         )
@@ -196,10 +204,22 @@ def go_on(terminal: Terminal, *prompts: str) -> None:
         terminal.press(ENTER)
 
 
+@pytest.mark.parametrize(("height", "limits"), [(24, False), (60, True)])
+def test_patterns_show_their_flow_and_their_limits_where_they_fit(
+    tmp_path: Path, height: int, limits: bool
+) -> None:
+    terminal = Terminal(tmp_path, height=height)
+    try:
+        text = go_to(terminal, "Which patterns?")
+        assert "New workspace" in text and "one good model" in text and "→" in text
+        assert ("Not when" in text) == limits
+    finally:
+        terminal.child.close(force=True)
+
+
 def test_no_pattern_means_one_chain_and_no_sub_agent(terminal: Terminal) -> None:
-    text = go_to(terminal, "Which patterns?")
-    assert "one good model" in text and "Not when" in text and "→" in text
-    terminal.press(SPACE, ENTER)
+    go_to(terminal, "Which patterns?")
+    terminal.press(*[DOWN] * PATTERNS.index("router"), SPACE, ENTER)
     go_on(terminal, "Which providers?")
     assert "analyst" not in terminal.until("? Sub-agents")
     go_on(terminal, "? Sub-agents", "? Chain balanced", "Which extras?", "good enough")

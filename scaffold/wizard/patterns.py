@@ -9,7 +9,7 @@ from scaffold.questionnaire import default_choice
 from scaffold.wizard.prompts import fits, many, say
 from scaffold.wizard.state import State
 
-NONE = "None of them: one good model with a fallback chain, best under 1,000 calls a day."
+NONE = "None of them: one good model with a chain, best under 1,000 calls a day."
 
 
 def ask(state: State) -> None:
@@ -34,7 +34,7 @@ def _told(features: Sequence[Feature], *, with_limits: bool) -> str:
     """Each pattern's flow; `with_limits` says when not to take it as well."""
     blocks: list[str] = []
     for feature in features:
-        flow = "\n".join(f"  {line}" for line in feature.flow.strip().splitlines())
+        flow = "\n  ".join(feature.flow.strip().splitlines())
         limits = f"\n  Not when: {feature.when_not}\n" if with_limits else ""
-        blocks.append(f"{feature.title}\n{flow}{limits}")
+        blocks.append(f"{feature.title}: {flow}{limits}")
     return "\n".join([*blocks, f"{NONE}\n"])

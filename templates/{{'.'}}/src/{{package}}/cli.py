@@ -9,6 +9,7 @@ import importlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable
 from datetime import date
 from functools import partial
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .runtime import fleet
-from .runtime.errors import FleetError
+from .runtime.errors import FleetError, LedgerError
 from .runtime.ledger import queries
 from .runtime.ledger.queries import dollars
 from .runtime.ledger.store import database_path
@@ -50,7 +51,8 @@ def ask(options: argparse.Namespace) -> int:
 
     result = asyncio.run(answer())
     route = result.route
-    print(result.output)
+    told = f"Waiting for a person: ticket {result.ticket}, see `escalations`."
+    print(told if result.ticket else result.output)
     print(f"\n{route.chain} chain, {route.decided_by}: {route.reason}", file=sys.stderr)
     print(f"cost {dollars(result.cost_nano_usd)}, run {result.run_id}", file=sys.stderr)
     return 0
@@ -144,7 +146,8 @@ def costs(options: argparse.Namespace) -> int:
     print(queries.as_text(cost_report(options)))
     spent = queries.month_nano_usd(database_path(root), options.environment)
     budget = fleet.load(root / "fleet.toml").budgets.month_usd
-    print(f"\nThis month: {dollars(spent)}" + (f" of ${budget}" if budget else ", no budget set"))
+    limit = f" of {dollars(round(budget * queries.NANO))}" if budget else ", no budget set"
+    print(f"\nThis month: {dollars(spent)}{'' if options.environment else limit}")
     return 0
 
 
@@ -180,9 +183,27 @@ def doctor(_: argparse.Namespace) -> int:
         dead += [] if usable else [name]
     print(queries.table(["chain", "model", "key", "price"], rows))
     print(f"\nTemplate {_template_version(root)}, ledger {database_path(root)}")
+    for line in _refused(root):
+        print(line)
     if dead:
         print(f"No key for chain {', '.join(dead)}: set one variable listed for it above.")
     return 1 if dead else 0
+
+
+def _refused(root: Path) -> list[str]:
+    """What the fallback hides: models that refused us for the last day, and why."""
+    from .runtime.failures import LOUD
+    from .runtime.fleet import ModelRef
+
+    day_ago = time.time_ns() // 1000 - 24 * 3600 * 1_000_000
+    try:
+        rows = queries.mistakes(database_path(root), LOUD, day_ago)
+    except LedgerError:
+        return []  # no ledger yet: nothing was asked
+    return [
+        f"{ModelRef(provider, model, deployment or None)}: {kind}, {times} times in the last day"
+        for provider, model, deployment, kind, times in rows
+    ]
 
 
 def _template_version(root: Path) -> str:

@@ -21,7 +21,7 @@ from .runtime.failures import ALWAYS
 from .runtime.fleet import Fleet, ModelRef, Provider
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
-from .runtime.ledger.store import Ledger, database_path
+from .runtime.ledger.store import Ledger, LedgerSettings, database_path
 from .runtime.run import Request, Route, Run, SubAgent
 
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
@@ -65,7 +65,7 @@ class Workspace:
         prices, self._human = load_prices(root), _human(root, fleet)
         self._candidates = candidates(fleet, prices, build)
         location = database_path(root)
-        self.ledger = Ledger(location)
+        self.ledger = Ledger(location, fleet.section("ledger", LedgerSettings))
         spending = Spending(fleet.budgets, partial(queries.month_by_task, location))
         shared = Shared(self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM)
         asked = {

@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import sys
+import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -33,10 +34,10 @@ from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from .errors import Escalated, FleetError
+from .errors import Escalated, Unanswered
 from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
 from .fleet import Circuits, Fleet, ModelRef
-from .ledger.prices import UNKNOWN, Prices, Spending
+from .ledger.prices import UNKNOWN, Prices, Spending, other_units
 from .ledger.store import Attempt, Ledger, new_id
 from .run import OUTPUT_TOOL, Stage
 
@@ -85,7 +86,7 @@ class Human(Protocol):
     async def answer(self, call: "Call") -> ModelResponse:
         """A person's answer; who gives it books it.
 
-        Raises Escalated when nobody waits for it, another FleetError when the inbox is full.
+        Raises Escalated when nobody waits for it, Unanswered when none will come.
         """
         ...
 
@@ -132,22 +133,26 @@ class Candidate:
         self._window = window
         self._told: set[Failure] = set()
         self._entered = False
-
-    @cached_property
-    def model(self) -> Model:
-        """Built when first asked: an SDK takes a second to import."""
-        model = self._build()
-        if "opentelemetry.sdk" not in sys.modules:
-            return model
-        from pydantic_ai.models.instrumented import InstrumentationSettings, InstrumentedModel
-
-        # A span per attempt for whatever tracer the program has set up, without its texts.
-        return InstrumentedModel(model, InstrumentationSettings(include_content=False))
+        self._model: Model | None = None
+        self._loading = threading.Lock()
 
     def load(self) -> float:
-        """Have it built. Returns the seconds that took, which no provider is to blame for."""
+        """Build it: an SDK takes a second or two to import, for which no provider is to blame.
+
+        Returns the seconds it took, 0 where it is built already. Threads may call it.
+        """
+        if self._model:
+            return 0
         started = time.monotonic()
-        return time.monotonic() - started if self.model else 0
+        with self._loading:
+            self._model = self._model or _observed(self._build())
+        return time.monotonic() - started
+
+    @property
+    def model(self) -> Model:
+        self.load()
+        assert self._model is not None
+        return self._model
 
     @cached_property
     def window(self) -> int | None:
@@ -166,6 +171,10 @@ class Candidate:
         if self._entered:
             self._entered = False
             await self.model.__aexit__(None, None, None)
+            client: Any = self.model.provider and self.model.provider.client
+            closing = client.close() if hasattr(client, "close") else None
+            if isawaitable(closing):
+                await closing
 
     def failed(self, failure: Failure, error: BaseException) -> None:
         """Learn from a failure; a mistake of ours, which the fallback hides, is told once."""
@@ -174,6 +183,22 @@ class Candidate:
         if loud and failure not in self._told:
             self._told.add(failure)
             log.warning("%s: %s (%s); chains go on without it", self.ref, failure, error)
+
+
+def warm(candidates: Sequence[Candidate]) -> None:
+    """Load, in the background, whom a first failure would have to wait for."""
+    rest = [candidate for candidate in candidates if not candidate.missing_keys]
+    thread = threading.Thread(target=lambda: [candidate.load() for candidate in rest], daemon=True)
+    thread.start()
+
+
+def _observed(model: Model) -> Model:
+    """With a span per attempt, without its texts, where the program has set up a tracer."""
+    if "opentelemetry.sdk" not in sys.modules:
+        return model
+    from pydantic_ai.models.instrumented import InstrumentationSettings, InstrumentedModel
+
+    return InstrumentedModel(model, InstrumentationSettings(include_content=False))
 
 
 @dataclass
@@ -349,9 +374,9 @@ class Call:
         except Escalated:
             self.book(PERSON, "escalated")
             raise
-        except FleetError as error:
-            log.warning("The request is not handed to a person: %s", error)
-            self.book(PERSON, "failed", "inbox_full")
+        except Unanswered as error:
+            log.warning("No person answers: %s", error)
+            self.book(PERSON, "failed", error.reason)
             return None
 
     def keyless(self) -> bool:
@@ -369,12 +394,15 @@ class Call:
         ttft_ms: int | None = None,
     ) -> None:
         """Add an attempt's row, with what it used and cost."""
-        usage = reported(response)
-        cost = self.prices.cost(ref, usage) if self.prices else UNKNOWN
+        usage, seconds = reported(response), time.perf_counter() - started if started else 0
+        details = (response.provider_details if response else None) or {}
+        cost = UNKNOWN
+        if self.prices:
+            cost = self.prices.cost(ref, usage, context=details, seconds=seconds)
         before = self.rows[-1].request_model if self.rows else None
         row = Attempt(
             ts_us=time.time_ns() // 1000,
-            latency_ms=round((time.perf_counter() - started) * 1000) if started else 0,
+            latency_ms=round(seconds * 1000),
             ttft_ms=ttft_ms,
             call_id=self.id,
             provider=ref.provider,
@@ -444,13 +472,13 @@ def _told(response: ModelResponse | None) -> dict[str, Any]:
 def _counted(usage: RequestUsage | None) -> dict[str, Any]:
     if usage is None:
         return {}
-    others = {name: count for name, count in usage.details.items() if count}
+    others = other_units(usage)
     return {
         "input_tokens": usage.input_tokens,
         "output_tokens": usage.output_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
-        "reasoning_output_tokens": others.pop("reasoning_tokens", None),
+        "reasoning_output_tokens": usage.details.get("reasoning_tokens"),
         "other_units": json.dumps(others, sort_keys=True) if others else None,
     }
 

@@ -23,7 +23,7 @@ from pydantic_ai.models import (
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
-from .attempt import Call, Candidate, Shared
+from .attempt import Call, Candidate, Shared, warm
 from .errors import BudgetReached, ChainExhausted, MissingKey
 from .failures import FILTERED, NO_POLICY, POLICY, Failure
 from .fleet import ChainSettings
@@ -155,7 +155,9 @@ class Chain(Model):
                 if obstacle is Failure.COOLING_DOWN:
                     again.append(candidate)
                 continue
-            call.deadline += candidate.load()
+            if loaded := candidate.load():
+                call.deadline += loaded
+                warm(waiting)
             result = await ask(candidate, self._share(call, waiting))
             if not isinstance(result, str):
                 return result

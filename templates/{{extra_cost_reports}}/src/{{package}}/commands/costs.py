@@ -69,7 +69,7 @@ def month_text(question: Question) -> str:
     heads = f", heading for {dollars(forecast)}" if forecast is not None else ""
     limit = dollars(round(question.budget_usd * NANO))
     budget = f" of {limit}" if question.budget_usd else ", no budget set"
-    return f"This month: {dollars(spent)}{budget}{heads}"
+    return f"This month: {dollars(spent)}{'' if question.environment else budget}{heads}"
 
 
 def _question(asked: Report) -> Question:

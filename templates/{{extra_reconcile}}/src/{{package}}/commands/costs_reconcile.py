@@ -7,7 +7,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from ..runtime import fleet
-from ..runtime.ledger.exports import FIELDS, Columns, Export, read
+from ..runtime.ledger.export_formats import FIELDS, Columns
+from ..runtime.ledger.exports import Export, read
 from ..runtime.ledger.queries import day_of, table
 from ..runtime.ledger.reconcile import Line, merge, reconcile
 from ..runtime.ledger.store import database_path

@@ -72,6 +72,8 @@ def _normalised(text: str) -> tuple[str, list[int]]:
             gap = index if gap < 0 else gap
             continue
         for same in _compared(char):
+            if same == "-" and plain[-1:] == ["-"]:
+                continue  # a dash, as a keyboard types it
             if gap >= 0 and plain and plain[-1].isalnum() and same.isalnum():
                 plain.append(" ")
                 origin.append(gap)

@@ -7,7 +7,7 @@ that breaks off or turns out to be no answer: StreamCut, which holds what had ar
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -144,7 +144,8 @@ class ChainStream(StreamedResponse):
         if self._opened is None:
             return None
         response = self._inner.get()
-        if response.finish_reason is None:
+        if response.finish_reason is None or response.usage.unmeasured_requests:
+            # It ended by itself, but too early.
             await self._close("failed", Failure.NETWORK)
             return Failure.NETWORK
         try:
@@ -185,6 +186,11 @@ class ChainStream(StreamedResponse):
                 inner = await stack.enter_async_context(opening)
                 events = aiter(inner)
                 held = await _until_word(events)
+                if not _speaks(held):
+                    response = inner.get()
+                    call.book(candidate.ref, "rejected", Failure.EMPTY, response, started)
+                    await stack.aclose()
+                    return Failure.EMPTY
         except BaseException as error:
             await stack.aclose()
             return call.fail(candidate, error, started, asked=asked)
@@ -237,7 +243,14 @@ async def _until_word(events: Events) -> list[ModelResponseStreamEvent]:
     held: list[ModelResponseStreamEvent] = []
     async for event in events:
         held.append(event)
-        begun = isinstance(event, PartStartEvent) and getattr(event.part, "content", True)
-        if begun or isinstance(event, PartDeltaEvent):
+        if _speaks([event]):
             break
     return held
+
+
+def _speaks(events: Sequence[ModelResponseStreamEvent]) -> bool:
+    return any(
+        isinstance(event, PartDeltaEvent)
+        or (isinstance(event, PartStartEvent) and getattr(event.part, "content", True))
+        for event in events
+    )

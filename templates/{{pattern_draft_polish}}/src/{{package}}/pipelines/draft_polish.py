@@ -75,7 +75,7 @@ class _Version:
 async def run(run: Run, route: Route) -> Polished:
     """Write what the request asks for. Raises ChainExhausted when a stage got no answer."""
     del route  # each stage has a chain of its own
-    settings = run.fleet.section("draft_polish", DraftPolishSettings)
+    settings = run.settings("draft_polish", DraftPolishSettings)
     draft = best = await _scored(run, await run.ask(DRAFT, run.request.text), settings)
     rounds = 0
     while best.score < settings.threshold and rounds < settings.max_rounds:

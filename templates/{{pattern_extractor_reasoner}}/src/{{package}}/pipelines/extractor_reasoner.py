@@ -79,23 +79,24 @@ class Reasoned(BaseModel):
 
 
 async def run(run: Run, route: Route) -> Reasoned:
-    """Answer `request.options["question"]`, or the usual question, about the request's text.
+    """Answer the question about the request's text; its option `question` asks another one.
 
     Raises DocumentError for a text that is blank or too long, ChainExhausted when no part could
     be extracted or the reasoning failed.
     """
     del route  # both stages have a chain of their own
-    settings = run.fleet.section("extractor_reasoner", ExtractorSettings)
-    question = run.request.options.get("question") or settings.question
+    settings = run.settings("extractor_reasoner", ExtractorSettings)
     parts = _parts(run.request.text, settings)
     mentions, dropped, failed = await _extracted(run, parts, settings.concurrency)
     facts = merged(mentions)
     told = json.dumps(by_kind(facts), ensure_ascii=False, separators=(",", ":"))
-    answer, unknown = await _answered(run, question, told, len(facts)) if facts else (NOTHING, [])
+    answer, unknown = NOTHING, []
+    if facts:
+        answer, unknown = await _answered(run, settings.question, told, len(facts))
     cited = set(citations.numbers(answer))
     document_tokens, fact_tokens = _tokens(run.request.text), _tokens(told) if facts else 0
     return Reasoned(
-        question=question,
+        question=settings.question,
         answer=answer,
         cited=[fact for fact in facts if fact.number in cited],
         facts=facts,

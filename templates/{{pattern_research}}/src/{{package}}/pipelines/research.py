@@ -135,7 +135,10 @@ async def _claims(
 ) -> list[tuple[str, Quote]]:
     """What each source says about the question; a claim whose quote is not in it is dropped."""
     question = delimited(report.question, "question")
-    asks = [run.ask(CLAIM, f"{question}\n\n{delimited(page.text, 'source')}") for page in pages]
+    asks = [
+        run.ask(CLAIM, f"{question}\n\n{delimited(page.text, 'source')}", source=page.text)
+        for page in pages
+    ]
     results = await _bounded(settings, asks)
     failed = [result for result in results if isinstance(result, NO_ANSWER)]
     if failed and len(failed) == len(results):

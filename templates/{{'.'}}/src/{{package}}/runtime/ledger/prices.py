@@ -6,7 +6,7 @@ import math
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -23,14 +23,13 @@ from ..errors import SettingsError
 from ..fleet import Budgets, ModelRef, Settings
 
 if TYPE_CHECKING:
+    from genai_prices.types import ModelInfo, ModelPrice, Provider
+    from genai_prices.units import UnitDef
+
     from ..run import Stage
     from .store import Attempt
 
 log = logging.getLogger(__name__)
-
-if TYPE_CHECKING:
-    from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
-    from genai_prices.units import UnitDef
 
 NANO = 10**9
 PER_MILLION = 10**6
@@ -251,62 +250,51 @@ class Prices:
         found = self._find(ref)
         if found is None:
             return None
-        counts = _counts(usage)
-        if counts is None:
-            return _calculated(*found, usage, at, context)
-        return _formula(*found, at, context).usd(counts)
+        try:
+            if _is_plain(usage):
+                return _list_price(*found, at, context).usd(usage)
+            texts = {key: value for key, value in context.items() if isinstance(value, str)}
+            provider, model = found
+            return model.calc_price(
+                usage, provider, genai_request_timestamp=at, price_context=texts
+            ).total_price
+        except ValueError:  # counts that contradict each other
+            return None
 
 
-class _Formula:
-    """A model's list price, taken apart once: genai-prices takes it apart for every call."""
+class _ListPrice:
+    """A model's price with its units looked up once: genai-prices does that for every call."""
 
     def __init__(self, price: "ModelPrice") -> None:
         units, _ = _units()
-        priced = [(units[key], usd) for key, usd in vars(price).items() if usd and key in units]
-        priced.sort(key=lambda part: -len(part[0].dimensions))
-        self._parts = [
-            (unit.usage_key, unit.per, usd, tuple(_within(unit, priced[:at])))
-            for at, (unit, usd) in enumerate(priced)
+        self._priced = [
+            (units[key], usd) for key, usd in vars(price).items() if usd and key in units
         ]
+        self._by_key = {
+            unit.usage_key: unit for unit, _ in self._priced if unit.usage_key != "requests"
+        }
 
-    def usd(self, counts: Mapping[str, int]) -> Decimal | None:
-        """The finest units first, so that a cached token is not an input token as well.
+    def usd(self, usage: RequestUsage) -> Decimal:
+        """Each token at its finest price, once. Raises ValueError."""
+        from genai_prices.decompose import compute_leaf_values
+        from genai_prices.types import calc_unit_price
 
-        None: the counts contradict each other.
-        """
-        total = Decimal(0)
-        left: list[int] = []
-        for key, per, price, within in self._parts:
-            count = counts.get(key, 0) - sum(left[at] for at in within)
-            if count < 0:
-                return None
-            left.append(count)
-            if key == "requests":
-                count = 1
-            if count:
-                total += _at_size(price, counts.get("input_tokens", 0)) * count / per
-        return total
-
-
-def _within(unit: "UnitDef", finer: "Sequence[tuple[UnitDef, Any]]") -> Iterator[int]:
-    for at, (other, _) in enumerate(finer):
-        if unit.dimensions.items() <= other.dimensions.items():
-            yield at
+        counts = {"requests": 1, **compute_leaf_values(set(self._by_key), usage, self._by_key)}
+        return sum(
+            (
+                calc_unit_price(usd, counts[unit.usage_key], usage.input_tokens, unit.per)
+                for unit, usd in self._priced
+            ),
+            Decimal(0),
+        )
 
 
-def _at_size(price: "Decimal | TieredPrices", input_tokens: int) -> Decimal:
-    if isinstance(price, Decimal):
-        return price
-    reached = [tier.price for tier in price.tiers if input_tokens > tier.start]
-    return reached[-1] if reached else price.base
+_looked_up: dict[object, tuple[object, _ListPrice]] = {}
 
 
-_formulas: dict[object, tuple[object, _Formula]] = {}
-
-
-def _formula(
+def _list_price(
     provider: "Provider", model: "ModelInfo", at: datetime | None, context: Mapping[str, Any]
-) -> _Formula:
+) -> _ListPrice:
     when = at or datetime.now(UTC)
     variants = model.price_variants or []
     wanted = {
@@ -319,35 +307,19 @@ def _formula(
         price = model.get_prices(when)
         return _kept(id(price), price, lambda: price)
     if isinstance(model.prices, list) or any(variant.constraint for variant in variants):
-        return _Formula(model.get_prices(when, wanted))
+        return _ListPrice(model.get_prices(when, wanted))
     key = (id(model), *sorted(wanted.items()))
     return _kept(key, model, lambda: model.get_prices(when, wanted))
 
 
-def _kept(key: object, owner: object, price: "Callable[[], ModelPrice]") -> _Formula:
-    # The owner is kept beside the formula, since the key holds its id.
-    if key not in _formulas:
-        _formulas[key] = (owner, _Formula(price()))
-    return _formulas[key][1]
+def _kept(key: object, owner: object, price: "Callable[[], ModelPrice]") -> _ListPrice:
+    # The owner is kept as well, since the key holds its id.
+    if key not in _looked_up:
+        _looked_up[key] = (owner, _ListPrice(price()))
+    return _looked_up[key][1]
 
 
-def _calculated(
-    provider: "Provider",
-    model: "ModelInfo",
-    usage: RequestUsage,
-    at: datetime | None,
-    context: Mapping[str, Any],
-) -> Decimal | None:
-    texts = {key: value for key, value in context.items() if isinstance(value, str)}
-    try:
-        return model.calc_price(
-            usage, provider, genai_request_timestamp=at, price_context=texts
-        ).total_price
-    except ValueError:
-        return None
-
-
-_SIMPLE = frozenset(
+_PLAIN = frozenset(
     (
         *("input_tokens", "cache_read_tokens", "cache_write_tokens", "cache_write_1h_tokens"),
         *("output_tokens", "output_reasoning_tokens", "web_searches"),
@@ -365,15 +337,13 @@ def _units() -> "tuple[dict[str, UnitDef], frozenset[str]]":
     return {unit.price_key: unit for unit in units.values()}, frozenset(units)
 
 
-def _counts(usage: RequestUsage) -> dict[str, int] | None:
-    """Usage by unit; None where it takes the library itself: audio, images, impossible numbers."""
-    counts: dict[str, int] = {}
-    for key, value in vars(usage).items():
-        if key in _SIMPLE and type(value) is int and value >= 0:
-            counts[key] = value
-        elif value and key in _units()[1]:
-            return None
-    return counts
+def _is_plain(usage: RequestUsage) -> bool:
+    """Whether it is counts of text and searches only; else the library takes its long way."""
+    return all(
+        type(value) is int and value >= 0 if key in _PLAIN else not value
+        for key, value in vars(usage).items()
+        if key in _units()[1]
+    )
 
 
 def other_units(usage: RequestUsage) -> dict[str, int | float]:

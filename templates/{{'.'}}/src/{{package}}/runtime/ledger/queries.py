@@ -296,3 +296,21 @@ def _totals(key: tuple[Any, ...], counts: Iterable[Any], buckets: Iterable[Any])
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
+
+
+def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tuple[Any, ...]]:
+    """Models that failed in one of these ways since a moment and have not answered after it.
+
+    Rows of (provider, model, deployment, kind, how often).
+    """
+    marks = ", ".join("?" * len(kinds))
+    query = (
+        "SELECT provider, request_model, COALESCE(deployment, ''), "
+        f"MAX(CASE WHEN error_type IN ({marks}) THEN error_type END), "
+        f"SUM(CASE WHEN error_type IN ({marks}) THEN 1 ELSE 0 END) "
+        "FROM attempts WHERE ts_us >= ? AND environment != ? "
+        "GROUP BY provider, request_model, COALESCE(deployment, '') "
+        f"HAVING MAX(CASE WHEN error_type IN ({marks}) THEN ts_us ELSE 0 END) "
+        "> MAX(CASE WHEN outcome = 'ok' THEN ts_us ELSE 0 END)"
+    )
+    return select(location, query, (*kinds, *kinds, since_us, DEMO, *kinds))

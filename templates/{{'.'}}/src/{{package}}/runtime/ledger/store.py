@@ -19,13 +19,13 @@ import time
 from bisect import bisect_left
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, field_validator
 from pydantic_core import to_json
 
 from ..errors import LedgerError
@@ -53,10 +53,17 @@ Location = Path | DatabaseUrl
 
 
 class LedgerSettings(Settings):
-    """`[ledger]`: days that rows are kept (0: for ever); whether prompts and answers are."""
+    """`[ledger]`: days that rows are kept (0: for ever). Prompts and answers are not stored."""
 
     retention_days: int = Field(default=0, ge=0)
     record_content: bool = False
+
+    @field_validator("record_content")
+    @classmethod
+    def _not_stored(cls, value: bool) -> bool:
+        if value:
+            raise ValueError("this version stores no prompts and answers: set it to false")
+        return value
 
 
 def new_id() -> str:
@@ -154,6 +161,16 @@ def fold(rows: Iterable[Attempt], writer: str = "") -> Rollup:
     return rollup
 
 
+def fold_costs(rows: Sequence[Attempt], writer: str = "") -> Rollup:
+    """What it adds to the rollup that these rows, unpriced until now, have a cost."""
+    unpriced = (replace(row, cost_nano_usd=None, cost_source="unpriced") for row in rows)
+    before = fold(unpriced, writer)
+    return {
+        key: {name: total[name] - before[key][name] for name in COUNTERS}
+        for key, total in fold(rows, writer).items()
+    }
+
+
 def _add(row: Attempt, total: dict[str, int]) -> None:
     outcome = row.outcome
     total["calls"] += row.attempt == 1
@@ -230,6 +247,13 @@ ADD_TO_ROLLUP = (
     f"ON CONFLICT ({', '.join(ROLLUP_KEY)}) DO UPDATE SET "
     f"{', '.join(f'{name} = rollup.{name} + excluded.{name}' for name in COUNTERS)}"
 )
+SET_COST = (
+    "UPDATE attempts SET cost_nano_usd = ?, cost_source = ?, price_version = ? "
+    "WHERE call_id = ? AND attempt = ? AND cost_source = 'unpriced'"
+)
+cost_of: Callable[[Attempt], tuple[Any, ...]] = attrgetter(
+    "cost_nano_usd", "cost_source", "price_version", "call_id", "attempt"
+)
 Statement = tuple[str, Sequence[Any]]
 
 
@@ -245,6 +269,10 @@ class Database(Protocol):
 
         Returns the number of new rows. Raises RowsRefused.
         """
+        ...
+
+    def set_costs(self, rows: Sequence[Attempt]) -> int:
+        """Give rows that are unpriced the cost they have here; returns how many were."""
         ...
 
     def execute(self, statements: Iterable[Statement]) -> int:
@@ -328,6 +356,12 @@ class SqliteDatabase:
             new = [row for row in rows if cursor.execute(INSERT, values_of(row)).rowcount]
             _add_to_rollup(cursor, fold(new))
             return len(new)
+
+    def set_costs(self, rows: Sequence[Attempt]) -> int:
+        with self._transaction() as cursor:
+            done = [row for row in rows if cursor.execute(SET_COST, cost_of(row)).rowcount]
+            _add_to_rollup(cursor, fold_costs(done))
+            return len(done)
 
     def execute(self, statements: Iterable[Statement]) -> int:
         with self._transaction() as cursor:
@@ -421,6 +455,7 @@ def _bring_forward(database: sqlite3.Connection, path: Path) -> None:
         database.execute(f"PRAGMA busy_timeout = {LOCK_S * 1000}")
     _use_wal(database)
     database.execute("PRAGMA synchronous = NORMAL")
+    database.execute("PRAGMA secure_delete = ON")  # what is erased is not left in the file
 
 
 def _use_wal(database: sqlite3.Connection) -> None:
@@ -469,8 +504,7 @@ class Spill:
         )
 
     def _import_file(self, path: Path, database: Database) -> int:
-        lines = [line for line in path.read_text("utf-8", "replace").splitlines() if line.strip()]
-        rows, broken = parse_rows(lines)
+        rows, broken = parse_rows(path.read_text("utf-8", "replace").splitlines())
         new = database.write(rows)
         if broken:
             kept = path.replace(path.with_suffix(".broken"))
@@ -479,16 +513,19 @@ class Spill:
         return new
 
 
-def parse_rows(lines: Iterable[str]) -> tuple[list[Attempt], list[str]]:
+def parse_rows(lines: Iterable[str | bytes]) -> tuple[list[Attempt], list[str]]:
     """JSON Lines as attempts, and what is wrong with each line that is none."""
     rows: list[Attempt] = []
     broken: list[str] = []
-    for number, line in enumerate(lines, 1):
+    for line in lines:
+        if not line.strip():
+            continue
         try:
             rows.append(_row_type().validate_json(line))
         except ValidationError as error:
             wrong = error.errors(include_url=False)[0]
-            broken.append(f"line {number}: {'.'.join(map(str, wrong['loc']))} {wrong['msg']}")
+            where = ".".join(map(str, wrong["loc"]))
+            broken.append(f"{line[:80]!r}: {where} {wrong['msg']}")
     return rows, broken
 
 

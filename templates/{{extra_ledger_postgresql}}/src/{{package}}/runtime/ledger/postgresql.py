@@ -81,9 +81,16 @@ class PostgresDatabase:
             self._add_partition(day)
         with self._transaction() as cursor:
             new = list(_insert(cursor, rows))
-            sums = fold(new, self._writer).items()
-            cursor.executemany(_sql(store.ADD_TO_ROLLUP), [(*k, *s.values()) for k, s in sums])
+            _add_to_rollup(cursor, fold(new, self._writer))
         return len(new)
+
+    def set_costs(self, rows: Sequence[Attempt]) -> int:
+        rows = sorted(rows, key=attrgetter("call_id", "attempt"))
+        update = _sql(store.SET_COST)
+        with self._transaction() as cursor:
+            done = [row for row in rows if cursor.execute(update, store.cost_of(row)).rowcount]
+            _add_to_rollup(cursor, store.fold_costs(done, self._writer))
+        return len(done)
 
     def execute(self, statements: Iterable[store.Statement]) -> int:
         with self._transaction() as cursor:
@@ -162,6 +169,11 @@ def _insert(cursor: psycopg.Cursor[Any], rows: Sequence[Attempt]) -> Iterator[At
         if cursor.fetchone():
             yield row
         cursor.nextset()
+
+
+def _add_to_rollup(cursor: psycopg.Cursor[Any], rollup: store.Rollup) -> None:
+    values = [(*key, *sums.values()) for key, sums in rollup.items()]
+    cursor.executemany(_sql(store.ADD_TO_ROLLUP), values)
 
 
 def _claim_writer(connection: psycopg.Connection[Any]) -> str:

@@ -16,87 +16,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import FleetError
+from .export_formats import FORMATS, KINDS, Columns, Format
 from .queries import EPOCH
 
-KINDS = ("requests", "input", "cached", "cache_write", "output")
-FIELDS = ("day", "model", "item", *KINDS, "total_input", "usd", "cents")
-"""`input` is what was not cached, `total_input` all of it; `item` holds `model, kind`."""
-Columns = Mapping[str, tuple[str, ...]]
-
-
-@dataclass(frozen=True, slots=True)
-class Format:
-    """Which columns of an export hold which field; several columns of a field are added up."""
-
-    name: str
-    provider: str | None
-    columns: Columns
-
-
-FORMATS = (
-    Format(
-        "OpenAI usage",
-        "openai",
-        {
-            "day": ("start_time",),
-            "model": ("model",),
-            "total_input": ("input_tokens",),
-            "cached": ("input_cached_tokens",),
-            "output": ("output_tokens",),
-            "requests": ("num_model_requests",),
-        },
-    ),
-    Format(
-        "OpenAI costs",
-        "openai",
-        {"day": ("start_time",), "item": ("line_item",), "usd": ("amount.value",)},
-    ),
-    Format(
-        "OpenAI costs CSV",
-        "openai",
-        {"day": ("start_time",), "item": ("line_item",), "usd": ("amount_value",)},
-    ),
-    Format(
-        "Anthropic usage",
-        "anthropic",
-        {
-            "day": ("starting_at",),
-            "model": ("model",),
-            "input": ("uncached_input_tokens",),
-            "cached": ("cache_read_input_tokens",),
-            "cache_write": (
-                "cache_creation.ephemeral_5m_input_tokens",
-                "cache_creation.ephemeral_1h_input_tokens",
-            ),
-            "output": ("output_tokens",),
-        },
-    ),
-    Format(
-        "Anthropic costs",
-        "anthropic",
-        {"day": ("starting_at",), "model": ("model",), "cents": ("amount",)},
-    ),
-    Format(
-        "Anthropic usage CSV",
-        "anthropic",
-        {
-            "day": ("usage_date_utc",),
-            "model": ("model_version",),
-            "input": ("usage_input_tokens_no_cache",),
-            "cached": ("usage_input_tokens_cache_read",),
-            "cache_write": (
-                "usage_input_tokens_cache_write_5m",
-                "usage_input_tokens_cache_write_1h",
-            ),
-            "output": ("usage_output_tokens",),
-        },
-    ),
-    Format(
-        "Anthropic costs CSV",
-        "anthropic",
-        {"day": ("usage_date_utc",), "model": ("model",), "usd": ("cost_usd",)},
-    ),
-)
+COUNTED = {*KINDS, "total_input"}
 
 
 @dataclass(slots=True)
@@ -110,10 +33,14 @@ class Billed:
 
 @dataclass(slots=True)
 class Export:
-    """An export by (day, model), what could not be read of it, and columns nobody asked for."""
+    """An export by (day, model), what could not be read of it, and columns nobody asked for.
+
+    A dashboard's CSV is `rounded` to the digits it shows; an API's JSON is not.
+    """
 
     name: str
-    provider: str | None
+    provider: str | None = None
+    rounded: bool = False
     billed: dict[tuple[int, str], Billed] = field(default_factory=dict[tuple[int, str], Billed])
     broken: list[str] = field(default_factory=list[str])
     unread: list[str] = field(default_factory=list[str])
@@ -125,9 +52,13 @@ def read(path: Path, columns: Columns | None = None) -> Export:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise FleetError(f"{path} cannot be read as UTF-8 text: {error}.") from None
-    export = Export(path.name, None)
-    rows = list(_json_rows(text, export) if text.lstrip()[:1] in "[{" else _csv_rows(text))
-    heads = list(dict.fromkeys(name for _, row in rows for name in row))
+    export = Export(path.name)
+    if text.lstrip()[:1] in {"[", "{"}:
+        rows = list(_json_rows(text, export))
+        heads = list(dict.fromkeys(name for _, row in rows for name in row))
+    else:
+        export.rounded = True
+        heads, rows = _csv_rows(text)
     format_ = Format("map", None, columns) if columns else _recognised(path, heads)
     export.name, export.provider = f"{path.name} ({format_.name})", format_.provider
     used = {name for names in format_.columns.values() for name in names}
@@ -168,10 +99,7 @@ def _add(row: Mapping[str, Any], columns: Columns, export: Export) -> None:
         billed.tokens[kind] = billed.tokens.get(kind, 0) + count
     for amount, slack in usd:
         billed.usd = (billed.usd or Decimal(0)) + amount
-        billed.slack += slack
-
-
-COUNTED = {*KINDS, "total_input"}
+        billed.slack += slack if export.rounded else 0
 
 
 def _day(values: list[Any]) -> int:
@@ -224,10 +152,10 @@ def _recognised(path: Path, heads: Iterable[str]) -> Format:
     )
 
 
-def _csv_rows(text: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def _csv_rows(text: str) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
     reader = csv.DictReader(io.StringIO(text))
-    for row in reader:
-        yield f"line {reader.line_num}", {str(key).strip(): value for key, value in row.items()}
+    reader.fieldnames = heads = [name.strip() for name in reader.fieldnames or []]
+    return heads, [(f"line {reader.line_num}", dict(row)) for row in reader]
 
 
 def _json_rows(text: str, export: Export) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -244,8 +172,8 @@ def _json_rows(text: str, export: Export) -> Iterator[tuple[str, dict[str, Any]]
 
 def _pages(text: str, export: Export) -> Iterator[dict[str, Any]]:
     try:
-        whole: object = json.loads(text, parse_float=Decimal)
-        pages: object = whole if isinstance(whole, list) else [whole]
+        whole = cast("object", json.loads(text, parse_float=Decimal))
+        pages = cast("list[object]", whole) if isinstance(whole, list) else [whole]
         yield from _objects(pages, "page", export)
     except ValueError:
         for number, line in enumerate(text.splitlines(), 1):

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from .exports import KINDS, Billed, Export, plain_name
+from .export_formats import KINDS
+from .exports import Billed, Export, plain_name
 from .prices import NANO
 from .queries import Totals, sums, total
 from .store import Location

@@ -31,14 +31,17 @@ def build(model: str, deployment: Deployment) -> Model:
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.azure import AzureProvider
 
-    client = AsyncAzureOpenAI(
-        api_key=None if deployment.keyless else os.environ[deployment.key_env or KEY],
-        azure_ad_token_provider=_entra() if deployment.keyless else None,
-        azure_endpoint=deployment.base_url or os.environ[ENDPOINT],
-        api_version=os.environ[VERSION],
-        max_retries=0,
-    )
-    return OpenAIChatModel(model, provider=AzureProvider(openai_client=client))
+    endpoint, version = deployment.base_url or os.environ[ENDPOINT], os.environ[VERSION]
+    if deployment.keyless:
+        client = AsyncAzureOpenAI(
+            azure_ad_token_provider=_entra(), azure_endpoint=endpoint, api_version=version
+        )
+        provider = AzureProvider(openai_client=client)
+    else:
+        key = os.environ[deployment.key_env or KEY]
+        provider = AzureProvider(api_key=key, azure_endpoint=endpoint, api_version=version)
+    provider.client.max_retries = 0
+    return OpenAIChatModel(model, provider=provider)
 
 
 def _entra() -> Callable[[], Awaitable[str]]:

@@ -1,0 +1,196 @@
+"""The rendered ledger beside raw `sqlite3`, its report over weeks, and recorded costs.
+
+`python -m benchmarks.bench_ledger [--quick] [--rows N]` prints a line each. The raw baseline
+writes the same schema, key and rollup in batches of as many rows as there are callers, in one
+thread and without an event loop.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import gzip
+import json
+import random
+import sqlite3
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from tests import ledger_package
+from tests.conftest import ROOT
+
+CALLERS = 32
+RECORDED = ROOT.parent / "shared" / "data" / "replay" / "routerarena-sub10.jsonl.gz"
+TASKS = ("classification", "extraction", "drafting", "answering", "scoring", "synthesis")
+MODELS = ("gpt-5-nano", "gpt-5-mini", "gpt-5", "claude-haiku-4-5", "claude-sonnet-4-5")
+WEEKS = 26
+
+
+def raw(store: Any, path: Path, rows: list[Any]) -> float:
+    """Rows per second of `executemany` and the same rollup, committed every CALLERS rows."""
+    store.connect(path).close()
+    insert = store.INSERT.partition(" ON CONFLICT")[0]
+    started = time.perf_counter()
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as database:
+        database.execute("PRAGMA synchronous = NORMAL")
+        for at in range(0, len(rows), CALLERS):
+            batch = rows[at : at + CALLERS]
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany(insert, map(store.values_of, batch))
+            rollup = store.fold(batch)
+            database.executemany(
+                store.ADD_TO_ROLLUP, [(*key, *sums.values()) for key, sums in rollup.items()]
+            )
+            database.execute("COMMIT")
+    return len(rows) / (time.perf_counter() - started)
+
+
+def ledger(store: Any, path: Path, rows: list[Any]) -> float:
+    """Rows per second of CALLERS that each await the commit of one row after the other."""
+
+    async def caller(books: Any, mine: list[Any]) -> None:
+        for row in mine:
+            await books.write([row])
+
+    async def play() -> float:
+        books = store.Ledger(path)
+        started = time.perf_counter()
+        await asyncio.gather(*(caller(books, rows[at::CALLERS]) for at in range(CALLERS)))
+        seconds = time.perf_counter() - started
+        books.close()
+        return len(rows) / seconds
+
+    return asyncio.run(play())
+
+
+def latency(store: Any, path: Path, per_s: int, seconds: float) -> list[float]:
+    """How long `write` took (ms), sorted, at a steady rate from CALLERS."""
+
+    async def caller(books: Any, first: float, took: list[float]) -> None:
+        due = first
+        while due < first + seconds:
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            row = ledger_package.row(store)
+            started = time.perf_counter()
+            await books.write([row])
+            took.append((time.perf_counter() - started) * 1000)
+            due += CALLERS / per_s
+
+    async def play() -> list[float]:
+        books, took = store.Ledger(path), list[float]()
+        start = time.perf_counter() + 0.1
+        steps = (start + at / per_s for at in range(CALLERS))
+        await asyncio.gather(*(caller(books, first, took) for first in steps))
+        books.close()
+        return sorted(took)
+
+    return asyncio.run(play())
+
+
+def half_a_year(store: Any, rows: int) -> Iterator[Any]:
+    """Synthetic attempts over WEEKS, every task on every model, by day."""
+    rng, today = random.Random(5), time.time_ns() // 1000
+    days = WEEKS * 7
+    for at in range(rows):
+        yield ledger_package.row(
+            store,
+            call_id=f"{at:032x}",
+            ts_us=today - (days - 1 - at * days // rows) * store.DAY_US,
+            task_type=rng.choice(TASKS),
+            request_model=rng.choice(MODELS),
+            latency_ms=round(rng.lognormvariate(6.5, 0.8)),
+            cost_nano_usd=rng.randrange(10**7),
+            outcome="ok" if rng.random() < 0.95 else "rejected",
+        )
+
+
+def fill(store: Any, path: Path, rows: int) -> None:
+    """Write the synthetic rows in large transactions: how they got there is not measured."""
+    database, batch = store.connect(path), list[Any]()
+    for row in half_a_year(store, rows):
+        batch.append(row)
+        if len(batch) == 20_000:
+            database.write(batch)
+            batch.clear()
+    database.write(batch)
+    database.close()
+
+
+def best_ms(call: Callable[[], object], rounds: int = 7) -> float:
+    """The median of some calls, in milliseconds."""
+    times: list[float] = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        call()
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times)
+
+
+def report(package: str, store: Any, path: Path) -> tuple[float, float]:
+    """Milliseconds of 26 weeks by task and model: from the rollup, and by scanning the rows."""
+    queries = ledger_package.module(package, "queries")
+    scan = (
+        "SELECT task_type, request_model, SUM(cost_nano_usd), COUNT(*) FROM attempts GROUP BY 1, 2"
+    )
+    took = best_ms(lambda: queries.report(path, ("task_type", "request_model"), WEEKS * 7))
+    return took, best_ms(lambda: store.select(path, scan), rounds=1)
+
+
+def recorded(prices: Any) -> str:
+    """How far list prices are from the costs that providers billed."""
+    if not RECORDED.is_file():
+        return "recorded costs: not on this machine"
+    from pydantic_ai.usage import RequestUsage
+
+    providers = {"claude-3-haiku-20240307": "anthropic", "gemini-2.0-flash-001": "google"}
+    table = prices.Prices({}, {"anthropic": "anthropic", "google": "google"})
+    off: list[float] = []
+    for line in gzip.decompress(RECORDED.read_bytes()).decode().splitlines():
+        for model, told in json.loads(line)["models"].items():
+            if told.get("recorded_cost_usd") is None:
+                continue
+            usage = RequestUsage(
+                input_tokens=told["input_tokens"], output_tokens=told["output_tokens"]
+            )
+            cost = table.cost(prices.ModelRef(providers[model], model), usage)
+            off.append(abs(cost.nano_usd / 1e9 - told["recorded_cost_usd"]))
+    within = sum(one <= 1e-6 for one in off)
+    return f"recorded costs: {within} of {len(off)} within 1e-6 USD, the worst {max(off):.1e}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small, for a busy machine")
+    parser.add_argument("--rows", type=int, help="rows of the report's ledger")
+    options = parser.parse_args()
+    count = 20_000 if options.quick else 200_000
+    rows = options.rows or (100_000 if options.quick else 10_000_000)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        ledger_package.importable(Path(folder) / "w", "benched") as package,
+    ):
+        store, place = ledger_package.module(package, "store"), Path(folder)
+        print(recorded(ledger_package.module(package, "prices")))
+        ratios: list[float] = []
+        for turn in range(3):
+            attempts = [ledger_package.row(store) for _ in range(count)]
+            base = raw(store, place / f"raw{turn}.sqlite3", attempts)
+            ours = ledger(store, place / f"ours{turn}.sqlite3", attempts)
+            ratios.append(ours / base)
+            print(f"{CALLERS} callers {ours:,.0f} rows/s, raw {base:,.0f}: {ours / base:.2f}")
+        print(f"median of the ratios {statistics.median(ratios):.2f} (goal 0.8)")
+        took = latency(store, place / "steady.sqlite3", 5000, 2 if options.quick else 10)
+        at = {share: took[int(len(took) * share)] for share in (0.5, 0.99)}
+        print(f"5,000 rows/s: p50 {at[0.5]:.2f} ms, p99 {at[0.99]:.2f} ms (goal 2)")
+        fill(store, place / "weeks.sqlite3", rows)
+        rollup_ms, scan_ms = report(package, store, place / "weeks.sqlite3")
+        print(
+            f"{WEEKS} weeks, {rows:,} rows: {rollup_ms:.1f} ms (goal 50), a scan {scan_ms:.0f} ms"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""`ledger export|import|erase`: attempts out of the ledger, into it, and gone for good."""
+
+import argparse
+import sys
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+
+from ..runtime.errors import SettingsError
+from ..runtime.fleet import find_root
+from ..runtime.ledger.store import database_path
+
+HELP = "export, import or erase attempts"
+FORMATS = ("csv", "jsonl", "parquet")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(required=True, metavar="ACTION", dest="action")
+    export = actions.add_parser("export", help="write attempts to a file")
+    export.add_argument("--since", type=_day, default=date(1970, 1, 1), help="first day, UTC")
+    export.add_argument("--until", type=_day, default=date(9999, 1, 1), help="first day not taken")
+    take = actions.add_parser("import", help="book the attempts of a file; known ones stay")
+    for action in (export, take):
+        action.add_argument("file", type=Path, help="its ending tells the format")
+        action.add_argument("--format", choices=FORMATS, help="where the ending does not")
+    erase = actions.add_parser("erase", help="erase a user's attempts; sums stay")
+    erase.add_argument("--user", required=True, metavar="REF", help="the requests' user_ref")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit status 1 where rows of an import were left out."""
+    action = {"export": _export, "import": _import, "erase": _erase}[options.action]
+    return action(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from ..runtime.ledger.transfer import export
+
+    span = (_microseconds(options.since), _microseconds(options.until))
+    rows = export(
+        database_path(find_root()), options.file, _format(options), span, progress=_progress
+    )
+    print(f"{rows} attempts in {options.file}")
+    return 0
+
+
+def _import(options: argparse.Namespace) -> int:
+    from ..runtime.ledger.transfer import import_
+
+    new, wrong = import_(
+        database_path(find_root()), options.file, _format(options), progress=_progress
+    )
+    print(f"{new} new attempts in the ledger")
+    for line in wrong[:10]:
+        print(line, file=sys.stderr)
+    if wrong:
+        print(f"{len(wrong)} rows of {options.file} were left out", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+def _erase(options: argparse.Namespace) -> int:
+    from ..runtime.ledger.transfer import erase
+
+    rows = erase(database_path(find_root()), options.user)
+    print(f"{rows} attempts erased; the daily sums, which name no user, stay.")
+    return 0
+
+
+def _format(options: argparse.Namespace) -> str:
+    name = options.format or options.file.suffix.lstrip(".").lower()
+    if name not in FORMATS:
+        raise SettingsError(f"{options.file}: give --format {', '.join(FORMATS)}.")
+    return name
+
+
+def _day(text: str) -> date:
+    return date.fromisoformat(text)
+
+
+def _microseconds(day: date) -> int:
+    return int(datetime.combine(day, time(), UTC).timestamp()) * 1_000_000
+
+
+def _progress(rows: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{rows} attempts", end="", file=sys.stderr)

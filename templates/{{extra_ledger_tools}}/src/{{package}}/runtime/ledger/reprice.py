@@ -1,0 +1,91 @@
+"""Costs for attempts that were unpriced when they were made."""
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic_ai.usage import RequestUsage
+
+from ..fleet import ModelRef
+from .prices import Prices
+from .store import COLUMNS, Attempt, Location, connect, select
+
+PAGE = 1_000
+_UNPRICED = (
+    f"SELECT {', '.join(COLUMNS)} FROM attempts WHERE cost_source = 'unpriced' "
+    f"AND (ts_us, call_id, attempt) > (?, ?, ?) ORDER BY ts_us, call_id, attempt LIMIT {PAGE}"
+)
+
+
+@dataclass
+class Repricing:
+    """What came of it, by model: attempts that have a cost now, their nano-USD, and the rest."""
+
+    priced: Counter[str] = field(default_factory=Counter[str])
+    nano_usd: Counter[str] = field(default_factory=Counter[str])
+    unpriced: Counter[str] = field(default_factory=Counter[str])
+
+
+def reprice(
+    location: Location, prices: Prices, *, dry_run: bool, progress: Callable[[int], None]
+) -> Repricing:
+    """Price unpriced attempts at the prices of their day. A dry run changes nothing.
+
+    Raises LedgerError; what was priced until then stays priced.
+    """
+    told, last, seen = Repricing(), (-1, "", 0), 0
+    database = None if dry_run else connect(location)
+    try:
+        while found := select(location, _UNPRICED, last):
+            rows = [Attempt(**dict(zip(COLUMNS, row, strict=True))) for row in found]
+            now_priced = [priced for row in rows if (priced := _priced(row, prices, told))]
+            if database and now_priced:
+                database.set_costs(now_priced)
+            last = (rows[-1].ts_us, rows[-1].call_id, rows[-1].attempt)
+            seen += len(rows)
+            progress(seen)
+    finally:
+        if database:
+            database.close()
+    return told
+
+
+def _priced(row: Attempt, prices: Prices, told: Repricing) -> Attempt | None:
+    ref = ModelRef(row.provider, row.request_model, row.deployment)
+    cost = prices.cost(
+        ref,
+        usage_of(row),
+        context=_context(row),
+        at=datetime.fromtimestamp(row.ts_us / 1_000_000, UTC),
+        seconds=row.latency_ms / 1000,
+    )
+    if cost.nano_usd is None:
+        told.unpriced[str(ref)] += 1
+        return None
+    told.priced[str(ref)] += 1
+    told.nano_usd[str(ref)] += cost.nano_usd
+    return replace(
+        row, cost_nano_usd=cost.nano_usd, cost_source=cost.source, price_version=cost.version
+    )
+
+
+def usage_of(row: Attempt) -> RequestUsage:
+    """An attempt's usage as its provider reported it."""
+    other: Mapping[str, Any] = json.loads(row.other_units or "{}")
+    return RequestUsage(
+        input_tokens=row.input_tokens or 0,
+        output_tokens=row.output_tokens or 0,
+        cache_read_tokens=row.cache_read_input_tokens or 0,
+        cache_write_tokens=row.cache_creation_input_tokens or 0,
+        output_reasoning_tokens=row.reasoning_output_tokens or 0,
+        **other,
+    )
+
+
+def _context(row: Attempt) -> Mapping[str, str]:
+    if row.service_tier == "batch":
+        return {"processing": "batch"}
+    return {"service_tier": row.service_tier} if row.service_tier else {}

@@ -1,0 +1,184 @@
+"""Attempts in and out of the ledger: CSV, JSON Lines, and Parquet where that feature is there."""
+
+import csv
+import importlib
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from pathlib import Path
+from typing import IO, Any
+
+from pydantic_core import to_json
+
+from ..errors import LedgerError, SettingsError
+from .store import (
+    COLUMNS,
+    Attempt,
+    Database,
+    Location,
+    RowsRefused,
+    Spill,
+    connect,
+    parse_rows,
+    select,
+    values_of,
+)
+
+PAGE = 5_000
+_OPTIONAL = {column.name for column in fields(Attempt) if "None" in str(column.type)}
+
+Progress = Callable[[int], None]
+
+
+def attempts(location: Location, since_us: int, until_us: int) -> Iterator[list[Attempt]]:
+    """The attempts of a span of time, oldest first, in pages: the ledger may be larger than RAM."""
+    query = (
+        f"SELECT {', '.join(COLUMNS)} FROM attempts WHERE (ts_us, call_id, attempt) > (?, ?, ?) "
+        f"AND ts_us < ? ORDER BY ts_us, call_id, attempt LIMIT {PAGE}"
+    )
+    last: tuple[int, str, int] = (since_us, "", 0)
+    while rows := select(location, query, (*last, until_us)):
+        page = [Attempt(**dict(zip(COLUMNS, row, strict=True))) for row in rows]
+        yield page
+        last = (page[-1].ts_us, page[-1].call_id, page[-1].attempt)
+
+
+def export(
+    location: Location, path: Path, format_: str, span: tuple[int, int], progress: Progress
+) -> int:
+    """Write the attempts of a span of time (microseconds) to a file, which appears when it is whole.
+
+    Returns the number of rows. Raises LedgerError.
+    """
+    count = 0
+    with _whole(path) as part, _writer(format_, part) as write:
+        for page in attempts(location, *span):
+            write(page)
+            count += len(page)
+            progress(count)
+    return count
+
+
+def import_(
+    location: Location, path: Path, format_: str, progress: Progress
+) -> tuple[int, list[str]]:
+    """Book the attempts of a file; those that are there already stay as they are.
+
+    Returns the number of new rows, and what is wrong with each row that was left out.
+    """
+    database, new, wrong = connect(location), 0, list[str]()
+    try:
+        for rows, broken in _read(path, format_):
+            new += _book(database, rows, wrong)
+            wrong += broken
+            progress(new)
+    finally:
+        database.close()
+    return new, wrong
+
+
+def erase(location: Location, user_ref: str) -> int:
+    """Erase a user's attempts, those that were set aside as well; the rollup has no users."""
+    database = connect(location)
+    try:
+        Spill(location).import_into(database)
+        return database.execute([("DELETE FROM attempts WHERE user_ref = ?", [user_ref])])
+    finally:
+        database.close()
+
+
+def _book(database: Database, rows: Sequence[Attempt], wrong: list[str]) -> int:
+    try:
+        return database.write(rows)
+    except RowsRefused as error:
+        if len(rows) == 1:
+            wrong.append(f"call {rows[0].call_id}: {error}")
+            return 0
+    half = len(rows) // 2
+    return _book(database, rows[:half], wrong) + _book(database, rows[half:], wrong)
+
+
+@contextmanager
+def _whole(path: Path) -> Generator[Path]:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        part.replace(path)
+    except OSError as error:
+        raise LedgerError(f"{path} cannot be written: {error.strerror}.") from None
+    finally:
+        part.unlink(missing_ok=True)
+
+
+WritePage = Callable[[Sequence[Attempt]], object]
+
+
+@contextmanager
+def _writer(format_: str, path: Path) -> Generator[WritePage]:
+    if format_ == "parquet":
+        parquet, lines = _parquet(), path.with_suffix(".jsonl")
+        try:
+            with _writer("jsonl", lines) as write:
+                yield write
+            parquet.write(lines, path)
+        finally:
+            lines.unlink(missing_ok=True)
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        yield _csv_writer(file) if format_ == "csv" else _jsonl_writer(file)
+
+
+def _jsonl_writer(file: IO[str]) -> WritePage:
+    return lambda page: file.writelines(to_json(row).decode() + "\n" for row in page)
+
+
+def _csv_writer(file: IO[str]) -> WritePage:
+    table = csv.writer(file)  # its own line end: only then does it quote every one in a text
+    table.writerow(COLUMNS)
+    return lambda page: table.writerows(map(values_of, page))
+
+
+def _read(path: Path, format_: str) -> Iterator[tuple[list[Attempt], list[str]]]:
+    """Pages of a file: its attempts, and what is wrong with the other rows."""
+    try:
+        if format_ == "parquet":
+            for lines in _parquet().pages(path):
+                yield parse_rows(lines)
+            return
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = _csv_lines(file, path) if format_ == "csv" else file
+            for page in _pages(lines):
+                yield parse_rows(page)
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise LedgerError(f"{path} cannot be read as {format_}: {error}.") from None
+
+
+def _csv_lines(file: Iterable[str], path: Path) -> Iterator[bytes]:
+    """A CSV's rows as JSON. An empty cell is NULL where the column may be."""
+    table = csv.DictReader(file)
+    missing = {"ts_us", "call_id", "attempt"} - set(table.fieldnames or ())
+    if missing:
+        raise LedgerError(f"{path} is no export of a ledger: it has no column {min(missing)}.")
+    for row in table:
+        yield to_json({k: v for k, v in row.items() if k and not (v == "" and k in _OPTIONAL)})
+
+
+def _pages(lines: Iterable[Any]) -> Iterator[list[Any]]:
+    page: list[Any] = []
+    for line in lines:
+        page.append(line)
+        if len(page) == PAGE:
+            yield page
+            page = []
+    if page:
+        yield page
+
+
+def _parquet() -> Any:
+    try:
+        return importlib.import_module(".parquet", __package__)
+    except ImportError:
+        raise SettingsError(
+            "Parquet needs `scaffold add extra ledger_parquet`, then `uv sync`."
+        ) from None

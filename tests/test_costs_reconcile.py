@@ -1,0 +1,267 @@
+"""`costs reconcile` on exports as the providers write them: what differs is named, the rest agrees."""
+
+import json
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.costs_ledger import NOON_US, today, write
+from tests.ledger_package import importable, module, row
+
+DAY = today() - 3
+DATE_S = DAY * 86_400
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("reconcile") / "w"
+    with importable(folder, "reconcile_desk", extras=["reconcile"]) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def exports(package: str) -> Any:
+    return module(package, "exports")
+
+
+@pytest.fixture
+def costs(package: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> Any:
+    """Reconcile this text with a ledger of these rows: the exit status, the figures, what is told."""
+    cli = __import__(f"{package}.cli", fromlist=["main"])
+    monkeypatch.setenv("FLEET_ROOT", str(Path(cli.__file__).parents[2]))
+    monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.sqlite3")
+
+    def run(rows: list[Any], *texts: str, words: tuple[str, ...] = ()) -> tuple[Any, Any, str]:
+        write(module(package, "store"), tmp_path / "ledger.sqlite3", rows)
+        files: list[str] = []
+        for at, text in enumerate(texts):
+            files.append(str(tmp_path / f"export{at}"))
+            Path(files[-1]).write_text(text, "utf-8")
+        monkeypatch.setattr("sys.argv", ["desk", "costs", "reconcile", *files, "--json", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        figures = json.loads(told.out)["figures"] if told.out else []
+        return ended.value.code, {f"{f['model']} {f['kind']}": f for f in figures}, told.err
+
+    return run
+
+
+def booked(package: str, count: int = 4, **columns: Any) -> list[Any]:
+    """Calls of gpt-5-nano: 1000 tokens in, 400 of them cached, 200 out, $0.001 each."""
+    usual = {
+        **{"input_tokens": 1000, "cache_read_input_tokens": 400, "output_tokens": 200},
+        **{"cost_nano_usd": 1_000_000, "request_model": "gpt-5-nano", "provider": "openai"},
+    }
+    store = module(package, "store")
+    start = DAY * NOON_US * 2 + NOON_US
+    return [row(store, ts_us=start + at, **{**usual, **columns}) for at in range(count)]
+
+
+def openai_usage(**columns: Any) -> str:
+    result = {
+        "object": "organization.usage.completions.result",
+        **{"input_tokens": 4000, "input_cached_tokens": 1600, "output_tokens": 800},
+        **{"num_model_requests": 4, "project_id": None, "model": "gpt-5-nano-2025-08-07"},
+    }
+    bucket = {
+        **{"object": "bucket", "start_time": DATE_S, "end_time": DATE_S + 86_400},
+        "results": [{**result, **columns}],
+    }
+    return json.dumps({"object": "page", "data": [bucket], "has_more": False})
+
+
+def openai_costs(*amounts: tuple[str, object]) -> str:
+    results = [
+        {"object": "organization.costs.result", "line_item": item}
+        | {"amount": {"value": value, "currency": "usd"}}
+        for item, value in amounts
+    ]
+    bucket = {"object": "bucket", "start_time": DATE_S, "results": results}
+    return json.dumps({"object": "page", "data": [bucket], "has_more": False})
+
+
+def whys(figures: dict[str, Any]) -> dict[str, str | None]:
+    return {name: figure["why"] for name, figure in figures.items()}
+
+
+def test_openai_usage_that_agrees(package: str, costs: Any) -> None:
+    status, figures, _ = costs(booked(package), openai_usage())
+    assert status == 0
+    assert {name: figure["provider"] for name, figure in figures.items()} == {
+        **{"gpt-5-nano requests": "4", "gpt-5-nano input": "2400"},
+        **{"gpt-5-nano cached": "1600", "gpt-5-nano output": "800"},
+    }
+    assert set(whys(figures).values()) == {None}
+
+
+def test_usage_and_costs_together_tell_a_wrong_price(package: str, costs: Any) -> None:
+    bill = openai_costs(("gpt-5-nano-2025-08-07, Input", 0.002), ("gpt-5-nano, Output", "0.003"))
+    _, figures, _ = costs(booked(package), openai_usage(), bill)
+    assert figures["gpt-5-nano usd"]["provider"] == "0.005"
+    assert figures["gpt-5-nano usd"]["why"] == "price: 1.2500 of the ledger's"
+    assert figures["gpt-5-nano output"]["why"] is None
+
+
+@pytest.mark.parametrize(("shown", "why"), [("0.00", "rounding"), ("0.02", "price, or")])
+def test_what_a_dashboard_rounds_to_cents_is_rounding(
+    package: str, costs: Any, shown: str, why: str
+) -> None:
+    bill = f"start_time,amount_value,line_item\n{DATE_S},{shown},gpt-5-nano\n"
+    _, figures, _ = costs(booked(package), bill)
+    assert figures["gpt-5-nano usd"]["why"].startswith(why)
+
+
+@pytest.mark.parametrize(
+    ("columns", "kind", "why"),
+    [
+        ({"output_tokens": 900, "num_model_requests": 5}, "output", "other traffic on the key"),
+        ({"output_tokens": 700}, "output", "rows missing in the export"),
+        ({"model": "gpt-6-luna"}, "requests", "rows missing in the export"),
+    ],
+)
+def test_differences_in_usage_are_named(
+    package: str, costs: Any, columns: dict[str, Any], kind: str, why: str
+) -> None:
+    _, figures, _ = costs(booked(package), openai_usage(**columns))
+    assert figures[f"gpt-5-nano {kind}"]["why"].startswith(why)
+
+
+def test_a_model_the_ledger_never_asked_is_other_traffic(package: str, costs: Any) -> None:
+    _, figures, _ = costs(booked(package), openai_usage(model="gpt-6-luna"))
+    assert figures["gpt-6-luna output"]["why"] == "other traffic on the key"
+
+
+def test_what_was_never_measured_explains_more_tokens(package: str, costs: Any) -> None:
+    cut = {"input_tokens": None, "output_tokens": None, "cache_read_input_tokens": None}
+    cut |= {"cost_nano_usd": None, "cost_source": "none", "outcome": "failed"}
+    rows = [*booked(package), *booked(package, 1, call_id="cut", **cut)]
+    _, figures, _ = costs(rows, openai_usage(output_tokens=850, num_model_requests=5))
+    assert figures["gpt-5-nano output"]["why"] == "1 attempts reported no usage here"
+    assert figures["gpt-5-nano requests"]["why"] == "failed or aborted here, counted there"
+
+
+def test_unpriced_rows_are_the_reason_of_missing_dollars(package: str, costs: Any) -> None:
+    unpriced = {"cost_nano_usd": None, "cost_source": "unpriced"}
+    _, figures, _ = costs(booked(package, **unpriced), openai_costs(("gpt-5-nano", "0.5")))
+    assert "4 attempts are unpriced" in figures["gpt-5-nano usd"]["why"]
+
+
+def test_an_export_without_models_is_held_against_the_day(package: str, costs: Any) -> None:
+    rows = [*booked(package), *booked(package, 1, request_model="gpt-6-luna", call_id="x")]
+    _, figures, _ = costs(rows, openai_costs(("", "0.005")))
+    assert figures[" usd"]["why"] is None
+
+
+def anthropic_rows(package: str) -> list[Any]:
+    columns: dict[str, Any] = {"provider": "anthropic", "request_model": "claude-haiku-4-5"}
+    return booked(package, cache_creation_input_tokens=100, **columns)
+
+
+def test_anthropic_usage_and_cost_reports(package: str, costs: Any) -> None:
+    def report(**result: Any) -> str:
+        date = f"{module(package, 'queries').day_of(DAY)}T00:00:00Z"
+        return json.dumps({"data": [{"starting_at": date, "results": [result]}]})
+
+    model = "claude-haiku-4-5-20251001"
+    usage = report(
+        model=model,
+        uncached_input_tokens=2000,
+        cache_read_input_tokens=1600,
+        output_tokens=800,
+        cache_creation={"ephemeral_1h_input_tokens": 100, "ephemeral_5m_input_tokens": 300},
+        server_tool_use={"web_search_requests": 0},
+    )
+    cost = report(model=model, amount="0.4", currency="USD", token_type="output_tokens")
+    status, figures, told = costs(anthropic_rows(package), usage, cost)
+    assert status == 0
+    assert set(whys(figures).values()) == {None}
+    assert len(figures) == 5
+    assert "server_tool_use.web_search_requests" in told
+
+
+def test_anthropic_csv_with_a_broken_row_and_more_columns(package: str, costs: Any) -> None:
+    date = module(package, "queries").day_of(DAY)
+    usage = (
+        "usage_date_utc,model_version,api_key,usage_input_tokens_no_cache,"
+        "usage_input_tokens_cache_write_5m,usage_input_tokens_cache_write_1h,"
+        "usage_input_tokens_cache_read,usage_output_tokens,brand_new\n"
+        f"{date},claude-haiku-4-5-20251001,key,2000,400,0,1600,800,x\n"
+        f"{date},claude-haiku-4-5-20251001,key,many,0,0,0,-5,x\n"
+        "the 3rd of May,claude-haiku-4-5,key,1,0,0,0,5,x\n"
+    )
+    status, figures, told = costs(anthropic_rows(package), usage)
+    assert status == 0
+    assert set(whys(figures).values()) == {None}
+    assert "line 3: 'many' is no number" in told and "line 4" in told
+    assert "columns not read: api_key, brand_new" in told
+
+
+def test_anthropic_cost_csv_names_models_for_people(package: str, costs: Any) -> None:
+    date = module(package, "queries").day_of(DAY)
+    bill = (
+        "usage_date_utc,model,workspace,token_type,cost_usd\n"
+        f"{date},Claude Haiku 4.5,Default,input_no_cache,0.001\n"
+        f"{date},Claude Haiku 4.5,Default,output,0.003\n"
+    )
+    _, figures, _ = costs(anthropic_rows(package), bill)
+    assert figures["claude-haiku-4-5 usd"]["why"] is None
+
+
+def test_any_csv_with_a_map(package: str, costs: Any) -> None:
+    date = module(package, "queries").day_of(DAY)
+    text = f"Date,Model,Prompt,Completion,Cost\n{date},gpt-5-nano,4000,800,$0.004\n"
+    map_ = "day=Date,model=Model,total_input=Prompt,output=Completion,usd=Cost"
+    _, figures, _ = costs(
+        booked(package, cache_read_input_tokens=None), text, words=("--map", map_)
+    )
+    assert whys(figures) == {
+        **{"gpt-5-nano input": None, "gpt-5-nano output": None, "gpt-5-nano usd": None}
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "advice"),
+    [
+        ("a,b\n1,2\n", (), "--map day=COLUMN"),
+        ("", (), "in no known format"),
+        ("{", (), "in no known format"),
+        ("[1, 2]", (), "in no known format"),
+        ("Date,Cost\n", ("--map", "day=Date,usd=Price"), "no column 'Price'; it has Date, Cost"),
+    ],
+)
+def test_a_file_nobody_knows_is_advice(
+    package: str, costs: Any, text: str, words: tuple[str, ...], advice: str
+) -> None:
+    status, _, _ = costs(booked(package), text, words=words)
+    assert advice in str(status) and "\n" not in str(status)
+
+
+@pytest.mark.parametrize("map_", ["day", "hour=x,usd=y", "model=x,usd=y", "day=x", "usd=y"])
+def test_a_wrong_map_is_usage(package: str, costs: Any, map_: str) -> None:
+    status, _, told = costs(booked(package), "a\n", words=("--map", map_))
+    assert status == 2 and "Traceback" not in told
+
+
+def test_pages_one_a_line_add_up_and_a_cut_one_is_told(package: str, costs: Any) -> None:
+    page = openai_usage(
+        input_tokens=2000, input_cached_tokens=800, output_tokens=400, num_model_requests=2
+    )
+    more = page.replace('"has_more": false', '"has_more": true')
+    _, figures, told = costs(booked(package), f"{page}\n{more}\n{page[:40]}\n")
+    assert set(whys(figures).values()) == {None}
+    assert "line 3: no JSON" in told and "fetch the next one" in told
+
+
+@given(value=st.one_of(st.text(max_size=12), st.integers(), st.floats(), st.none()))
+def test_no_value_breaks_the_reading(exports: Any, value: Any) -> None:
+    try:
+        count = exports._count(value)
+    except ValueError:
+        return
+    assert count >= 0 and Decimal(str(value).strip().removeprefix("$").replace(",", "")) == count

@@ -1,0 +1,297 @@
+"""`costs` on ledgers whose truth is known: the sums, the periods, the formats, the bad input."""
+
+import csv
+import io
+import json
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.costs_ledger import CHEAP, DEAR, attempts, today, write
+from tests.ledger_package import importable, module
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("costs") / "w"
+    with importable(folder, "report_desk", extras=["cost_reports"]) as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def store(package: str) -> Any:
+    return module(package, "store")
+
+
+@pytest.fixture(scope="module")
+def queries(package: str) -> Any:
+    return module(package, "queries")
+
+
+@pytest.fixture
+def cli(package: str) -> ModuleType:
+    return __import__(f"{package}.cli", fromlist=["main"])
+
+
+@pytest.fixture
+def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str) -> Path:
+    """Where the commands look for the ledger; there is none yet."""
+    file = Path(__import__(package).__file__ or "").parents[2]
+    monkeypatch.setenv("FLEET_ROOT", str(file))
+    monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.sqlite3")
+    return tmp_path / "ledger.sqlite3"
+
+
+@pytest.fixture
+def costs(
+    path: Path, cli: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Any:
+    """Run `costs` with these words on `path`: its exit status or advice, and what it printed."""
+    assert not path.exists()
+
+    def run(*words: str) -> tuple[Any, str]:
+        monkeypatch.setattr("sys.argv", ["desk", "costs", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        told = capsys.readouterr()
+        return ended.value.code, told.out + told.err
+
+    return run
+
+
+def two_weeks(store: Any, path: Path) -> Path:
+    return write(
+        store,
+        path,
+        attempts(store, 10, days_ago=0, cost_nano_usd=3_000_000, latency_ms=100),
+        attempts(store, 5, days_ago=6, cost_nano_usd=3_000_000, latency_ms=200),
+        attempts(store, 5, days_ago=6, outcome="rejected", cost_nano_usd=1_000_000),
+        attempts(store, 4, days_ago=7, cost_nano_usd=2_000_000),
+        attempts(store, 3, days_ago=13, model=CHEAP, cost_nano_usd=42),
+        attempts(store, 9, days_ago=14, cost_nano_usd=9_000_000),
+        attempts(store, 2, model="own", cost_nano_usd=None, cost_source="unpriced"),
+        attempts(store, 7, environment="demo", cost_nano_usd=5_000_000),
+        attempts(store, 6, outcome="skipped", cost_nano_usd=None, cost_source="none"),
+    )
+
+
+def test_this_week_against_last(store: Any, queries: Any, path: Path) -> None:
+    report = queries.report(two_weeks(store, path), ("task_type", "request_model"), 7)
+    dear = next(row for row in report.rows if row.key[1] == DEAR)
+    assert (dear.attempts, dear.ok, dear.rejected, dear.skipped) == (20, 15, 5, 6)
+    assert dear.cost_nano_usd == 15 * 3_000_000 + 5 * 1_000_000
+    assert dear.wasted_nano_usd == 5_000_000
+    assert dear.nano_usd_per_success == round(50_000_000 / 15)
+    assert dear.failure_rate == 0.25
+    assert report.before[dear.key].cost_nano_usd == 4 * 2_000_000
+    assert report.unpriced == {"own:own": 2}
+    assert sum(row.cost_nano_usd for row in report.before.values()) == 8_000_126
+
+
+def test_json_and_csv_tell_the_same_exact_numbers(store: Any, costs: Any, path: Path) -> None:
+    two_weeks(store, path)
+    status, told = costs("--json")
+    whole = json.loads(told)
+    assert status == 0
+    _, lines = costs("--csv")
+    rows = list(csv.DictReader(io.StringIO(lines)))
+    assert [row["request_model"] for row in rows] == [row["request_model"] for row in whole["rows"]]
+    for row, record in zip(rows, whole["rows"], strict=True):
+        for name in ("attempts", "cost_nano_usd", "input_tokens", "p95_ms"):
+            assert row[name] == ("" if record[name] is None else str(record[name]))
+    own = next(row for row in whole["rows"] if row["request_model"] == "own")
+    assert own["cost_nano_usd"] is None and own["unpriced_share"] == 1
+    assert whole["unpriced"] == {"own:own": 2}
+    assert whole["total"]["cost_nano_usd"] == 50_000_000
+
+
+def test_text_puts_what_is_unpriced_before_the_sums(store: Any, costs: Any, path: Path) -> None:
+    two_weeks(store, path)
+    _, told = costs()
+    top, _, table = told.partition("task_type")
+    assert "Unpriced: 2, in no figure below: own:own (2)." in top
+    assert "≥$0.05, 22 calls" not in top  # skipped calls began too
+    assert "≥$0.05" in top
+    own = next(line for line in table.splitlines() if " own " in line)
+    assert "unpriced" in own and "$0" not in own
+
+
+def test_small_amounts_keep_their_digits(store: Any, costs: Any, path: Path) -> None:
+    write(store, path, attempts(store, 1, cost_nano_usd=42_000))
+    assert "$0.000042" in costs()[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "attempts_seen"),
+    [
+        ((), 20),
+        (("--days", "1"), 10),
+        (("--weeks", "2"), 24),
+        (("--weeks", "26"), 33),
+        (("--environment", "demo"), 7),
+    ],
+)
+def test_periods_and_environments(
+    store: Any, costs: Any, path: Path, words: tuple[str, ...], attempts_seen: int
+) -> None:
+    two_weeks(store, path)
+    rows = json.loads(costs("--json", *words)[1])["rows"]
+    assert [row["attempts"] for row in rows if row["request_model"] == DEAR] == [attempts_seen]
+
+
+def test_since_a_date(store: Any, costs: Any, queries: Any, path: Path) -> None:
+    two_weeks(store, path)
+    date = str(queries.day_of(today() - 7))
+    whole = json.loads(costs("--json", "--since", date)[1])
+    assert whole["since"] == date
+    assert whole["total"]["attempts"] == 26
+
+
+def test_by_week_and_day_are_named_by_their_first_day(
+    store: Any, costs: Any, queries: Any, path: Path
+) -> None:
+    two_weeks(store, path)
+    weeks = json.loads(costs("--json", "--weeks", "2", "--by", "week")[1])["rows"]
+    first = today() - 13
+    assert {row["week"]: row["attempts"] for row in weeks} == {
+        str(queries.day_of(first)): 7,
+        str(queries.day_of(first + 7)): 22,
+    }
+    days = json.loads(costs("--json", "--by", "day")[1])["rows"]
+    assert {row["day"]: row["attempts"] for row in days} == {
+        str(queries.day_of(today() - ago)): n for ago, n in ((0, 10), (1, 2), (6, 10))
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "advice"),
+    [
+        (("--by", "nothing"), "is not one of"),
+        (("--since", "yesterday"), "like 2026-01-31"),
+        (("--since", "9999-01-01"), "yet to come"),
+        (("--days", "0"), "from 1 on"),
+        (("--days", "14", "--weeks", "1"), "not allowed with"),
+        (("--json", "--csv"), "not allowed with"),
+    ],
+)
+def test_wrong_words_are_usage(costs: Any, words: tuple[str, ...], advice: str) -> None:
+    status, told = costs(*words)
+    assert status == 2
+    assert advice in told
+
+
+def test_escalations_are_a_share_of_the_tasks_calls(store: Any, costs: Any, path: Path) -> None:
+    asked = attempts(store, 20, chain="main")
+    tickets = [
+        store.Attempt(
+            **{
+                **{name: getattr(row, name) for name in store.COLUMNS},
+                **{"attempt": 2, "outcome": "escalated", "request_model": "human"},
+                **{"provider": "human", "cost_nano_usd": None, "cost_source": "none"},
+            }
+        )
+        for row in asked[:5]
+    ]
+    write(store, path, asked, tickets)
+    rows = json.loads(costs("--json")[1])["rows"]
+    human = next(row for row in rows if row["request_model"] == "human")
+    assert human["escalation_rate"] == 0.25
+
+
+def test_demo_rows_stand_in_only_while_there_are_no_others(
+    store: Any, costs: Any, path: Path
+) -> None:
+    write(store, path, attempts(store, 3, environment="demo"))
+    status, told = costs()
+    assert status == 0 and "the demo's recorded ones" in told and DEAR in told
+    assert "This month: $0.00" in told or "This month: $" in told
+
+
+def test_no_ledger_is_advice(costs: Any) -> None:
+    status, _ = costs()
+    assert "run `demo` or `ask` first" in str(status)
+
+
+def test_an_empty_file_is_a_ledger_without_calls(costs: Any, path: Path) -> None:
+    path.write_bytes(b"")
+    status, told = costs()
+    assert status == 0 and "run `demo` or `ask` first" in told
+
+
+def test_a_file_that_is_no_ledger_is_advice(costs: Any, path: Path) -> None:
+    path.write_bytes(b"not a database at all" * 100)
+    status, told = costs()
+    assert status not in (0, None)
+    assert "Traceback" not in told and "\n" not in str(status)
+
+
+def test_a_corrupt_ledger_is_advice(store: Any, costs: Any, path: Path) -> None:
+    two_weeks(store, path)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    content[4096:] = os.urandom(len(content) - 4096)
+    path.write_bytes(content)
+    status, told = costs()
+    assert "cannot be read" in str(status) and "Traceback" not in told
+
+
+def test_a_read_only_ledger_is_read(store: Any, costs: Any, path: Path) -> None:
+    two_weeks(store, path)
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA journal_mode = DELETE")
+    path.chmod(0o444)
+    assert costs()[0] == 0
+
+
+def test_a_ledger_that_is_being_written_is_read(store: Any, costs: Any, path: Path) -> None:
+    two_weeks(store, path)
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        assert costs()[0] == 0
+    finally:
+        writer.close()
+
+
+def test_rows_of_a_clock_that_ran_ahead_are_counted_and_told(
+    store: Any, costs: Any, path: Path
+) -> None:
+    write(store, path, attempts(store, 4, days_ago=-3000), attempts(store, 4, days_ago=20_000))
+    status, told = costs()
+    assert status == 0
+    assert "4 calls are dated after today" in told
+
+
+def test_tokens_that_were_not_reported_are_no_zero_cost(store: Any, costs: Any, path: Path) -> None:
+    cut: dict[str, Any] = dict.fromkeys(("input_tokens", "output_tokens", "cost_nano_usd"))
+    write(store, path, attempts(store, 4, cost_source="none", outcome="failed", **cut))
+    rows = json.loads(costs("--json")[1])["rows"]
+    assert rows[0]["cost_nano_usd"] is None and rows[0]["failed"] == 4
+    assert "$0.00" not in costs()[1].partition("This month")[0]
+
+
+@given(nano=st.integers(1, 10**15))
+def test_an_amount_is_never_shown_as_nothing(queries: Any, nano: int) -> None:
+    shown = queries.dollars(nano)
+    value = float(shown.removeprefix("$").replace(",", ""))
+    assert value > 0
+    assert abs(value - nano / 1e9) <= max(0.005 * nano / 1e9, 0.005 if nano >= 10**9 else 0)
+
+
+def test_months_are_calendar_months(store: Any, queries: Any, path: Path) -> None:
+    day = queries.day_of(today()).day
+    write(
+        store,
+        path,
+        attempts(store, 1, days_ago=0, cost_nano_usd=5),
+        attempts(store, 1, days_ago=day, cost_nano_usd=7),
+    )
+    assert queries.month_nano_usd(path) == 5

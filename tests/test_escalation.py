@@ -1,0 +1,354 @@
+"""A person at the end of a chain: tickets, answers, the cap, expiry, retries, the webhook."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from tests import recorded
+
+FLEET = """
+[chains.main]
+models = ["first:a", "second:b"]
+on_exhausted = "human"
+backoff_s = 0
+[stages.answer]
+chain = "main"
+task_type = "answering"
+[escalation]
+max_open = {max_open}
+expires_h = {expires_h}
+"""
+DOWN = {"status": 503}  # both models fail, in both passes
+
+
+class Figure(BaseModel):
+    amount: int = Field(ge=0)
+
+
+class Desk(recorded.Desk):
+    """A workspace whose models all fail until its replies say otherwise."""
+
+    def settle(self, max_open: int = 200, expires_h: float = 72) -> None:
+        self.write(FLEET.format(max_open=max_open, expires_h=expires_h))
+
+    def start(self, *replies: dict[str, Any]) -> Any:
+        return self.open({"answer": replies or [DOWN]})
+
+    def handle(self, text: str, *replies: dict[str, Any], **asked: Any) -> Any:
+        """What becomes of one request, in a workspace of its own."""
+        request = self.module("runtime.run").Request(text, **asked)
+
+        async def play() -> Any:
+            async with self.start(*replies) as workspace:
+                return await workspace.run("answer", request)
+
+        return asyncio.run(play())
+
+    def command(self, *words: str, given: str = "") -> tuple[int, Any]:
+        """`escalations ... --json`: its exit status, and what it printed."""
+        code = (
+            f"import sys; sys.path.insert(0, {str(self._source)!r}); "
+            f"from {self.package}.__main__ import main; main()"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, "escalations", *words, "--json"],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            env={**os.environ, "FLEET_ROOT": str(self.root)},
+        )
+        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+    @property
+    def _source(self) -> Path:
+        return Path(self.module("workspace").__file__).parents[1]
+
+    def tickets(self, state: str = "open") -> list[Any]:
+        tickets = self.module("runtime.tickets").Tickets(self.root)
+        try:
+            return tickets.select(state)
+        finally:
+            tickets.close()
+
+
+@pytest.fixture
+def desk(every_provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.sqlite3")
+    monkeypatch.delenv("FLEET_ESCALATION_WEBHOOK", raising=False)
+    desk = Desk(every_provider, tmp_path)
+    desk.settle()
+    return desk
+
+
+def test_what_no_model_answers_becomes_a_ticket(desk: Desk) -> None:
+    answer = desk.handle("How many vans?", user_ref="u1", tags={"team": "a"})
+    assert (answer.status, answer.output) == ("escalated", None)
+    (ticket,) = desk.tickets()
+    assert (answer.ticket, ticket.question) == (ticket.id, "How many vans?")
+    details = json.loads(ticket.details)
+    assert [row["error_type"] for row in details["attempts"]] == ["overloaded"] * 4
+    assert details["labels"]["user_ref"] == "u1"
+    assert desk.rows("request_model, outcome")[-1] == ("human", "escalated")
+
+
+def test_a_person_answers_and_the_ledger_has_who_and_when(desk: Desk) -> None:
+    escalated = desk.handle("How many vans?", id="r1")
+    status, told = desk.command("answer", escalated.ticket[-8:], "--text", "Twelve.", "--by", "ada")
+    assert (status, told["state"], told["resolved_by"]) == (0, "answered", "ada")
+    assert told["resolved_us"] >= told["opened_us"]
+    rows = desk.rows("call_id, attempt, request_model, response_model, outcome, quality_source")
+    assert rows[-1][2:] == ("human", "ada", "answered", "human")
+    assert [row[1] for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert len({row[0] for row in rows}) == 1
+
+
+def test_the_same_request_gets_the_answer_without_paying_again(desk: Desk) -> None:
+    desk.handle("How many vans?", id="r1")
+    again = desk.handle("How many vans?", id="r1")
+    (ticket,) = desk.tickets()
+    assert (again.status, again.ticket, ticket.asked) == ("escalated", ticket.id, 1)
+    before = [row for row in desk.rows("request_model") if row != ("human",)]
+    desk.command("answer", ticket.id, given="Twelve.")
+    answered = desk.handle("How many vans?", id="r1")
+    assert (answered.status, answered.output) == ("answered", "Twelve.")
+    assert [row for row in desk.rows("request_model") if row != ("human",)] == before
+    assert desk.rows("outcome").count(("answered",)) == 1
+
+
+def test_another_question_of_the_same_request_is_another_ticket(desk: Desk) -> None:
+    desk.handle("How many vans?", id="r1")
+    desk.handle("How many ships?", id="r1")
+    assert len(desk.tickets()) == 2
+
+
+def test_a_caller_may_wait_for_the_person(desk: Desk) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(desk.handle, "How many vans?", wait_for_human=True)
+        until = time.monotonic() + 10
+        while not (open_ := desk.tickets()) and time.monotonic() < until:
+            time.sleep(0.05)
+        desk.command("answer", open_[0].id, "--text", "Twelve.")
+        answer = waiting.result(20)
+    assert (answer.status, answer.output) == ("answered", "Twelve.")
+    assert desk.rows("outcome").count(("answered",)) == 1
+    assert ("escalated",) not in desk.rows("outcome")
+
+
+def test_waiting_ends_when_the_ticket_is_closed(desk: Desk) -> None:
+    errors = desk.module("runtime.errors")
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(desk.handle, "How many vans?", wait_for_human=True)
+        until = time.monotonic() + 10
+        while not desk.tickets() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert desk.command("close", "--all", "--by", "ada")[0] == 0
+        with pytest.raises(errors.ChainExhausted):
+            waiting.result(20)
+    assert desk.rows("request_model, outcome, error_type")[-1] == ("human", "failed", "closed")
+
+
+def test_a_typed_answer_has_to_fit(desk: Desk) -> None:
+    run = desk.module("runtime.run")
+    agent = run.SubAgent("answer", Figure)
+
+    async def ask() -> Any:
+        async with desk.start() as workspace:
+            return await workspace._start(run.Request("Amount?", id="r1")).ask(agent, "Amount?")
+
+    with pytest.raises(desk.module("runtime.errors").Escalated):
+        asyncio.run(ask())
+    (ticket,) = desk.tickets()
+    assert ticket.output_type == f"{__name__}:Figure"
+    escalation = desk.module("runtime.escalation")
+    for wrong in ("twelve", '{"amount": -1}', "{}", "   "):
+        with pytest.raises(desk.module("runtime.errors").AnswerInvalid):
+            escalation.validated(ticket, wrong)
+    tickets = desk.module("runtime.tickets").Tickets(desk.root)
+    tickets.resolve(ticket.id, "answered", "ada", escalation.validated(ticket, '{"amount": 12}'))
+    tickets.close()
+    assert asyncio.run(ask()) == Figure(amount=12)
+
+
+def test_an_answer_comes_once(desk: Desk) -> None:
+    ticket = desk.handle("How many vans?").ticket
+    assert desk.command("answer", ticket, "--text", "Twelve.", "--by", "ada")[0] == 0
+    status, told = desk.command("answer", ticket, "--text", "Ten.", "--by", "bob")
+    assert status == 1
+    assert told.strip() == f"{ticket} is answered already, by ada."
+    assert desk.rows("outcome").count(("answered",)) == 1
+
+
+def test_one_question_asked_often_is_one_ticket(desk: Desk) -> None:
+    for _ in range(5):
+        desk.handle("How many vans?")
+    (ticket,) = desk.tickets()
+    assert ticket.asked == 5
+
+
+def test_an_outage_does_not_flood_the_inbox(desk: Desk) -> None:
+    desk.settle(max_open=3)
+    run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
+
+    async def outage() -> list[Any]:
+        async with desk.start() as workspace:
+            asked = [workspace.run("answer", run.Request(f"Question {n}?")) for n in range(40)]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    results = asyncio.run(outage())
+    assert len(desk.tickets()) == 3
+    refused = [one for one in results if isinstance(one, errors.ChainExhausted)]
+    assert len(refused) == 37
+    assert "inbox_full" in str(refused[0])
+    assert desk.rows("error_type").count(("inbox_full",)) == 37
+    known = desk.tickets()[0].question
+    assert desk.handle(known).status == "escalated", "the same question still joins"
+
+
+def test_open_tickets_expire_and_the_next_request_asks_the_models(desk: Desk) -> None:
+    desk.settle(expires_h=0.0000001)
+    desk.handle("How many vans?", id="r1")
+    time.sleep(0.01)
+    assert desk.command("list")[1] == {"tickets": []}
+    (ticket,) = desk.tickets("expired")
+    assert ticket.resolved_by == "expiry"
+    good = {"text": "Twelve.", "input_tokens": 1, "output_tokens": 1}
+    assert desk.handle("How many vans?", good, id="r1").output == "Twelve."
+
+
+def test_what_is_resolved_is_deleted_in_time(desk: Desk) -> None:
+    ticket = desk.handle("How many vans?").ticket
+    tickets = desk.module("runtime.tickets").Tickets(desk.root)
+    tickets.resolve(ticket, "closed", "ada")
+    time.sleep(0.01)
+    tickets.tidy(keep_days=0)
+    assert tickets.select("all") == []
+    tickets.close()
+
+
+def test_close_and_retry_in_bulk(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for n in range(4):
+        desk.handle(f"Question {n}?")
+    commands = desk.module("commands.escalations")
+    workspace = desk.module("workspace")
+    good = {"text": "Twelve.", "input_tokens": 1, "output_tokens": 1}
+    up = [good, good, *[DOWN] * 8]
+    opened = desk.start(*up)
+    monkeypatch.setattr(workspace.Workspace, "open", classmethod(lambda *_: opened))
+    tickets = desk.module("runtime.tickets").Tickets(desk.root)
+    answered = asyncio.run(commands._ask_again(tickets, tickets.select()))
+    tickets.close()
+    assert len(answered) == 2
+    assert [ticket.resolved_by for ticket in desk.tickets("answered")] == ["a", "a"]
+    assert desk.command("close", "--stage", "answer")[1]["closed"] == [
+        ticket.id for ticket in desk.tickets("closed")
+    ]
+    assert desk.tickets() == []
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["answer", "nope", "--text", "x"], "'nope' is no ticket"),
+        (["show", "nope"], "'nope' is no ticket"),
+        (["close"], "Name tickets, or --stage NAME, or --all."),
+    ],
+)
+def test_a_mistake_is_one_line_of_advice(desk: Desk, words: list[str], told: str) -> None:
+    status, said = desk.command(*words)
+    assert status == 1
+    assert told in said
+    assert said.count("\n") == 1
+
+
+def test_show_has_the_whole_context(desk: Desk) -> None:
+    ticket = desk.handle("How many vans?").ticket
+    shown = desk.command("show", ticket)[1]
+    assert shown["question"] == "How many vans?"
+    assert shown["details"]["messages"][0]["instructions"]
+    assert len(shown["details"]["attempts"]) == 4
+
+
+class Hook(ThreadingHTTPServer):
+    """A webhook that fails so many times first."""
+
+    failures = 0
+    got: list[dict[str, Any]]
+
+
+class _Receiver(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        hook: Any = self.server
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        hook.failures -= 1
+        self.send_response(500 if hook.failures >= 0 else 200)
+        self.end_headers()
+        if hook.failures < 0:
+            hook.got.append(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the test tells what went wrong."""
+
+
+@pytest.fixture
+def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
+    with Hook(("127.0.0.1", 0), _Receiver) as running:
+        running.got = []
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        url = f"http://127.0.0.1:{running.server_port}/"
+        monkeypatch.setenv("FLEET_ESCALATION_WEBHOOK", url)
+        yield running
+        running.shutdown()
+        thread.join(10)
+
+
+@pytest.mark.parametrize("failures", [0, 1])
+def test_a_webhook_is_told_once_without_the_question(desk: Desk, hook: Hook, failures: int) -> None:
+    hook.failures = failures
+    ticket = desk.handle("A secret question?").ticket
+    assert len(hook.got) == 1
+    assert ticket[-8:] in hook.got[0]["text"]
+    assert "secret" not in json.dumps(hook.got)
+    assert desk.tickets()[0].told_us
+
+
+def test_many_tickets_are_one_message(desk: Desk, hook: Hook) -> None:
+    run = desk.module("runtime.run")
+
+    async def outage() -> None:
+        async with desk.start() as workspace:
+            asked = [workspace.run("answer", run.Request(f"Question {n}?")) for n in range(30)]
+            await asyncio.gather(*asked)
+
+    asyncio.run(outage())
+    assert len(hook.got) <= 2
+    assert all(ticket.told_us for ticket in desk.tickets())
+
+
+def test_a_dead_webhook_never_holds_a_request_up(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_ESCALATION_WEBHOOK", "http://127.0.0.1:9/")
+    run = desk.module("runtime.run")
+
+    async def ask() -> float:
+        async with desk.start() as workspace:
+            started = time.monotonic()
+            await workspace.run("answer", run.Request("How many vans?"))
+            return time.monotonic() - started
+
+    assert asyncio.run(ask()) < 1
+    assert desk.tickets()[0].told_us is None, "the next process tells"

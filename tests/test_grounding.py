@@ -1,0 +1,93 @@
+"""Precision and recall of the grounding check on quotes from real meetings."""
+
+import importlib.util
+import sys
+from collections import Counter
+from functools import cache
+from itertools import pairwise
+from types import ModuleType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import quote_pairs
+from benchmarks.duplicate_pairs import DATA
+from tests.conftest import ROOT
+
+RUNTIME = ROOT / "templates" / "{{extra_sources}}" / "src" / "{{package}}" / "runtime"
+SPLITTING = "{{pattern_extractor_reasoner}}/src/{{package}}/runtime/splitting.py"
+NO_DATA = pytest.mark.skipif(not DATA.is_dir(), reason="evaluation data is elsewhere")
+TEXT = st.text(st.sampled_from("ab \n.#:1é—'\"*"), max_size=600)
+
+
+@cache
+def module(name: str) -> ModuleType:
+    """A module as it lies in the template: these have no relative import."""
+    path = ROOT / "templates" / SPLITTING if name == "splitting" else RUNTIME / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[name] = loaded
+    spec.loader.exec_module(loaded)
+    return loaded
+
+
+@NO_DATA
+def test_quotes_of_real_meetings() -> None:
+    counted: Counter[tuple[bool, bool]] = Counter()
+    missed: Counter[str] = Counter()
+    source = module("grounding").Source("")
+    for text, quote in quote_pairs.quotes(quote_pairs.meetings(), most=10):
+        source = source if source.text == text else module("grounding").Source(text)
+        passage = source.find(quote.text)
+        counted[quote.true, passage is not None] += 1
+        if quote.true != (passage is not None):
+            missed[quote.by] += 1
+        assert passage is None or text[passage.start : passage.end] == passage.text
+    assert counted.total() > 3000
+    precision = counted[True, True] / (counted[True, True] + counted[False, True])
+    recall = counted[True, True] / (counted[True, True] + counted[True, False])
+    print(f"{counted.total()} quotes, precision {precision:.4f}, recall {recall:.4f}; {missed}")
+    assert precision >= 0.995, missed
+    assert recall >= 0.995, missed
+
+
+@NO_DATA
+def test_real_meetings_are_not_flagged_as_orders_to_a_model() -> None:
+    untrusted = module("untrusted")
+    flagged = [
+        row["id"]
+        for row in quote_pairs.meetings()
+        if untrusted.suspicious(quote_pairs.transcript(row))
+    ]
+    assert flagged == []
+
+
+@given(TEXT, st.data())
+def test_whatever_is_cut_at_words_is_found(text: str, data: st.DataObject) -> None:
+    words = text.split()
+    if not any(char.isalnum() for word in words for char in word):
+        return
+    first = data.draw(st.integers(0, len(words) - 1))
+    last = data.draw(st.integers(first, len(words) - 1))
+    quote = " ".join(words[first : last + 1])
+    passage = module("grounding").Source(text).find(quote)
+    if passage:
+        assert text[passage.start : passage.end] == passage.text
+    elif any(char.isalnum() for char in quote):
+        # What is left is a part of a number or of a word written with a mark inside.
+        assert not all(word.isalnum() for word in words[max(0, first - 1) : last + 2])
+
+
+@given(TEXT, st.integers(20, 200), st.integers(0, 9))
+def test_parts_cover_the_text(text: str, size: int, overlap: int) -> None:
+    parts = module("splitting").split(text, size, overlap)
+    assert parts[0].start == 0
+    assert parts[-1].end == len(text)
+    assert all(len(part.text) <= size for part in parts)
+    assert all(text[part.start : part.end] == part.text for part in parts)
+    for one, next_ in pairwise(parts):
+        assert one.start < next_.start <= one.end
+        assert one.end - next_.start <= overlap

@@ -1,0 +1,225 @@
+"""Export, import, erasing and repricing in a rendered workspace."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests import ledger_package
+
+PACKAGE = "carried"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    place = tmp_path_factory.mktemp("tools") / "w"
+    extras = ["ledger_tools", "ledger_parquet", "prices"]
+    with ledger_package.importable(place, PACKAGE, extras=extras, providers=["openai"]):
+        yield place
+
+
+@pytest.fixture(scope="module")
+def store(folder: Path) -> Any:
+    assert folder.is_dir()
+    return ledger_package.module(PACKAGE, "store")
+
+
+@pytest.fixture(scope="module")
+def transfer(store: Any) -> Any:
+    assert store
+    return ledger_package.module(PACKAGE, "transfer")
+
+
+def write(store: Any, path: Path, rows: list[Any]) -> None:
+    async def play() -> None:
+        ledger = store.Ledger(path)
+        await ledger.write(rows)
+        ledger.close()
+
+    asyncio.run(play())
+
+
+def stored(store: Any, path: Path) -> list[tuple[Any, ...]]:
+    names = ", ".join(store.COLUMNS)
+    return store.select(path, f"SELECT {names} FROM attempts ORDER BY call_id, attempt")
+
+
+def rollup(store: Any, path: Path) -> list[tuple[Any, ...]]:
+    return store.select(path, f"SELECT * FROM rollup ORDER BY {', '.join(store.ROLLUP_KEY)}")
+
+
+ALL = (-1, 10**17)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "task_type": texts.filter(bool),
+            "user_ref": st.one_of(st.none(), texts.filter(bool)),
+            "tags": st.dictionaries(texts, texts, max_size=2).map(json.dumps),
+            "quality": st.one_of(st.none(), st.floats(0, 1)),
+            "input_tokens": st.one_of(st.none(), st.integers(0, 2**50)),
+            "cost_nano_usd": st.one_of(st.none(), st.integers(0, 2**62)),
+            "ts_us": st.sampled_from([1, 2, 3, 10**15]),
+        }
+    ),
+    max_size=8,
+)
+
+
+@pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet"])
+@given(attempts=rows)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_what_is_exported_can_be_imported(
+    store: Any,
+    transfer: Any,
+    tmp_path_factory: pytest.TempPathFactory,
+    format_: str,
+    attempts: list[dict[str, Any]],
+) -> None:
+    """Every row, every column, any text; twice is once, and the rollup is the same."""
+    place = tmp_path_factory.mktemp("carry")
+    one, other, file = place / "a.sqlite3", place / "b.sqlite3", place / f"rows.{format_}"
+    write(store, one, [ledger_package.row(store, **given) for given in attempts] or [])
+    store.connect(one).close()
+    seen: list[int] = []
+    assert transfer.export(one, file, format_, ALL, seen.append) == len(attempts)
+    assert transfer.import_(other, file, format_, seen.append) == (len(attempts), [])
+    assert transfer.import_(other, file, format_, seen.append) == (0, [])
+    assert stored(store, other) == stored(store, one)
+    assert rollup(store, other) == rollup(store, one)
+    assert [path.name for path in place.iterdir() if "part" in path.name] == []
+
+
+def test_pages_do_not_lose_rows_of_the_same_moment(
+    store: Any, transfer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.sqlite3"
+    write(store, path, [ledger_package.row(store, ts_us=7 + at // 50) for at in range(120)])
+    monkeypatch.setattr(transfer, "PAGE", 11)
+    pages = list(transfer.attempts(path, *ALL))
+    assert len({row.call_id for page in pages for row in page}) == 120
+    assert sum(len(page) for page in transfer.attempts(path, 8, 9)) == 50
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", PACKAGE, *words],
+        cwd=folder,
+        env={"PYTHONPATH": "src", "PATH": "", "FLEET_ROOT": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture
+def ledger(folder: Path) -> Iterator[Path]:
+    path = folder / "data" / "ledger.sqlite3"
+    yield path
+    for file in path.parent.glob("ledger*"):
+        file.unlink()
+
+
+def test_a_file_with_broken_rows_is_imported_as_far_as_it_goes(
+    store: Any, folder: Path, ledger: Path, tmp_path: Path
+) -> None:
+    write(store, ledger, [ledger_package.row(store) for _ in range(3)])
+    file = tmp_path / "rows.csv"
+    assert command(folder, "ledger", "export", str(file)).stdout.startswith("3 attempts")
+    head, *lines = file.read_text().splitlines()
+    lines[1] = lines[1].replace(",120,", ",soon,", 1)
+    file.write_text("\n".join([f"{head},more", *lines, "1,2", ""]))
+    ledger.unlink()
+    done = command(folder, "ledger", "import", str(file))
+    assert done.returncode == 1
+    assert done.stdout.startswith("2 new attempts")
+    assert "latency_ms" in done.stderr and "2 rows" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert len(stored(store, ledger)) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("x.csv", b"a,b\n1,2\n", "no column"),
+        ("x.parquet", b"PAR0", "cannot be read"),
+        ("x.jsonl", b"\xff\xfe", "cannot be read"),
+        ("x.txt", b"", "--format"),
+        ("missing.csv", None, "cannot be read"),
+    ],
+)
+def test_a_wrong_file_is_told_in_one_line(
+    folder: Path, ledger: Path, tmp_path: Path, name: str, content: bytes | None, told: str
+) -> None:
+    assert ledger.parent.parent == folder
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    done = command(folder, "ledger", "import", str(tmp_path / name))
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    assert told in done.stderr
+
+
+def test_an_export_that_fails_leaves_the_old_file(
+    store: Any, transfer: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    file.write_text("old")
+    with pytest.raises(store.LedgerError):
+        transfer.export(tmp_path / "none.sqlite3", file, "jsonl", ALL, print)
+    assert [path.name for path in tmp_path.iterdir()] == ["rows.jsonl"]
+    assert file.read_text() == "old"
+
+
+def test_a_user_is_erased_and_the_sums_stay(store: Any, folder: Path, ledger: Path) -> None:
+    write(store, ledger, [ledger_package.row(store, user_ref="ada-4711") for _ in range(4)])
+    write(store, ledger, [ledger_package.row(store, user_ref="bob")])
+    store.Spill(ledger).add([ledger_package.row(store, user_ref="ada-4711")])
+    done = command(folder, "ledger", "erase", "--user", "ada-4711")
+    assert done.stdout.startswith("5 attempts erased"), done.stderr
+    assert len(stored(store, ledger)) == 1
+    assert store.select(ledger, "SELECT SUM(calls) FROM rollup") == [(6,)]
+    store.connect(ledger).close()
+    left = b"".join(path.read_bytes() for path in ledger.parent.glob("ledger*"))
+    assert b"ada-4711" not in left
+    assert b"bob" in left
+
+
+def test_what_had_no_price_gets_one(store: Any, folder: Path, ledger: Path) -> None:
+    march = int(time.mktime((2026, 3, 1, 12, 0, 0, 0, 0, 0))) * 1_000_000
+    unpriced: dict[str, Any] = {"cost_nano_usd": None, "cost_source": "unpriced", "ts_us": march}
+    own = {"provider": "openai", "request_model": "ft:own", "outcome": "rejected"}
+    rows = [ledger_package.row(store, **unpriced, **own) for _ in range(3)]
+    rows += [ledger_package.row(store, **unpriced, other_units='{"web_searches": 2}')]
+    rows += [ledger_package.row(store, **unpriced, request_model="nobody-knows-it")]
+    rows += [ledger_package.row(store)]
+    write(store, ledger, rows)
+    (folder / "prices.toml").write_text(
+        '["openai:ft:own"]\ninput_usd = "1"\noutput_usd = "5"\n', "utf-8"
+    )
+    before = stored(store, ledger)
+    dry = command(folder, "costs", "reprice", "--dry-run")
+    assert dry.returncode == 1, dry.stderr
+    assert stored(store, ledger) == before
+    assert command(folder, "costs", "reprice").stdout.replace("priced", "would be priced", 1)
+    again = command(folder, "costs", "reprice")
+    assert (again.returncode, "ft:own" in again.stdout) == (1, False)
+    costs = dict(
+        store.select(ledger, "SELECT request_model, MAX(cost_nano_usd) FROM attempts GROUP BY 1")
+    )
+    assert costs["ft:own"] == 2_000_000
+    assert costs["nobody-knows-it"] is None
+    assert costs["gpt-5-nano"] > 130_000
+    attempts = [
+        store.Attempt(**dict(zip(store.COLUMNS, row, strict=True))) for row in stored(store, ledger)
+    ]
+    expected = [(*key, *total.values()) for key, total in store.fold(attempts).items()]
+    assert sorted(rollup(store, ledger)) == sorted(expected)
+    (folder / "prices.toml").unlink()
