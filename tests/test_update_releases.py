@@ -29,7 +29,7 @@ def work_like_a_team(desk: Path) -> None:
     edit(package / "runtime/errors.py", "class FleetError", "OURS = 1\n\n\nclass FleetError")
     edit(desk / "pyproject.toml", "dependencies = [\n", 'dependencies = [\n    "structlog>=25",\n')
     append(desk / ".gitignore", "/private/\n")
-    append(desk / "README.md", "\n## How we deploy\n\nOn Fridays.\n")
+    edit(desk / "README.md", "Answers requests with a fleet of models.", "Deployed on Fridays.")
     (package / "ours.py").write_text(OURS)
     (desk / "private").mkdir()
     (desk / "private/notes.txt").write_text("ignored by git\n")
@@ -48,7 +48,7 @@ def has_all_of_it(desk: Path) -> None:
     project = tomllib.loads((desk / "pyproject.toml").read_text("utf-8"))["project"]
     assert "structlog>=25" in project["dependencies"]
     assert "/private/" in (desk / ".gitignore").read_text("utf-8").splitlines()
-    assert (desk / "README.md").read_text("utf-8").endswith("\nOn Fridays.\n")
+    assert "Deployed on Fridays." in (desk / "README.md").read_text("utf-8")
     assert (package / "ours.py").read_text() == OURS
     assert (desk / "private/notes.txt").read_text() == "ignored by git\n"
     gone = not (desk / "Dockerfile").exists()
