@@ -17,7 +17,7 @@ from benchmarks.bench_new import BIN
 from benchmarks.bench_update import WHO, commit, git
 
 Files = Mapping[str, str | bytes]
-Team = Callable[[Path], None]
+Team = Callable[[Path], object]
 Judge = Callable[[Path], str]
 ANSWERS = ".copier-answers.yml"
 MERGE = """
@@ -49,12 +49,12 @@ def put(path: str, content: str | bytes) -> Team:
 
 
 def has(path: str, *words: str) -> Judge:
-    """`ok` when the file holds all words; else what is missing."""
+    """Nothing when the file holds all words; else what is missing."""
 
     def judge(place: Path) -> str:
         found = (place / path).read_bytes() if (place / path).is_file() else b""
         gone = [word for word in words if word.encode() not in found]
-        return "" if not gone else f"`{'`, `'.join(gone)}` not in `{path}`"
+        return "" if not gone else f"`{'`, `'.join(map(str.strip, gone))}` not in `{path}`"
 
     return judge
 
@@ -84,7 +84,7 @@ def depends(*names: str) -> str:
 
 
 def move(old: str, new: str) -> Team:
-    return lambda place: None if (place / old).rename(place / new) else None
+    return lambda place: (place / old).rename(place / new)
 
 
 def crlf(place: Path) -> None:

@@ -144,6 +144,16 @@ def carried_over(
     return carried, notes
 
 
+def newly_offered(before: Catalogue, after: Catalogue, answers: Mapping[str, Any]) -> list[str]:
+    """A note that names what new workspaces have by default and this one could add."""
+    known = {feature.id for feature in [*before.features, *after.enabled(answers)]}
+    new = [one for kind in KINDS for one in after.of(kind) if one.default and one.id not in known]
+    if not new:
+        return []
+    names = ", ".join(f"{feature.kind} {feature.name}" for feature in new)
+    return [f"New workspaces also have {names}: `scaffold add` brings one here."]
+
+
 def _old_behaviour(feature: Feature, answers: Answers) -> None:
     for key, question in feature.questions.items():
         if question.before is not None:

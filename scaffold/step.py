@@ -6,7 +6,7 @@ from typing import Any
 
 from scaffold.answers import WorkspaceSpec, complete, known_keys, require_shape, warnings
 from scaffold.catalogue import Catalogue, load
-from scaffold.change import Answers, carried_over
+from scaffold.change import Answers, carried_over, newly_offered
 from scaffold.recorded import Recorded
 from scaffold.template import Source
 
@@ -45,6 +45,7 @@ def worked_out(workspace: Recorded, before: Source, after: Source, change: Chang
     spec = complete(new, answers, folder_name=workspace.folder.name)
     if spec.chains != workspace.answers.get("chains"):
         more = [*more, *warnings(new, spec)]
+    more = [*more, *newly_offered(old, new, answers)]
     return Step(workspace, before, after, (old, new), spec, (*notes, *more))
 
 

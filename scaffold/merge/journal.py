@@ -36,7 +36,8 @@ class Journal(BaseModel):
 
     `before` and `after` are trees of the whole repository; `stages` lists conflicted paths (from
     the repository's root) with mode and object by stage; `identical` are paths, from the root as
-    well, that were on disk already. `stash` is the message of uncommitted work put aside.
+    well, that were on disk already. `conflicts` are all of them, relative to the workspace: those in
+    files that git ignores have no stages. `stash` is the message of uncommitted work put aside.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -48,6 +49,7 @@ class Journal(BaseModel):
     after: str
     stages: dict[str, dict[str, tuple[str, str]]] = {}
     identical: tuple[str, ...] = ()
+    conflicts: tuple[str, ...] = ()
     stash: str | None = None
 
     def at(self, progress: Progress) -> "Journal":

@@ -195,13 +195,12 @@ def _unstash(workspace: Workspace, git: Git, journal: Journal) -> None:
 
 def _put_back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
     journals.write(workspace, journal)
-    conflicts = tuple(path.removeprefix(journal.prefix) for path in journal.stages)
-    if conflicts:
-        return Outcome(conflicts, journal.stash)
+    if journal.stages:
+        return Outcome(journal.conflicts, journal.stash)
     left = stash.pop(workspace, git, journal.stash, journal.after)
     if journal.stash and not left:
         journals.write(workspace, journal.model_copy(update={"stash": None}))
-    return Outcome((), left)
+    return Outcome(journal.conflicts, left)
 
 
 def _rescue(workspace: Workspace, git: Git, journal: Journal) -> str | None:
@@ -235,6 +234,7 @@ def _journal(plan: Plan) -> Journal:
             for path, stages in plan.stages.items()
         },
         identical=tuple(prefix + path for path in plan.identical),
+        conflicts=tuple(one.path for one in plan.conflicts),
     )
 
 

@@ -55,7 +55,7 @@ class Desk:
     """A repository with a workspace in it that was rendered from `old`."""
 
     place: Path
-    old: dict[str, Content]
+    old: Mapping[str, Content]
     prefix: str = ""
     options: dict[str, Any] = field(default_factory=dict)
     before: str = "v1"

@@ -181,6 +181,7 @@ def test_ignored_file_in_the_way_stays_out_of_the_index(tmp_path: Path) -> None:
     new = {"a": A, ".gitignore": ".env\ncache\n", ".env": "KEY=\n", "cache/x": "y\n"}
     changes = desk.update(new)
     assert changes == {".env": "conflict: in-the-way", "cache/x": "conflict: in-the-way"}
+    assert {*desk.outcome.conflicts} == {".env", "cache/x"}
     assert desk.text(".env") == "KEY=secret\n"
     assert git(desk.top, "ls-files", ".env", "cache") == ""
 

@@ -54,15 +54,17 @@ KINDS = {
 }
 WORK = st.lists(
     st.one_of(
-        st.tuples(
-            st.just(what),
-            st.sampled_from(kinds),
-            st.sampled_from(FEATURES),
-            AT,
-            AT,
-            st.integers(1, 3),
-        )
-        for what, kinds in KINDS.items()
+        [
+            st.tuples(
+                st.just(what),
+                st.sampled_from(kinds),
+                st.sampled_from(FEATURES),
+                AT,
+                AT,
+                st.integers(1, 3),
+            )
+            for what, kinds in KINDS.items()
+        ]
     ),
     min_size=1,
     max_size=6,
@@ -286,7 +288,7 @@ class Histories(RuleBasedStateMachine):
             assert after[path] in now.values(), f"{path} was not added"
 
     def no_line_lost_or_misplaced(
-        self, there: Files, now: Files, went: dict[str | None, str], conflicts: set[str]
+        self, there: Files, now: Files, went: dict[str, str], conflicts: set[str]
     ) -> None:
         owners = {
             line: went.get(path, path) for path, text in there.items() for line in team_lines(text)
