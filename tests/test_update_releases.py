@@ -22,7 +22,7 @@ OURS = '"""The team\'s own module."""\n\nOURS = 1\n'
 def work_like_a_team(desk: Path) -> None:
     """What teams do: settings, prompts, machinery, a dependency, files of their own."""
     package = desk / "src/desk"
-    edit(desk / "fleet.toml", "deadline_s = 30", "deadline_s = 31")
+    edit(desk / "fleet.toml", '"anthropic:claude-haiku-5-5"', '"anthropic:claude-haiku-4-5"')
     append(package / "prompts/answer.md", "Be kind.\n")
     append(package / "prompts/analyst.md", "Show your working.\n")
     append(package / "agents/analyst.py", "\nOURS = 1\n")
@@ -40,7 +40,7 @@ def work_like_a_team(desk: Path) -> None:
 def has_all_of_it(desk: Path) -> None:
     """Every line of `work_like_a_team`, where it belongs."""
     package = desk / "src/desk"
-    assert "deadline_s = 31" in (desk / "fleet.toml").read_text("utf-8")
+    assert '"anthropic:claude-haiku-4-5"' in (desk / "fleet.toml").read_text("utf-8")
     assert (package / "prompts/answer.md").read_text("utf-8").endswith("Be kind.\n")
     assert (package / "prompts/analyst.md").read_text("utf-8").endswith("Show your working.\n")
     assert (package / "agents/analyst.py").read_text("utf-8").endswith("\nOURS = 1\n")
