@@ -19,7 +19,7 @@ from scaffold.template import OLDEST_KEY
 HEADER = "# Generated from templates/*/feature.yml by `python -m scaffold.questionnaire`.\n"
 SETTINGS: Mapping[str, object] = {
     "_min_copier_version": "9.19",
-    OLDEST_KEY: "0.1.0",
+    OLDEST_KEY: "0.2.0",
     "_subdirectory": "templates",
     "_exclude": ["feature.yml", "_parts", "*.pyc", "__pycache__"],
     "_envops": {

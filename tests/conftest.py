@@ -31,12 +31,13 @@ def workspace(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The package of a workspace with all providers and extras, importable."""
+    """The package of a workspace with all providers, the default extras and streaming."""
     name = "every_provider"
     answers = {
         "providers": [feature.name for feature in catalogue.of("provider")],
         "patterns": [],
         "agents": [],
+        "extras": [f.name for f in catalogue.of("extra") if f.default or f.name == "streaming"],
         "package": name,
     }
     folder = tmp_path_factory.mktemp("providers") / "desk"

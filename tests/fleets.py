@@ -88,7 +88,7 @@ def loopback() -> Iterator[Server]:
 @pytest.fixture
 def desk(
     every_provider: str,
-    every_key: None,
+    every_key: None,  # noqa: ARG001 - a fixture that only sets the environment
     loopback: Server,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -68,6 +68,7 @@ def make_fork(folder: Path) -> Path:
     for path in (ROOT / "templates").iterdir():
         if path.is_file():
             shutil.copy(path, folder / "templates")
+    append(folder / "templates/{{extra_docker}}/feature.yml", "default: true\n")
     (folder / "copier.yml").write_text(copier_yml(load(folder)), encoding="utf-8")
     git(folder, "init", "--quiet", "--initial-branch=main")
     commit(folder, "one")

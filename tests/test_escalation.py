@@ -77,7 +77,7 @@ class Desk(recorded.Desk):
         return Path(self.module("workspace").__file__).parents[1]
 
     def tickets(self, state: str = "open") -> list[Any]:
-        tickets = self.module("runtime.tickets").Tickets(self.root)
+        tickets = self.module("runtime.inbox").Tickets(self.root)
         try:
             return tickets.select(state)
         finally:
@@ -176,7 +176,7 @@ def test_a_typed_answer_has_to_fit(desk: Desk) -> None:
     for wrong in ("twelve", '{"amount": -1}', "{}", "   "):
         with pytest.raises(desk.module("runtime.errors").AnswerInvalid):
             escalation.validated(ticket, wrong)
-    tickets = desk.module("runtime.tickets").Tickets(desk.root)
+    tickets = desk.module("runtime.inbox").Tickets(desk.root)
     tickets.resolve(ticket.id, "answered", "ada", escalation.validated(ticket, '{"amount": 12}'))
     tickets.close()
     assert asyncio.run(ask()) == Figure(amount=12)
@@ -230,7 +230,7 @@ def test_open_tickets_expire_and_the_next_request_asks_the_models(desk: Desk) ->
 
 def test_what_is_resolved_is_deleted_in_time(desk: Desk) -> None:
     ticket = desk.handle("How many vans?").ticket
-    tickets = desk.module("runtime.tickets").Tickets(desk.root)
+    tickets = desk.module("runtime.inbox").Tickets(desk.root)
     tickets.resolve(ticket, "closed", "ada")
     time.sleep(0.01)
     tickets.tidy(keep_days=0)
@@ -247,7 +247,7 @@ def test_close_and_retry_in_bulk(desk: Desk, monkeypatch: pytest.MonkeyPatch) ->
     up = [good, good, *[DOWN] * 8]
     opened = desk.start(*up)
     monkeypatch.setattr(workspace.Workspace, "open", classmethod(lambda *_: opened))
-    tickets = desk.module("runtime.tickets").Tickets(desk.root)
+    tickets = desk.module("runtime.inbox").Tickets(desk.root)
     answered = asyncio.run(commands._ask_again(tickets, tickets.select()))
     tickets.close()
     assert len(answered) == 2

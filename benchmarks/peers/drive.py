@@ -1,8 +1,8 @@
 """What every contender is put through: one call per fault, then many calls at once.
 
 A contender gives `make(port, primary, **options)`: an async function that asks once, of the model
-`primary` in OpenAI's format and then of `ok` in Anthropic's; `stream` asks for a stream. Results
-go to standard output as one JSON object. Nothing but the standard library is imported here: it
+`primary` in OpenAI's format and then of `ok` in Anthropic's, with `timeout_s` for an attempt;
+`stream` asks for a stream. Results go to standard output as one JSON object. Nothing but the standard library is imported here: it
 runs in the contender's environment.
 """
 
@@ -51,10 +51,10 @@ def run(make: Make, package: str) -> None:
 
 async def _faults(make: Make, port: int, told: dict[str, Any]) -> None:
     for name, primary in FAULTS.items():
-        async with make(port, "ok", stream=False) as warm:
+        async with make(port, "ok", stream=False, timeout_s=60) as warm:
             await warm()  # imports and connections are not what is measured
         _control(port, "forget")
-        async with make(port, primary, stream="stream" in name) as ask:
+        async with make(port, primary, stream="stream" in name, timeout_s=2) as ask:
             started = time.perf_counter()
             try:
                 text = await asyncio.wait_for(ask(), PATIENCE_S)
@@ -71,7 +71,7 @@ async def _faults(make: Make, port: int, told: dict[str, Any]) -> None:
 
 
 async def _load(make: Make, port: int, calls: int, result: dict[str, Any]) -> None:
-    async with make(port, "ok", stream=False) as ask:
+    async with make(port, "ok", stream=False, timeout_s=60) as ask:
         await _many(ask, 2 * AT_ONCE)
         rounds: list[tuple[float, float]] = []
         for _ in range(3):

@@ -10,10 +10,10 @@ from benchmarks.peers.drive import Ask, joined, run
 
 
 @asynccontextmanager
-async def make(port: int, primary: str, *, stream: bool) -> AsyncIterator[Ask]:
+async def make(port: int, primary: str, *, stream: bool, timeout_s: float) -> AsyncIterator[Ask]:
     base = f"http://127.0.0.1:{port}"
-    first = ChatOpenAI(model=primary, base_url=f"{base}/openai", api_key="x", timeout=2)
-    second = ChatAnthropic(model="ok", base_url=f"{base}/anthropic", api_key="x", timeout=2)
+    first = ChatOpenAI(model=primary, base_url=f"{base}/openai", api_key="x", timeout=timeout_s)
+    second = ChatAnthropic(model="ok", base_url=f"{base}/anthropic", api_key="x", timeout=timeout_s)
     chain = first.with_fallbacks([second])
 
     async def ask() -> str:

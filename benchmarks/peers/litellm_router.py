@@ -16,7 +16,7 @@ QUESTION = [{"role": "user", "content": "The capital of France?"}]
 
 
 @asynccontextmanager
-async def make(port: int, primary: str, *, stream: bool) -> AsyncIterator[Ask]:
+async def make(port: int, primary: str, *, stream: bool, timeout_s: float) -> AsyncIterator[Ask]:
     base = f"http://127.0.0.1:{port}"
     router = Router(
         model_list=[
@@ -38,7 +38,7 @@ async def make(port: int, primary: str, *, stream: bool) -> AsyncIterator[Ask]:
             },
         ],
         fallbacks=[{"first": ["second"]}],
-        timeout=2,
+        timeout=timeout_s,
     )
 
     async def ask() -> str:

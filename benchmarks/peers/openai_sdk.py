@@ -9,9 +9,9 @@ from benchmarks.peers.drive import Ask, run
 
 
 @asynccontextmanager
-async def make(port: int, primary: str, **_: bool) -> AsyncIterator[Ask]:
+async def make(port: int, primary: str, *, timeout_s: float, **_: bool) -> AsyncIterator[Ask]:
     url = f"http://127.0.0.1:{port}/openai"
-    async with AsyncOpenAI(base_url=url, api_key="x", max_retries=0, timeout=2) as client:
+    async with AsyncOpenAI(base_url=url, api_key="x", max_retries=0, timeout=timeout_s) as client:
 
         async def ask() -> str:
             reply = await client.chat.completions.create(

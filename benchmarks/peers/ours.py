@@ -15,7 +15,8 @@ QUESTION = [ModelRequest.user_text_prompt("The capital of France?")]
 FLEET = """
 [chains.main]
 models = ["openai:{primary}@one", "anthropic:ok@two"]
-attempt_s = 2
+deadline_s = 120
+attempt_s = {timeout_s}
 on_cut = "restart"
 [deployments.one]
 base_url = "http://127.0.0.1:{port}/openai"
@@ -28,13 +29,15 @@ task_type = "answering"
 
 
 @asynccontextmanager
-async def make(port: int, primary: str, *, stream: bool) -> AsyncIterator[Ask]:
+async def make(port: int, primary: str, *, stream: bool, timeout_s: float) -> AsyncIterator[Ask]:
     from desk.workspace import Workspace  # pyright: ignore[reportMissingImports] - rendered
 
     os.environ |= {"OPENAI_API_KEY": "x", "ANTHROPIC_API_KEY": "x"}
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        (root / "fleet.toml").write_text(FLEET.format(port=port, primary=primary))
+        (root / "fleet.toml").write_text(
+            FLEET.format(port=port, primary=primary, timeout_s=timeout_s)
+        )
         async with Workspace.open(root) as workspace:
             chain = workspace.chains["main"]
 

@@ -17,7 +17,7 @@ QUESTION = [ModelRequest.user_text_prompt("The capital of France?")]
 
 
 @asynccontextmanager
-async def make(port: int, primary: str, *, stream: bool) -> AsyncIterator[Ask]:
+async def make(port: int, primary: str, *, stream: bool, timeout_s: float) -> AsyncIterator[Ask]:
     base = f"http://127.0.0.1:{port}"
     first = OpenAIChatModel(
         primary, provider=OpenAIProvider(base_url=f"{base}/openai", api_key="x")
@@ -30,12 +30,12 @@ async def make(port: int, primary: str, *, stream: bool) -> AsyncIterator[Ask]:
     async def ask() -> str:
         if stream:
             async with model_request_stream(
-                model, QUESTION, model_settings={"timeout": 2}
+                model, QUESTION, model_settings={"timeout": timeout_s}
             ) as events:
                 async for _ in events:
                     pass
                 return events.get().text or ""
-        reply = await model_request(model, QUESTION, model_settings={"timeout": 2})
+        reply = await model_request(model, QUESTION, model_settings={"timeout": timeout_s})
         return reply.text or ""
 
     async with model:

@@ -111,6 +111,7 @@ _BY_CLASS: tuple[tuple[type[Exception], Failure], ...] = (
     (ModelAuthenticationError, Failure.AUTHENTICATION),
     (ModelNotFoundError, Failure.UNKNOWN_MODEL),
     (ModelRequestRejectedError, Failure.BAD_REQUEST),
+    (ModelHTTPError, Failure.BAD_REQUEST),
     (ValidationError, Failure.MALFORMED),
     (UnexpectedModelBehavior, Failure.MALFORMED),
     (ModelAPIError, Failure.NETWORK),

@@ -11,8 +11,8 @@ from typing import Any
 
 from ..runtime import fleet
 from ..runtime.errors import FleetError
+from ..runtime.inbox import STATES, Ticket, Tickets, now_us
 from ..runtime.ledger.queries import table
-from ..runtime.tickets import STATES, Ticket, Tickets, now_us
 
 HELP = "Answer what no model could: list, show, answer, close, retry."
 

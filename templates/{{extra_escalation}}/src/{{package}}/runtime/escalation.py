@@ -32,9 +32,9 @@ from pydantic_core import to_json
 from .attempt import Call
 from .errors import AnswerInvalid, Escalated, Unanswered
 from .fleet import Fleet, Settings
+from .inbox import DAY_US, Ticket, Tickets, now_us
 from .ledger.store import Attempt, Ledger, new_id
 from .run import OUTPUT_TOOL, Request, Stage, SubAgent, current
-from .tickets import DAY_US, Ticket, Tickets, now_us
 
 log = logging.getLogger(__name__)
 

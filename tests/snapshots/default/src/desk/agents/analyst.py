@@ -1,0 +1,5 @@
+"""One of the team's own sub-agents: its prompt is a file, its chain is in fleet.toml."""
+
+from ..runtime.run import SubAgent
+
+AGENT = SubAgent("analyst", str)

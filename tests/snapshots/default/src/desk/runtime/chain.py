@@ -1,0 +1,200 @@
+"""A chain of models that is itself a model: the first acceptable answer wins.
+
+It is a pydantic-ai `Model`, so `direct`, an `Agent` or a framework can use it as one.
+The chain alone writes the ledger: a row per attempt, failures and skips included.
+"""
+
+import random
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any, TypeVar
+
+from pydantic_ai import RunContext
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.models import (
+    CompletedStreamedResponse,
+    Model,
+    ModelRequestParameters,
+    StreamedResponse,
+)
+from pydantic_ai.profiles import ModelProfile
+from pydantic_ai.settings import ModelSettings
+
+from .attempt import Call, Candidate, Shared, warm
+from .errors import BudgetReached, ChainExhausted, MissingKey
+from .failures import FILTERED, NO_POLICY, POLICY, Failure
+from .fleet import ChainSettings
+from .run import Stage, current
+
+Answer = TypeVar("Answer")
+Asks = Callable[[Candidate, float], Awaitable[Answer | str]]
+"""Asks a candidate within some seconds: its answer, or why there is none."""
+
+
+class Chain(Model):
+    """Asks its candidates in order, within one deadline and one spending cap for the call.
+
+    `cheap` are asked instead when a budget is used up and says "cheap_only".
+    """
+
+    def __init__(
+        self,
+        name: str,
+        settings: ChainSettings,
+        candidates: Sequence[Candidate],
+        shared: Shared,
+        cheap: Sequence[Candidate] = (),
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.rules = settings
+        self.candidates = candidates
+        self.shared = shared
+        self.cheap = cheap
+
+    @property
+    def model_name(self) -> str:
+        return f"chain:{self.name}"
+
+    @property
+    def system(self) -> str:
+        return "chain"
+
+    @cached_property
+    def profile(self) -> ModelProfile:
+        # How pydantic-ai recognises a model that hands requests on to others.
+        raise NotImplementedError("a chain has no profile: each of its models has its own")
+
+    def prepare_request(
+        self, model_settings: ModelSettings | None, model_request_parameters: ModelRequestParameters
+    ) -> tuple[ModelSettings | None, ModelRequestParameters]:
+        return model_settings, model_request_parameters
+
+    def prepare_messages(
+        self,
+        messages: list[ModelMessage],
+        model_request_parameters: ModelRequestParameters | None = None,
+    ) -> list[ModelMessage]:
+        return messages
+
+    async def request(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+    ) -> ModelResponse:
+        """The first acceptable completion; its attempts are in the ledger before it returns.
+
+        Raises ChainExhausted, MissingKey, BudgetReached or Escalated.
+        """
+        async with self.call(messages, model_settings, model_request_parameters) as call:
+            return await self.answer(call, call.attempt)
+
+    @asynccontextmanager
+    async def request_stream(
+        self,
+        messages: list[ModelMessage],
+        model_settings: ModelSettings | None,
+        model_request_parameters: ModelRequestParameters,
+        run_context: RunContext[Any] | None = None,
+    ) -> AsyncGenerator[StreamedResponse]:
+        """As `request`, as it arrives; in one piece where the workspace has no streaming."""
+        async with self.call(messages, model_settings, model_request_parameters) as call:
+            if self.shared.stream:
+                async with self.shared.stream(self, call) as stream:
+                    yield stream
+            else:
+                yield CompletedStreamedResponse(
+                    await self.answer(call, call.attempt),
+                    model_request_parameters=model_request_parameters,
+                    replay_events=True,
+                )
+
+    @asynccontextmanager
+    async def call(
+        self,
+        messages: list[ModelMessage],
+        settings: ModelSettings | None,
+        parameters: ModelRequestParameters,
+    ) -> AsyncGenerator[Call]:
+        """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
+        stage, shared = current.get() or Stage(), self.shared
+        call = Call(stage, messages, settings, parameters, self.name, shared.prices, shared.permits)
+        call.deadline = min(time.monotonic() + self.rules.deadline_s, stage.deadline)
+        call.cap_nano = min(shared.spending.call_nano(self.rules.max_cost_usd), stage.left_nano())
+        call.to_human = self.rules.on_exhausted == "human"
+        try:
+            yield call
+        finally:
+            shared.spending.add(call.rows)
+            if stage.parent:
+                stage.parent.spent_nano += call.spent_nano
+            await shared.ledger.write(call.rows)
+
+    async def answer(
+        self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None
+    ) -> Answer | ModelResponse:
+        """Ask in order, then once more whom a retry may help, then the human: first answer wins."""
+        human = self.shared.human
+        if human and (earlier := await call.answered_before(human)):
+            return earlier
+        waiting = deque(await self._affordable(call) if among is None else among)
+        again, retries = list[Candidate](), False
+        while waiting or (again and not retries):
+            if not waiting:
+                waiting, retries = deque(sorted(again, key=lambda c: c.health.rest_until)), True
+                call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
+            candidate = waiting.popleft()
+            if retries and not await call.waited_for(candidate):
+                continue
+            if obstacle := call.obstacle(candidate):
+                call.book(candidate.ref, "skipped", obstacle)
+                if obstacle is Failure.COOLING_DOWN:
+                    again.append(candidate)
+                continue
+            if loaded := candidate.load():
+                call.deadline += loaded
+                warm(waiting)
+            result = await ask(candidate, self._share(call, waiting))
+            if not isinstance(result, str):
+                return result
+            policy, provider = POLICY.get(result, NO_POLICY), candidate.ref.provider
+            if policy.retry:
+                again.append(candidate)
+            if policy.provider_last:
+                waiting = deque(sorted(waiting, key=lambda c: c.ref.provider == provider))
+            if result in FILTERED and self.rules.on_content_filter != "next":
+                call.to_human = self.rules.on_content_filter == "human"
+                break
+        if human and (answer := await call.hand_over(human)):
+            return answer
+        raise self._exhausted(call)
+
+    async def _affordable(self, call: Call) -> Sequence[Candidate]:
+        """Whom to ask: its own candidates, or what `at_limit` says where a budget is used up."""
+        spending = self.shared.spending
+        if not (budget := await spending.reached(call.stage)):
+            return self.candidates
+        left = self.cheap if spending.at_limit == "cheap_only" else ()
+        for candidate in self.candidates:
+            if candidate not in left:
+                call.book(candidate.ref, "skipped", Failure.OVER_BUDGET)
+        call.to_human = spending.at_limit == "human"
+        if not left and not call.to_human:
+            raise BudgetReached(f"The budget {budget} is used up: raise it, or change at_limit.")
+        return left
+
+    def _share(self, call: Call, waiting: Sequence[Candidate]) -> float:
+        """Seconds for one attempt: a hang must leave enough for the models after it."""
+        models = 1 + sum(not call.obstacle(candidate) for candidate in waiting)
+        return min(call.time_left() / models, self.rules.attempt_s or call.time_left())
+
+    def _exhausted(self, call: Call) -> ChainExhausted | MissingKey:
+        if call.keyless():
+            keys = dict.fromkeys(key for c in self.candidates for key in c.missing_keys)
+            return MissingKey(f"Set {' or '.join(keys)} to ask a model of chain '{self.name}'.")
+        told = [(row.request_model, row.error_type or row.outcome) for row in call.rows]
+        return ChainExhausted(self.name, told)

@@ -1,0 +1,82 @@
+"""Every error a workspace raises on purpose.
+
+FleetError                    its text is advice, in one line
+├── SettingsError             fleet.toml, prices.toml or a prompt is wrong
+├── MissingKey                no model of a chain has its key in the environment
+├── ChainExhausted            every model of a chain was asked and none answered
+├── StreamCut                 a stream broke off after its first word; holds what had arrived
+├── BudgetReached             a budget of fleet.toml is used up and says "refuse"
+├── Escalated                 a person has to answer: holds the ticket
+├── Unanswered                no person will: the inbox is full, or the ticket is closed or expired
+├── AnswerInvalid             an answer does not fit its output type, after one repair
+├── ToolsFailed               a sub-agent's tools raised, or it asked for too many calls
+└── LedgerError               the ledger cannot be opened or written
+"""
+
+from collections.abc import Sequence
+
+
+class FleetError(Exception):
+    """The base of all errors of this workspace."""
+
+
+class SettingsError(FleetError):
+    """A settings file is wrong: names the file, the key and the way out."""
+
+
+class MissingKey(FleetError):
+    """No provider of a chain can be asked: names the environment variables to set."""
+
+
+class ChainExhausted(FleetError):
+    """No model of a chain gave an acceptable answer; holds what each attempt raised, in order."""
+
+    def __init__(self, chain: str, failures: Sequence[tuple[str, str]]) -> None:
+        self.chain = chain
+        self.failures = tuple(failures)
+        told = "; ".join(f"{model}: {reason}" for model, reason in failures)
+        super().__init__(
+            f"No model of chain '{chain}' answered ({told}). See `costs` and `doctor`."
+        )
+
+
+class StreamCut(FleetError):
+    """A stream broke off, and the chain was told not to start again on the next model."""
+
+    def __init__(self, model: str, reason: str, partial: str) -> None:
+        self.model = model
+        self.reason = reason
+        self.partial = partial
+        super().__init__(f'{model} broke off ({reason}); on_cut = "restart" asks the next model.')
+
+
+class BudgetReached(FleetError):
+    """Nothing was asked: the named budget is used up."""
+
+
+class Escalated(FleetError):
+    """No model answered; a person will. `ticket` finds the answer later."""
+
+    def __init__(self, ticket: str) -> None:
+        self.ticket = ticket
+        super().__init__(f"Waiting for a person: ticket {ticket}, see `escalations`.")
+
+
+class Unanswered(FleetError):
+    """No person will answer. `reason` is the ledger's: inbox_full, closed or expired."""
+
+    def __init__(self, reason: str, text: str) -> None:
+        self.reason = reason
+        super().__init__(text)
+
+
+class AnswerInvalid(FleetError):
+    """An accepted completion that does not parse as the sub-agent's output type."""
+
+
+class ToolsFailed(FleetError):
+    """A sub-agent with tools gave no answer: a tool raised, or `max_requests` was reached."""
+
+
+class LedgerError(FleetError):
+    """The ledger database is locked, full, read-only or no database."""

@@ -1,0 +1,266 @@
+"""fleet.toml as typed settings: chains, stages, sub-agents, deployments, budgets."""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from .errors import SettingsError
+
+if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
+Section = TypeVar("Section", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """A table of fleet.toml: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRef:
+    """`provider:model`, or `provider:model@deployment`."""
+
+    provider: str
+    model: str
+    deployment: str | None = None
+
+    @classmethod
+    def parse(cls, text: object) -> "ModelRef":
+        """Split at the first `:` and the last `@`: a model's own name may hold both."""
+        provider, colon, rest = str(text).partition(":")
+        model, at, deployment = rest.rpartition("@") if "@" in rest else (rest, "", "")
+        if not (provider and colon and model) or (at and not deployment):
+            raise ValueError(f"'{text}' is not provider:model or provider:model@deployment")
+        return cls(provider, model, deployment or None)
+
+    @property
+    def place(self) -> str:
+        """Where it runs: `provider` or `provider@deployment`, as `[data]` and `[limits]` name it."""
+        return f"{self.provider}@{self.deployment}" if self.deployment else self.provider
+
+    def __str__(self) -> str:
+        return f"{self.provider}:{self.model}" + (f"@{self.deployment}" if self.deployment else "")
+
+
+class Deployment(Settings):
+    """Where and with which key a provider is reached, when it is not the usual place.
+
+    `keyless`: with the cloud's own login, where the provider has one, instead of a key.
+    """
+
+    key_env: str | None = None
+    keyless: bool = False
+    base_url: str | None = None
+    region: str | None = None
+    max_concurrent: int | None = Field(default=None, ge=1)
+
+
+class Provider(Protocol):
+    """What each module of runtime/providers offers."""
+
+    @property
+    def PRICES(self) -> str | None:
+        """Its id in genai-prices, if its prices are public."""
+        ...
+
+    def keys(self, deployment: Deployment) -> tuple[str, ...]:
+        """The environment variables it needs there, beyond what the deployment itself says."""
+        ...
+
+    def build(self, model: str, deployment: Deployment) -> "Model":
+        """A client for one model, SDK retries off: every attempt is the chain's."""
+        ...
+
+
+class ChainSettings(Settings):
+    """Models in the order they are asked, and what one call may take and cost in all.
+
+    `deadline_s` is shared out among the models left; `attempt_s` is the most one of them gets.
+    Retries come after one pass over all of them and about `backoff_s`.
+    """
+
+    models: tuple[Annotated[ModelRef, BeforeValidator(ModelRef.parse)], ...] = Field(min_length=1)
+    deadline_s: float = Field(default=30, gt=0)
+    attempt_s: float | None = Field(default=None, gt=0)
+    backoff_s: float = Field(default=0.5, ge=0)
+    max_cost_usd: Decimal | None = Field(default=None, gt=0)
+    on_exhausted: Literal["fail", "human"] = "fail"
+    on_content_filter: Literal["next", "stop", "human"] = "next"
+    on_cut: Literal["fail", "restart"] = "fail"
+
+
+class StageSettings(Settings):
+    """Which chain a stage asks, the task type it is booked under, and what its answer must pass.
+
+    `may_refuse`: an answer that sounds like a refusal can be a good one here.
+    """
+
+    chain: str
+    task_type: str
+    checks: tuple[str, ...] = ()
+    may_refuse: bool = False
+
+
+class AgentSettings(Settings):
+    """One of the team's sub-agents: what it handles (the router reads this) and its chain.
+
+    `mcp` names the `[mcp]` servers whose tools it may call, `identity` the files of
+    `prompts/identity` it reads before its prompt. One ask of a sub-agent with tools makes at most
+    `max_requests` requests to its chain.
+    """
+
+    description: str
+    chain: str
+    mcp: tuple[str, ...] = ()
+    identity: tuple[str, ...] = ()
+    max_requests: int = Field(default=10, ge=1)
+
+
+class PipelineSettings(Settings):
+    """Which requests a pipeline is for: the router reads this."""
+
+    description: str
+
+
+class Quality(Settings):
+    """From which score or confidence on an answer is good enough (0 to 1)."""
+
+    threshold: float = Field(default=0.7, ge=0, le=1)
+
+
+class Budgets(Settings):
+    """US dollars; 0 or absent means no budget. Months are calendar months in UTC.
+
+    At 80 % of a month's budget there is one warning. At 100 %, and when a run has used up
+    `run_usd`, `at_limit` says what happens: refuse, ask only the models of `[chains.cheap]`,
+    or a human. `call_usd` caps every call, as a chain's own `max_cost_usd` does.
+    """
+
+    month_usd: Decimal = Field(default=Decimal(0), ge=0)
+    task_usd: dict[str, Decimal] = {}
+    run_usd: Decimal = Field(default=Decimal(0), ge=0)
+    call_usd: Decimal = Field(default=Decimal(0), ge=0)
+    at_limit: Literal["refuse", "cheap_only", "human"] = "refuse"
+
+
+class Circuits(Settings):
+    """After how many failures in a row a model is left alone, and for how many seconds."""
+
+    failures: int = Field(default=5, ge=1)
+    open_s: float = Field(default=30, gt=0)
+
+
+class Data(Settings):
+    """Which classes of data may go where: `place = ["public", ...]`; what is not listed may not.
+
+    `unclassified` is what a request without a class counts as; absent, it may go anywhere.
+    `regions` binds a class to the regions that deployments declare.
+    """
+
+    unclassified: str | None = None
+    regions: dict[str, tuple[str, ...]] = {}
+    places: dict[str, tuple[str, ...]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _places(cls, table: dict[str, Any]) -> dict[str, Any]:
+        own = {key: table[key] for key in ("unclassified", "regions") if key in table}
+        return own | {"places": {key: table[key] for key in table.keys() - own.keys()}}
+
+
+class Fleet(BaseModel):
+    """The whole file. Tables of features are read with `section`."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    chains: dict[str, ChainSettings]
+    stages: dict[str, StageSettings] = {}
+    agents: dict[str, AgentSettings] = {}
+    pipelines: dict[str, PipelineSettings] = {}
+    deployments: dict[str, Deployment] = {}
+    quality: Quality = Quality()
+    budgets: Budgets = Budgets()
+    circuits: Circuits = Circuits()
+    limits: dict[str, Annotated[int, Field(ge=1)]] = {}
+    data: Data = Data()
+
+    def section(self, name: str, type_: type[Section]) -> Section:
+        """The table `[name]` of a feature; its defaults where the table is absent."""
+        try:
+            return type_.model_validate((self.model_extra or {}).get(name, {}))
+        except ValidationError as error:
+            raise _advice(error, name) from None
+
+    def deployment(self, ref: ModelRef) -> Deployment:
+        """The deployment a reference names, or the provider's usual place."""
+        return self.deployments[ref.deployment] if ref.deployment else Deployment()
+
+    def limit(self, ref: ModelRef) -> int | None:
+        """How many requests may be under way at once where a model runs."""
+        return self.deployment(ref).max_concurrent or self.limits.get(ref.place)
+
+    def permits(self, ref: ModelRef, data_class: str | None) -> bool:
+        """Whether data of a class may go to a model. A class that nobody listed goes nowhere."""
+        data_class = data_class or self.data.unclassified
+        if data_class is None:
+            return True
+        regions = self.data.regions.get(data_class)
+        if regions is not None and self.deployment(ref).region not in regions:
+            return False
+        return data_class in self.data.places.get(ref.place, ())
+
+
+def load(path: Path) -> Fleet:
+    """Read fleet.toml. Raises SettingsError that names every wrong key."""
+    try:
+        fleet = Fleet.model_validate(tomllib.loads(path.read_text("utf-8")))
+    except OSError:
+        raise SettingsError(f"{path} cannot be read; run from the workspace's folder.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+    except ValidationError as error:
+        raise _advice(error) from None
+    _check_names(fleet)
+    return fleet
+
+
+def find_root() -> Path:
+    """The workspace's folder: FLEET_ROOT, else the nearest one upwards with a fleet.toml."""
+    if root := os.environ.get("FLEET_ROOT"):
+        return Path(root)
+    package = Path(__file__).resolve()
+    places = [Path.cwd(), *Path.cwd().parents, *package.parents]
+    return next((place for place in places if (place / "fleet.toml").is_file()), Path.cwd())
+
+
+def _check_names(fleet: Fleet) -> None:
+    used = {f"stages.{name}": stage.chain for name, stage in fleet.stages.items()}
+    used |= {f"agents.{name}": agent.chain for name, agent in fleet.agents.items()}
+    wrong = [
+        f"{key}.chain is '{chain}', which is not under [chains]"
+        for key, chain in used.items()
+        if chain not in fleet.chains
+    ]
+    wrong += [
+        f"chains.{name} names deployment '{ref.deployment}', which is not under [deployments]"
+        for name, chain in fleet.chains.items()
+        for ref in chain.models
+        if ref.deployment and ref.deployment not in fleet.deployments
+    ]
+    if wrong:
+        raise SettingsError("fleet.toml: " + "; ".join(wrong) + ".")
+
+
+def _advice(error: ValidationError, table: str = "") -> SettingsError:
+    lines = [
+        ".".join([*([table] if table else []), *map(str, detail["loc"])]) + f": {detail['msg']}"
+        for detail in error.errors(include_url=False)
+    ]
+    return SettingsError("fleet.toml: " + "; ".join(lines) + ".")

@@ -1,0 +1,256 @@
+"""A chain's answer as it arrives.
+
+Before the first word the chain falls back freely. After it, `on_cut` says what follows a stream
+that breaks off or turns out to be no answer: StreamCut, which holds what had arrived, or a
+`Restarted` event, after which the next model begins anew.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+
+from pydantic import ValidationError
+from pydantic_ai.messages import (
+    FinalResultEvent,
+    ModelResponse,
+    ModelResponsePart,
+    ModelResponseStreamEvent,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+)
+from pydantic_ai.models import CompletedStreamedResponse, StreamedResponse
+from pydantic_ai.usage import RequestUsage
+
+from .attempt import NOTHING, Call, Candidate, Finding
+from .chain import Chain
+from .errors import ChainExhausted, StreamCut
+from .failures import Failure, of_error, survivable
+
+Events = AsyncIterator[ModelResponseStreamEvent]
+
+
+@dataclass(repr=False, kw_only=True)
+class Restarted(PartStartEvent):
+    """What has arrived so far is void; `model` begins anew because of `reason`."""
+
+    index: int = 0
+    part: ModelResponsePart = field(default_factory=lambda: TextPart(""))
+    model: str
+    reason: str
+
+
+@dataclass
+class Opened:
+    """A stream whose first word has arrived; `held` are the events up to it."""
+
+    candidate: Candidate
+    inner: StreamedResponse
+    events: Events
+    held: list[ModelResponseStreamEvent]
+    stack: AsyncExitStack
+    started: float
+    ttft_ms: int
+    idle_s: float
+
+
+@asynccontextmanager
+async def open_stream(chain: Chain, call: Call) -> AsyncGenerator[StreamedResponse]:
+    """The stream of the first model that speaks; leaving it early books the attempt as aborted."""
+    stream = ChainStream(chain, call)
+    try:
+        await stream.open()
+        yield stream
+    finally:
+        await stream.leave()
+
+
+class ChainStream(StreamedResponse):
+    """One stream over as many models as it takes. `get` and `usage` are the last one's."""
+
+    def __init__(self, chain: Chain, call: Call) -> None:
+        super().__init__(model_request_parameters=call.parameters)
+        self._chain = chain
+        self._call = call
+        self._asked: set[Candidate] = set()
+        self._opened: Opened | None = None
+        self._inner: StreamedResponse
+        self._events: Events | None = None
+
+    async def open(self) -> None:
+        """Run the chain's policy until a model speaks. Raises what the chain raises."""
+        fresh = [candidate for candidate in self._chain.candidates if candidate not in self._asked]
+        among = fresh if self._asked else None
+        found = await self._chain.answer(self._call, self._ask, among)
+        if isinstance(found, ModelResponse):  # a person's
+            found = CompletedStreamedResponse(
+                found, model_request_parameters=self.model_request_parameters, replay_events=True
+            )
+        if isinstance(found, StreamedResponse):
+            self._inner, self._opened = found, None
+        else:
+            self._inner, self._opened = found.inner, found
+
+    async def leave(self) -> None:
+        if self._opened:
+            await self._close("aborted", None)
+
+    def __aiter__(self) -> Events:
+        if self._events is None:
+            self._events = self._get_event_iterator()
+        return self._events
+
+    async def _get_event_iterator(self) -> Events:
+        while True:
+            reason = None
+            try:
+                async for event in self._current():
+                    if isinstance(event, FinalResultEvent):
+                        self.final_result_event = event
+                    yield event
+            except BaseException as error:
+                if self._opened is None or not survivable(error):
+                    raise
+                reason = of_error(error)
+                self._opened.candidate.failed(reason, error)
+                await self._close("failed", reason)
+            else:
+                reason = await self._settle()
+            if reason is None:
+                self._finished = True
+                return
+            yield await self._restart(reason)
+
+    async def _current(self) -> Events:
+        """The events of the stream now open, each within the call's time."""
+        if self._opened is None:
+            async for event in self._inner:
+                yield event
+            return
+        for event in self._opened.held:
+            yield event
+        while True:
+            async with asyncio.timeout(min(self._opened.idle_s, self._call.time_left())):
+                event = await anext(self._opened.events, None)
+            if event is None:
+                return
+            yield event
+
+    async def _settle(self) -> str | None:
+        """Judge a stream that has ended by itself: None, or why it is no answer."""
+        if self._opened is None:
+            return None
+        response = self._inner.get()
+        if response.finish_reason is None or response.usage.unmeasured_requests:
+            # It ended by itself, but too early.
+            await self._close("failed", Failure.NETWORK)
+            return Failure.NETWORK
+        try:
+            finding = await self._call.examine(response)
+        except ValidationError:
+            finding = Finding(Failure.MALFORMED)
+        await self._close("rejected" if finding.reason else "ok", finding.reason, finding)
+        return finding.reason
+
+    async def _restart(self, reason: str) -> Restarted:
+        """The next model's stream, announced; StreamCut where the chain says so or nobody is left."""
+        before, partial = self._call.rows[-1].request_model, self._inner.get().text or ""
+        cut = StreamCut(before, reason, partial)
+        if self._chain.rules.on_cut == "fail":
+            raise cut
+        try:
+            await self.open()
+        except ChainExhausted as error:
+            raise cut from error
+        return Restarted(model=self.model_name, reason=reason)
+
+    async def _ask(self, candidate: Candidate, seconds: float) -> Opened | str:
+        """Open one model's stream and wait for its first word."""
+        self._asked.add(candidate)
+        call, stack, started = self._call, AsyncExitStack(), time.perf_counter()
+        asked = False
+        try:
+            async with asyncio.timeout(seconds):
+                await stack.enter_async_context(candidate.gate)
+                asked = True
+                model = await candidate.enter()
+                if not call.suits(model):
+                    call.book(candidate.ref, "skipped", Failure.NO_CAPABILITY)
+                    await stack.aclose()
+                    return Failure.NO_CAPABILITY
+                prepared = model.prepare_messages(call.messages, call.parameters)
+                opening = model.request_stream(prepared, call.settings, call.parameters)
+                inner = await stack.enter_async_context(opening)
+                events = aiter(inner)
+                held = await _until_word(events)
+                if not _speaks(held):
+                    response = inner.get()
+                    call.book(candidate.ref, "rejected", Failure.EMPTY, response, started)
+                    await stack.aclose()
+                    return Failure.EMPTY
+        except BaseException as error:
+            await stack.aclose()
+            return call.fail(candidate, error, started, asked=asked)
+        ttft_ms = round((time.perf_counter() - started) * 1000)
+        return Opened(candidate, inner, events, held, stack, started, ttft_ms, seconds)
+
+    async def _close(self, outcome: str, reason: str | None, finding: Finding = NOTHING) -> None:
+        """Book the open attempt and hang up."""
+        opened, self._opened = self._opened, None
+        assert opened is not None
+        response = self._inner.get()
+        if outcome in ("failed", "aborted"):
+            response = replace(response, state="incomplete")  # its tokens are not all counted
+        else:
+            opened.candidate.health.succeeded()
+        self._call.book(
+            opened.candidate.ref, outcome, reason, response, opened.started, finding, opened.ttft_ms
+        )
+        await opened.stack.aclose()
+
+    def get(self) -> ModelResponse:
+        return self._inner.get()
+
+    async def close_stream(self) -> None:
+        await self._inner.close_stream()
+
+    @property
+    def usage(self) -> RequestUsage:
+        return self._inner.usage
+
+    @property
+    def model_name(self) -> str:
+        return self._inner.model_name
+
+    @property
+    def provider_name(self) -> str | None:
+        return self._inner.provider_name
+
+    @property
+    def provider_url(self) -> str | None:
+        return self._inner.provider_url
+
+    @property
+    def timestamp(self) -> datetime:
+        return self._inner.timestamp
+
+
+async def _until_word(events: Events) -> list[ModelResponseStreamEvent]:
+    """The events up to the first with content, or all of them if none has any."""
+    held: list[ModelResponseStreamEvent] = []
+    async for event in events:
+        held.append(event)
+        if _speaks([event]):
+            break
+    return held
+
+
+def _speaks(events: Sequence[ModelResponseStreamEvent]) -> bool:
+    return any(
+        isinstance(event, PartDeltaEvent)
+        or (isinstance(event, PartStartEvent) and getattr(event.part, "content", True))
+        for event in events
+    )

@@ -1,0 +1,105 @@
+"""Where the router sends a request, and what decides when its classifier fails."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from desk.agents.classify import Verdict
+from desk.router import Router
+from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape
+from desk.runtime.run import Request, Route, Run
+from desk.workspace import Workspace
+
+FLEET = """
+[chains.cheap]
+models = ["p:small"]
+[chains.expensive]
+models = ["p:large"]
+[chains.specialist]
+models = ["p:tuned"]
+[stages.classify]
+chain = "cheap"
+task_type = "classification"
+[stages.answer]
+chain = "cheap"
+task_type = "answering"
+[agents.billing]
+description = "Invoices"
+chain = "specialist"
+[pipelines.reports]
+description = "Reports on long documents"
+[router]
+expensive_from = 3
+long_from_chars = 50
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.sqlite3")
+    (tmp_path / "fleet.toml").write_text(FLEET)
+    return tmp_path
+
+
+def choose(root: Path, *classified: Reply, text: str = "short") -> Route:
+    """The route a request takes when the classifier gives these replies."""
+    tape = Tape(Scene(title="test", text=text, replies={"classify": list(classified)}))
+
+    async def play() -> Route:
+        async with Workspace.open(root, build=lambda ref: RecordedModel(ref, tape)) as workspace:
+            return await Router().choose(Run(Request(text), workspace.fleet, workspace.chains))
+
+    return asyncio.run(play())
+
+
+def verdict(**changed: object) -> Reply:
+    usual: dict[str, object] = {"intent": "answer", "complexity": 1, "confidence": 0.9}
+    return Reply(answer=usual | {"reason": "because"} | changed, input_tokens=50, output_tokens=9)
+
+
+@pytest.mark.parametrize(
+    ("complexity", "chain"), [(1, "cheap"), (2, "cheap"), (3, "expensive"), (5, "expensive")]
+)
+def test_complexity_chooses_the_chain(root: Path, complexity: int, chain: str) -> None:
+    route = choose(root, verdict(complexity=complexity))
+    assert (route.chain, route.decided_by) == (chain, "classifier")
+    assert "because" in route.reason
+
+
+def test_an_unknown_intent_is_answered_like_any_other(root: Path) -> None:
+    route = choose(root, verdict(intent="astrology"))
+    assert (route.agent, route.chain, route.intent) == ("answer", "cheap", "astrology")
+
+
+def test_an_unsure_classifier_takes_the_expensive_chain(root: Path) -> None:
+    route = choose(root, verdict(confidence=0.2))
+    assert route.chain == "expensive"
+    assert "only 20% sure" in route.reason
+
+
+@pytest.mark.parametrize(("text", "chain"), [("short", "cheap"), ("x" * 50, "expensive")])
+def test_when_the_classifier_fails_the_length_decides(root: Path, text: str, chain: str) -> None:
+    route = choose(root, Reply(status=503), text=text)
+    assert (route.chain, route.decided_by) == (chain, "rule")
+    assert "classifier failed" in route.reason
+
+
+def test_a_classifier_that_never_fits_its_type_is_a_failed_one(root: Path) -> None:
+    route = choose(root, verdict(complexity=9), verdict(complexity=0))
+    assert route.decided_by == "rule"
+
+
+def test_a_named_intent_goes_to_its_sub_agent(root: Path) -> None:
+    route = choose(root, verdict(intent="billing", complexity=5))
+    assert (route.agent, route.chain) == ("billing", "specialist")
+
+
+def test_a_named_intent_goes_to_its_pipeline(root: Path) -> None:
+    assert choose(root, verdict(intent="reports", complexity=5)).pipeline == "reports"
+    assert choose(root, verdict(intent="reports", confidence=0.2)).pipeline == "answer"
+
+
+def test_a_verdict_is_validated() -> None:
+    with pytest.raises(ValueError, match="complexity"):
+        Verdict(intent="answer", complexity=6, confidence=0.5, reason="")

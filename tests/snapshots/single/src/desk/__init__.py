@@ -1,0 +1,1 @@
+"""An agent workspace: one fleet of models behind `Workspace.handle`."""

@@ -1,0 +1,35 @@
+"""Which providers, pipelines, sub-agents and router this workspace has."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .runtime.attempt import MakeCheck, MakeHuman, OpenStream
+from .runtime.fleet import Provider
+from .runtime.providers import (
+    anthropic,
+    openai,
+)
+from .runtime.run import FixedRouter, SubAgent, Toolsets
+
+PROVIDERS: dict[str, Provider] = {
+    "anthropic": anthropic,
+    "openai": openai,
+}
+
+AGENTS: dict[str, SubAgent[Any]] = {}
+
+PIPELINES: dict[str, Any] = {}
+
+TOOLSETS: list[Toolsets] = []
+
+READERS: list[Callable[[Path], str]] = []
+
+ROUTER = FixedRouter()
+
+# Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
+CHECKS: dict[str, MakeCheck] = {}
+
+HUMAN: MakeHuman | None = None
+
+STREAM: OpenStream | None = None
