@@ -27,8 +27,10 @@ class Progress(StrEnum):
 
     STASHING = "stashing"  # killed while it put uncommitted work aside: `resume` puts it back
     APPLYING = "applying"  # killed on the way: `resume` finishes, `abort` goes back
+    RESTORING = "restoring"  # the same, with uncommitted work half put back
     APPLIED = "applied"  # all there, not committed yet: `abort` goes back
     ABORTING = "aborting"  # killed on the way back: `resume` and `abort` finish going back
+    RETURNING = "returning"  # the same, with uncommitted work half put back
 
 
 class Journal(BaseModel):
@@ -37,7 +39,8 @@ class Journal(BaseModel):
     `before` and `after` are trees of the whole repository; `stages` lists conflicted paths (from
     the repository's root) with mode and object by stage; `identical` are paths, from the root as
     well, that were on disk already. `conflicts` are all of them, relative to the workspace: those in
-    files that git ignores have no stages. `stash` is the message of uncommitted work put aside.
+    files that git ignores have no stages. `stash` is the message of uncommitted work put aside,
+    `work` its commit, and `disk` the tree of `after` with that work on top, once it is there.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -51,6 +54,8 @@ class Journal(BaseModel):
     identical: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     stash: str | None = None
+    work: str | None = None
+    disk: str | None = None
 
     def at(self, progress: Progress) -> "Journal":
         """The same update, this far."""

@@ -1,6 +1,8 @@
 """Uncommitted work put aside in `git stash` and put back: in one place or the other at any moment."""
 
 import secrets
+from dataclasses import dataclass
+from pathlib import Path
 
 from scaffold.errors import MergeError
 from scaffold.git import GitError
@@ -8,6 +10,16 @@ from scaffold.merge import journal as journals
 from scaffold.merge.journal import Journal, Progress
 from scaffold.merge.repository import Git
 from scaffold.merge.workspace import Workspace, uncommitted
+from scaffold.merge.worktree import within
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Uncommitted work: its stash's commit, and whole trees of the files and of what was staged."""
+
+    commit: str
+    files: str
+    index: str
 
 
 def push(workspace: Workspace, git: Git, journal: Journal) -> Journal:
@@ -22,28 +34,42 @@ def push(workspace: Workspace, git: Git, journal: Journal) -> Journal:
     journals.write(workspace, noted)
     try:
         git("stash", "push", "--quiet", "--message", message, "--", workspace.pathspec)
-        if find(git, message) is None:
+        commit = find(git, message)
+        if commit is None:
             raise GitError("git stash list does not show them")
     except GitError as error:
         journals.close(workspace)
         raise MergeError(f"The uncommitted changes cannot be stashed: {error}") from None
-    return noted
+    return noted.model_copy(update={"work": commit})
 
 
-def pop(workspace: Workspace, git: Git, message: str | None, onto: str) -> str | None:
-    """Put work back onto the tree that is checked out; the stash's name where that conflicts."""
-    commit = find(git, message)
+def read(workspace: Workspace, git: Git, folder: Path, commit: str | None) -> Work | None:
+    """The workspace's part of a stash; None without one, or when git has collected it."""
     if commit is None:
         return None
-    here = git("commit-tree", onto, "-p", str(workspace.head), "-m", "scaffold")
     try:
-        git("merge-tree", "--write-tree", here, commit)
-        # On top of other staged changes git cannot restore what was staged, and resets the index.
-        _apply(git, commit, staged=onto == git("rev-parse", "HEAD^{tree}"))
+        asked = (f"{commit}^1^{{tree}}", f"{commit}^{{tree}}", f"{commit}^2^{{tree}}")
+        base, files, index = git("rev-parse", *asked).split()
     except GitError:
-        return message
-    _drop(git, commit)
-    return None
+        return None
+    files, index = (within(workspace, git, folder, (base, tree)) for tree in (files, index))
+    return Work(commit, files, index)
+
+
+def onto(git: Git, head: str | None, tree: str, work: Work) -> Work | None:
+    """The same work on top of another tree; None where that conflicts."""
+    made = [
+        git("commit-tree", one, "-p", str(head), "-m", "scaffold")
+        for one in (tree, work.files, work.index)
+    ]
+    try:
+        files, index = (
+            git("merge-tree", "--write-tree", "--no-messages", made[0], commit)
+            for commit in made[1:]
+        )
+    except GitError:
+        return None
+    return Work(work.commit, files, index)
 
 
 def find(git: Git, message: str | None) -> str | None:
@@ -65,17 +91,8 @@ def keep(git: Git, head: str | None, before: str, now: str, message: str) -> Non
     git("stash", "store", "--message", message, commit)
 
 
-def _apply(git: Git, commit: str, *, staged: bool) -> None:
-    if staged:
-        try:
-            git("stash", "apply", "--quiet", "--index", commit)
-            return
-        except GitError:
-            pass  # What was staged does not fit any more; as plain changes it may.
-    git("stash", "apply", "--quiet", commit)
-
-
-def _drop(git: Git, commit: str) -> None:
+def drop(git: Git, commit: str) -> None:
+    """Take a stash off the list, if it is still on it."""
     for line in git("stash", "list", "--format=%H %gd").splitlines():
         found, name = line.split()
         if found == commit:

@@ -17,7 +17,7 @@ from scaffold.merge.workspace import (
     require_known,
     require_settled,
 )
-from scaffold.merge.worktree import Switch, changed, edited, switch
+from scaffold.merge.worktree import Switch, changed, edited, restore, switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,14 +78,10 @@ def resume(workspace: Workspace) -> Outcome | None:
             return None
         _require_same_head(workspace, journal)
         if journal.progress is Progress.APPLIED:
-            return _put_back(workspace, git, journal) if journal.stash else None
-        if journal.progress is not Progress.APPLYING:
-            return _back(workspace, git, journal)
-        with index_locked(workspace):
-            rescued = _rescue(workspace, git, journal)
-            _forward(workspace, journal, _switch(workspace, git, journal), force=True)
-        outcome = _put_back(workspace, git, journal.at(Progress.APPLIED))
-        return replace(outcome, rescued=rescued)
+            return None
+        if journal.progress in (Progress.APPLYING, Progress.RESTORING):
+            return _finish(workspace, git, journal)
+        return _back(workspace, git, journal)
 
 
 def abort(workspace: Workspace) -> Outcome:
@@ -124,7 +120,18 @@ def _applied(workspace: Workspace, git: Git, journal: Journal, autostash: bool) 
     except (GitError, OSError) as error:
         _take_back(workspace, git, journal, error)
         raise MergeError(f"The update cannot be applied, nothing was changed: {error}") from None
-    return _put_back(workspace, git, journal.at(Progress.APPLIED))
+    return _put_back(workspace, git, journal)
+
+
+def _finish(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
+    """From wherever a killed update is to its end."""
+    if journal.progress is Progress.RESTORING:
+        rescued = _rescue(workspace, git, journal, (journal.after, journal.disk or journal.after))
+    else:
+        with index_locked(workspace):
+            rescued = _rescue(workspace, git, journal, (journal.before, journal.after))
+            _forward(workspace, journal, _switch(workspace, git, journal), force=True)
+    return replace(_put_back(workspace, git, journal), rescued=rescued)
 
 
 def _take_back(workspace: Workspace, git: Git, journal: Journal, cause: Exception) -> None:
@@ -152,28 +159,50 @@ def _forward(workspace: Workspace, journal: Journal, ready: Switch, *, force: bo
     ready.finish(workspace)
 
 
+def _put_back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
+    """The end of an update: uncommitted work goes back on top, if it fits without conflicts."""
+    work = stash.read(workspace, git, journals.folder(workspace), journal.work)
+    now = None
+    if work and not journal.stages:
+        now = stash.onto(git, journal.head, journal.after, work)
+    if now:
+        journal = journal.model_copy(update={"disk": now.files}).at(Progress.RESTORING)
+        journals.write(workspace, journal)
+        _restore(workspace, git, journal.after, now)
+    journals.write(workspace, journal.at(Progress.APPLIED))
+    return Outcome(journal.conflicts, journal.stash if work and not now else None)
+
+
 def _back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
-    """From wherever the update is to the files and the index before it."""
-    rescued: str | None = None
-    if journal.progress is Progress.STASHING:
-        _unstash(workspace, git, journal)
-    else:
+    """From wherever an update is to the files and the index before it."""
+    rescued: list[str | None] = []
+    if journal.progress is Progress.RESTORING:
+        rescued.append(_finish(workspace, git, journal).rescued)
+        journal = journals.read(workspace) or journal
+    if journal.progress not in (Progress.STASHING, Progress.RETURNING):
         journal = journal.at(Progress.ABORTING)
         journals.write(workspace, journal)
         with index_locked(workspace):
-            rescued = _rescue(workspace, git, journal)
-            _return(workspace, git, journal)
-    left = stash.pop(workspace, git, journal.stash, journal.before)
+            trees = (journal.disk or journal.after, journal.before)
+            rescued.append(_rescue(workspace, git, journal, trees))
+            _return(workspace, git, journal, trees)
+    commit = journal.work or stash.find(git, journal.stash)
+    if work := stash.read(workspace, git, journals.folder(workspace), commit):
+        if journal.progress is not Progress.ABORTING:
+            trees = (journal.before, work.files)
+            rescued.append(_rescue(workspace, git, journal, trees))
+        journals.write(workspace, journal.at(Progress.RETURNING))
+        _restore(workspace, git, journal.before, work)
     journals.close(workspace)
-    return Outcome(stash=left, rescued=rescued)
+    return Outcome(rescued=next(filter(None, rescued), None))
 
 
-def _return(workspace: Workspace, git: Git, journal: Journal) -> None:
+def _return(workspace: Workspace, git: Git, journal: Journal, trees: tuple[str, str]) -> None:
     ready = switch(
         workspace,
         git,
         journals.folder(workspace),
-        (journal.after, journal.before),
+        trees,
         identical=journal.identical,
         conflicted=journal.stages,
     )
@@ -181,32 +210,16 @@ def _return(workspace: Workspace, git: Git, journal: Journal) -> None:
     ready.finish(workspace)
 
 
-def _unstash(workspace: Workspace, git: Git, journal: Journal) -> None:
-    """Finish putting work aside that was half put aside, so that it can be put back whole."""
-    commit = stash.find(git, journal.stash)
-    if commit is None:
-        return
-    trees = (git("rev-parse", f"{commit}^{{tree}}"), git("rev-parse", "HEAD^{tree}"))
+def _restore(workspace: Workspace, git: Git, base: str, work: stash.Work) -> None:
     with index_locked(workspace):
-        half = switch(workspace, git, journals.folder(workspace), trees)
-        half.run(force=True)
-        half.finish(workspace)
+        place = journals.folder(workspace)
+        restore(workspace, git, place, base, work.files, work.index)
+    stash.drop(git, work.commit)
 
 
-def _put_back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
-    journals.write(workspace, journal)
-    if journal.stages:
-        return Outcome(journal.conflicts, journal.stash)
-    left = stash.pop(workspace, git, journal.stash, journal.after)
-    if journal.stash and not left:
-        journals.write(workspace, journal.model_copy(update={"stash": None}))
-    return Outcome(journal.conflicts, left)
-
-
-def _rescue(workspace: Workspace, git: Git, journal: Journal) -> str | None:
-    """Keep in a stash what was edited in the files an update is about to write over."""
+def _rescue(workspace: Workspace, git: Git, journal: Journal, trees: tuple[str, str]) -> str | None:
+    """Keep in a stash what was edited in the files that are about to be written over."""
     place = journals.folder(workspace)
-    trees = (journal.before, journal.after)
     paths = edited(workspace, git, place, trees, journal.identical)
     if not paths:
         return None

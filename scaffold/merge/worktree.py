@@ -93,6 +93,35 @@ def switch(
     return Switch(own, index, source, target)
 
 
+def within(workspace: Workspace, git: Git, folder: Path, trees: tuple[str, str]) -> str:
+    """The first tree with the workspace's folder of the second: a stash holds its neighbours too."""
+    differing = changed(git, *trees)
+    inside = {
+        path: new for path, (_, new) in differing.items() if path.startswith(workspace.prefix)
+    }
+    if len(inside) == len(differing):
+        return trees[1]
+    own = git.using(GIT_INDEX_FILE=folder / "within")
+    own("read-tree", trees[0])
+    told = [_gone(inside, trees[0])]
+    told += [f"{new.mode} {new.oid} 0\t{path}\0" for path, new in inside.items() if new]
+    own("update-index", "-z", "--index-info", feed="".join(told))
+    return own("write-tree")
+
+
+def restore(
+    workspace: Workspace, git: Git, folder: Path, base: str, files: str, staged: str
+) -> None:
+    """Put uncommitted work on top of tree `base`: files as in one tree, the index as in another."""
+    ready = switch(workspace, git, folder, (base, files))
+    ready.run(force=True)
+    differing = {**changed(git, files, staged), **changed(git, base, staged)}
+    told = [_gone(differing, base)]
+    told += [f"{new.mode} {new.oid} 0\t{path}\0" for path, (_, new) in differing.items() if new]
+    ready.git("update-index", "-z", "--index-info", feed="".join(told))
+    ready.finish(workspace)
+
+
 def edited(
     workspace: Workspace, git: Git, folder: Path, trees: tuple[str, str], identical: Iterable[str]
 ) -> list[str]:

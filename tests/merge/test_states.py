@@ -113,14 +113,19 @@ def test_abort_keeps_the_work_on_conflicts(tmp_path: Path) -> None:
 
 
 def test_autostash_puts_work_back(tmp_path: Path) -> None:
-    desk = desk_at(tmp_path, prefix="ws").write("staged", "s\n")
-    git(desk.top, "add", "ws/staged")
+    desk = desk_at(tmp_path, prefix="ws").write("staged", "s\n").write("../other", "staged\n")
+    git(desk.top, "add", "ws/staged", "other")
+    (desk.top / "other").write_text("staged, then edited\n")
     desk.replace("a", "a 9", "dirty 9")
+    before = desk.files(), desk.status()
     desk.update(NEW, autostash=True)
     assert desk.outcome == merge.Outcome()
     assert desk.text("a") == lines("a", _1="new", _9="dirty 9")
     assert {"A  ws/staged", "MM ws/a", "A  ws/n"} <= {*desk.status()}
     assert git(desk.top, "stash", "list") == ""
+    assert "AM other" in desk.status() and (desk.top / "other").read_text().endswith("edited\n")
+    assert desk.abort() == merge.Outcome()
+    assert (desk.files(), desk.status()) == before
 
 
 @pytest.mark.parametrize("conflict", ["template", "stash"])
