@@ -9,6 +9,7 @@ from typing import Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from scaffold import fast_yaml
 from scaffold.errors import ManifestError
 
 MANIFEST = "feature.yml"
@@ -205,7 +206,7 @@ def read(path: Path) -> Feature:
     """Read one feature.yml. Raises ManifestError that names the file, the field and the fix."""
     where = f"{path.parent.name}/{path.name}"
     try:
-        table: object = yaml.safe_load(path.read_text("utf-8"))
+        table: object = fast_yaml.load(path.read_text("utf-8"))
         feature = Feature.model_validate(table).model_copy(update={"folder": path.parent})
     except yaml.YAMLError as error:
         first = " ".join(str(error).split())

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from scaffold import fast_yaml
 from scaffold.errors import TemplateError
 
 _RECORDED = re.compile(r"^(?:_commit|_src_path):.*\n(?:[ \t].*\n)*", re.MULTILINE)
@@ -27,7 +28,7 @@ def render(
 
     try:
         # Without git copier takes the folder as it is, instead of its latest tag.
-        with local.env(PATH=""), _compiled_once():
+        with local.env(PATH=""), _compiled_once(), fast_yaml.for_copier():
             worker = copier.run_copy(
                 str(root.resolve()),
                 target.resolve(),

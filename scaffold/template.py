@@ -14,6 +14,7 @@ from typing import Any, cast
 
 import yaml
 
+from scaffold import fast_yaml
 from scaffold.errors import TemplateError
 from scaffold.git import GitError, git
 
@@ -156,7 +157,7 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise TemplateError(f"{name} has no copier.yml; name a template folder or repository.")
     try:
-        settings: Any = yaml.safe_load(path.read_text("utf-8")) or {}
+        settings: Any = fast_yaml.load(path.read_text("utf-8")) or {}
     except (yaml.YAMLError, UnicodeDecodeError):
         raise TemplateError(f"The copier.yml of {name} is not YAML.") from None
     if not isinstance(settings, dict):
