@@ -33,7 +33,7 @@ def work_like_a_team(desk: Path) -> None:
     (package / "ours.py").write_text(OURS)
     (desk / "private").mkdir()
     (desk / "private/notes.txt").write_text("ignored by git\n")
-    (desk / "Dockerfile").unlink()
+    (desk / "AGENTS.md").unlink()
     commit(desk)
 
 
@@ -51,8 +51,8 @@ def has_all_of_it(desk: Path) -> None:
     assert "Deployed on Fridays." in (desk / "README.md").read_text("utf-8")
     assert (package / "ours.py").read_text() == OURS
     assert (desk / "private/notes.txt").read_text() == "ignored by git\n"
-    gone = not (desk / "Dockerfile").exists()
-    assert gone or "DU Dockerfile" in git(desk, "status", "--porcelain").splitlines()
+    gone = not (desk / "AGENTS.md").exists()
+    assert gone or "DU AGENTS.md" in git(desk, "status", "--porcelain").splitlines()
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_every_release_updates_to_the_next_with_the_teams_work(
     assert cli.run(["update", str(desk)]) in (0, 3)
     has_all_of_it(desk)
     conflicts = git(desk, "diff", "--name-only", "--diff-filter=U").split()
-    assert set(conflicts) <= {"Dockerfile"}, capsys.readouterr().out
+    assert set(conflicts) <= {"AGENTS.md"}, capsys.readouterr().out
     recorded = yaml.safe_load((desk / ".copier-answers.yml").read_text("utf-8"))
     assert recorded["_commit"] == f"v{NEXT}"
     commit(desk)
@@ -178,7 +178,7 @@ def test_from_the_wheel_offline_in_an_empty_environment(tmp_path: Path) -> None:
     status = scaffold("update", "desk")
     has_all_of_it(desk)
     conflicts = git(desk, "diff", "--name-only", "--diff-filter=U").split()
-    assert (status, conflicts) in [(0, []), (3, ["Dockerfile"])]
+    assert (status, conflicts) in [(0, []), (3, ["AGENTS.md"])]
     commit(desk)
     assert scaffold("check", "desk") == 0
     assert scaffold("add", "agent", "billing", "desk") == 0
