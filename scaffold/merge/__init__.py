@@ -15,7 +15,8 @@ from scaffold.merge.changes import Change, ChangeKind
 from scaffold.merge.compare import compare
 from scaffold.merge.journal import Progress, progress
 from scaffold.merge.plan import Labels, Plan, plan
-from scaffold.merge.transition import Outcome, abort, apply, require_ready, resume
+from scaffold.merge.ready import require_ready
+from scaffold.merge.transition import Outcome, abort, apply, resume
 from scaffold.merge.workspace import Workspace, locate, uncommitted
 
 __all__ = [

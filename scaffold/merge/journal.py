@@ -2,24 +2,13 @@
 
 import os
 import shutil
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from scaffold.errors import MergeError
-from scaffold.merge.repository import Git
 from scaffold.merge.workspace import Workspace
-
-try:
-    import fcntl
-except ImportError:  # not on Windows
-    fcntl = None
-
-_LOCK_MARK = b"held by scaffold\n"
 
 
 class Progress(StrEnum):
@@ -118,61 +107,3 @@ def over(workspace: Workspace, journal: Journal) -> bool:
         "diff-index", "--cached", "--name-only", "HEAD", "--", journal.prefix or "."
     )
     return not staged
-
-
-@contextmanager
-def alone(workspace: Workspace) -> Generator[Git]:
-    """git for as long as no other scaffold works in this repository. Raises MergeError.
-
-    The lock is on the git directory itself, leaves no trace, and is held by every git started:
-    when this process is killed it lasts until the git it left behind has ended.
-    """
-    if fcntl is None:
-        _clear_lock(workspace)
-        yield workspace.git
-        return
-    handle = os.open(workspace.git_dir, os.O_RDONLY)
-    try:
-        for patience in range(50, -1, -1):
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if not patience:
-                    raise MergeError(
-                        f"Another scaffold is at work in {workspace.top}; wait until it is done."
-                    ) from None
-                time.sleep(0.1)
-        _clear_lock(workspace)
-        yield Git(workspace.top, workspace.git.variables, held=(handle,))
-    finally:
-        os.close(handle)
-
-
-@contextmanager
-def index_locked(workspace: Workspace) -> Generator[None]:
-    """Keep every other git from writing the index. Raises MergeError when one is."""
-    lock = workspace.git_dir / "index.lock"
-    mark = workspace.git_dir / "scaffold-index-lock"
-    mark.write_bytes(_LOCK_MARK)
-    try:
-        # Linked, not written: it is there whole, with the mark, or not at all.
-        os.link(mark, lock)
-    except FileExistsError:
-        raise MergeError(
-            f"Another git is at work in {workspace.top} (index.lock is there); "
-            "wait until it is done, or remove the lock if none is."
-        ) from None
-    finally:
-        mark.unlink(missing_ok=True)
-    try:
-        yield
-    finally:
-        lock.unlink(missing_ok=True)
-
-
-def _clear_lock(workspace: Workspace) -> None:
-    """Remove the index lock that a killed scaffold left, never another program's."""
-    lock = workspace.git_dir / "index.lock"
-    if lock.is_file() and lock.read_bytes() == _LOCK_MARK:
-        lock.unlink()

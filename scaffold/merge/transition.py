@@ -6,18 +6,14 @@ from scaffold.errors import MergeError
 from scaffold.git import GitError
 from scaffold.merge import journal as journals
 from scaffold.merge import stash
-from scaffold.merge.journal import Journal, Progress, alone, index_locked
-from scaffold.merge.obstacles import blocked
-from scaffold.merge.plan import Plan, committed
+from scaffold.merge.journal import Journal, Progress
+from scaffold.merge.locks import alone, index_locked
+from scaffold.merge.plan import Plan
+from scaffold.merge.ready import journal_of, keep_objects, require_ready, require_unmoved
 from scaffold.merge.repository import Git
-from scaffold.merge.workspace import (
-    Workspace,
-    head,
-    require_clean,
-    require_known,
-    require_settled,
-)
-from scaffold.merge.worktree import Switch, changed, edited, restore, switch
+from scaffold.merge.rescue import rescue
+from scaffold.merge.workspace import Workspace, head
+from scaffold.merge.worktree import Switch, restore, switch
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +29,6 @@ class Outcome:
     rescued: str | None = None
 
 
-def require_ready(workspace: Workspace, *, autostash: bool = False) -> None:
-    """Raise MergeError unless an update may start here.
-
-    Refused: a merge, rebase or the like under way; an update of ours that is unfinished or not yet
-    committed; conflicts; files git does not have; uncommitted changes, unless `autostash`.
-    """
-    found = journals.progress(workspace)
-    if found is Progress.APPLIED:
-        raise MergeError(
-            "The last update is not committed yet; commit it, or run scaffold update --abort."
-        )
-    if found:
-        raise MergeError(
-            "An update was interrupted here; run scaffold update to finish it, "
-            "or scaffold update --abort to go back."
-        )
-    require_settled(workspace)
-    require_known(workspace)
-    if not (autostash and workspace.head):
-        require_clean(workspace)
-
-
 def apply(plan: Plan, *, autostash: bool = False) -> Outcome:
     """Bring the plan into the work tree and the index; commits nothing and runs no hook.
 
@@ -64,9 +38,9 @@ def apply(plan: Plan, *, autostash: bool = False) -> Outcome:
     with alone(workspace) as git:
         require_ready(workspace, autostash=autostash)
         if not plan.empty:
-            _require_unmoved(plan)
-            _keep_objects(plan)
-            return _applied(workspace, git, _journal(plan), autostash)
+            require_unmoved(plan)
+            keep_objects(plan)
+            return _applied(workspace, git, journal_of(plan), autostash)
     return Outcome(tuple(one.path for one in plan.conflicts))
 
 
@@ -126,10 +100,10 @@ def _applied(workspace: Workspace, git: Git, journal: Journal, autostash: bool) 
 def _finish(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
     """From wherever a killed update is to its end."""
     if journal.progress is Progress.RESTORING:
-        rescued = _rescue(workspace, git, journal, (journal.after, journal.disk or journal.after))
+        rescued = rescue(workspace, git, journal, (journal.after, journal.disk or journal.after))
     else:
         with index_locked(workspace):
-            rescued = _rescue(workspace, git, journal, (journal.before, journal.after))
+            rescued = rescue(workspace, git, journal, (journal.before, journal.after))
             _forward(workspace, journal, _switch(workspace, git, journal), force=True)
     return replace(_put_back(workspace, git, journal), rescued=rescued)
 
@@ -184,13 +158,13 @@ def _back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
         journals.write(workspace, journal)
         with index_locked(workspace):
             trees = (journal.disk or journal.after, journal.before)
-            rescued.append(_rescue(workspace, git, journal, trees))
+            rescued.append(rescue(workspace, git, journal, trees))
             _return(workspace, git, journal, trees)
     commit = journal.work or stash.find(git, journal.stash)
     if work := stash.read(workspace, git, journals.folder(workspace), commit):
         if journal.progress is not Progress.ABORTING:
             trees = (journal.before, work.files)
-            rescued.append(_rescue(workspace, git, journal, trees))
+            rescued.append(rescue(workspace, git, journal, trees))
         journals.write(workspace, journal.at(Progress.RETURNING))
         _restore(workspace, git, journal.before, work)
     journals.close(workspace)
@@ -215,63 +189,3 @@ def _restore(workspace: Workspace, git: Git, base: str, work: stash.Work) -> Non
         place = journals.folder(workspace)
         restore(workspace, git, place, base, work.files, work.index)
     stash.drop(git, work.commit)
-
-
-def _rescue(workspace: Workspace, git: Git, journal: Journal, trees: tuple[str, str]) -> str | None:
-    """Keep in a stash what was edited in the files that are about to be written over."""
-    place = journals.folder(workspace)
-    paths = edited(workspace, git, place, trees, journal.identical)
-    if not paths:
-        return None
-    index = place / "rescue"
-    own = git.using(GIT_INDEX_FILE=index)
-    own("read-tree", journal.before)
-    own(
-        "update-index", "--add", "--replace", "-z", "--stdin", feed="".join(f"{p}\0" for p in paths)
-    )
-    message = "scaffold kept files that were edited during an update"
-    stash.keep(git, workspace.head, journal.before, own("write-tree"), message)
-    return message
-
-
-def _journal(plan: Plan) -> Journal:
-    prefix = plan.workspace.prefix
-    return Journal(
-        progress=Progress.APPLYING,
-        prefix=prefix,
-        head=plan.workspace.head,
-        before=plan.before,
-        after=plan.after,
-        stages={
-            prefix + path: {str(number): (blob.mode, blob.oid) for number, blob in stages.items()}
-            for path, stages in plan.stages.items()
-        },
-        identical=tuple(prefix + path for path in plan.identical),
-        conflicts=tuple(one.path for one in plan.conflicts),
-    )
-
-
-def _require_unmoved(plan: Plan) -> None:
-    workspace = plan.workspace
-    if head(workspace.git) != workspace.head or committed(plan.lab) != plan.before:
-        raise MergeError("The workspace was committed to in the meantime; run it again.")
-    differing = changed(plan.lab.git, plan.before, plan.after)
-    cut = len(workspace.prefix)
-    added = {path[cut:] for path, (old, _) in differing.items() if old is None}
-    leaving = {path[cut:] for path, (_, new) in differing.items() if new is None}
-    if found := blocked(workspace, added - plan.identical, leaving):
-        raise MergeError(f"{found[0]} appeared in the meantime; run it again.")
-
-
-def _keep_objects(plan: Plan) -> None:
-    """Copy what the plan needs from the lab into the repository: unreferenced objects, no files."""
-    git, workspace = plan.lab.git, plan.workspace
-    if workspace.head is None:
-        workspace.git("write-tree")
-    single = {blob.oid for stages in plan.stages.values() for blob in stages.values()}
-    single |= {change.blob for change in plan.changes if change.blob}
-    asked = "\n".join([plan.after, *single, "--not", plan.before, ""])
-    git("pack-objects", "--quiet", "--revs", str(plan.lab.folder / "needed"), feed=asked)
-    for pack in plan.lab.folder.glob("needed-*.pack"):
-        feed = pack.read_bytes().decode("utf-8", "surrogateescape")
-        workspace.git("unpack-objects", "-q", feed=feed)

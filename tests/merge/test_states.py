@@ -6,7 +6,7 @@ import pytest
 
 from scaffold import merge
 from scaffold.errors import MergeError, ToolError
-from scaffold.merge import journal, workspace
+from scaffold.merge import journal, locks, workspace
 from tests.merge.desk import ANSWERS, Desk, fill, git, lines
 
 A, B = lines("a"), lines("b")
@@ -161,9 +161,9 @@ def test_a_lock_of_a_killed_scaffold_is_cleared(tmp_path: Path) -> None:
 
 def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = desk_at(tmp_path)
-    monkeypatch.setattr(journal.time, "sleep", lambda _: None)
+    monkeypatch.setattr(locks.time, "sleep", lambda _: None)
     with (
-        journal.alone(merge.locate(desk.folder)),
+        locks.alone(merge.locate(desk.folder)),
         pytest.raises(MergeError, match="Another scaffold"),
     ):
         desk.update(NEW)

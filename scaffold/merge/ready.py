@@ -1,0 +1,82 @@
+"""May an update start here, is the plan still true, and what has to be there before it starts."""
+
+from scaffold.errors import MergeError
+from scaffold.merge import journal as journals
+from scaffold.merge.journal import Journal, Progress
+from scaffold.merge.obstacles import blocked
+from scaffold.merge.plan import Plan, committed
+from scaffold.merge.workspace import (
+    Workspace,
+    head,
+    require_clean,
+    require_known,
+    require_settled,
+)
+from scaffold.merge.worktree import changed
+
+
+def require_ready(workspace: Workspace, *, autostash: bool = False) -> None:
+    """Raise MergeError unless an update may start here.
+
+    Refused: a merge, rebase or the like under way; an update of ours that is unfinished or not yet
+    committed; conflicts; files git does not have; uncommitted changes, unless `autostash`.
+    """
+    found = journals.progress(workspace)
+    if found is Progress.APPLIED:
+        raise MergeError(
+            "The last update is not committed yet; commit it, or run scaffold update --abort."
+        )
+    if found:
+        raise MergeError(
+            "An update was interrupted here; run scaffold update to finish it, "
+            "or scaffold update --abort to go back."
+        )
+    require_settled(workspace)
+    require_known(workspace)
+    if not (autostash and workspace.head):
+        require_clean(workspace)
+
+
+def require_unmoved(plan: Plan) -> None:
+    """Raise MergeError when commits or files came in between."""
+    workspace = plan.workspace
+    if head(workspace.git) != workspace.head or committed(plan.lab) != plan.before:
+        raise MergeError("The workspace was committed to in the meantime; run it again.")
+    differing = changed(plan.lab.git, plan.before, plan.after)
+    cut = len(workspace.prefix)
+    added = {path[cut:] for path, (old, _) in differing.items() if old is None}
+    leaving = {path[cut:] for path, (_, new) in differing.items() if new is None}
+    if found := blocked(workspace, added - plan.identical, leaving):
+        raise MergeError(f"{found[0]} appeared in the meantime; run it again.")
+
+
+def keep_objects(plan: Plan) -> None:
+    """Copy what the plan needs from the lab into the repository: unreferenced objects, no files."""
+    git, workspace = plan.lab.git, plan.workspace
+    if workspace.head is None:
+        workspace.git("write-tree")
+    single = {blob.oid for stages in plan.stages.values() for blob in stages.values()}
+    single |= {change.blob for change in plan.changes if change.blob}
+    asked = "\n".join([plan.after, *single, "--not", plan.before, ""])
+    git("pack-objects", "--quiet", "--revs", str(plan.lab.folder / "needed"), feed=asked)
+    for pack in plan.lab.folder.glob("needed-*.pack"):
+        feed = pack.read_bytes().decode("utf-8", "surrogateescape")
+        workspace.git("unpack-objects", "-q", feed=feed)
+
+
+def journal_of(plan: Plan) -> Journal:
+    """All that finishing the plan, or taking it back, takes."""
+    prefix = plan.workspace.prefix
+    return Journal(
+        progress=Progress.APPLYING,
+        prefix=prefix,
+        head=plan.workspace.head,
+        before=plan.before,
+        after=plan.after,
+        stages={
+            prefix + path: {str(number): (blob.mode, blob.oid) for number, blob in stages.items()}
+            for path, stages in plan.stages.items()
+        },
+        identical=tuple(prefix + path for path in plan.identical),
+        conflicts=tuple(one.path for one in plan.conflicts),
+    )
