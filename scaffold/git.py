@@ -62,6 +62,8 @@ def git(
             pass_fds=held,
         )
     except FileNotFoundError:
+        if installed() and not cwd.is_dir():
+            raise GitError(f"{cwd} is gone") from None
         raise ToolError("git is not installed; install it and try again.") from None
     if done.returncode not in allowed:
         told = " ".join(done.stderr.decode("utf-8", "replace").split())

@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -104,9 +105,9 @@ def answers(server: Server, tmp_path_factory: pytest.TempPathFactory) -> tuple[P
 def point_at(fleet: Path, server: Server) -> None:
     text = fleet.read_text("utf-8")
     for name, provider in DEPLOYMENTS.items():
-        table = f"[deployments.{name}]\n"
-        text = text if table in text else f"{text}\n{table}"
-        text = text.replace(table, f'{table}base_url = "{server.url(provider)}"\n')
+        table = re.compile(rf"^\[deployments\.{name}\].*\n", re.MULTILINE)
+        text, found = table.subn(rf'\g<0>base_url = "{server.url(provider)}"\n', text)
+        assert found == 1
     fleet.write_text(text, "utf-8")
 
 
