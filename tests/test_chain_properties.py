@@ -124,7 +124,9 @@ def play(desk: Desk, tmp: Path, schedule: list[Any], more: str = "", **request: 
     errors = desk.module("runtime.errors")
 
     async def use() -> Any:
-        build = lambda ref: Script(ref, does[ref.model], asked)  # noqa: E731 - a closure, once
+        def build(ref: Any) -> Script:
+            return Script(ref, does[ref.model], asked)
+
         async with workspace.open(root, build=build) as opened:
             started = time.monotonic()
             one = run.Run(run.Request("?", **request), opened.fleet, opened.chains)

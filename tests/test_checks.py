@@ -1,7 +1,6 @@
 """Quality checks of a rendered workspace: what they reject, what they cost, who pays."""
 
 import asyncio
-from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -219,7 +218,9 @@ def test_a_team_names_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch, slow:
         await asyncio.sleep(0)
         return polite(completion, call)
 
-    named: Callable[[str], Any] = lambda _: polite_later if slow else polite  # noqa: E731 - a factory in one line
+    def named(_: str) -> Any:
+        return polite_later if slow else polite
+
     monkeypatch.setitem(desk.module("wiring").CHECKS, "polite", named)
     replies = {"answer": [{"text": "Wait."}, {"text": "Wait, please."}]}
     assert desk.ask('"polite"', replies) == "Wait, please."
