@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from .runtime import fleet as settings
 from .runtime.attempt import Candidate, Check, Human, Shared
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
-from .runtime.failures import ALWAYS
+from .runtime.failures import ALWAYS, Health
 from .runtime.fleet import Fleet, ModelRef, Provider
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
@@ -184,9 +184,9 @@ def candidates(
             ref,
             partial(build, ref) if build else _builder(ref, fleet),
             missing_keys=() if build else missing_keys(ref, fleet),
-            window=partial(prices.context_window, ref),
-            circuits=fleet.circuits,
-            gate=gates.get(ref.place),
+            window=prices.context_window(ref),
+            health=Health(fleet.circuits),
+            gate=gates.get(ref.place) or nullcontext(),
         )
         for ref in refs
     }
