@@ -47,7 +47,7 @@ def ask(options: argparse.Namespace) -> int:
 
     async def answer() -> Answer:
         async with Workspace.open() as workspace:
-            return await workspace.handle(Request(options.text))
+            return await workspace.handle(Request(options.text, id=options.id))
 
     result = asyncio.run(answer())
     route = result.route
@@ -223,6 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=function)
         if function is ask:
             command.add_argument("text", help="the request")
+            command.add_argument("--id", help="its own; under it again, a person's answer is found")
         if function is run:
             command.add_argument("pipeline", help="answer, or one of the workspace's pipelines")
             command.add_argument("input", help="a text, or the path of a file")

@@ -156,7 +156,10 @@ def _checks(stage: str, named: Sequence[str]) -> list[Check]:
             continue
         if name not in wiring.CHECKS:
             known = ", ".join([*ALWAYS, *wiring.CHECKS])
-            raise SettingsError(f"fleet.toml: stages.{stage}.checks: '{name}' is none of {known}.")
+            raise SettingsError(
+                f"fleet.toml: stages.{stage}.checks: '{name}' is none of {known}; "
+                "`scaffold add extra quality_checks` and `... grounded` bring more."
+            )
         try:
             found.append(wiring.CHECKS[name](argument))
         except ValueError as error:

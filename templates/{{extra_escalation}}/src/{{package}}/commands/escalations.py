@@ -53,7 +53,7 @@ def show(options: argparse.Namespace, tickets: Tickets) -> Told:
     ticket = tickets.get(options.ticket)
     details: Any = json.loads(ticket.details)
     rows = [[a["request_model"], a["outcome"], a["error_type"]] for a in details["attempts"]]
-    schema = (details["parameters"]["output_object"] or {}).get("json_schema")
+    typed = details["parameters"]["output_object"]
     parts: dict[str, str | None] = {
         f"{ticket.id}: {ticket.state}, stage {ticket.stage}, {_age(ticket)} old": table(
             ["model", "outcome", "reason"], rows
@@ -61,7 +61,7 @@ def show(options: argparse.Namespace, tickets: Tickets) -> Told:
         "Instructions": details["messages"][-1].get("instructions"),
         "Source": details["source"],
         "Question": ticket.question,
-        "The answer is JSON": json.dumps(schema, indent=2) if schema else None,
+        "The answer is JSON": json.dumps(typed["json_schema"], indent=2) if typed else None,
         f"Answer of {ticket.resolved_by}": ticket.answer,
     }
     lines = "\n\n".join(f"{title}\n{text}" for title, text in parts.items() if text)
