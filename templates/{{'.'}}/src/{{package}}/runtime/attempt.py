@@ -494,7 +494,8 @@ def _counted(usage: RequestUsage | None) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
-        "reasoning_output_tokens": usage.details.get("reasoning_tokens"),
+        "reasoning_output_tokens": usage.output_reasoning_tokens
+        or usage.details.get("reasoning_tokens"),
         "other_units": json.dumps(others, sort_keys=True) if others else None,
     }
 
