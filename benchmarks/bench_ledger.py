@@ -135,7 +135,7 @@ def report(package: str, store: Any, path: Path) -> tuple[float, float]:
     scan = (
         "SELECT task_type, request_model, SUM(cost_nano_usd), COUNT(*) FROM attempts GROUP BY 1, 2"
     )
-    took = best_ms(lambda: queries.report(path, ("task_type", "request_model"), WEEKS * 7))
+    took = best_ms(lambda: queries.Report(path, ("task_type", "request_model"), WEEKS * 7))
     return took, best_ms(lambda: store.select(path, scan), rounds=1)
 
 
