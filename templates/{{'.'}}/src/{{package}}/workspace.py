@@ -121,6 +121,8 @@ class Workspace:
         try:
             output = await _pipeline(route.pipeline)(run, route)
         except Escalated as handed:
+            if self._human:
+                self._human.keep(run, handed.ticket)
             cost = run.cost_nano_usd()
             return Answer(None, "escalated", route, cost, run.id, handed.ticket)
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)

@@ -219,6 +219,9 @@ class Run:
     checks: Mapping[str, Sequence["Check"]] = field(default_factory=dict[str, Sequence["Check"]])
     id: str = field(default_factory=new_id)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
+    settled: "list[tuple[Call, ModelResponse | list[tuple[str, str]]]]" = field(
+        default_factory=list[Any]
+    )
     started: float = field(default_factory=time.monotonic)
 
     async def ask(
