@@ -361,7 +361,7 @@ class Call:
 
     async def answered_before(self, human: Human) -> ModelResponse | None:
         """What a person answered to this request before: it is not paid for twice."""
-        if not (self.to_human and self.stage.human) or self.stage.request.id is None:
+        if not self.stage.human or self.stage.request.id is None:
             return None
         return await human.earlier(self)
 
