@@ -30,7 +30,7 @@ from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, 
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
 from .ledger.store import Attempt, Ledger, new_id
-from .run import Stage
+from .run import Run, Stage
 
 log = logging.getLogger(__name__)
 
@@ -64,12 +64,15 @@ MakeCheck = Callable[[str], Check]
 class Human(Protocol):
     """The last model of a chain. Raises Escalated where the answer comes later.
 
-    `earlier` is an answer to this very request, if it was handed over before. `answer` raises
-    Unanswered when none will come; who gives it books it.
+    `earlier` is what a request that was handed over before got for this very call, if it is
+    known; ChainExhausted where no model had answered. `answer` raises Unanswered when none will
+    come; who gives it books it. `keep` remembers what a run that ended in a ticket got elsewhere,
+    for when its request comes again.
     """
 
     async def earlier(self, call: "Call") -> ModelResponse | None: ...
     async def answer(self, call: "Call") -> ModelResponse: ...
+    def keep(self, run: Run, ticket: str) -> None: ...
     async def aclose(self) -> None: ...
 
 
@@ -298,13 +301,13 @@ class Call:
         return lowest
 
     async def answered_before(self) -> ModelResponse | None:
-        """What a person answered to this request before: it is not paid for twice."""
-        human = self._human()
+        """What this very call of the request got before: it is not paid for twice."""
+        human = self.shared.human
         return await human.earlier(self) if human and self.stage.request.id else None
 
     async def handed_over(self) -> ModelResponse | None:
         """A person's answer, if the chain ends in one. Raises Escalated when it comes later."""
-        human = self._human()
+        human = self.shared.human if self.to_human and self.stage.human else None
         try:
             return await human.answer(self) if human else None
         except Escalated:
@@ -315,8 +318,17 @@ class Call:
             self.book(PERSON, "failed", Finding(error.reason))
             return None
 
-    def _human(self) -> Human | None:
-        return self.shared.human if self.to_human and self.stage.human else None
+    def settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
+        """Tell the run how it ended: in a completion, or with the models that failed and why."""
+        if self.stage.run and self.stage.request.id:
+            self.stage.run.settled.append((self, end))
+
+    @property
+    def question(self) -> str:
+        """The text that was asked last."""
+        asked = [p.content for m in self.messages for p in m.parts if p.part_kind == "user-prompt"]
+        last = asked[-1] if asked else ""
+        return last if isinstance(last, str) else "\n".join(t for t in last if isinstance(t, str))
 
     def keyless(self) -> bool:
         """Whether nobody could be asked because no key is set: a mistake, not an outage."""
@@ -362,6 +374,8 @@ class Call:
         )
         self.rows.append(row)
         self.stage.booked.append(row)
+        if outcome == "ok" and response:
+            self.settle(response)
         self.spent_nano += cost.nano_usd or 0
 
     @cached_property
@@ -403,7 +417,8 @@ def _counts(usage: RequestUsage) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
-        "reasoning_output_tokens": usage.details.get("reasoning_tokens"),
+        "reasoning_output_tokens": usage.output_reasoning_tokens
+        or usage.details.get("reasoning_tokens"),
         "other_units": json.dumps(others, sort_keys=True) if others else None,
     }
 

@@ -196,4 +196,5 @@ class Chain(Model):
         if answer := await call.handed_over():
             return answer
         told = [(row.request_model, row.error_type or row.outcome) for row in call.rows]
+        call.settle(told)
         raise ChainExhausted(self.name, told)
