@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.drive import FAULTS
+from scaffold.catalogue import load
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -82,9 +83,11 @@ def measured(
 
 
 def rendered(folder: Path) -> Path:
-    """The `src` of a fresh default workspace with OpenAI and Anthropic."""
+    """The `src` of a fresh default workspace with OpenAI and Anthropic, and streaming."""
+    extras = [extra.name for extra in load(ROOT).of("extra") if extra.default]
     words = [str(BIN / "scaffold"), "new", "desk", "--defaults", "--no-git"]
     words += ["--set", "package=desk", "--set", "providers=[openai,anthropic]"]
+    words += ["--set", f"extras=[{','.join([*extras, 'streaming'])}]"]
     subprocess.run(words, cwd=folder, check=True, capture_output=True)
     return folder / "desk" / "src"
 

@@ -363,20 +363,17 @@ class Call:
             error_type=finding.reason,
             quality=finding.quality,
             quality_source=finding.source,
-            response_model=response.model_name if response else None,
-            provider_request_id=response.provider_response_id if response else None,
-            service_tier=details.get("service_tier"),
             cost_nano_usd=cost.nano_usd,
             cost_source=cost.source,
             price_version=cost.version,
-            **(_counts(usage) if usage else {}),
+            **(_told(response) if response else {}),
             **self.stage.labels,
         )
         self.rows.append(row)
         self.stage.booked.append(row)
+        self.spent_nano += cost.nano_usd or 0
         if outcome == "ok" and response:
             self.settle(response)
-        self.spent_nano += cost.nano_usd or 0
 
     @cached_property
     def _needs(self) -> list[str]:
@@ -410,17 +407,24 @@ def reported(response: ModelResponse | None) -> RequestUsage | None:
     return response.usage if counted else None
 
 
-def _counts(usage: RequestUsage) -> dict[str, Any]:
-    others = other_units(usage)
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_input_tokens": usage.cache_read_tokens,
-        "cache_creation_input_tokens": usage.cache_write_tokens,
-        "reasoning_output_tokens": usage.output_reasoning_tokens
-        or usage.details.get("reasoning_tokens"),
-        "other_units": json.dumps(others, sort_keys=True) if others else None,
+def _told(response: ModelResponse) -> dict[str, Any]:
+    """The columns that a completion fills."""
+    columns: dict[str, Any] = {
+        "response_model": response.model_name,
+        "provider_request_id": response.provider_response_id,
+        "service_tier": (response.provider_details or {}).get("service_tier"),
     }
+    if usage := reported(response):
+        others, reasoning = other_units(usage), usage.output_reasoning_tokens
+        columns |= {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_read_input_tokens": usage.cache_read_tokens,
+            "cache_creation_input_tokens": usage.cache_write_tokens,
+            "reasoning_output_tokens": reasoning or usage.details.get("reasoning_tokens"),
+            "other_units": json.dumps(others, sort_keys=True) if others else None,
+        }
+    return columns
 
 
 def _contents(messages: Sequence[ModelMessage]) -> Iterator[object]:

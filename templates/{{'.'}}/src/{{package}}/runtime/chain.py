@@ -6,7 +6,6 @@ The chain alone writes the ledger: a row per attempt, failures and skips include
 
 import random
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -142,11 +141,11 @@ class Chain(Model):
         """Ask in order, then once more whom a retry may help, then the human: first answer wins."""
         if earlier := await call.answered_before():
             return earlier
-        waiting = deque(await self._affordable(call) if among is None else among)
+        waiting = list(await self._affordable(call) if among is None else among)
         for retries in (False, True):
             again = list[Candidate]()
             while waiting:
-                candidate = waiting.popleft()
+                candidate = waiting.pop(0)
                 if retries and not await call.waited_for(candidate):
                     continue
                 if obstacle := call.obstacle(candidate):
@@ -164,8 +163,8 @@ class Chain(Model):
                 if policy.retry:
                     again.append(candidate)
                 if policy.provider_last:
-                    waiting = deque(sorted(waiting, key=lambda c: c.ref.provider == provider))
-            waiting = deque(sorted(again, key=lambda c: c.health.rest_until))
+                    waiting.sort(key=lambda other: other.ref.provider == provider)
+            waiting = sorted(again, key=lambda candidate: candidate.health.rest_until)
             call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
         return await self._give_up(call)
 
@@ -175,6 +174,8 @@ class Chain(Model):
         if not (budget := await spending.reached(call.stage)):
             return self.candidates
         left = self.cheap if spending.at_limit == "cheap_only" else ()
+        for candidate in left:
+            await candidate.load()
         for candidate in self.candidates:
             if candidate not in left:
                 call.book(candidate.ref, "skipped", Finding(Failure.OVER_BUDGET))
