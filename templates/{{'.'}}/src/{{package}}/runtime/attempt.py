@@ -340,13 +340,12 @@ class Call:
         is asked of its final answer only, not of a request to use a tool.
         """
         stage = self.stage
-        if failure := of_response(response, may_refuse=stage.may_refuse):
+        if failure := of_response(response, may_refuse=stage.settings.may_refuse):
             return Finding(failure)
         tools = {tool.name for tool in self.parameters.function_tools}
         if any(call.tool_name in tools for call in response.tool_calls):
             return NOTHING
-        if stage.parse:
-            stage.parse(response)
+        stage.agent.parse(response)
         lowest = NOTHING
         for check in stage.checks:
             found = check(response, self)
@@ -423,7 +422,7 @@ class Call:
             **self.stage.labels,
         )
         self.rows.append(row)
-        self.stage.booked.append(row)
+        self.stage.run.attempts.append(row)
         self.spent_nano += cost.nano_usd or 0
 
     @cached_property

@@ -132,7 +132,7 @@ async def _ask_again(tickets: Tickets, chosen: Sequence[Ticket]) -> list[str]:
         async def ask(ticket: Ticket) -> str | None:
             try:
                 async with at_once:
-                    answer, model = await again(ticket, workspace.chains)
+                    answer, model = await again(ticket, workspace.start)
             except FleetError:
                 return None
             return tickets.resolve(ticket.id, "answered", model, answer).id

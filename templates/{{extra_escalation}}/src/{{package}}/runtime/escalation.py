@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from importlib import import_module
@@ -26,7 +26,7 @@ from pydantic_ai.messages import (
     TextPart,
     ToolCallPart,
 )
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import ModelRequestParameters
 from pydantic_core import to_json
 
 from .attempt import Call
@@ -34,7 +34,7 @@ from .errors import AnswerInvalid, Escalated, Unanswered
 from .fleet import Fleet, Settings
 from .inbox import DAY_US, Ticket, Tickets, now_us
 from .ledger.store import Attempt, Ledger, new_id
-from .run import OUTPUT_TOOL, Request, Stage, SubAgent, current
+from .run import OUTPUT_TOOL, Request, Run, Stage, SubAgent, current
 
 log = logging.getLogger(__name__)
 
@@ -111,8 +111,8 @@ class Escalation:
         )
 
     def _ticket(self, call: Call) -> Ticket:
-        stage, now, output = call.stage, now_us(), call.stage.output
-        typed = isinstance(output, type) and output is not str
+        stage, now, output = call.stage, now_us(), call.stage.agent.output
+        typed = output is not str
         details = {
             "messages": ModelMessagesTypeAdapter.dump_python(call.messages, mode="json"),
             "parameters": PARAMETERS.dump_python(call.parameters, mode="json"),
@@ -170,34 +170,32 @@ async def accept(tickets: Tickets, ledger: Ledger, ticket: Ticket, text: str, by
     return ticket
 
 
-async def again(ticket: Ticket, chains: Mapping[str, Model]) -> tuple[str, str]:
-    """Ask a ticket's chain once more: the answer, and the model that gave it. Raises FleetError."""
+async def again(ticket: Ticket, start: Callable[[Request], Run]) -> tuple[str, str]:
+    """Ask a ticket's chain once more: the answer, and the model that gave it. Raises FleetError.
+
+    `start` is that of the workspace.
+    """
     details = json.loads(ticket.details)
     labels, parameters = details["labels"], PARAMETERS.validate_python(details["parameters"])
-    if parameters.function_tools or details["chain"] not in chains:
-        raise Unanswered("open", f"{ticket.id} cannot be asked again alone: repeat its request.")
-    agent = SubAgent(ticket.stage, _output_type(ticket))
     request = Request(
         ticket.question,
         user_ref=labels["user_ref"],
         tags=json.loads(labels["tags"]),
         data_class=details["data_class"],
     )
-    kept = ("run_id", "agent", "task_type", "pipeline", "prompt_version", "environment")
-    stage = Stage(
-        name=ticket.stage,
-        request=request,
-        parse=agent.parse,
-        output=agent.output,
-        source=details["source"],
-        human=False,
-        **{key: labels[key] for key in kept},
+    run = start(request)
+    run.id, run.pipeline, run.environment = (
+        labels[key] for key in ("run_id", "pipeline", "environment")
     )
-    token = current.set(stage)
+    if parameters.function_tools or details["chain"] not in run.chains:
+        raise Unanswered("open", f"{ticket.id} cannot be asked again alone: repeat its request.")
+    agent = SubAgent(ticket.stage, _output_type(ticket), human=False)
+    messages = ModelMessagesTypeAdapter.validate_python(details["messages"])
+    prompt = getattr(messages[-1], "instructions", None) or ""
+    token = current.set(Stage(run, agent, prompt, details["source"]))
     try:
-        messages = ModelMessagesTypeAdapter.validate_python(details["messages"])
         completion = await model_request(
-            chains[details["chain"]], messages, model_request_parameters=parameters
+            run.chains[details["chain"]], messages, model_request_parameters=parameters
         )
     finally:
         current.reset(token)
@@ -258,7 +256,7 @@ def _output_type(ticket: Ticket) -> type[Any]:
 
 
 def _request_id(call: Call) -> str:
-    return call.stage.request.id or call.stage.run_id
+    return call.stage.request.id or call.stage.run.id
 
 
 def _post(url: str, body: dict[str, str]) -> None:
