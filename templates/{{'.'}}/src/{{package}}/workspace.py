@@ -104,13 +104,13 @@ class Workspace:
     async def handle(self, request: Request) -> Answer:
         """Answer one request. Raises FleetError when no model could."""
         run = self.start(request)
-        return await _answer(run, await wiring.ROUTER.choose(run))
+        return await self._answer(run, await wiring.ROUTER.choose(run))
 
     async def run(self, pipeline: str, request: Request) -> Answer:
         """Run one pipeline by name, past the router. Raises FleetError."""
         chain = self.fleet.stage("answer").chain
         route = Route(chain, "asked for by name", "fixed", pipeline)
-        return await _answer(self.start(request), route)
+        return await self._answer(self.start(request), route)
 
     def start(self, request: Request) -> Run:
         """A run that has asked nothing yet."""
@@ -124,15 +124,16 @@ class Workspace:
             agent_keys=wiring.AGENT_KEYS,
         )
 
-
-async def _answer(run: Run, route: Route) -> Answer:
-    pipeline, run.pipeline = _find("Pipeline", route.pipeline, PIPELINES), route.pipeline
-    try:
-        output = await pipeline(run, route)
-    except Escalated as handed:
-        cost = run.cost_nano_usd()
-        return Answer(None, "escalated", route, cost, run.id, handed.ticket)
-    return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
+    async def _answer(self, run: Run, route: Route) -> Answer:
+        pipeline, run.pipeline = _find("Pipeline", route.pipeline, PIPELINES), route.pipeline
+        try:
+            output = await pipeline(run, route)
+        except Escalated as handed:
+            if self._human:
+                self._human.keep(run, handed.ticket)
+            cost = run.cost_nano_usd()
+            return Answer(None, "escalated", route, cost, run.id, handed.ticket)
+        return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
 
 
 def candidates(
