@@ -121,7 +121,7 @@ def assert_rollup_adds_up(store: Any, location: Any) -> None:
     writer = store.ROLLUP_KEY.index("writer")
     expected = {
         (*key[:writer], *key[writer + 1 :]): tuple(total.values())
-        for key, total in store.fold(attempts).items()
+        for key, total in ledger_package.fold(store, attempts).items()
     }
     assert {row[:at]: row[at:] for row in booked} == expected
 
@@ -204,8 +204,8 @@ def test_rows_wait_while_the_server_is_away(
 def test_rows_of_a_killed_client_are_whole(store: Any, location: Any) -> None:
     write(store, location, [ledger_package.row(store)])
     database = store.connect(location)
-    with contextlib.suppress(ZeroDivisionError), database._transaction() as cursor:
-        cursor.execute("DELETE FROM attempts")
+    with contextlib.suppress(ZeroDivisionError), database.transaction() as execute:
+        execute("DELETE FROM attempts", ())
         raise ZeroDivisionError
     database.close()
     assert count(store, location) == 1
