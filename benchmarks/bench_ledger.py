@@ -132,7 +132,7 @@ def report(package: str, store: Any, path: Path) -> tuple[float, float]:
     scan = (
         "SELECT task_type, request_model, SUM(cost_nano_usd), COUNT(*) FROM attempts GROUP BY 1, 2"
     )
-    took = best_ms(lambda: queries.report(path, ("task_type", "request_model"), WEEKS * 7))
+    took = best_ms(lambda: queries.Report(path, ("task_type", "request_model"), WEEKS * 7))
     return took, best_ms(lambda: store.select(path, scan), rounds=1)
 
 
@@ -158,6 +158,21 @@ def recorded(prices: Any) -> str:
     return f"recorded costs: {within} of {len(off)} within 1e-6 USD, the worst {max(off):.1e}"
 
 
+def priced(prices: Any) -> str:
+    """What pricing one plain text attempt takes."""
+    from pydantic_ai.usage import RequestUsage
+
+    table, ref = prices.Prices({}, {"openai": "openai"}), prices.ModelRef("openai", "gpt-5-nano")
+    usage = RequestUsage(input_tokens=1200, cache_read_tokens=1000, output_tokens=80)
+    details = {"service_tier": "default", "finish_reason": "stop"}
+
+    def hundred() -> None:
+        for _ in range(100):
+            table.cost(ref, usage, context=details)
+
+    return f"the price of an attempt: {best_ms(hundred) * 10:.0f} us (goal 40)"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small, for a busy machine")
@@ -171,6 +186,7 @@ def main() -> None:
     ):
         store, place = ledger_package.module(package, "store"), Path(folder)
         print(recorded(ledger_package.module(package, "prices")))
+        print(priced(ledger_package.module(package, "prices")))
         ratios: list[float] = []
         for turn in range(3):
             attempts = [ledger_package.row(store) for _ in range(count)]

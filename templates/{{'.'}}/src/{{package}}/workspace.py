@@ -121,6 +121,8 @@ class Workspace:
         try:
             output = await _pipeline(route.pipeline)(run, route)
         except Escalated as handed:
+            if self._human:
+                self._human.keep(run, handed.ticket)
             cost = run.cost_nano_usd()
             return Answer(None, "escalated", route, cost, run.id, handed.ticket)
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
@@ -154,7 +156,10 @@ def _checks(stage: str, named: Sequence[str]) -> list[Check]:
             continue
         if name not in wiring.CHECKS:
             known = ", ".join([*ALWAYS, *wiring.CHECKS])
-            raise SettingsError(f"fleet.toml: stages.{stage}.checks: '{name}' is none of {known}.")
+            raise SettingsError(
+                f"fleet.toml: stages.{stage}.checks: '{name}' is none of {known}; "
+                "`scaffold add extra quality_checks` and `... grounded` bring more."
+            )
         try:
             found.append(wiring.CHECKS[name](argument))
         except ValueError as error:

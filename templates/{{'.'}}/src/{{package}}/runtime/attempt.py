@@ -39,7 +39,7 @@ from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, 
 from .fleet import Circuits, Fleet, ModelRef
 from .ledger.prices import UNKNOWN, Prices, Spending, other_units
 from .ledger.store import Attempt, Ledger, new_id
-from .run import OUTPUT_TOOL, Stage
+from .run import OUTPUT_TOOL, Run, Stage
 
 if TYPE_CHECKING:
     from .chain import Chain
@@ -77,9 +77,9 @@ class Human(Protocol):
     """The last model of a chain."""
 
     async def earlier(self, call: "Call") -> ModelResponse | None:
-        """A person's answer to this very request, if it was handed over before.
+        """What a request that was handed over before got for this very call, if it is known.
 
-        Raises Escalated while that person has not answered.
+        Raises Escalated while a person has to answer it, ChainExhausted where no model had.
         """
         ...
 
@@ -88,6 +88,10 @@ class Human(Protocol):
 
         Raises Escalated when nobody waits for it, Unanswered when none will come.
         """
+        ...
+
+    def keep(self, run: Run, ticket: str) -> None:
+        """Keep what a run that ended in a ticket got elsewhere, for when its request comes again."""
         ...
 
     async def aclose(self) -> None: ...
@@ -360,24 +364,34 @@ class Call:
         return lowest
 
     async def answered_before(self, human: Human) -> ModelResponse | None:
-        """What a person answered to this request before: it is not paid for twice."""
-        if not (self.to_human and self.stage.human) or self.stage.request.id is None:
-            return None
-        return await human.earlier(self)
+        """What this very call of the request got before: it is not paid for twice."""
+        return await human.earlier(self) if self.stage.request.id else None
 
     async def hand_over(self, human: Human) -> ModelResponse | None:
         """A person's answer, if the chain ends in one. Raises Escalated when it comes later."""
-        if not (self.to_human and self.stage.human) or self.keyless():
-            return None
-        try:
-            return await human.answer(self)
-        except Escalated:
-            self.book(PERSON, "escalated")
-            raise
-        except Unanswered as error:
-            log.warning("No person answers: %s", error)
-            self.book(PERSON, "failed", error.reason)
-            return None
+        if self.to_human and self.stage.human and not self.keyless():
+            try:
+                return await human.answer(self)
+            except Escalated:
+                self.book(PERSON, "escalated")
+                raise
+            except Unanswered as error:
+                log.warning("No person answers: %s", error)
+                self.book(PERSON, "failed", error.reason)
+        self.settle([(row.request_model, row.error_type or row.outcome) for row in self.rows])
+        return None
+
+    def settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
+        """Tell the run how it ended: in a completion, or with the models that failed and why."""
+        if self.stage.run and self.stage.request.id:
+            self.stage.run.settled.append((self, end))
+
+    @property
+    def question(self) -> str:
+        """The text that was asked last."""
+        asked = [p.content for m in self.messages for p in m.parts if p.part_kind == "user-prompt"]
+        last = asked[-1] if asked else ""
+        return last if isinstance(last, str) else "\n".join(t for t in last if isinstance(t, str))
 
     def keyless(self) -> bool:
         """Whether nobody could be asked because no key is set: a mistake, not an outage."""
@@ -424,6 +438,8 @@ class Call:
         )
         self.rows.append(row)
         self.stage.booked.append(row)
+        if outcome == "ok" and response:
+            self.settle(response)
         self.spent_nano += cost.nano_usd or 0
 
     @cached_property
@@ -478,7 +494,8 @@ def _counted(usage: RequestUsage | None) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
-        "reasoning_output_tokens": usage.details.get("reasoning_tokens"),
+        "reasoning_output_tokens": usage.output_reasoning_tokens
+        or usage.details.get("reasoning_tokens"),
         "other_units": json.dumps(others, sort_keys=True) if others else None,
     }
 

@@ -87,6 +87,14 @@ class FixedRouter:
         return Route(run.fleet.stages["answer"].chain, "this workspace has one route", "fixed")
 
 
+def text_of(completion: ModelResponse) -> str:
+    """An answer as text; a typed one as its JSON."""
+    for call in completion.tool_calls:
+        if call.tool_name == OUTPUT_TOOL:
+            return call.args_as_json_str()
+    return completion.text or ""
+
+
 @dataclass(frozen=True)
 class SubAgent(Generic[Output]):
     """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
@@ -128,10 +136,7 @@ class SubAgent(Generic[Output]):
         """The typed answer of a completion. Raises pydantic's ValidationError."""
         if self.output is str:
             return self._adapter.validate_python(response.text or "")
-        for call in response.tool_calls:
-            if call.tool_name == OUTPUT_TOOL:
-                return self._adapter.validate_json(call.args_as_json_str())
-        text = (response.text or "").strip()
+        text = text_of(response).strip()
         return self._adapter.validate_json(text.removeprefix("```json").removesuffix("```"))
 
     @cached_property
@@ -219,6 +224,9 @@ class Run:
     checks: Mapping[str, Sequence["Check"]] = field(default_factory=dict[str, Sequence["Check"]])
     id: str = field(default_factory=new_id)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
+    settled: "list[tuple[Call, ModelResponse | list[tuple[str, str]]]]" = field(
+        default_factory=list[Any]
+    )
     started: float = field(default_factory=time.monotonic)
 
     async def ask(
