@@ -324,7 +324,12 @@ class Database:
         self._sqlite.close()
 
 
-_AT_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError)
+_AT_FAULT = (
+    sqlite3.IntegrityError,
+    sqlite3.ProgrammingError,
+    sqlite3.InterfaceError,
+    OverflowError,
+)
 _HINTS = {
     "SQLITE_BUSY": "another process holds it: end that one, or set FLEET_LEDGER_URL",
     "SQLITE_FULL": "make room on the disk",
@@ -341,7 +346,7 @@ def _told(path: Path, what: str) -> Generator[None]:
     try:
         yield
     except (OSError, OverflowError, sqlite3.Error) as error:
-        if isinstance(error, (*_AT_FAULT, OverflowError)) or "overflow" in str(error):
+        if isinstance(error, _AT_FAULT) or "overflow" in str(error):
             raise RowsRefused(f"The ledger does not take an attempt: {error}.") from None
         name = getattr(error, "sqlite_errorname", "")
         hints = (hint for code, hint in _HINTS.items() if name.startswith(code))
@@ -471,9 +476,9 @@ class Ledger:
 
     def close(self) -> None:
         """Commit what is waiting and end the thread."""
-        self._closed = True
         for loop in list(self._tick):
             self._hand_over(loop)
+        self._closed = True
         self._queue.put([])
         self._thread.join()
 

@@ -107,13 +107,13 @@ class Database:
             cursor.execute(_sql(_WRITE), [Json([*map(_named, rows)]), self.writer])
             [(new,)] = cursor.fetchall()
             for query, values in also:
-                cursor.execute(_sql(query), values)
+                cursor.execute(_sql(query), _cleaned(values))
         return new
 
     @contextmanager
     def transaction(self) -> Generator[Execute]:
         with self._cursor() as cursor:
-            yield lambda query, values: cursor.execute(_sql(query), values).rowcount
+            yield lambda query, values: cursor.execute(_sql(query), _cleaned(values)).rowcount
 
     def prune(self, days: int) -> bool:
         """Drop one day that is too old, counted from the newest (see SQLite's)."""
@@ -218,10 +218,13 @@ def _line(error: psycopg.Error) -> str:
 
 
 def _named(row: Attempt) -> dict[str, Any]:
+    values = dict(zip(COLUMNS, _cleaned(values_of(row)), strict=True))
+    return {"day": row.ts_us // DAY_US, **values}
+
+
+def _cleaned(values: Sequence[Any]) -> list[Any]:
     # PostgreSQL's text has no NUL character; a request's reference may.
-    values = zip(COLUMNS, values_of(row), strict=True)
-    cleaned = {k: v.replace("\0", "") if isinstance(v, str) else v for k, v in values}
-    return {"day": row.ts_us // DAY_US, **cleaned}
+    return [value.replace("\0", "") if isinstance(value, str) else value for value in values]
 
 
 def _sql(query: str) -> LiteralString:

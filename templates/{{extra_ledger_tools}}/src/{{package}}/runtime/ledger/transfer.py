@@ -77,14 +77,40 @@ def import_(
 
 
 def erase(location: Location, user_ref: str) -> int:
-    """Erase a user's attempts, those that were set aside as well; the rollup has no users."""
+    """Erase a user's attempts and texts, those set aside as well; the rollup has no users."""
     database = connect(location)
     try:
         Spill(location).import_into(database)
         with database.transaction() as execute:
+            if _has_texts(location):
+                execute("DELETE FROM contents WHERE user_ref = ?", [user_ref])
             return execute("DELETE FROM attempts WHERE user_ref = ?", [user_ref])
     finally:
         database.close()
+
+
+def texts(location: Location, id_: str) -> list[tuple[Any, ...]]:
+    """What was asked and answered in a call or a run, as JSON: stage, model, outcome, both texts.
+
+    Raises LedgerError when the ledger has none at all.
+    """
+    if not _has_texts(location):
+        raise LedgerError("No texts are stored: set record_content = true in fleet.toml.")
+    query = (
+        "SELECT a.stage, a.request_model, a.outcome, c.request, c.response FROM attempts a "
+        "JOIN contents c ON c.call_id = a.call_id AND c.attempt = a.attempt "
+        "WHERE a.call_id = ? OR a.run_id = ? ORDER BY a.ts_us, a.attempt"
+    )
+    return select(location, query, (id_, id_))
+
+
+def _has_texts(location: Location) -> bool:
+    """Whether texts have ever been recorded in this ledger."""
+    try:
+        select(location, "SELECT 1 FROM contents LIMIT 1")
+    except LedgerError:
+        return False
+    return True
 
 
 @contextmanager
