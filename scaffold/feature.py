@@ -80,6 +80,7 @@ class Wires(_Part):
     checks: str | None = None
     human: str | None = None
     stream: str | None = None
+    texts: str | None = None
     reader: str | None = None
 
 

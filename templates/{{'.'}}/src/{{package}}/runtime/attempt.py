@@ -38,7 +38,7 @@ from .errors import Escalated, Unanswered
 from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
 from .fleet import Circuits, Fleet, ModelRef
 from .ledger.prices import UNKNOWN, Prices, Spending, other_units
-from .ledger.store import Attempt, Ledger, new_id
+from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
 from .run import OUTPUT_TOOL, Run, Stage
 
 if TYPE_CHECKING:
@@ -101,6 +101,9 @@ MakeCheck = Callable[[str], Check]
 """A check from its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
 MakeHuman = Callable[[Path, Fleet], Human]
 OpenStream = Callable[["Chain", "Call"], AbstractAsyncContextManager[StreamedResponse]]
+Texts = Callable[["Call"], Sequence[Statement]]
+"""What stores a call's prompts and answers, in the transaction of its rows."""
+OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 PERSON = ModelRef("human", "human")
 
 
@@ -114,6 +117,7 @@ class Shared:
     permits: Callable[[ModelRef, str | None], bool]
     human: Human | None = None
     stream: OpenStream | None = None
+    texts: Texts | None = None
 
 
 class Candidate:
@@ -233,6 +237,7 @@ class Call:
     retry_at: float = 0
     id: str = field(default_factory=new_id)
     rows: list[Attempt] = field(default_factory=list[Attempt])
+    completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     spent_nano: int = 0
     outgrown: int = 0  # the largest context window that was too small
 
@@ -436,6 +441,8 @@ class Call:
             **self.stage.labels,
         )
         self.rows.append(row)
+        if response:
+            self.completions[row.attempt] = response
         self.stage.run.attempts.append(row)
         if outcome == "ok" and response:
             self.settle(response)
