@@ -284,6 +284,9 @@ class Call:
         try:
             async with asyncio.timeout(until - time.monotonic()):
                 async with candidate.gate:
+                    if resting := candidate.health.resting:  # since it was this call's turn
+                        self.book(candidate.ref, "skipped", resting)
+                        return resting
                     asked = True
                     model = await candidate.enter()
                     if not self.suits(model):

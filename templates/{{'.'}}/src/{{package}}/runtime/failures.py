@@ -86,6 +86,7 @@ POLICY: Mapping[str, Policy] = {
     Failure.MALFORMED: Policy(),
     Failure.EMPTY: Policy(),
     Failure.TRUNCATED: Policy(),
+    Failure.COOLING_DOWN: Policy(retry=True),
 }
 
 NO_POLICY = Policy()

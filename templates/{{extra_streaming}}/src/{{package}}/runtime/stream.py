@@ -175,6 +175,10 @@ class ChainStream(StreamedResponse):
         try:
             async with asyncio.timeout(seconds):
                 await stack.enter_async_context(candidate.gate)
+                if resting := candidate.health.resting:  # since it was this call's turn
+                    call.book(candidate.ref, "skipped", resting)
+                    await stack.aclose()
+                    return resting
                 asked = True
                 model = await candidate.enter()
                 if not call.suits(model):
