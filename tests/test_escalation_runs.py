@@ -42,6 +42,7 @@ base_url = "{url}"
 [stages.answer]
 chain = "cheap"
 task_type = "answering"
+checks = {checks}
 [stages.classify]
 chain = "cheap"
 task_type = "classification"
@@ -70,9 +71,11 @@ overlap_chars = 0
 class Desk(fleets.Desk):
     """A workspace with a router and pipelines, whose two models are on the loopback server."""
 
+    checks = "[]"
+
     def write(self) -> None:
         url = self.server.url("openai")
-        fleet = FLEET.format(small=SMALL, big=BIG, url=url) + self.more
+        fleet = FLEET.format(small=SMALL, big=BIG, url=url, checks=self.checks) + self.more
         (self.root / "fleet.toml").write_text(fleet)
 
     def play(self, use: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -98,7 +101,7 @@ class Desk(fleets.Desk):
             [sys.executable, "-m", self.package, *words],
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=180,
             env=environment,
         )
         return done.returncode, done.stdout + done.stderr
@@ -239,6 +242,22 @@ def test_a_budget_that_is_used_up_asks_the_person(desk: Desk) -> None:
     assert desk.rows()[-2:] == [(SMALL, "skipped", "over_budget"), ("human", "escalated", None)]
     desk.answer(first.ticket, "Two.")
     assert desk.pipeline("answer", "How many ships?", id="r1").output == "Two."
+
+
+def test_a_judge_and_a_second_opinion_cost_the_task_that_asked(desk: Desk) -> None:
+    desk.checks = '["judge:0.5", "agreement:expensive"]'
+    verdict = Reply(answer={"score": 0.9, "reason": "none"})
+    desk.server.script.update(
+        {SMALL: [Reply(text="Twelve."), verdict], BIG: [Reply(text="twelve")]}
+    )
+    answer = desk.pipeline("answer", "How many vans?")
+    assert answer.output == "Twelve."
+    rows = desk.rows("stage, task_type, run_id, cost_nano_usd")
+    assert {row[:3] for row in rows} == {
+        (stage, "answering", answer.run_id) for stage in ("answer", "judge", "second_opinion")
+    }
+    assert all(row[3] > 0 for row in rows)
+    assert answer.cost_nano_usd == sum(row[3] for row in rows)
 
 
 def test_bulk_retry_after_an_outage(desk: Desk) -> None:

@@ -223,7 +223,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=function)
         if function is ask:
             command.add_argument("text", help="the request")
-            command.add_argument("--id", help="its own; under it again, a person's answer is found")
+            command.add_argument("--id", help="a name for it: asked again, it finds the answer")
         if function is run:
             command.add_argument("pipeline", help="answer, or one of the workspace's pipelines")
             command.add_argument("input", help="a text, or the path of a file")

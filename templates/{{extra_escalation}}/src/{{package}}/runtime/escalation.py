@@ -224,8 +224,7 @@ def message(tickets: Sequence[Ticket]) -> dict[str, str]:
     """What a Slack-compatible webhook gets."""
     waiting = "1 question waits" if len(tickets) == 1 else f"{len(tickets)} questions wait"
     lines = [f"• {ticket.stage}: `escalations show {ticket.id[-8:]}`" for ticket in tickets[:10]]
-    more = [f"… and {len(tickets) - 10} more"] if len(tickets) > 10 else []
-    return {"text": "\n".join([f"{waiting} for a person.", *lines, *more])}
+    return {"text": "\n".join([f"{waiting} for a person, see `escalations list`.", *lines])}
 
 
 def fingerprint(call: Call) -> str:
