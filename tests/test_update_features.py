@@ -233,9 +233,9 @@ def test_grounded_stays_where_the_quality_checks_had_it(catalogue: Catalogue) ->
         catalogue.root,
         tuple(one for one in catalogue.features if one.id != "extra_grounded"),
     )
-    carried, _ = change.carried_over(old, catalogue, answers)
+    carried, _ = carried_over(old, catalogue, answers)
     assert sorted(carried["extras"]) == ["grounded", "quality_checks"]
-    carried, _ = change.carried_over(old, catalogue, {**answers, "extras": ["docker"]})
+    carried, _ = carried_over(old, catalogue, {**answers, "extras": ["docker"]})
     assert carried["extras"] == ["docker"]
 
 
