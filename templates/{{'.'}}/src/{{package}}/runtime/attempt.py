@@ -29,7 +29,7 @@ from .errors import Escalated, Unanswered
 from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
-from .ledger.store import Attempt, Ledger, new_id
+from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
 from .run import Run, Stage
 
 log = logging.getLogger(__name__)
@@ -80,6 +80,9 @@ PERSON = ModelRef("human", "human")
 MakeHuman = Callable[[Path, Fleet], Human]
 OpenStream = Callable[[Any, "Call"], AbstractAsyncContextManager[StreamedResponse]]
 """Opens the stream of a Chain's call."""
+Texts = Callable[["Call"], Sequence[Statement]]
+"""What stores a call's prompts and answers, in the transaction of its rows."""
+OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ class Shared:
     permits: Callable[[ModelRef, str | None], bool]
     human: Human | None = None
     stream: OpenStream | None = None
+    texts: Texts | None = None
 
 
 @dataclass(eq=False)
@@ -126,8 +130,13 @@ class Candidate:
 
     @asynccontextmanager
     async def client(self) -> AsyncGenerator[Model]:
-        """A client of it, once a slot is free; `close` closes what this opens."""
+        """A client of it, once a slot is free, which `close` closes.
+
+        Raises TimeoutError where it rests by then.
+        """
         async with self.gate:
+            if self.health.resting:  # since the call began to wait here
+                raise TimeoutError
             self.health.asked()
             at = self._in_flight // PER_CLIENT
             self._in_flight += 1
@@ -191,6 +200,7 @@ class Call:
     retry_at: float = 0
     id: str = field(default_factory=new_id)
     rows: list[Attempt] = field(default_factory=list[Attempt])
+    completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     spent_nano: int = 0
     outgrown: int = 0  # the largest context window that was too small
 
@@ -203,7 +213,7 @@ class Call:
             return Failure.NO_KEY
         if not self.shared.permits(candidate.ref, self.stage.request.data_class):
             return Failure.DATA_CLASS
-        if not all(candidate.profile.get(need, True) for need in self._needs):
+        if not self.suits(candidate.profile):
             return Failure.NO_CAPABILITY
         window = candidate.window or math.inf
         if window <= self.outgrown or self._prompt_tokens > window:
@@ -211,6 +221,15 @@ class Call:
         if self.spent_nano + self._least_nano(candidate) >= self.cap_nano:
             return Failure.OVER_BUDGET
         return Failure.TIMEOUT if self.time_left() <= 0 else candidate.health.resting
+
+    def suits(self, profile: ModelProfile) -> bool:
+        """Whether a model can do what the request needs: tools, a schema, images."""
+        needs, mode = list(self._needs), self.parameters.output_mode
+        if mode == "auto" and self.parameters.output_object:
+            mode = profile.get("default_structured_output_mode", "tool")
+        if mode in ("native", "tool"):
+            needs.append("supports_json_schema_output" if mode == "native" else "supports_tools")
+        return all(profile.get(need, True) for need in needs)
 
     async def waited_for(self, candidate: Candidate) -> bool:
         """Wait until a candidate may be asked again; False if that is too late."""
@@ -263,8 +282,9 @@ class Call:
             self.book(candidate.ref, "aborted", NOTHING, response, started)
             raise error
         if not asked:
-            self.book(candidate.ref, "skipped", Finding(Failure.BUSY))
-            return Failure.BUSY
+            reason = candidate.health.resting or Failure.BUSY
+            self.book(candidate.ref, "skipped", Finding(reason))
+            return reason
         failure = of_error(error)
         if response is None:
             candidate.failed(failure, error)
@@ -281,13 +301,12 @@ class Call:
         is asked of its final answer only, not of a request to use a tool.
         """
         stage = self.stage
-        if failure := of_response(response, may_refuse=stage.may_refuse):
+        if failure := of_response(response, may_refuse=stage.settings.may_refuse):
             return Finding(failure)
         tools = {tool.name for tool in self.parameters.function_tools}
         if any(call.tool_name in tools for call in response.tool_calls):
             return NOTHING
-        if stage.parse:
-            stage.parse(response)
+        stage.agent.parse(response)
         lowest = NOTHING
         for check in stage.checks:
             found = check(response, self)
@@ -320,7 +339,7 @@ class Call:
 
     def settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
         """Tell the run how it ended: in a completion, or with the models that failed and why."""
-        if self.stage.run and self.stage.request.id:
+        if self.stage.request.id:
             self.stage.run.settled.append((self, end))
 
     @property
@@ -370,7 +389,9 @@ class Call:
             **self.stage.labels,
         )
         self.rows.append(row)
-        self.stage.booked.append(row)
+        if response:
+            self.completions[row.attempt] = response
+        self.stage.run.attempts.append(row)
         self.spent_nano += cost.nano_usd or 0
         if outcome == "ok" and response:
             self.settle(response)
@@ -379,9 +400,6 @@ class Call:
     def _needs(self) -> list[str]:
         """The keys of a model's profile that this request depends on."""
         needs = ["supports_tools"] if self.parameters.function_tools else []
-        if self.parameters.output_mode in ("native", "tool"):
-            native = self.parameters.output_mode == "native"
-            needs.append("supports_json_schema_output" if native else "supports_tools")
         if any(_is_image(item) for item in _contents(self.messages)):
             needs.append("supports_image_input")
         return needs

@@ -120,20 +120,21 @@ class Chain(Model):
         parameters: ModelRequestParameters,
     ) -> AsyncGenerator[Call]:
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
-        stage, rules, spending = current.get() or Stage(), self.rules, self.shared.spending
+        stage, rules, shared = current.get() or Stage(), self.rules, self.shared
         for candidate in self.candidates:
             await candidate.load()
-        call = Call(stage, messages, settings, parameters, self.name, self.shared)
-        call.deadline = min(time.monotonic() + rules.deadline_s, stage.deadline)
-        call.cap_nano = min(spending.call_nano(rules.max_cost_usd), stage.left_nano())
+        call = Call(stage, messages, settings, parameters, self.name, shared)
+        until = (stage.parent or stage.run).deadline
+        call.deadline = min(time.monotonic() + rules.deadline_s, until)
+        call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
         call.to_human = rules.on_exhausted == "human"
         try:
             yield call
         finally:
-            spending.add(call.rows)
+            shared.spending.add(call.rows)
             if stage.parent:
                 stage.parent.spent_nano += call.spent_nano
-            await self.shared.ledger.write(call.rows)
+            await shared.ledger.write(call.rows, shared.texts(call) if shared.texts else ())
 
     async def answer(
         self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None
@@ -148,12 +149,10 @@ class Chain(Model):
                 candidate = waiting.pop(0)
                 if retries and not await call.waited_for(candidate):
                     continue
-                if obstacle := call.obstacle(candidate):
-                    call.book(candidate.ref, "skipped", Finding(obstacle))
-                    if obstacle is Failure.COOLING_DOWN:
-                        again.append(candidate)
-                    continue
-                result = await ask(candidate, self._share(call, waiting))
+                if result := call.obstacle(candidate):
+                    call.book(candidate.ref, "skipped", Finding(result))
+                else:
+                    result = await ask(candidate, self._share(call, waiting))
                 if not isinstance(result, str):
                     return result
                 if result in FILTERED and self.rules.on_content_filter != "next":

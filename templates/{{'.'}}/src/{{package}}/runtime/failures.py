@@ -71,6 +71,7 @@ POLICY: Mapping[str, Policy] = {
     Failure.MALFORMED: Policy(),
     Failure.EMPTY: Policy(),
     Failure.TRUNCATED: Policy(),
+    Failure.COOLING_DOWN: Policy(retry=True),
 }
 
 NO_POLICY = Policy()
@@ -119,15 +120,18 @@ _BY_TEXT = {
     Failure.CONTENT_FILTER: r"content[_ ](policy|filter|management)|responsible_?ai"
     r"|safety (system|policy)|flagged as potentially|blocked by .*(guardrail|safety)"
     r"|prohibited_content",
-    Failure.CONTEXT_TOO_LONG: r"context[_ ](length|window)|too many (input )?tokens"
+    Failure.CONTEXT_TOO_LONG: r"context[_ ](length|window|limit)|too many (input )?tokens"
     r"|(prompt|input) is too long|too large for model"
     r"|exceeds the (maximum|model)[^.]* (tokens|context)",
-    Failure.UNKNOWN_MODEL: r"(invalid|unknown)[_ ]model|model[^.]{0,80} (not exist|not found)",
-    Failure.AUTHENTICATION: r"api[_ ]key (not valid|is invalid)"
+    Failure.AUTHENTICATION: r"api[_ ]key (not valid|not found|is invalid)"
     r"|invalid[_ ](api[_ ]key|x-api-key)|credential|failed to retrieve a token",
+    Failure.UNKNOWN_MODEL: r"(invalid|unknown)[_ ]model|model[^.]{0,80} (not exist|not found)"
+    r"|on-demand throughput",
     Failure.MALFORMED: r"decode response as JSON|expected a JSON response",
-    Failure.QUOTA: r"credit balance|insufficient[_ ](quota|balance|credits)|billing",
+    Failure.QUOTA: r"credit balance|insufficient[_ ](quota|balance|credits)|billing"
+    r"|API usage limits",
 }
+_BY_CODE = {"billing_not_active": Failure.QUOTA}  # says more than its status
 # Kinds that a provider's text may make more precise.
 _VAGUE = (Failure.BAD_REQUEST, Failure.MALFORMED, Failure.AUTHENTICATION, Failure.NETWORK)
 
@@ -153,9 +157,11 @@ def of_error(error: BaseException) -> Failure:
     kind = next((kind for cls, kind in _BY_CLASS if isinstance(error, cls)), Failure.MALFORMED)
     if isinstance(error, ModelHTTPError):
         kind = _BY_STATUS.get(error.status_code, kind)
+        kind = _BY_CODE.get(str(error.provider_error_code), kind)
     if kind not in _VAGUE:
         return kind
-    told = str(error)
+    # The text of an HTTP error tells our own name of the model, too.
+    told = "" if isinstance(error, ModelHTTPError) else str(error)
     if isinstance(error, ModelAPIError):
         told += f" {error.provider_error_code} {error.provider_error_type} {error.body}"
     return next((k for k, text in _BY_TEXT.items() if re.search(text, told, re.IGNORECASE)), kind)
