@@ -535,9 +535,8 @@ def test_nothing_acknowledged_is_lost_in_fifty_kills(store: Any, folder: Path, p
 
 
 def test_settings_say_what_they_mean(store: Any, folder: Path) -> None:
-    """The rendered fleet.toml keeps rows for a time and stores no prompts; true is refused."""
+    """The rendered fleet.toml keeps rows for a time and stores no prompts."""
     fleet = ledger_package.importlib.import_module(f"{PACKAGE}.runtime.fleet")
     settings = fleet.load(folder / "fleet.toml").section("ledger", store.LedgerSettings)
     assert (settings.retention_days, settings.record_content) == (400, False)
-    with pytest.raises(ValueError, match="stores no prompts"):
-        store.LedgerSettings(record_content=True)
+    assert settings.content_days == 30
