@@ -119,7 +119,7 @@ class Desk(recorded.Desk):
         async def play() -> str:
             used = {stage: [USED | one for one in given] for stage, given in replies.items()}
             async with self.open(used) as workspace:
-                return await workspace._start(request).ask(answer, "How many?", **asked)
+                return await workspace.start(request).ask(answer, "How many?", **asked)
 
         return asyncio.run(play())
 
@@ -224,6 +224,15 @@ def test_a_second_model_that_disagrees_sends_the_request_on(desk: Desk) -> None:
 def test_the_same_model_is_no_second_opinion(desk: Desk) -> None:
     replies = {"answer": [{"text": "41"}], "second_opinion": [{"text": "42"}]}
     assert desk.ask('"agreement:main"', replies) == "41"
+
+
+def test_a_check_of_an_extra_that_is_not_there_names_the_extra(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(desk.module("wiring").CHECKS, "grounded")
+    errors = desk.module("runtime.errors")
+    with pytest.raises(errors.SettingsError, match="'grounded' is none.*`scaffold add extra"):
+        desk.ask('"grounded"', {"answer": [{"text": "One."}]})
 
 
 @pytest.mark.parametrize("slow", [False, True])
