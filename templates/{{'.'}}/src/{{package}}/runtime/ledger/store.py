@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SCHEMA_VERSION = 2
 LOCK_S = 2
 RETRY_S = 10
+PART = 16
 DAY_S = 24 * 3600
 DAY_US = DAY_S * 1_000_000
 
@@ -466,12 +467,15 @@ class Ledger:
             return
         loop = asyncio.get_running_loop()
         saved: asyncio.Future[None] = loop.create_future()
-        # What one turn of the event loop writes is handed over at once: every wake-up of the
-        # thread costs a fight for the interpreter's lock.
-        if loop not in self._tick:
-            self._tick[loop] = []
+        # What one turn of the event loop writes is handed over at once, since every wake-up of the
+        # thread costs a fight for the interpreter's lock; but no more than PART, so that the
+        # thread commits one part while the loop makes the next.
+        waiting = self._tick.setdefault(loop, [])
+        if not waiting:
             loop.call_soon(self._hand_over, loop)
-        self._tick[loop].append((rows, also, saved))
+        waiting.append((rows, also, saved))
+        if len(waiting) == PART:
+            self._hand_over(loop)
         await saved
 
     def close(self) -> None:
@@ -483,7 +487,8 @@ class Ledger:
         self._thread.join()
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._queue.put(self._tick.pop(loop, []))
+        if waiting := self._tick.pop(loop, None):
+            self._queue.put(waiting)
 
     def _run(self) -> None:
         self._import_spilled()
@@ -496,7 +501,8 @@ class Ledger:
                 continue
             while not self._queue.empty():
                 batch += self._queue.get()
-            self._commit(batch)
+            if batch:
+                self._commit(batch)
         self._import_spilled()
         self._database.close()
 
