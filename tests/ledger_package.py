@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,10 +32,15 @@ def module(package: str, name: str) -> Any:
     return importlib.import_module(f"{package}.runtime.ledger.{name}")
 
 
-def start(folder: Path, code: str, *words: object) -> subprocess.Popen[str]:
-    """Python code in a process of its own that knows the rendered package and these tests."""
+def start(
+    folder: Path, code: str, *words: object, within: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    """Python code in a process of its own that knows the rendered package and these tests.
+
+    `within` is a program that runs it.
+    """
     return subprocess.Popen(
-        [sys.executable, "-c", code, *map(str, words)],
+        [*within, sys.executable, "-c", code, *map(str, words)],
         env={
             **os.environ,
             "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{Path(__file__).parents[1]}",

@@ -6,6 +6,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import sqlite3
 import threading
@@ -362,12 +363,45 @@ def test_a_full_disk_keeps_every_acknowledged_row(
         assert done > 100
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_told(store: Any, path: Path) -> None:
+READ_ONLY = f"""
+import asyncio, logging, pathlib, sys
+from {PACKAGE}.runtime.ledger import store
+from tests.ledger_package import row
+
+async def play():
+    try:
+        ledger = store.Ledger(pathlib.Path(sys.argv[1]))
+    except store.LedgerError as error:
+        return print("refused", error)
+    await ledger.write([row(store)])
+    ledger.close()
+
+logging.basicConfig()
+asyncio.run(play())
+"""
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["file", "folder"])
+def test_what_is_read_only_is_told_and_its_rows_are_kept(
+    store: Any, folder: Path, path: Path, there: bool
+) -> None:
     path.parent.mkdir()
-    path.parent.chmod(0o500)
-    with pytest.raises(store.LedgerError, match="make the file and its folder"):
-        store.Ledger(path)
+    if there:
+        write(store, path, [ledger_package.row(store)])
+    closed = path if there else path.parent
+    closed.chmod(0o500)
+    # Root may write everywhere, unless it gives that right away.
+    root = os.geteuid() == 0
+    within = ("setpriv", "--bounding-set", "-dac_override,-dac_read_search") if root else ()
+    if root and shutil.which("setpriv") is None:
+        pytest.skip("root may write everywhere")
+    process = ledger_package.start(folder, READ_ONLY, path, within=within)
+    out, told = process.communicate(timeout=60)
+    closed.chmod(0o700)
+    assert process.returncode == 0, told
+    assert "make the file and its folder" in out + told
+    write(store, path)
+    assert len(keys(store, path)) == (2 if there else 0)
 
 
 def test_a_ledger_that_cannot_be_written_is_told(store: Any, tmp_path: Path) -> None:
@@ -438,6 +472,42 @@ def test_a_clock_that_jumps_ahead_removes_nothing(
     ledger.close()
     monkeypatch.undo()
     assert len(keys(store, path)) == 1
+
+
+def test_a_clock_that_jumps_back_keeps_rows_and_their_days(
+    store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.time_ns() // 1000
+    write(store, path, [ledger_package.row(store, ts_us=now)])
+    back = now - 900 * store.DAY_US
+    monkeypatch.setattr(store.time, "time_ns", lambda: back * 1000)
+    row = ledger_package.row(store, ts_us=back)
+    write(store, path, [row], retention_days=400)
+    monkeypatch.undo()
+    assert len(keys(store, path)) == 2
+    assert {key[0] for key in rollup(store, path)} == {now // store.DAY_US, back // store.DAY_US}
+
+
+def test_a_refused_row_in_the_spill_file_holds_up_no_others(
+    store: Any, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(store, path)
+    wrong = ledger_package.row(store, latency_ms=2**70)
+    store.Spill(path).add([ledger_package.row(store), wrong, ledger_package.row(store)])
+    write(store, path)
+    assert len(keys(store, path)) == 2
+    assert not list(path.parent.glob("*.jsonl"))
+    [kept] = path.parent.glob("*.broken")
+    assert wrong.call_id in kept.read_text()
+    assert wrong.call_id in caplog.text
+
+
+def test_negative_counts_say_nothing(store: Any, path: Path) -> None:
+    row = ledger_package.row(store, input_tokens=-5, output_tokens=None)
+    write(store, path, [row])
+    assert store.select(path, "SELECT input_tokens, output_tokens FROM attempts") == [(None, None)]
+    [total] = rollup(store, path).values()
+    assert (total["input_tokens"], total["output_tokens"], total["unmeasured"]) == (0, 0, 1)
 
 
 def test_a_closed_ledger_says_so(store: Any, path: Path) -> None:
