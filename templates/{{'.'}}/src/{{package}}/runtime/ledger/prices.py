@@ -61,7 +61,7 @@ class TokenPrices(Settings):
 
 
 TOKENS = tuple(TokenPrices.model_fields)
-OTHER_UNITS = UNITS.keys() - {BY_PRICE[name].usage_key for name in TOKENS}
+OTHER_UNITS = UNITS.keys() - {BY_PRICE[name].usage_key for name in TOKENS} - {"requests"}
 
 
 class LongPrices(TokenPrices):
