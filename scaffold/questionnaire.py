@@ -203,10 +203,9 @@ def _is_chosen(feature: Feature) -> str:
 
 
 def _folder_of(feature: Feature, features: list[Feature]) -> str:
-    if feature.hidden:
-        wanting = [other.id for other in features if feature.ref in other.requires]
-        return f"{{{{ '.' if {' or '.join(wanting) or 'false'} else '' }}}}"
-    return f"{{{{ '.' if {_is_chosen(feature)} else '' }}}}"
+    wanting = [other.id for other in features if feature.ref in other.requires]
+    wanting += [] if feature.hidden else [_is_chosen(feature)]
+    return f"{{{{ '.' if {' or '.join(wanting) or 'false'} else '' }}}}"
 
 
 def _enabled(features: list[Feature]) -> str:

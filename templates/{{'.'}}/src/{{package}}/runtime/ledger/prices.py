@@ -292,9 +292,9 @@ class Spending:
     async def reached(self, stage: "Stage") -> str | None:
         """The budget that is used up for a stage, if one is; at 80 % there is a warning, once."""
         budgets, task = self._budgets, stage.task_type
-        if stage.run and 0 < budgets.run_usd * NANO <= stage.run.spent_nano():
+        if 0 < budgets.run_usd * NANO <= stage.run.spent_nano():
             return "run_usd"
-        if stage.environment == "demo" or not (budgets.month_usd or budgets.task_usd):
+        if stage.run.environment == "demo" or not (budgets.month_usd or budgets.task_usd):
             return None
         await self._refresh()
         limits = {"month_usd": budgets.month_usd, task: budgets.task_usd.get(task)}

@@ -26,7 +26,8 @@ def build(model: str, deployment: Deployment) -> Model:
     from pydantic_ai.models.bedrock import BedrockConverseModel
     from pydantic_ai.providers.bedrock import BedrockProvider
 
-    client = cast(Any, boto3).client(
+    # A session of its own: the shared one is not for threads, and models are loaded in some.
+    client = cast(Any, boto3).Session().client(
         "bedrock-runtime",
         region_name=deployment.region or os.environ[REGION],
         endpoint_url=deployment.base_url,
