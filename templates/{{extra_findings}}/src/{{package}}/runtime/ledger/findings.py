@@ -76,9 +76,9 @@ def search(question: Question) -> Iterator[Finding]:
         untried = [ref for ref in question.models if ref not in tried]
         short = dear.ok >= FEW and dear.output_tokens <= SHORT_TOKENS * dear.ok
         if found := _cheapest(as_good, dear, question.price, WORTH):
-            yield _as_good(dear, *found, tried[found[1]])
+            yield _finding(dear, *found, tried[found[1]])
         elif short and (found := _cheapest(untried, dear, question.price, HALF)):
-            yield _untried(dear, *found)
+            yield _finding(dear, *found)
 
 
 def _does_as_well(other: Totals, dear: Totals) -> bool:
@@ -102,44 +102,35 @@ def _cheapest(
     return (cost, ref) if saves and not dear.unpriced else None
 
 
-def _as_good(dear: Totals, cost: int, ref: Ref, other: Totals) -> Finding:
-    task, _, model = dear.key
+def _finding(dear: Totals, cost: int, ref: Ref, other: Totals | None = None) -> Finding:
+    """Evidence where the other model was asked often enough, else a hypothesis."""
+    task, provider, model = dear.key
+    evidence: dict[str, int | float | str] = {
+        **{"task_type": task, "model": f"{provider}:{model}", "n": dear.verdicts},
+        **{"input_tokens": dear.input_tokens, "output_tokens": dear.output_tokens},
+        **{"cost_nano_usd": dear.cost_nano_usd, "success_rate": round(dear.success_rate or 0, 4)},
+        **{"other_model": ":".join(ref), "other_nano_usd": cost},
+    }
+    saved = dear.cost_nano_usd - cost
     text = (
-        f"{task} on {model} cost {dollars(dear.cost_nano_usd)} in 30 days; {ref[1]} does it as "
-        f"well ({percent(other.success_rate)} of {other.verdicts:,} accepted against "
-        f"{percent(dear.success_rate)} of {dear.verdicts:,}) and would take {dollars(cost)} for "
-        "the same tokens."
+        f"{task} on {model} cost {dollars(dear.cost_nano_usd)} in 30 days, for {dear.ok:,} answers "
+        f"of {dear.output_tokens // max(1, dear.ok)} tokens; {ref[1]} would take {dollars(cost)} "
+        "for the same tokens"
+    )
+    if other is None:
+        action = (
+            f"Whether {ref[1]} does it as well is not known. Shadow test: ask it the next 100 "
+            f"{task} requests as well, and change over when at least 98 agree."
+        )
+        return Finding("try_cheaper", "hypothesis", saved, f"{text}.", action, evidence)
+    text += (
+        f" and does it as well: {percent(other.success_rate)} of {other.verdicts:,} accepted, "
+        f"against {percent(dear.success_rate)} of {dear.verdicts:,}."
     )
     action = (
         f"Put {':'.join(ref)} first for {task} in fleet.toml, for a part of the traffic to begin "
         "with: it may have had the easier requests so far."
     )
-    evidence = _numbers(dear, ref, cost) | {"other_n": other.verdicts}
-    evidence |= {"other_success_rate": round(other.success_rate or 0, 4)}
-    saved = dear.cost_nano_usd - cost
+    rate = round(other.success_rate or 0, 4)
+    evidence |= {"other_n": other.verdicts, "other_success_rate": rate}
     return Finding("cheaper_model", "evidence", saved, text, action, evidence)
-
-
-def _untried(dear: Totals, cost: int, ref: Ref) -> Finding:
-    task, _, model = dear.key
-    text = (
-        f"{task} on {model} cost {dollars(dear.cost_nano_usd)} in 30 days, for {dear.ok:,} answers "
-        f"of {dear.output_tokens // dear.ok} tokens; {ref[1]} would take {dollars(cost)} for the "
-        "same tokens."
-    )
-    action = (
-        f"Whether {ref[1]} does it as well is not known. Shadow test: ask it the next 100 {task} "
-        "requests as well, and change over when at least 98 agree."
-    )
-    saved, evidence = dear.cost_nano_usd - cost, _numbers(dear, ref, cost)
-    return Finding("try_cheaper", "hypothesis", saved, text, action, evidence)
-
-
-def _numbers(dear: Totals, ref: Ref, cost: int) -> dict[str, int | float | str]:
-    task, *model = dear.key
-    return {
-        **{"task_type": task, "model": ":".join(model), "n": dear.verdicts},
-        **{"input_tokens": dear.input_tokens, "output_tokens": dear.output_tokens},
-        **{"cost_nano_usd": dear.cost_nano_usd, "success_rate": round(dear.success_rate or 0, 4)},
-        **{"other_model": ":".join(ref), "other_nano_usd": cost},
-    }
