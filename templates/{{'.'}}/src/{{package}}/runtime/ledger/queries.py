@@ -160,7 +160,9 @@ class Report:
         self.rows = sums(location, by, self.since, LATER, environment)
         before = sums(location, by, self.since - days, self.since, environment)
         self.before = {row.key: row for row in before}
-        models = sums(location, ("provider", "request_model"), self.since, LATER, environment)
+        ref = ("provider", "request_model")
+        partly = any(row.unpriced for row in self.rows)
+        models = sums(location, ref, self.since, LATER, environment) if partly else []
         self.unpriced = {":".join(row.key): row.unpriced for row in models if row.unpriced}
         self.ahead = total(sums(location, (), self.today + 1, LATER, environment)).attempts
 

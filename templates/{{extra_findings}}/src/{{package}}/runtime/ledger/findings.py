@@ -72,13 +72,24 @@ def search(question: Question) -> Iterator[Finding]:
     for dear in rows:
         others = [row for row in rows if row.key[0] == dear.key[0] and row.verdicts >= ENOUGH]
         tried = {row.key[1:]: row for row in others}
-        as_good = [ref for ref, row in tried.items() if _does_as_well(row, dear)]
-        untried = [ref for ref in question.models if ref not in tried]
         short = dear.ok >= FEW and dear.output_tokens <= SHORT_TOKENS * dear.ok
-        if found := _cheapest(as_good, dear, question.price, WORTH):
+        good = [(_cost_on(row, dear, question), ref) for ref, row in tried.items()]
+        new = [(question.price(*ref, dear), ref) for ref in question.models if ref not in tried]
+        if found := _cheapest(good, dear, WORTH):
             yield _finding(dear, *found, tried[found[1]])
-        elif short and (found := _cheapest(untried, dear, question.price, HALF)):
+        elif short and (found := _cheapest(new, dear, HALF)):
             yield _finding(dear, *found)
+
+
+def _cost_on(other: Totals, dear: Totals, question: Question) -> int | None:
+    """The dear one's tokens on one that does as well; calls at its average cost without a price."""
+    if not _does_as_well(other, dear):
+        return None
+    _, provider, model = other.key
+    listed = question.price(provider, model, dear)
+    if listed is None and other.priced and not other.unpriced:
+        return round(Decimal(other.cost_nano_usd) * dear.attempts / other.attempts)
+    return listed
 
 
 def _does_as_well(other: Totals, dear: Totals) -> bool:
@@ -93,11 +104,11 @@ def _does_as_well(other: Totals, dear: Totals) -> bool:
 
 
 def _cheapest(
-    refs: Iterable[Ref], dear: Totals, price: Price, least: Decimal
+    costs: Iterable[tuple[int | None, Ref]], dear: Totals, least: Decimal
 ) -> tuple[int, Ref] | None:
-    """The model that takes the least for the same tokens, if it saves more than this share."""
-    costs = [(cost, ref) for ref in refs if (cost := price(*ref, dear)) is not None]
-    cost, ref = min(costs, default=(dear.cost_nano_usd, ("", "")))
+    """What takes the least for the same tokens, if it saves more than this share."""
+    known = [(cost, ref) for cost, ref in costs if cost is not None]
+    cost, ref = min(known, default=(dear.cost_nano_usd, ("", "")))
     saves = dear.cost_nano_usd - cost > least * dear.cost_nano_usd
     return (cost, ref) if saves and not dear.unpriced else None
 
