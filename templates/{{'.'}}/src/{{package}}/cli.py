@@ -53,7 +53,7 @@ def ask(options: argparse.Namespace) -> int:
     """Answer one request with the models of fleet.toml."""
     from .runtime.run import Request
 
-    return _show(asyncio.run(_answer(Request(options.text))), options)
+    return _show(asyncio.run(_answer(Request(options.text, id=options.id))), options)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -229,6 +229,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _declare(known: Mapping[str, argparse.ArgumentParser]) -> None:
     known["ask"].add_argument("text", help="the request")
+    known["ask"].add_argument("--id", help="a name for it: asked again, it finds the answer")
     run, pairs = known["run"], "what else the pipeline takes, such as question=..."
     run.add_argument("pipeline", help="answer, or one of the workspace's pipelines")
     run.add_argument("input", help="a text, or the path of a file")
