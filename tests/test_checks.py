@@ -119,7 +119,7 @@ class Desk(recorded.Desk):
         async def play() -> str:
             used = {stage: [USED | one for one in given] for stage, given in replies.items()}
             async with self.open(used) as workspace:
-                return await workspace._start(request).ask(answer, "How many?", **asked)
+                return await workspace.start(request).ask(answer, "How many?", **asked)
 
         return asyncio.run(play())
 

@@ -69,10 +69,9 @@ class Escalation:
 
     async def answer(self, call: Call) -> ModelResponse:
         """Hand a call over. Raises Escalated, or Unanswered; waits if its request says so."""
-        request_id = call.stage.request.id or call.stage.run_id
+        request_id = call.stage.request.id or call.stage.run.id
         ticket = self.tickets.open(self._ticket(call), request_id)
-        if call.stage.run:
-            self.keep(call.stage.run, ticket.id)
+        self.keep(call.stage.run, ticket.id)
         if ticket.told_us is None and (self._telling is None or self._telling.done()):
             self._telling = asyncio.create_task(self._tell())
         return await self._answer(ticket, call)
@@ -107,7 +106,8 @@ class Escalation:
         )
 
     def _ticket(self, call: Call) -> Ticket:
-        now, output = now_us(), call.stage.output
+        now = now_us()
+        output: Any = call.stage.agent.output
         details = {
             "messages": ModelMessagesTypeAdapter.dump_python(call.messages, mode="json"),
             "parameters": to_jsonable_python(call.parameters),

@@ -77,20 +77,15 @@ def agreement(argument: str) -> Check:
         raise ValueError("agreement takes a chain, such as agreement:cheap")
 
     async def check(completion: ModelResponse, call: Call) -> Finding | None:
-        if call.stage.run is None:
-            return None
-        if chain not in call.stage.run.chains:
+        chains = call.stage.run.chains
+        if chain not in chains:
             raise SettingsError(f"fleet.toml: checks: there is no [chains.{chain}] to agree with.")
         # The same question word for word, billed to the same task, and not checked itself.
-        stage = replace(
-            call.stage, name="second_opinion", parent=call, parse=None, checks=(), human=False
-        )
+        stage = replace(call.stage, agent=SubAgent("second_opinion", str), parent=call)
         token = current.set(stage)
         try:
             other = await model_request(
-                call.stage.run.chains[chain],
-                call.messages,
-                model_request_parameters=call.parameters,
+                chains[chain], call.messages, model_request_parameters=call.parameters
             )
         except FleetError:
             return None
@@ -115,8 +110,6 @@ def judge(argument: str) -> Check:
 
     async def check(completion: ModelResponse, call: Call) -> Finding | None:
         run = call.stage.run
-        if run is None:
-            return None
         chain = None if "judge" in run.fleet.stages else call.chain
         text = _case(call.question, call.stage.source, text_of(completion))
         try:

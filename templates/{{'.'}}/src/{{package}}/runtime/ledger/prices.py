@@ -23,7 +23,7 @@ from genai_prices.units import UnitRegistry
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_ai.usage import RequestUsage
 
-from ..errors import SettingsError
+from ..errors import LedgerError, SettingsError
 from ..fleet import Budgets, ModelRef, Settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ NANO = 10**9
 BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
 OWN = "prices.toml"
-REREAD_S = 60
 WARN_AT = Decimal("0.8")
 
 UNITS = UnitRegistry(unit_data).units
@@ -267,13 +266,15 @@ def other_units(usage: RequestUsage) -> dict[str, int | float]:
 class Spending:
     """What the calendar month (UTC) has cost so far against `[budgets]`, in nano-USD by task type.
 
-    `read` sums up the ledger. It is asked every minute for what other processes spend; in
+    `read` sums up the ledger. It is asked `every_s` seconds for what other processes spend; in
     between, this process adds its own attempts.
     """
 
-    def __init__(self, budgets: Budgets, read: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self, budgets: Budgets, read: Callable[[], Mapping[str, int]], *, every_s: float = 60
+    ) -> None:
         self.at_limit = budgets.at_limit
-        self._budgets, self._read = budgets, read
+        self._budgets, self._read, self._every_s = budgets, read, every_s
         self._month, self._read_at = "", -math.inf
         self._spent: Counter[str] = Counter()
         self._warned: set[str] = set()
@@ -291,9 +292,9 @@ class Spending:
     async def reached(self, stage: "Stage") -> str | None:
         """The budget that is used up for a stage, if one is; at 80 % there is a warning, once."""
         budgets, task = self._budgets, stage.task_type
-        if stage.run and 0 < budgets.run_usd * NANO <= stage.run.spent_nano():
+        if 0 < budgets.run_usd * NANO <= stage.run.spent_nano():
             return "run_usd"
-        if stage.environment == "demo" or not (budgets.month_usd or budgets.task_usd):
+        if stage.run.environment == "demo" or not (budgets.month_usd or budgets.task_usd):
             return None
         await self._refresh()
         limits = {"month_usd": budgets.month_usd, task: budgets.task_usd.get(task)}
@@ -308,11 +309,14 @@ class Spending:
 
     async def _refresh(self) -> None:
         month = time.strftime("%Y-%m", time.gmtime())
-        if month == self._month and time.monotonic() < self._read_at + REREAD_S:
+        if month == self._month and time.monotonic() < self._read_at + self._every_s:
             return
         if month != self._month:
             self._month, self._spent = month, Counter()
             self._warned.clear()
         self._read_at = time.monotonic()
-        # What this process has added may not be committed yet: never count less than that.
-        self._spent |= Counter(await asyncio.to_thread(self._read))
+        try:
+            # What this process has added may not be committed yet: never count less than that.
+            self._spent |= Counter(await asyncio.to_thread(self._read))
+        except LedgerError as error:
+            log.warning("What other processes have spent is unknown: %s", error)
