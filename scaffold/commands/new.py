@@ -23,7 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--answers", type=Path, metavar="FILE.yml", help="take answers from a file, ask nothing"
     )
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one answer, in YAML"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one answer, in YAML; may be repeated",
     )
     parser.add_argument("--defaults", action="store_true", help="take defaults, ask nothing")
     parser.add_argument(

@@ -37,7 +37,7 @@ _COUNTED = {
 }
 """What a counter of the rollup adds up, and for which attempts."""
 _BUCKETS = [
-    ("1", f"{_TIMED} AND latency_ms > {low} AND latency_ms <= {high}")
+    ("1", f"latency_ms > {low} AND latency_ms <= {high} AND {_TIMED}")
     for low, high in pairwise((-(10**15), *BOUNDS_MS, 10**15))
 ]
 
