@@ -182,13 +182,13 @@ def load_prices(root: Path) -> Prices:
     return Prices.load(root / "prices.toml", list_ids)
 
 
-def _find(what: str, name: str, wired: Mapping[str, Wired]) -> Wired:
+def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:
     try:
         return wired[name]
     except KeyError:
         known = ", ".join(wired) or "nothing"
         raise SettingsError(
-            f"{what} '{name}' is none of what wiring.py connects: {known}."
+            f"{what} '{name}' is none of what wiring.py connects: {known}.{more}"
         ) from None
 
 
@@ -201,7 +201,8 @@ def _checks(fleet: Fleet) -> dict[str, list[Check]]:
 
 def _check(stage: str, text: str) -> Check | None:
     name, _, argument = text.partition(":")
-    make = _find("Check", name, {**dict.fromkeys(ALWAYS), **wiring.CHECKS})
+    more = " More come with `scaffold add extra quality_checks`, or `grounded`."
+    make = _find("Check", name, {**dict.fromkeys(ALWAYS), **wiring.CHECKS}, more)
     try:
         return make(argument) if make else None
     except ValueError as error:
