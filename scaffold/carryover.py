@@ -6,8 +6,8 @@ from typing import Any
 from scaffold import change
 from scaffold.catalogue import Catalogue, chosen
 from scaffold.change import Answers
+from scaffold.choices import default_choice
 from scaffold.feature import KINDS, Feature
-from scaffold.questionnaire import default_choice
 
 
 def carried_over(

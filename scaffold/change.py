@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from scaffold.catalogue import Catalogue, chosen, tier_of
 from scaffold.errors import AnswersError, Problem
-from scaffold.feature import KINDS, Feature, Tier
+from scaffold.facts import Tier
+from scaffold.feature import KINDS, Feature
 
 Answers = dict[str, Any]
 
