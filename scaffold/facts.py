@@ -34,18 +34,21 @@ class Estimate(Part):
 class Wires(Part):
     """The modules wiring.py connects, and the chain the plain `answer` stage asks.
 
-    `handles` tells the router which requests the pipeline is for; `toolset` is a module that
-    gives sub-agents tools, `reader` one whose `read(path)` is the text of a file.
+    `handles` tells the router which requests the pipeline is for; `agent_key` is a module whose
+    `equip` reads the key of that name under `[agents.X]`, `reader` one whose `read(path)` is the
+    text of a file. `toolset` is of templates before 0.4.
     """
 
     router: str | None = None
     answer_chain: str | None = None
     pipeline: str | None = None
     handles: str = ""
+    agent_key: str | None = None
     toolset: str | None = None
     checks: str | None = None
     human: str | None = None
     stream: str | None = None
+    texts: str | None = None
     reader: str | None = None
 
 

@@ -58,9 +58,9 @@ _OF_UPDATES = {"team_owned", "renames", "split_from"}
 class Feature(BaseModel):
     """One folder under templates/: a pattern, a provider, an extra, or the core.
 
-    `requires` names `kind:name`, or a kind of which one has to be chosen. A `hidden` feature is
-    never asked for: it is on while an enabled one requires it. `proposes` is what another kind's
-    question takes by default while this one is chosen. `offline`: it works without a network.
+    `requires` names `kind:name`, which is on then, or a kind of which one has to be chosen. A
+    `hidden` feature is never asked for. `proposes` is what another kind's question takes by
+    default while this one is chosen. `offline`: it works without a network.
     `split_from`, `core` or `kind:name`: the feature that did its work in earlier versions.
     """
 

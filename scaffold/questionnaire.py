@@ -116,10 +116,9 @@ def _names() -> dict[str, Any]:
 
 
 def _folder_of(feature: Feature, features: list[Feature]) -> str:
-    if feature.hidden:
-        wanting = [other.id for other in features if feature.ref in other.requires]
-        return f"{{{{ '.' if {' or '.join(wanting) or 'false'} else '' }}}}"
-    return f"{{{{ '.' if {choices.is_chosen(feature)} else '' }}}}"
+    wanting = [other.id for other in features if feature.ref in other.requires]
+    wanting += [] if feature.hidden else [choices.is_chosen(feature)]
+    return f"{{{{ '.' if {' or '.join(wanting) or 'false'} else '' }}}}"
 
 
 def _enabled(features: list[Feature]) -> str:

@@ -4,15 +4,20 @@ import asyncio
 import importlib
 import json
 import sqlite3
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from scaffold.answers import complete
+from scaffold.catalogue import Catalogue
+from scaffold.render import render
+from tests.conftest import ROOT
 from tests.loopback import Server, serve
 
 FORMATS = ("openai", "azure", "anthropic", "google", "mistral", "bedrock")
@@ -28,6 +33,7 @@ class Desk:
     models: Sequence[str] = ()
     rules: dict[str, Any] = field(default_factory=dict[str, Any])
     more: str = ""
+    checks: Sequence[str] = ()
     seconds: float = 0.0
 
     def module(self, name: str) -> Any:
@@ -44,20 +50,24 @@ class Desk:
         lines = [f"[chains.main]\nmodels = {json.dumps(refs)}"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in rules.items()]
         lines += ['[stages.answer]\nchain = "main"\ntask_type = "answering"']
+        lines += [f"checks = {json.dumps(list(self.checks))}"]
         for name in FORMATS:
             url = self.server.url(name)
             lines.append(f'[deployments.{name}]\nbase_url = "{url}"\nregion = "eu-central-1"')
         (self.root / "fleet.toml").write_text("\n".join(lines) + "\n" + self.more)
 
-    def play(self, use: Callable[[Any], Awaitable[Any]]) -> Any:
-        """Open the workspace and use it; `seconds` is what the use took."""
+    def play(self, use: Callable[[Any], Awaitable[Any]], build: Any = None) -> Any:
+        """Open the workspace and use it; `seconds` is what the use took.
+
+        `build` makes the models instead of the providers, from what fleet.toml calls them.
+        """
         self.write()
         workspace = self.module("workspace").Workspace
         for name in FORMATS:  # an import is not what is timed here
             self.module(f"runtime.providers.{name}").build("m", self.deployment(name))
 
         async def run() -> Any:
-            async with workspace.open(self.root) as opened:
+            async with workspace.open(self.root, build=build) as opened:
                 started = time.perf_counter()
                 try:
                     return await use(opened)
@@ -65,6 +75,19 @@ class Desk:
                     self.seconds = time.perf_counter() - started
 
         return asyncio.run(run())
+
+    def cancelled(self, when: Callable[[], bool], within_s: float = 10, **request: Any) -> None:
+        """Ask, and cancel as soon as `when` is true. The workspace is closed in order after it."""
+        run = self.module("runtime.run")
+
+        async def use(workspace: Any) -> None:
+            task = asyncio.create_task(workspace.handle(run.Request("What is it?", **request)))
+            await until(when, within_s)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+
+        self.play(use)
 
     def ask(self, text: str = "What is the capital of France?", **request: Any) -> Any:
         """The answer of the whole flow to one request."""
@@ -77,6 +100,27 @@ class Desk:
 
     def hits(self) -> list[str]:
         return [seen.model for seen in self.server.seen]
+
+
+async def until(true: Callable[[], bool], within_s: float = 10) -> None:
+    """Wait for something that another thread or task brings about."""
+    async with asyncio.timeout(within_s):
+        while not true():
+            await asyncio.sleep(0.01)
+
+
+@contextmanager
+def import_rendered(
+    catalogue: Catalogue, folder: Path, package: str, answers: dict[str, Any]
+) -> Iterator[str]:
+    """A workspace rendered from these answers, importable as `package` meanwhile."""
+    spec = complete(catalogue, {**answers, "package": package}, folder_name="desk")
+    render(ROOT, folder / "desk", spec.answers(), source="somewhere", commit="v1")
+    sys.path.insert(0, str(folder / "desk" / "src"))
+    try:
+        yield package
+    finally:
+        sys.path.remove(str(folder / "desk" / "src"))
 
 
 @pytest.fixture(scope="session")
@@ -95,5 +139,5 @@ def desk(
 ) -> Desk:
     monkeypatch.setenv("FLEET_ROOT", str(tmp_path))
     loopback.script.clear()
-    loopback.seen.clear()
+    loopback.forget()
     return Desk(every_provider, loopback, tmp_path)

@@ -43,6 +43,9 @@ class Server:
     seen: list[Seen] = field(default_factory=list[Seen])
     record: bool = True
     hits: dict[str, int] = field(default_factory=dict[str, int])
+    under_way: dict[str, int] = field(default_factory=dict[str, int])
+    most_at_once: dict[str, int] = field(default_factory=dict[str, int])
+    """The most requests that were being answered at the same time, per model; under "" of all."""
 
     def url(self, provider: str) -> str:
         """The base URL to give to a provider's client."""
@@ -51,6 +54,12 @@ class Server:
     def models(self) -> list[str]:
         """The models that were asked, in order."""
         return [one.model for one in self.seen]
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        self.seen.clear()
+        self.hits.clear()
+        self.most_at_once.clear()
 
     def reply_to(self, model: str) -> Reply:
         """The next scripted reply; the last one stays."""
@@ -61,7 +70,9 @@ class Server:
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection until it is closed, by the client or as a fault."""
         try:
-            with suppress(asyncio.IncompleteReadError, ConnectionError, TimeoutError):
+            # Cancelled only when the server ends.
+            ends = (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError)
+            with suppress(*ends, TimeoutError):
                 while await self._serve_one(reader, writer):
                     await writer.drain()
         finally:
@@ -88,9 +99,21 @@ class Server:
         if self.record:
             at = time.monotonic()
             self.seen.append(Seen(provider, model, streamed, target, headers, body, at))
-        reply = self.reply_to(model)
-        await asyncio.sleep(reply.delay_s) if reply.delay_s else None
-        return await _answer(writer, format_, model, reply, body, streamed=streamed)
+        with self._counted(model):
+            reply = self.reply_to(model)
+            await asyncio.sleep(reply.delay_s) if reply.delay_s else None
+            return await _answer(writer, format_, model, reply, body, streamed=streamed)
+
+    @contextmanager
+    def _counted(self, model: str) -> Iterator[None]:
+        for name in (model, ""):
+            self.under_way[name] = self.under_way.get(name, 0) + 1
+            self.most_at_once[name] = max(self.most_at_once.get(name, 0), self.under_way[name])
+        try:
+            yield
+        finally:
+            for name in (model, ""):
+                self.under_way[name] -= 1
 
     def _control(self, word: str, body: dict[str, Any]) -> object:
         if word == "script":
@@ -98,8 +121,7 @@ class Server:
                 name: [Reply(**one) for one in replies] for name, replies in body.items()
             }
         if word == "forget":
-            self.seen.clear()
-            self.hits.clear()
+            self.forget()
         return {"hits": self.hits, "seen": [asdict(one) for one in self.seen]}
 
 

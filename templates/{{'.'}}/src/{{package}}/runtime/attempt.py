@@ -38,8 +38,8 @@ from .errors import Escalated, Unanswered
 from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
 from .fleet import Circuits, Fleet, ModelRef
 from .ledger.prices import UNKNOWN, Prices, Spending, other_units
-from .ledger.store import Attempt, Ledger, new_id
-from .run import OUTPUT_TOOL, Stage
+from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
+from .run import OUTPUT_TOOL, Run, Stage
 
 if TYPE_CHECKING:
     from .chain import Chain
@@ -77,9 +77,9 @@ class Human(Protocol):
     """The last model of a chain."""
 
     async def earlier(self, call: "Call") -> ModelResponse | None:
-        """A person's answer to this very request, if it was handed over before.
+        """What a request that was handed over before got for this very call, if it is known.
 
-        Raises Escalated while that person has not answered.
+        Raises Escalated while a person has to answer it, ChainExhausted where no model had.
         """
         ...
 
@@ -90,6 +90,10 @@ class Human(Protocol):
         """
         ...
 
+    def keep(self, run: Run, ticket: str) -> None:
+        """Keep what a run that ended in a ticket got elsewhere, for when its request comes again."""
+        ...
+
     async def aclose(self) -> None: ...
 
 
@@ -97,6 +101,9 @@ MakeCheck = Callable[[str], Check]
 """A check from its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
 MakeHuman = Callable[[Path, Fleet], Human]
 OpenStream = Callable[["Chain", "Call"], AbstractAsyncContextManager[StreamedResponse]]
+Texts = Callable[["Call"], Sequence[Statement]]
+"""What stores a call's prompts and answers, in the transaction of its rows."""
+OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 PERSON = ModelRef("human", "human")
 
 
@@ -110,6 +117,7 @@ class Shared:
     permits: Callable[[ModelRef, str | None], bool]
     human: Human | None = None
     stream: OpenStream | None = None
+    texts: Texts | None = None
 
 
 class Candidate:
@@ -229,6 +237,7 @@ class Call:
     retry_at: float = 0
     id: str = field(default_factory=new_id)
     rows: list[Attempt] = field(default_factory=list[Attempt])
+    completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     spent_nano: int = 0
     outgrown: int = 0  # the largest context window that was too small
 
@@ -280,6 +289,9 @@ class Call:
         try:
             async with asyncio.timeout(until - time.monotonic()):
                 async with candidate.gate:
+                    if resting := candidate.health.resting:  # since it was this call's turn
+                        self.book(candidate.ref, "skipped", resting)
+                        return resting
                     asked = True
                     model = await candidate.enter()
                     if not self.suits(model):
@@ -318,7 +330,12 @@ class Call:
 
     def suits(self, model: Model) -> bool:
         """Whether a model can do what the request needs: tools, a schema, images."""
-        return all(model.profile.get(need, True) for need in self._needs)
+        needs, mode = list(self._needs), self.parameters.output_mode
+        if mode == "auto" and self.parameters.output_object:
+            mode = model.profile.get("default_structured_output_mode", "tool")
+        if mode in ("native", "tool"):
+            needs.append("supports_json_schema_output" if mode == "native" else "supports_tools")
+        return all(model.profile.get(need, True) for need in needs)
 
     async def judge(
         self, candidate: Candidate, response: ModelResponse, started: float
@@ -340,13 +357,12 @@ class Call:
         is asked of its final answer only, not of a request to use a tool.
         """
         stage = self.stage
-        if failure := of_response(response, may_refuse=stage.may_refuse):
+        if failure := of_response(response, may_refuse=stage.settings.may_refuse):
             return Finding(failure)
         tools = {tool.name for tool in self.parameters.function_tools}
         if any(call.tool_name in tools for call in response.tool_calls):
             return NOTHING
-        if stage.parse:
-            stage.parse(response)
+        stage.agent.parse(response)
         lowest = NOTHING
         for check in stage.checks:
             found = check(response, self)
@@ -360,24 +376,34 @@ class Call:
         return lowest
 
     async def answered_before(self, human: Human) -> ModelResponse | None:
-        """What a person answered to this request before: it is not paid for twice."""
-        if not (self.to_human and self.stage.human) or self.stage.request.id is None:
-            return None
-        return await human.earlier(self)
+        """What this very call of the request got before: it is not paid for twice."""
+        return await human.earlier(self) if self.stage.request.id else None
 
     async def hand_over(self, human: Human) -> ModelResponse | None:
         """A person's answer, if the chain ends in one. Raises Escalated when it comes later."""
-        if not (self.to_human and self.stage.human) or self.keyless():
-            return None
-        try:
-            return await human.answer(self)
-        except Escalated:
-            self.book(PERSON, "escalated")
-            raise
-        except Unanswered as error:
-            log.warning("No person answers: %s", error)
-            self.book(PERSON, "failed", error.reason)
-            return None
+        if self.to_human and self.stage.human and not self.keyless():
+            try:
+                return await human.answer(self)
+            except Escalated:
+                self.book(PERSON, "escalated")
+                raise
+            except Unanswered as error:
+                log.warning("No person answers: %s", error)
+                self.book(PERSON, "failed", error.reason)
+        self.settle([(row.request_model, row.error_type or row.outcome) for row in self.rows])
+        return None
+
+    def settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
+        """Tell the run how it ended: in a completion, or with the models that failed and why."""
+        if self.stage.request.id:
+            self.stage.run.settled.append((self, end))
+
+    @property
+    def question(self) -> str:
+        """The text that was asked last."""
+        asked = [p.content for m in self.messages for p in m.parts if p.part_kind == "user-prompt"]
+        last = asked[-1] if asked else ""
+        return last if isinstance(last, str) else "\n".join(t for t in last if isinstance(t, str))
 
     def keyless(self) -> bool:
         """Whether nobody could be asked because no key is set: a mistake, not an outage."""
@@ -423,16 +449,17 @@ class Call:
             **self.stage.labels,
         )
         self.rows.append(row)
-        self.stage.booked.append(row)
+        if response:
+            self.completions[row.attempt] = response
+        self.stage.run.attempts.append(row)
+        if outcome == "ok" and response:
+            self.settle(response)
         self.spent_nano += cost.nano_usd or 0
 
     @cached_property
     def _needs(self) -> tuple[str, ...]:
         """The keys of a model's profile that this request depends on."""
         needs = ["supports_tools"] if self.parameters.function_tools else []
-        if self.parameters.output_mode in ("native", "tool"):
-            native = self.parameters.output_mode == "native"
-            needs.append("supports_json_schema_output" if native else "supports_tools")
         if any(_is_image(item) for item in _contents(self.messages)):
             needs.append("supports_image_input")
         return tuple(needs)
@@ -478,7 +505,8 @@ def _counted(usage: RequestUsage | None) -> dict[str, Any]:
         "output_tokens": usage.output_tokens,
         "cache_read_input_tokens": usage.cache_read_tokens,
         "cache_creation_input_tokens": usage.cache_write_tokens,
-        "reasoning_output_tokens": usage.details.get("reasoning_tokens"),
+        "reasoning_output_tokens": usage.output_reasoning_tokens
+        or usage.details.get("reasoning_tokens"),
         "other_units": json.dumps(others, sort_keys=True) if others else None,
     }
 
