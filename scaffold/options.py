@@ -60,8 +60,8 @@ def template(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def change(parser: argparse.ArgumentParser) -> None:
-    """What every command takes that changes a workspace."""
+def values(parser: argparse.ArgumentParser) -> None:
+    """--set, as often as wanted."""
     parser.add_argument(
         "--set",
         action="append",
@@ -69,6 +69,11 @@ def change(parser: argparse.ArgumentParser) -> None:
         metavar="KEY=VALUE",
         help="one answer, in YAML; may be repeated",
     )
+
+
+def change(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that changes a workspace."""
+    values(parser)
     parser.add_argument("--dry-run", action="store_true", help="print plan and diff, write nothing")
     parser.add_argument(
         "--autostash", action="store_true", help="put uncommitted work aside, and back afterwards"

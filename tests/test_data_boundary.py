@@ -158,7 +158,7 @@ models = st.lists(
 )
 plans = st.builds(
     Plan,
-    chains=st.fixed_dictionaries({name: models for name in ("main", "judges", "second")}),
+    chains=st.fixed_dictionaries(dict.fromkeys(("main", "judges", "second"), models)),
     listed=st.dictionaries(places, st.sets(st.sampled_from(CLASSES))),
     regions=st.dictionaries(
         st.sampled_from(CLASSES), st.sets(st.sampled_from(("eu-central-1", "us-east-1")))
