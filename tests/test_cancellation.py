@@ -303,7 +303,8 @@ def test_two_workspaces_at_once_do_not_know_each_other(desk: Desk, tmp_path: Pat
 # At exit: a program of its own, in which every warning is an error.
 
 HEAD = """
-import asyncio, logging
+import asyncio, logging, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 logging.getLogger("asyncio").addFilter(lambda record: "Executing" not in record.msg)  # imports
 from every_provider.runtime.run import Request
 from every_provider.workspace import Workspace
@@ -346,7 +347,7 @@ PROGRAMS = {
             print(error)
     """,
     "interrupted": """
-        import os, signal
+        import os
         async def main():
             async with Workspace.open() as workspace:
                 asyncio.get_running_loop().call_later(
@@ -367,7 +368,8 @@ PROGRAMS = {
 def test_a_program_ends_without_a_warning(desk: Desk, name: str, model: str) -> None:
     if name in ("in order", "twice") and model == "hang":
         pytest.skip("it would answer with the second model, as after a 503")
-    desk.models, desk.rules = [f"openai:{model}", "anthropic:slow"], {"deadline_s": 20}
+    desk.models = [f"openai:{model}", "anthropic:slow"]
+    desk.rules = {"deadline_s": 60, "attempt_s": 5}
     desk.write()
     (desk.root / "program.py").write_text(HEAD + textwrap.dedent(PROGRAMS[name]))
     package = desk.module("workspace").__file__
@@ -378,7 +380,7 @@ def test_a_program_ends_without_a_warning(desk: Desk, name: str, model: str) -> 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,  # imports alone take half a minute on a busy machine
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert done.stdout

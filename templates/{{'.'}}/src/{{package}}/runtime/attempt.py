@@ -114,6 +114,8 @@ class Shared:
     permits: Callable[[ModelRef, str | None], bool]
     human: Human | None = None
     stream: OpenStream | None = None
+    under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
+    """The tasks of the calls, by their ids: a workspace that is left cancels them."""
 
 
 class Candidate:

@@ -559,11 +559,15 @@ class Ledger:
         """
         if not rows:
             return
-        if self._closed:
-            raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
+        self.expect_open()
         saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.put((rows, saved))
         await saved
+
+    def expect_open(self) -> None:
+        """Raises LedgerError once it is closed: what is asked now could not be booked."""
+        if self._closed:
+            raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
 
     def close(self) -> None:
         """Commit what is waiting and end the thread."""
