@@ -4,7 +4,6 @@ It is a pydantic-ai `Model`, so `direct`, an `Agent` or a framework can use it a
 The chain alone writes the ledger: a row per attempt, failures and skips included.
 """
 
-import asyncio
 import random
 import time
 from collections import deque
@@ -123,22 +122,17 @@ class Chain(Model):
     ) -> AsyncGenerator[Call]:
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, shared = current.get() or Stage(), self.shared
-        shared.ledger.expect_open()
         call = Call(stage, messages, settings, parameters, self.name, shared.prices, shared.permits)
         call.deadline = min(time.monotonic() + self.rules.deadline_s, stage.deadline)
         call.cap_nano = min(shared.spending.call_nano(self.rules.max_cost_usd), stage.left_nano())
         call.to_human = self.rules.on_exhausted == "human"
-        shared.under_way[call.id] = asyncio.current_task()
+        shared.begin(call)
         try:
             yield call
         finally:
-            shared.spending.add(call.rows)
             if stage.parent:
                 stage.parent.spent_nano += call.spent_nano
-            try:
-                await shared.ledger.write(call.rows)
-            finally:
-                del shared.under_way[call.id]
+            await shared.end(call)
 
     async def answer(
         self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None
