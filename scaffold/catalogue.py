@@ -39,16 +39,14 @@ class Catalogue:
         raise KeyError(f"{kind}:{name}")
 
     def enabled(self, answers: Answers) -> list[Feature]:
-        """The features these answers choose and the hidden ones they require, the core first."""
+        """The features these answers choose and those that they require, the core first."""
         on = [self.core]
         for feature in self.features:
             if feature.kind == "core":
                 continue
-            if feature.hidden:
-                picked = any(feature.ref in other.requires for other in on)
-            else:
-                picked = feature.name in chosen(answers, feature.kind)
-            on += [feature] if picked else []
+            picked = not feature.hidden and feature.name in chosen(answers, feature.kind)
+            needed = any(feature.ref in other.requires for other in on)
+            on += [feature] if picked or needed else []
         return on
 
     def questions(self, answers: Answers) -> dict[str, Question]:
@@ -132,8 +130,9 @@ def load(root: Path | None = None) -> Catalogue:
         )
     _unique_stages(found)
     kinds = ["core", *KINDS]
-    # Hidden features come last: whether one is on depends on all the others.
-    found.sort(key=lambda f: (f.hidden, kinds.index(f.kind), f.order, f.name))
+    # What others require comes last: whether it is on depends on them.
+    required = {ref for feature in found for ref in feature.requires}
+    found.sort(key=lambda f: (f.ref in required, kinds.index(f.kind), f.order, f.name))
     return Catalogue(root, tuple(found))
 
 

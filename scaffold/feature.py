@@ -66,18 +66,21 @@ class Estimate(_Part):
 class Wires(_Part):
     """The modules wiring.py connects, and the chain the plain `answer` stage asks.
 
-    `handles` tells the router which requests the pipeline is for; `toolset` is a module that
-    gives sub-agents tools, `reader` one whose `read(path)` is the text of a file.
+    `handles` tells the router which requests the pipeline is for; `agent_key` is a module whose
+    `equip` reads the key of that name under `[agents.X]`, `reader` one whose `read(path)` is the
+    text of a file. `toolset` is of templates before 0.4.
     """
 
     router: str | None = None
     answer_chain: str | None = None
     pipeline: str | None = None
     handles: str = ""
+    agent_key: str | None = None
     toolset: str | None = None
     checks: str | None = None
     human: str | None = None
     stream: str | None = None
+    texts: str | None = None
     reader: str | None = None
 
 
@@ -140,9 +143,10 @@ _OF_UPDATES = {"team_owned", "renames", "split_from"}
 class Feature(_Part):
     """One folder under templates/: a pattern, a provider, an extra, or the core.
 
-    `requires` names `kind:name`, or a kind of which one has to be chosen. A `hidden` feature is
-    never asked for: it is on while an enabled one requires it. `proposes` is what another kind's
-    question takes by default while this one is chosen. `offline`: it works without a network.
+    `requires` names `kind:name`, which is on then, or a kind of which one has to be chosen. A
+    `hidden` feature is never asked for. `proposes` is what another kind's question takes by
+    default while this one is chosen. `offline`: it works without a network.
+    `split_from`, `core` or `kind:name`: the feature that did its work in earlier versions.
     """
 
     kind: Literal[
@@ -170,7 +174,7 @@ class Feature(_Part):
     offline: bool = False
     conflicts: list[str] = []
     renames: list[Rename] = []
-    split_from: str | None = None
+    split_from: str | None = Field(default=None, pattern=r"^(core|[a-z]+:[a-z][a-z0-9_]*)$")
     default: bool = False
     when_not: str = ""
     prices: str | None = None
@@ -193,8 +197,8 @@ class Feature(_Part):
 
     @property
     def ref(self) -> str:
-        """`KIND:NAME`, as `requires` and `conflicts` write it."""
-        return f"{self.kind}:{self.name}"
+        """`KIND:NAME`, as `requires` and `conflicts` write it; `core` for the core."""
+        return "core" if self.kind == "core" else f"{self.kind}:{self.name}"
 
     def facts(self) -> dict[str, object]:
         """What templates may loop over; `folder` is the path under the template's root."""

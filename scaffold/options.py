@@ -15,10 +15,31 @@ KINDS = (
 )
 
 
+def text(word: str) -> str:
+    """A word that is not empty, as an unset variable of a script would be."""
+    if not word.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return word
+
+
+def folder(word: str) -> Path:
+    """A folder's path; the current folder is `.`, never an empty word."""
+    path = Path(text(word))
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def workspace(parser: argparse.ArgumentParser) -> None:
     """DIR, the current folder by default, and --json."""
     parser.add_argument(
-        "dir", metavar="DIR", type=Path, nargs="?", default=Path(), help="the workspace's folder"
+        "dir",
+        metavar="DIR",
+        type=folder,
+        nargs="?",
+        default=Path(),
+        help="the workspace's folder (default: here)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -29,15 +50,27 @@ def feature(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="its name (`scaffold list KIND`)")
 
 
+def template(parser: argparse.ArgumentParser) -> None:
+    """--template, for a workspace whose template has moved."""
+    parser.add_argument(
+        "--template",
+        metavar="SRC",
+        type=text,
+        help="where the template is now: a folder or git URL",
+    )
+
+
 def change(parser: argparse.ArgumentParser) -> None:
     """What every command takes that changes a workspace."""
     parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one answer, in YAML"
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one answer, in YAML; may be repeated",
     )
     parser.add_argument("--dry-run", action="store_true", help="print plan and diff, write nothing")
     parser.add_argument(
         "--autostash", action="store_true", help="put uncommitted work aside, and back afterwards"
     )
-    parser.add_argument(
-        "--template", metavar="SRC", help="where the template is now: a folder or git URL"
-    )
+    template(parser)

@@ -31,13 +31,17 @@ def workspace(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The package of a workspace with all providers, the default extras and streaming."""
+    """The package of a workspace with all providers, the default extras, streaming and grounded."""
     name = "every_provider"
     answers = {
         "providers": [feature.name for feature in catalogue.of("provider")],
         "patterns": [],
         "agents": [],
-        "extras": [f.name for f in catalogue.of("extra") if f.default or f.name == "streaming"],
+        "extras": [
+            f.name
+            for f in catalogue.of("extra")
+            if f.default or f.name in ("streaming", "grounded")
+        ],
         "package": name,
     }
     folder = tmp_path_factory.mktemp("providers") / "desk"

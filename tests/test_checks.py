@@ -30,6 +30,11 @@ def matching(every_provider: str) -> ModuleType:
     return import_module(f"{every_provider}.runtime.checks")
 
 
+@pytest.fixture(scope="module")
+def grounding(every_provider: str) -> ModuleType:
+    return import_module(f"{every_provider}.runtime.grounded")
+
+
 @pytest.mark.parametrize(
     ("answer", "absent"),
     [
@@ -47,9 +52,9 @@ def matching(every_provider: str) -> ModuleType:
     ],
 )
 def test_quotes_and_numbers_are_looked_up_in_the_source(
-    matching: ModuleType, answer: str, absent: list[str]
+    grounding: ModuleType, answer: str, absent: list[str]
 ) -> None:
-    assert matching.missing(answer, SOURCE)[0] == absent
+    assert grounding.missing(answer, SOURCE)[0] == absent
 
 
 @pytest.mark.parametrize(
@@ -65,6 +70,18 @@ def test_quotes_and_numbers_are_looked_up_in_the_source(
         ("yes", "no", False),
         ('{"intent": "Billing", "n": 1}', '{"n": 1.0, "intent": "billing"}', True),
         ('{"intent": "billing", "n": 1}', '{"n": 2, "intent": "billing"}', False),
+        ("There are 12 km left", "So it is 12 km", True),
+        ("12 km", "12 miles", False),
+        ("It costs $1.2 million.", "1,200,000", True),
+        ("-5", "5", False),
+        ("x^2", "2", False),
+        ("1/2", "3/2", False),
+        ("2x", "2", False),
+        ("[1, 2, 3]", "[4, 5, 3]", False),
+        ("[]", "{}", False),
+        ('["a"]', '```json\n[\n  "a"\n]\n```', True),
+        ("```\nParis\n```", "```\nRome\n```", False),
+        ("**Paris**", "Paris", True),
     ],
 )
 def test_answers_agree_on_how_they_end(
@@ -79,9 +96,9 @@ def test_typed_answers_may_agree_on_one_field(matching: ModuleType) -> None:
 
 @given(text=st.text(max_size=200))
 def test_every_text_is_grounded_in_itself_and_agrees_with_itself(
-    matching: ModuleType, text: str
+    matching: ModuleType, grounding: ModuleType, text: str
 ) -> None:
-    assert matching.missing(text, text)[0] == []
+    assert grounding.missing(text, text)[0] == []
     assert matching.same(text, text)
 
 
@@ -102,7 +119,7 @@ class Desk(recorded.Desk):
         async def play() -> str:
             used = {stage: [USED | one for one in given] for stage, given in replies.items()}
             async with self.open(used) as workspace:
-                return await workspace._start(request).ask(answer, "How many?", **asked)
+                return await workspace.start(request).ask(answer, "How many?", **asked)
 
         return asyncio.run(play())
 
@@ -207,6 +224,15 @@ def test_a_second_model_that_disagrees_sends_the_request_on(desk: Desk) -> None:
 def test_the_same_model_is_no_second_opinion(desk: Desk) -> None:
     replies = {"answer": [{"text": "41"}], "second_opinion": [{"text": "42"}]}
     assert desk.ask('"agreement:main"', replies) == "41"
+
+
+def test_a_check_of_an_extra_that_is_not_there_names_the_extra(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(desk.module("wiring").CHECKS, "grounded")
+    errors = desk.module("runtime.errors")
+    with pytest.raises(errors.SettingsError, match=r"'grounded' is none.*`scaffold add extra"):
+        desk.ask('"grounded"', {"answer": [{"text": "One."}]})
 
 
 @pytest.mark.parametrize("slow", [False, True])

@@ -94,6 +94,16 @@ def test_evidence_takes_thirty_verdicts_and_two_points(
     assert ("cheaper_model" in kinds(asked(findings, path))) is is_evidence
 
 
+def test_a_model_without_a_list_price_counts_at_what_its_calls_cost(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    own = attempts(store, 40, model="own-server", cost_nano_usd=100_000, chain="other")
+    path = write(store, tmp_path / "l.sqlite3", dear(store, 50), own)
+    (found,) = asked(findings, path)
+    assert found.kind == "cheaper_model"
+    assert found.nano_usd_per_month == 50 * (2_500_000 - 100_000)
+
+
 def test_a_judged_model_that_scores_less_is_not_as_good(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:
@@ -272,17 +282,19 @@ def test_forecast_adds_the_pace_of_the_last_seven_days(
         rows += attempts(store, 1, days_ago=ago, cost_nano_usd=7000)
     path = write(store, tmp_path / "l.sqlite3", rows)
     question = findings.Question(path, listed)
-    queries = module(findings.__name__.partition(".")[0], "queries")
+    package = findings.__name__.partition(".")[0]
+    queries, trends = module(package, "queries"), module(package, "findings_trends")
     day = queries.day_of(today())
     length = (day.replace(day=28).toordinal() + 4 - day.toordinal()) + day.day
     last = queries.day_of(today() - day.day + length).replace(day=1).toordinal() - 1
     left = last - day.toordinal()
-    assert findings.forecast_nano_usd(question) == 7000 * min(day.day, 8) + 7000 * left
+    assert trends.forecast_nano_usd(question) == 7000 * min(day.day, 8) + 7000 * left
 
 
 def test_a_young_ledger_has_no_forecast(store: Any, findings: Any, tmp_path: Path) -> None:
     path = write(store, tmp_path / "l.sqlite3", dear(store, 3, days_ago=2))
-    assert findings.forecast_nano_usd(findings.Question(path, listed)) is None
+    trends = module(findings.__name__.partition(".")[0], "findings_trends")
+    assert trends.forecast_nano_usd(findings.Question(path, listed)) is None
 
 
 GROUP = st.fixed_dictionaries(

@@ -66,7 +66,7 @@ class Tree(HTMLParser):
 
 def page_of(package: str, path: Path, days: int = 7) -> str:
     queries, findings = module(package, "queries"), module(package, "findings")
-    asked = queries.report(path, ("task_type", "request_model"), days)
+    asked = queries.Report(path, ("task_type", "request_model"), days)
     question = findings.Question(path, lambda *_: None)
     page = module(package, "page")
     return page.html(asked, findings.find(question), "This month: $1", question)
@@ -183,9 +183,9 @@ def luminance(colour: str) -> float:
     ],
 )
 def test_text_has_contrast(text: str, scheme: str, front: str, back: str) -> None:
-    found = re.findall(r":root\{([^}]*)\}", text)
+    found = re.findall(r":root \{([^}]*)\}", text)
     colours = dict(
-        re.findall(r"--([\w-]+):(#\w+)", found[["light", "dark", "print"].index(scheme)])
+        re.findall(r"--([\w-]+): (#\w+)", found[["light", "dark", "print"].index(scheme)])
     )
     light, dark = sorted((luminance(colours[front]), luminance(colours[back])), reverse=True)
     assert (light + 0.05) / (dark + 0.05) >= 4.5

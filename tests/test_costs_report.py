@@ -83,7 +83,7 @@ def two_weeks(store: Any, path: Path) -> Path:
 
 
 def test_this_week_against_last(store: Any, queries: Any, path: Path) -> None:
-    report = queries.report(two_weeks(store, path), ("task_type", "request_model"), 7)
+    report = queries.Report(two_weeks(store, path), ("task_type", "request_model"), 7)
     dear = next(row for row in report.rows if row.key[1] == DEAR)
     assert (dear.attempts, dear.ok, dear.rejected, dear.skipped) == (20, 15, 5, 6)
     assert dear.cost_nano_usd == 15 * 3_000_000 + 5 * 1_000_000
@@ -211,7 +211,7 @@ def test_demo_rows_stand_in_only_while_there_are_no_others(
     write(store, path, attempts(store, 3, environment="demo"))
     status, told = costs()
     assert status == 0 and "the demo's recorded ones" in told and DEAR in told
-    assert "This month: $0.00" in told or "This month: $" in told
+    assert "This month: $0.00" in told and "billed to nobody" in told
 
 
 def test_no_ledger_is_advice(costs: Any) -> None:
@@ -295,3 +295,108 @@ def test_months_are_calendar_months(store: Any, queries: Any, path: Path) -> Non
         attempts(store, 1, days_ago=day, cost_nano_usd=7),
     )
     assert queries.month_nano_usd(path) == 5
+
+
+def varied(store: Any, path: Path) -> Path:
+    """Attempts that differ in all that a counter of the rollup looks at."""
+    rows: list[Any] = []
+    for at, outcome in enumerate([*store.OUTCOMES, "ok", "ok"]):
+        unpriced = at % 4 == 3
+        rows += attempts(
+            store,
+            3 + at,
+            days_ago=at % 3,
+            model=(DEAR, CHEAP)[at % 2],
+            outcome=outcome,
+            attempt=1 + at % 2,
+            latency_ms=5 * 7**at,
+            cost_nano_usd=None if unpriced else 1000 + at,
+            cost_source="unpriced" if unpriced else "list",
+            quality=(None, 0.25, 0.875)[at % 3],
+            cache_read_input_tokens=(None, 40)[at % 2],
+            user_ref=(None, "ann", "bob")[at % 3],
+            agent=("analyst", None)[at % 2],
+            tags=('{"team": "red"}', '{"team": "blue", "n": 1}', "{}")[at % 3],
+        )
+    return write(store, path, rows, attempts(store, 4, days_ago=8, environment="demo"))
+
+
+@pytest.mark.parametrize("by", [("task_type", "request_model"), ("provider",), ("chain", "week")])
+def test_a_scan_of_the_attempts_adds_up_to_the_rollup(
+    package: str, store: Any, queries: Any, path: Path, by: tuple[str, ...]
+) -> None:
+    scan = module(package, "scan")
+    varied(store, path)
+    for environment, found in ((None, True), ("demo", True), ("staging", False)):
+        asked = (path, by, today() - 13, today() + 1, environment)
+        assert scan.sums(*asked) == queries.sums(*asked)
+        assert bool(scan.sums(*asked)) is found
+
+
+@pytest.mark.parametrize(
+    ("by", "expected"),
+    [
+        ("user", {"": 3, "ann": 4 + 10, "bob": 5 + 8 + 11}),
+        ("agent", {"analyst": 3 + 5 + 11, "": 4 + 8 + 10}),
+        ("tag:team", {"red": 3, "blue": 4 + 10, "": 5 + 8 + 11}),
+    ],
+)
+def test_by_what_only_attempts_have(
+    store: Any, costs: Any, path: Path, by: str, expected: dict[str, int]
+) -> None:
+    varied(store, path)
+    name = "user_ref" if by == "user" else by
+    rows = json.loads(costs("--json", "--by", by)[1])["rows"]
+    assert {row[name]: row["attempts"] for row in rows} == expected
+
+
+def test_a_scan_shows_its_progress_on_a_terminal_only(
+    package: str, store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    varied(store, path)
+    shown = io.StringIO()
+    monkeypatch.setattr("sys.stderr", shown)
+    asked = (path, ("agent",), today() - 13, today() + 1, None)
+    module(package, "scan").sums(*asked)
+    assert shown.getvalue() == ""
+    monkeypatch.setattr(shown, "isatty", lambda: True)
+    module(package, "scan").sums(*asked)
+    assert "41 of 41 attempts" in shown.getvalue()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A package without any extra."""
+    with importable(tmp_path_factory.mktemp("plain") / "w", "plain_desk") as name:
+        yield name
+
+
+@pytest.fixture(scope="module")
+def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A package with the findings that new workspaces have, and no more."""
+    folder = tmp_path_factory.mktemp("usual") / "w"
+    with importable(folder, "usual_desk", extras=["findings"]) as name:
+        yield name
+
+
+@pytest.mark.parametrize("desk", ["plain", "usual"])
+def test_without_the_reports_costs_say_how_to_get_them(
+    desk: str,
+    path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    package = request.getfixturevalue(desk)
+    write(module(package, "store"), path, attempts(module(package, "store"), 3))
+    cli = __import__(f"{package}.cli", fromlist=["main"])
+    for words in (["--html", "x.html"], ["--by", "user"]):
+        monkeypatch.setattr("sys.argv", ["desk", "costs", *words])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        assert "`scaffold add extra cost_reports`" in str(ended.value.code)
+        assert "\n" not in str(ended.value.code)
+    monkeypatch.setattr("sys.argv", ["desk", "costs"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 0 and DEAR in capsys.readouterr().out

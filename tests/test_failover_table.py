@@ -209,7 +209,7 @@ def test_a_stream_that_breaks_off_may_fail_with_what_it_had(desk: Desk, provider
         [f"{provider}:cut-stream", f"{other(provider)}:ok"],
         {"on_cut": "fail"},
     )
-    with pytest.raises(desk.module("runtime.errors").StreamCut) as caught:
+    with pytest.raises(desk.module("runtime.stream").StreamCut) as caught:
         stream(desk)
     assert caught.value.partial
     assert TEXT.startswith(caught.value.partial.strip())

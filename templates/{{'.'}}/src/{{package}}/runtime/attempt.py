@@ -38,7 +38,7 @@ from .errors import Escalated, Unanswered
 from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
 from .fleet import Circuits, Fleet, ModelRef
 from .ledger.prices import UNKNOWN, Prices, Spending, other_units
-from .ledger.store import Attempt, Ledger, new_id
+from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
 from .run import OUTPUT_TOOL, Run, Stage
 
 if TYPE_CHECKING:
@@ -101,6 +101,9 @@ MakeCheck = Callable[[str], Check]
 """A check from its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
 MakeHuman = Callable[[Path, Fleet], Human]
 OpenStream = Callable[["Chain", "Call"], AbstractAsyncContextManager[StreamedResponse]]
+Texts = Callable[["Call"], Sequence[Statement]]
+"""What stores a call's prompts and answers, in the transaction of its rows."""
+OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 PERSON = ModelRef("human", "human")
 
 
@@ -114,18 +117,7 @@ class Shared:
     permits: Callable[[ModelRef, str | None], bool]
     human: Human | None = None
     stream: OpenStream | None = None
-    under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
-
-    def begin(self, call: "Call") -> None:
-        """A workspace that is left cancels the call's task. Raises LedgerError if it was left."""
-        self.ledger.expect_open()
-        self.under_way[call.id] = asyncio.current_task()
-
-    async def end(self, call: "Call") -> None:
-        """Return once the call's rows are in the ledger."""
-        del self.under_way[call.id]
-        self.spending.add(call.rows)
-        await self.ledger.write(call.rows)
+    texts: Texts | None = None
 
 
 class Candidate:
@@ -245,6 +237,7 @@ class Call:
     retry_at: float = 0
     id: str = field(default_factory=new_id)
     rows: list[Attempt] = field(default_factory=list[Attempt])
+    completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     spent_nano: int = 0
     outgrown: int = 0  # the largest context window that was too small
 
@@ -364,13 +357,12 @@ class Call:
         is asked of its final answer only, not of a request to use a tool.
         """
         stage = self.stage
-        if failure := of_response(response, may_refuse=stage.may_refuse):
+        if failure := of_response(response, may_refuse=stage.settings.may_refuse):
             return Finding(failure)
         tools = {tool.name for tool in self.parameters.function_tools}
         if any(call.tool_name in tools for call in response.tool_calls):
             return NOTHING
-        if stage.parse:
-            stage.parse(response)
+        stage.agent.parse(response)
         lowest = NOTHING
         for check in stage.checks:
             found = check(response, self)
@@ -403,7 +395,7 @@ class Call:
 
     def settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
         """Tell the run how it ended: in a completion, or with the models that failed and why."""
-        if self.stage.run and self.stage.request.id:
+        if self.stage.request.id:
             self.stage.run.settled.append((self, end))
 
     @property
@@ -457,7 +449,9 @@ class Call:
             **self.stage.labels,
         )
         self.rows.append(row)
-        self.stage.booked.append(row)
+        if response:
+            self.completions[row.attempt] = response
+        self.stage.run.attempts.append(row)
         if outcome == "ok" and response:
             self.settle(response)
         self.spent_nano += cost.nano_usd or 0

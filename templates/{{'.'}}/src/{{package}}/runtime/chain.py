@@ -123,7 +123,8 @@ class Chain(Model):
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, shared = current.get() or Stage(), self.shared
         call = Call(stage, messages, settings, parameters, self.name, shared.prices, shared.permits)
-        call.deadline = min(time.monotonic() + self.rules.deadline_s, stage.deadline)
+        until = (stage.parent or stage.run).deadline
+        call.deadline = min(time.monotonic() + self.rules.deadline_s, until)
         call.cap_nano = min(shared.spending.call_nano(self.rules.max_cost_usd), stage.left_nano())
         call.to_human = self.rules.on_exhausted == "human"
         shared.begin(call)

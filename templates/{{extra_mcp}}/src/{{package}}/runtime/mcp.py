@@ -7,12 +7,14 @@ from outside: give a sub-agent that reads such data no tool that can do harm.
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, RootModel, model_validator
 
 from .errors import SettingsError
 from .fleet import Fleet, Settings
+from .run import SubAgent
 
 if TYPE_CHECKING:
     from fastmcp.client.transports import ClientTransport
@@ -39,15 +41,13 @@ class McpServers(RootModel[dict[str, McpServer]]):
     """The table `[mcp]` of fleet.toml."""
 
 
-def toolsets(fleet: Fleet, agent: str) -> Sequence[Any]:
-    """The toolsets of the servers a sub-agent may use. Raises SettingsError."""
-    named = fleet.agents.get(agent)
-    if not (named and named.mcp):
-        return []
+def equip(agent: SubAgent[Any], names: Sequence[str], fleet: Fleet) -> SubAgent[Any]:
+    """A sub-agent with the tools of the servers it may use. Raises SettingsError."""
     servers = fleet.section("mcp", McpServers).root
-    if unknown := [name for name in named.mcp if name not in servers]:
-        raise SettingsError(f"fleet.toml: agents.{agent}.mcp: add [mcp.{unknown[0]}].")
-    return [_toolset(name, servers[name]) for name in named.mcp]
+    if unknown := [name for name in names if name not in servers]:
+        raise SettingsError(f"fleet.toml: agents.{agent.name}.mcp: add [mcp.{unknown[0]}].")
+    toolsets = (_toolset(name, servers[name]) for name in names)
+    return replace(agent, toolsets=(*agent.toolsets, *toolsets))
 
 
 def _toolset(name: str, server: McpServer) -> Any:

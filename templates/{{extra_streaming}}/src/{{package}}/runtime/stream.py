@@ -27,10 +27,20 @@ from pydantic_ai.usage import RequestUsage
 
 from .attempt import NOTHING, Call, Candidate, Finding
 from .chain import Chain
-from .errors import ChainExhausted, StreamCut
+from .errors import ChainExhausted, FleetError
 from .failures import Failure, of_error, of_response, survivable
 
 Events = AsyncIterator[ModelResponseStreamEvent]
+
+
+class StreamCut(FleetError):
+    """A stream broke off, and the chain was told not to start again on the next model."""
+
+    def __init__(self, model: str, reason: str, partial: str) -> None:
+        self.model = model
+        self.reason = reason
+        self.partial = partial
+        super().__init__(f'{model} broke off ({reason}); on_cut = "restart" asks the next model.')
 
 
 @dataclass(repr=False, kw_only=True)

@@ -23,7 +23,7 @@ from genai_prices.units import UnitRegistry
 from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
 from pydantic_ai.usage import RequestUsage
 
-from ..errors import SettingsError
+from ..errors import LedgerError, SettingsError
 from ..fleet import Budgets, ModelRef, Settings
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ NANO = 10**9
 BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
 OWN = "prices.toml"
-REREAD_S = 60
 WARN_AT = Decimal("0.8")
 
 UNITS = UnitRegistry(unit_data).units
@@ -62,7 +61,7 @@ class TokenPrices(Settings):
 
 
 TOKENS = tuple(TokenPrices.model_fields)
-OTHER_UNITS = UNITS.keys() - {BY_PRICE[name].usage_key for name in TOKENS}
+OTHER_UNITS = UNITS.keys() - {BY_PRICE[name].usage_key for name in TOKENS} - {"requests"}
 
 
 class LongPrices(TokenPrices):
@@ -186,10 +185,10 @@ class Prices:
             if own and own.factor is None:
                 return _cost(own.usd(usage, context, seconds), "override", OWN)
             if own and own.factor is not None:
-                return _cost(own.factor * self._usd(ref, usage, context, at), "override", OWN)
+                return _cost(own.factor * self._list_usd(ref, usage, context, at), "override", OWN)
             if reported is not None:
                 return _cost(Decimal(str(reported)), "provider", ref.provider)
-            return _cost(self._usd(ref, usage, context, at), "list", self._list_version)
+            return _cost(self._list_usd(ref, usage, context, at), "list", self._list_version)
         except (LookupError, ValueError, ArithmeticError):
             return UNPRICED  # no price, or counts that contradict each other
 
@@ -220,7 +219,7 @@ class Prices:
         except LookupError:
             return None
 
-    def _usd(
+    def _list_usd(
         self, ref: ModelRef, usage: RequestUsage, context: Mapping[str, Any], at: datetime
     ) -> Decimal:
         """By list price. Raises LookupError or ValueError."""
@@ -267,13 +266,15 @@ def other_units(usage: RequestUsage) -> dict[str, int | float]:
 class Spending:
     """What the calendar month (UTC) has cost so far against `[budgets]`, in nano-USD by task type.
 
-    `read` sums up the ledger. It is asked every minute for what other processes spend; in
+    `read` sums up the ledger. It is asked `every_s` seconds for what other processes spend; in
     between, this process adds its own attempts.
     """
 
-    def __init__(self, budgets: Budgets, read: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self, budgets: Budgets, read: Callable[[], Mapping[str, int]], *, every_s: float = 60
+    ) -> None:
         self.at_limit = budgets.at_limit
-        self._budgets, self._read = budgets, read
+        self._budgets, self._read, self._every_s = budgets, read, every_s
         self._month, self._read_at = "", -math.inf
         self._spent: Counter[str] = Counter()
         self._warned: set[str] = set()
@@ -291,9 +292,9 @@ class Spending:
     async def reached(self, stage: "Stage") -> str | None:
         """The budget that is used up for a stage, if one is; at 80 % there is a warning, once."""
         budgets, task = self._budgets, stage.task_type
-        if stage.run and 0 < budgets.run_usd * NANO <= stage.run.spent_nano():
+        if 0 < budgets.run_usd * NANO <= stage.run.spent_nano():
             return "run_usd"
-        if stage.environment == "demo" or not (budgets.month_usd or budgets.task_usd):
+        if stage.run.environment == "demo" or not (budgets.month_usd or budgets.task_usd):
             return None
         await self._refresh()
         limits = {"month_usd": budgets.month_usd, task: budgets.task_usd.get(task)}
@@ -307,12 +308,14 @@ class Spending:
         return None
 
     async def _refresh(self) -> None:
-        month = time.strftime("%Y-%m", time.gmtime())
-        if month == self._month and time.monotonic() < self._read_at + REREAD_S:
-            return
+        month, now = time.strftime("%Y-%m", time.gmtime()), time.monotonic()
         if month != self._month:
-            self._month, self._spent = month, Counter()
-            self._warned.clear()
-        self._read_at = time.monotonic()
-        # What this process has added may not be committed yet: never count less than that.
-        self._spent |= Counter(await asyncio.to_thread(self._read))
+            self._month, self._spent, self._warned = month, Counter(), set()
+        elif now < self._read_at + self._every_s:
+            return
+        self._read_at = now
+        try:
+            # What this process has added may not be committed yet: never count less than that.
+            self._spent |= Counter(await asyncio.to_thread(self._read))
+        except LedgerError as error:
+            log.warning("What other processes have spent is unknown: %s", error)

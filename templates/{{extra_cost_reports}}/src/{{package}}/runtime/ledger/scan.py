@@ -1,0 +1,107 @@
+"""Sums by what only the attempts have: the sub-agent, who asked, a tag.
+
+The daily rollup does not tell these apart, so every attempt of the period is read, day by day.
+"""
+
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from operator import add
+from typing import Any
+
+from . import queries
+from .queries import COUNTS, DEMO, MODEL, Totals
+from .store import BOUNDS_MS, DAY_US, OUTCOMES, Location, select
+
+TAG = "tag:"
+Key = tuple[Any, ...]
+
+_ASKED = "outcome NOT IN ('skipped', 'escalated', 'answered')"
+_TIMED = f"{_ASKED} AND outcome != 'aborted'"
+_PRICED = "cost_source NOT IN ('none', 'unpriced')"
+_LOST = f"{_PRICED} AND outcome IN ('failed', 'rejected', 'aborted')"
+_COUNTED = {
+    "calls": ("1", "attempt = 1"),
+    "attempts": ("1", _ASKED),
+    **{outcome: ("1", f"outcome = '{outcome}'") for outcome in OUTCOMES},
+    "priced": ("1", _PRICED),
+    "unpriced": ("1", "cost_source = 'unpriced'"),
+    **{name: (name, _ASKED) for name in COUNTS if name.endswith("_tokens")},
+    "cost_nano_usd": ("cost_nano_usd", _PRICED),
+    "wasted_nano_usd": ("cost_nano_usd", _LOST),
+    "quality_n": ("1", "quality IS NOT NULL"),
+    "quality_milli": ("CAST(ROUND(quality * 1000) AS INTEGER)", "quality IS NOT NULL"),
+    "latency_ms": ("latency_ms", _TIMED),
+}
+"""What a counter of the rollup adds up, and for which attempts."""
+_BUCKETS = [
+    ("1", f"latency_ms > {low} AND latency_ms <= {high} AND {_TIMED}")
+    for low, high in pairwise((-(10**15), *BOUNDS_MS, 10**15))
+]
+
+
+def sums(
+    location: Location, by: Sequence[str], since: int, until: int, environment: str | None
+) -> list[Totals]:
+    """As `queries.sums`, of the attempts that retention has left. Progress goes to a terminal."""
+    groups: dict[Key, list[int]] = {}
+    days = queries.sums(location, ("day",), since, until, environment)
+    all_, done = queries.total(days).attempts, 0
+    for day in sorted(days, key=lambda row: row.key):
+        for key, numbers in _groups_of_day(location, by, day.key[0], since, environment):
+            groups[key] = [*map(add, groups[key], numbers)] if key in groups else numbers
+        done += day.attempts
+        _show(f"{done:,} of {all_:,} attempts")
+    _show("")
+    return _totals(by, groups)
+
+
+def _groups_of_day(
+    location: Location, by: Sequence[str], day: int, since: int, environment: str | None
+) -> Iterator[tuple[Key, list[int]]]:
+    dated = {"day": day, "week": day - (day - since) % 7}
+    texts = [name for name in by if name not in dated]
+    tags = [name.removeprefix(TAG) for name in texts if name.startswith(TAG)]
+    columns = [f"COALESCE({name}, '')" for name in texts if not name.startswith(TAG)]
+    columns += ["tags"] if tags else []
+    cases = (_COUNTED[name] for name in COUNTS)
+    measures = [
+        f"SUM(CASE WHEN {when} THEN COALESCE({what}, 0) ELSE 0 END)"
+        for what, when in [*cases, *_BUCKETS]
+    ]
+    query = (
+        f"SELECT {', '.join([*columns, *measures])} FROM attempts WHERE ts_us >= ? AND ts_us < ? "
+        f"AND environment {'!=' if environment is None else '='} ? GROUP BY {', '.join(columns)}"
+    )
+    values = (day * DAY_US, (day + 1) * DAY_US, environment or DEMO)
+    for row in select(location, query, values):
+        known: dict[str, Any] = dict(zip(columns, row, strict=False))
+        tagged = json.loads(known.get("tags", "{}"))
+        named = {name: known.get(f"COALESCE({name}, '')") for name in texts}
+        named |= {TAG + tag: str(tagged.get(tag, "")) for tag in tags}
+        key = tuple((dated | named)[name] for name in by)
+        yield key, list(row[len(columns) :])
+
+
+def _totals(by: Sequence[str], groups: dict[Key, list[int]]) -> list[Totals]:
+    shared = [at for at, name in enumerate(by) if name not in MODEL]
+    asked: Counter[Key] = Counter()
+    for key, numbers in groups.items():
+        asked[tuple(key[at] for at in shared)] += numbers[0]
+    found = [
+        Totals(
+            key,
+            *numbers[: len(COUNTS)],
+            asked=asked[tuple(key[at] for at in shared)],
+            histogram=tuple(numbers[len(COUNTS) :]),
+        )
+        for key, numbers in groups.items()
+    ]
+    return sorted(found, key=lambda row: (-row.cost_nano_usd, row.key))
+
+
+def _show(told: str) -> None:
+    if sys.stderr.isatty():
+        print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)

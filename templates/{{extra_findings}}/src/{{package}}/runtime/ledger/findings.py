@@ -1,0 +1,147 @@
+"""What the ledger says should change, the most dollars a month first.
+
+A month is the last 30 days as they were: nothing is extrapolated from a shorter past. A rate is
+evidence from 30 verdicts on. Where costs are compared, a group with a missing price takes no part.
+"""
+
+import importlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Literal
+
+from .queries import Totals, dollars, percent, sums, today
+from .store import Location
+
+MONTH_DAYS = 30
+ENOUGH = 30
+FEW = 10
+WITHIN = 0.02
+WORTH, HALF = Decimal("0.1"), Decimal("0.5")
+SHORT_TOKENS = 200
+
+Ref = tuple[str, str]
+"""A provider and its model's name."""
+Price = Callable[[str, str, Totals], int | None]
+"""Nano-dollars that a group's tokens would cost on a provider's model; None: unpriced."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to change: what it costs a month, on which numbers, and what to do.
+
+    `basis` "evidence": the ledger has seen the better way work. "hypothesis": it has not yet.
+    """
+
+    kind: str
+    basis: Literal["evidence", "hypothesis"]
+    nano_usd_per_month: int
+    text: str
+    action: str
+    evidence: Mapping[str, int | float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Which rows findings are looked for in, and the models (provider, name) they may propose."""
+
+    location: Location
+    price: Price
+    models: Sequence[Ref] = ()
+    budget_usd: Decimal = Decimal(0)
+    environment: str | None = None
+
+    def month(self, *by: str) -> list[Totals]:
+        """The last 30 days by some groups. Raises LedgerError."""
+        now = today()
+        return sums(self.location, by, now + 1 - MONTH_DAYS, now + 1, self.environment)
+
+
+def find(question: Question) -> list[Finding]:
+    """What every `findings*.py` of this folder finds, the dearest first. Raises LedgerError."""
+    found: list[Finding] = []
+    for path in sorted(Path(__file__).parent.glob("findings*.py")):
+        found += importlib.import_module(f".{path.stem}", __package__).search(question)
+    return sorted(found, key=lambda finding: -finding.nano_usd_per_month)
+
+
+def search(question: Question) -> Iterator[Finding]:
+    """Models for which there is a cheaper one that does as well, or might."""
+    rows = question.month("task_type", "provider", "request_model")
+    for dear in rows:
+        others = [row for row in rows if row.key[0] == dear.key[0] and row.verdicts >= ENOUGH]
+        tried = {row.key[1:]: row for row in others}
+        short = dear.ok >= FEW and dear.output_tokens <= SHORT_TOKENS * dear.ok
+        good = [(_cost_on(row, dear, question), ref) for ref, row in tried.items()]
+        new = [(question.price(*ref, dear), ref) for ref in question.models if ref not in tried]
+        if found := _cheapest(good, dear, WORTH):
+            yield _finding(dear, *found, tried[found[1]])
+        elif short and (found := _cheapest(new, dear, HALF)):
+            yield _finding(dear, *found)
+
+
+def _cost_on(other: Totals, dear: Totals, question: Question) -> int | None:
+    """The dear one's tokens on one that does as well; calls at its average cost without a price."""
+    if not _does_as_well(other, dear):
+        return None
+    _, provider, model = other.key
+    listed = question.price(provider, model, dear)
+    if listed is None and other.priced and not other.unpriced:
+        return round(Decimal(other.cost_nano_usd) * dear.attempts / other.attempts)
+    return listed
+
+
+def _does_as_well(other: Totals, dear: Totals) -> bool:
+    """Within two points: in successes, and where both were scored often, in their scores."""
+    if dear.verdicts < ENOUGH or other is dear:
+        return False
+    if min(other.quality_n, dear.quality_n) >= ENOUGH:
+        scores = [row.quality_milli / row.quality_n / 1000 for row in (other, dear)]
+        if scores[0] < scores[1] - WITHIN:
+            return False
+    return (other.success_rate or 0) >= (dear.success_rate or 0) - WITHIN
+
+
+def _cheapest(
+    costs: Iterable[tuple[int | None, Ref]], dear: Totals, least: Decimal
+) -> tuple[int, Ref] | None:
+    """What takes the least for the same tokens, if it saves more than this share."""
+    known = [(cost, ref) for cost, ref in costs if cost is not None]
+    cost, ref = min(known, default=(dear.cost_nano_usd, ("", "")))
+    saves = dear.cost_nano_usd - cost > least * dear.cost_nano_usd
+    return (cost, ref) if saves and not dear.unpriced else None
+
+
+def _finding(dear: Totals, cost: int, ref: Ref, other: Totals | None = None) -> Finding:
+    """Evidence where the other model was asked often enough, else a hypothesis."""
+    task, provider, model = dear.key
+    evidence: dict[str, int | float | str] = {
+        **{"task_type": task, "model": f"{provider}:{model}", "n": dear.verdicts},
+        **{"input_tokens": dear.input_tokens, "output_tokens": dear.output_tokens},
+        **{"cost_nano_usd": dear.cost_nano_usd, "success_rate": round(dear.success_rate or 0, 4)},
+        **{"other_model": ":".join(ref), "other_nano_usd": cost},
+    }
+    saved = dear.cost_nano_usd - cost
+    text = (
+        f"{task} on {model} cost {dollars(dear.cost_nano_usd)} in 30 days, for {dear.ok:,} answers "
+        f"of {dear.output_tokens // max(1, dear.ok)} tokens; {ref[1]} would take {dollars(cost)} "
+        "for the same tokens"
+    )
+    if other is None:
+        action = (
+            f"Whether {ref[1]} does it as well is not known. Shadow test: ask it the next 100 "
+            f"{task} requests as well, and change over when at least 98 agree."
+        )
+        return Finding("try_cheaper", "hypothesis", saved, f"{text}.", action, evidence)
+    text += (
+        f" and does it as well: {percent(other.success_rate)} of {other.verdicts:,} accepted, "
+        f"against {percent(dear.success_rate)} of {dear.verdicts:,}."
+    )
+    action = (
+        f"Put {':'.join(ref)} first for {task} in fleet.toml, for a part of the traffic to begin "
+        "with: it may have had the easier requests so far."
+    )
+    rate = round(other.success_rate or 0, 4)
+    evidence |= {"other_n": other.verdicts, "other_success_rate": rate}
+    return Finding("cheaper_model", "evidence", saved, text, action, evidence)

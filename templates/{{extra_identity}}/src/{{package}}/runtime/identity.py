@@ -1,0 +1,34 @@
+"""Identity files: `identity` of `[agents.X]` names what a sub-agent reads before its prompt."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from .errors import SettingsError
+from .fleet import Fleet
+from .run import PROMPTS, Output, SubAgent
+
+
+@dataclass(frozen=True)
+class Identified(SubAgent[Output]):
+    """A sub-agent that reads these files of `prompts/identity` first, in their order."""
+
+    files: tuple[str, ...] = ()
+
+    def prompt(self) -> str:
+        return "\n\n".join([*map(_read, self.files), super().prompt()])
+
+
+def equip(agent: SubAgent[Any], files: Sequence[str], fleet: Fleet) -> SubAgent[Any]:
+    """A sub-agent with the files that its table names. A missing one is told when it is asked."""
+    del fleet
+    own = {field.name: getattr(agent, field.name) for field in fields(agent)}
+    return Identified(**own, files=tuple(files))
+
+
+def _read(name: str) -> str:
+    try:
+        return (PROMPTS / "identity" / Path(name).name).read_text("utf-8").strip()
+    except OSError:
+        raise SettingsError(f"prompts/identity/{name} is missing: write it.") from None

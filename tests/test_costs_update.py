@@ -1,0 +1,40 @@
+"""A workspace of v0.3.0 keeps its cost reports, which were one extra then and are two now."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from scaffold import cli
+from tests.fork import append, commit, git, new
+from tests.test_update_releases import next_release, with_next
+
+__all__ = ["next_release", "with_next"]
+
+LEDGER = "src/desk/runtime/ledger"
+
+
+@pytest.mark.usefixtures("with_next")
+def test_cost_reports_of_an_earlier_release_stay(tmp_path: Path) -> None:
+    desk = new(tmp_path / "desk", "--ref", "v0.3.0")
+    append(desk / LEDGER / "findings.py", "\nOURS = 1\n")
+    commit(desk)
+    assert cli.run(["update", str(desk)]) == 0
+    assert git(desk, "diff", "--name-only", "--diff-filter=U") == ""
+    extras = yaml.safe_load((desk / ".copier-answers.yml").read_text("utf-8"))["extras"]
+    assert {"cost_reports", "findings"} <= set(extras)
+    for name in ("findings.py", "findings_chains.py", "findings_trends.py", "page.py", "scan.py"):
+        assert (desk / LEDGER / name).is_file()
+    assert "OURS = 1" in (desk / LEDGER / "findings.py").read_text("utf-8")
+    for words in (["demo"], ["costs", "--html", "costs.html"], ["costs", "--by", "user,agent"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "desk", *words],
+            cwd=desk,
+            env={"PYTHONPATH": "src"},
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+    assert "</html>" in (desk / "costs.html").read_text("utf-8")
