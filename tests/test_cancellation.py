@@ -1,6 +1,7 @@
 """A call that is cancelled, or whose workspace or loop goes away: no trace but its row."""
 
 import asyncio
+import gc
 import os
 import sqlite3
 import subprocess
@@ -191,6 +192,8 @@ def test_a_deadline_of_the_callers_own_is_a_cancellation(desk: Desk) -> None:
     assert desk.rows() == [("hang", "aborted", None)]
 
 
+# anyio leaves a socket to the garbage collector when it is cancelled in the moment it has connected.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_many_calls_cancelled_at_random_moments_are_all_booked(desk: Desk) -> None:
     """Whatever a call was doing, the server has seen no request that the ledger does not have."""
     desk.models = ["openai:paced", "anthropic:status-503", "mistral:ok"]
@@ -208,6 +211,7 @@ def test_many_calls_cancelled_at_random_moments_are_all_booked(desk: Desk) -> No
         return sum(task.cancelled() for task in tasks)
 
     assert desk.play(use) > 10, "and not all of them had ended before"
+    gc.collect()
     rows = desk.rows("call_id, attempt, outcome")
     by_call: dict[str, list[int]] = {}
     for call, attempt, _ in rows:
