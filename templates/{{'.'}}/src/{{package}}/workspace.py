@@ -75,6 +75,7 @@ class Workspace:
         shared = Shared(
             self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
         )
+        self._under_way = shared.under_way
         asked = {
             name: [self._candidates[ref] for ref in chain.models]
             for name, chain in fleet.chains.items()
@@ -99,10 +100,18 @@ class Workspace:
             self._stack.push_async_callback(self._human.aclose)
         for candidate in self._candidates.values():
             self._stack.push_async_callback(candidate.close)
+        self._stack.push_async_callback(self._cancel_calls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Calls that are still under way are cancelled, and in the ledger as aborted."""
         await self._stack.aclose()
+
+    async def _cancel_calls(self) -> None:
+        tasks = {task for task in self._under_way.values() if task} - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def handle(self, request: Request) -> Answer:
         """Answer one request. Raises FleetError when no model could."""

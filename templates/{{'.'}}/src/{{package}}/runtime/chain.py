@@ -127,13 +127,13 @@ class Chain(Model):
         call.deadline = min(time.monotonic() + self.rules.deadline_s, until)
         call.cap_nano = min(shared.spending.call_nano(self.rules.max_cost_usd), stage.left_nano())
         call.to_human = self.rules.on_exhausted == "human"
+        shared.begin(call)
         try:
             yield call
         finally:
-            shared.spending.add(call.rows)
             if stage.parent:
                 stage.parent.spent_nano += call.spent_nano
-            await shared.ledger.write(call.rows, shared.texts(call) if shared.texts else ())
+            await shared.end(call)
 
     async def answer(
         self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None

@@ -459,8 +459,7 @@ class Ledger:
         `also` runs in the same transaction; it is left out where the rows are set aside.
         Raises LedgerError when neither worked (the log then has the rows), or for a wrong row.
         """
-        if self._closed:
-            raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
+        self.expect_open()
         if not rows:
             return
         loop = asyncio.get_running_loop()
@@ -475,6 +474,11 @@ class Ledger:
         if len(waiting) == PART:
             self._hand_over(loop)
         await saved
+
+    def expect_open(self) -> None:
+        """Raises LedgerError once it is closed: what is asked now could not be booked."""
+        if self._closed:
+            raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
 
     def close(self) -> None:
         """Commit what is waiting and end the thread."""
