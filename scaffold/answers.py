@@ -1,15 +1,19 @@
 """WorkspaceSpec: every answer of a workspace, typed, completed and checked."""
 
-from collections.abc import Mapping
+import difflib
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from scaffold import models, names, problems
-from scaffold.catalogue import Catalogue
-from scaffold.defaults import filled_in
+from scaffold.catalogue import Catalogue, tier_of
+from scaffold.defaults import AGENT_CHAIN, filled_in
 from scaffold.errors import AnswersError, Problem
-from scaffold.feature import KINDS
+from scaffold.feature import KINDS, TIERS
+from scaffold.problems.shape import of_shape
+from scaffold.questionnaire import MOST_USD
 
 
 class Agent(BaseModel):
@@ -39,8 +43,8 @@ class WorkspaceSpec(BaseModel):
     extras: list[str]
     agents: list[Agent]
     chains: dict[str, list[str]]
-    quality_threshold: float = Field(ge=0, le=1)
-    monthly_budget_usd: float = Field(ge=0, allow_inf_nan=False)
+    quality_threshold: float = Field(ge=0, le=1, strict=True)
+    monthly_budget_usd: float = Field(ge=0, le=MOST_USD, strict=True)
     settings: dict[str, str | int | float | bool] = {}
 
     @property
@@ -57,16 +61,23 @@ class WorkspaceSpec(BaseModel):
 
 
 def complete(
-    catalogue: Catalogue, given: Mapping[str, object], *, folder_name: str
+    catalogue: Catalogue,
+    given: Mapping[str, object],
+    *,
+    folder_name: str,
+    recorded: Mapping[str, Any] = MappingProxyType({}),
 ) -> WorkspaceSpec:
-    """Default what is not given and check everything. Raises AnswersError with every problem."""
+    """Default what is not given and check everything. Raises AnswersError with every problem.
+
+    `recorded` are the answers a workspace has already: its names stay good.
+    """
     answers = {key: value for key, value in given.items() if not key.startswith("_")}
     known = known_keys(catalogue)
     found = problems.unknown_keys(answers, known)
     filled = filled_in(catalogue, {k: v for k, v in answers.items() if k in known}, folder_name)
     misshapen = [problem for problem in _shape(filled) if problem.key.split(".")[0] in answers]
     bad = {problem.key.split(".")[0] for problem in misshapen}
-    found += misshapen + problems.of_answers(catalogue, answers, filled, bad)
+    found += misshapen + problems.of_answers(catalogue, answers, filled, bad, recorded)
     if found:
         raise AnswersError(found)
     return _spec(catalogue, filled)
@@ -93,7 +104,7 @@ def missing(given: Mapping[str, object]) -> list[str]:
 
 def warnings(catalogue: Catalogue, spec: WorkspaceSpec) -> list[str]:
     """What is allowed but worth a second look."""
-    told: list[str] = []
+    told = [*_unheard_of(catalogue, spec)]
     for name, refs in spec.chains.items():
         if len({ref.partition(":")[0] for ref in refs}) == 1:
             told.append(f"Chain {name} has one provider: when it is down, nothing answers.")
@@ -104,6 +115,23 @@ def warnings(catalogue: Catalogue, spec: WorkspaceSpec) -> list[str]:
         elif known.matched not in (None, known.model):
             told.append(f"{ref} is priced as {known.matched}: check that this is right.")
     return told
+
+
+def _unheard_of(catalogue: Catalogue, spec: WorkspaceSpec) -> Iterator[str]:
+    """The chains that nothing asks, and those a sub-agent names that were given no models."""
+    by_stages = catalogue.chains_used({**spec.answers(), "agents": [], "chains": {}})
+    by_agents = {agent.chain: agent.name for agent in spec.agents}
+    for name, refs in spec.chains.items():
+        if name in by_stages:
+            continue
+        if name not in by_agents:
+            close = difflib.get_close_matches(name, [*by_stages, *by_agents], n=1)
+            meant = f"; did you mean {close[0]}?" if close else "."
+            yield f"Chain {name} is asked by no stage and no sub-agent{meant}"
+        elif name not in (*TIERS, AGENT_CHAIN) and refs == catalogue.default_models(
+            tier_of(name), spec.providers
+        ):
+            yield f"Chain {name} of sub-agent {by_agents[name]} is new: it asks {', '.join(refs)}."
 
 
 def require_shape(given: Mapping[str, Any]) -> None:
@@ -119,12 +147,5 @@ def _shape(filled: Mapping[str, Any]) -> list[Problem]:
     try:
         WorkspaceSpec.model_validate(fields)
     except ValidationError as error:
-        return [
-            Problem(
-                ".".join(map(str, detail["loc"])),
-                detail["msg"].lower().replace("input should be", "should be"),
-                "see the README for its form",
-            )
-            for detail in error.errors()
-        ]
+        return of_shape(error)
     return []

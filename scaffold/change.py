@@ -1,4 +1,4 @@
-"""Answers after a change: a feature added or removed, or a newer template that asks other things.
+"""Answers after a change: a feature or a sub-agent added or removed.
 
 Every function takes a set of answers and gives a new one; `answers.complete` then checks it.
 """
@@ -19,7 +19,7 @@ def added(
 ) -> tuple[Answers, list[str]]:
     """With one feature more, and notes; of a kind that allows one only, it replaces the other.
 
-    Where it needs some feature of another kind and there is none, that is the one it proposes.
+    What it requires comes along: a feature by its name, or the one it proposes of a kind.
     """
     feature = _feature(catalogue, kind, name)
     key, on = KINDS[kind].answer_key, chosen(answers, kind)
@@ -31,7 +31,17 @@ def added(
         if not chosen(after, other):
             after[KINDS[other].answer_key] = proposed
             notes.append(f"It needs a {other}, so {', '.join(proposed)} comes with it.")
+    for one in required(catalogue, feature, after):
+        after, more = added(catalogue, after, one.kind, one.name)
+        notes += [f"It needs {one.kind} {one.name}, which comes with it.", *more]
     return after, notes
+
+
+def required(catalogue: Catalogue, feature: Feature, answers: Mapping[str, Any]) -> list[Feature]:
+    """What a feature requires by name that could be chosen and is not."""
+    on = {one.id for one in catalogue.enabled(answers)}
+    named = {one.ref: one for one in catalogue.features if not one.hidden and one.id not in on}
+    return [named[ref] for ref in feature.requires if ref in named]
 
 
 def removed(
@@ -117,57 +127,6 @@ def chain_with(
     tier: Tier = catalogue.chains_used(answers).get(chain, tier_of(chain))
     model = catalogue.default_models(tier, [provider])[0]
     return {**answers, "chains": {**chains, chain: [*chains[chain], model]}}
-
-
-def carried_over(
-    before: Catalogue, after: Catalogue, answers: Mapping[str, Any]
-) -> tuple[Answers, list[str]]:
-    """The answers as another version of the template understands them, and notes for the user.
-
-    What a feature of its own has become stays on where it was on; a new question takes the answer
-    that equals the behaviour before it (`Question.before`); choices that are gone are left out.
-    """
-    carried = dict(answers)
-    notes: list[str] = []
-    for kind in KINDS.values():
-        if kind.answer_key in carried:
-            notes += _drop_gone(after, carried, kind.name)
-    was_on = {feature.id for feature in before.enabled(answers)}
-    known = {feature.id for feature in before.features}
-    for feature in after.features:
-        if feature.split_from in was_on and feature.id not in known:
-            carried, _ = added(after, carried, feature.kind, feature.name)
-            notes.append(f"{feature.kind} {feature.name} is now a feature of its own, and on.")
-    for feature in after.enabled(carried):
-        if feature.id in known:
-            _old_behaviour(feature, carried)
-    return carried, notes
-
-
-def newly_offered(before: Catalogue, after: Catalogue, answers: Mapping[str, Any]) -> list[str]:
-    """A note that names what new workspaces have by default and this one could add."""
-    known = {feature.id for feature in [*before.features, *after.enabled(answers)]}
-    new = [one for kind in KINDS for one in after.of(kind) if one.default and one.id not in known]
-    if not new:
-        return []
-    names = ", ".join(f"{feature.kind} {feature.name}" for feature in new)
-    return [f"New workspaces also have {names}: `scaffold add` brings one here."]
-
-
-def _old_behaviour(feature: Feature, answers: Answers) -> None:
-    for key, question in feature.questions.items():
-        if question.before is not None:
-            answers.setdefault(key, question.before)
-
-
-def _drop_gone(after: Catalogue, answers: Answers, kind: str) -> list[str]:
-    there = {feature.name for feature in after.of(kind)} | {KINDS[kind].builtin}
-    on = chosen(answers, kind)
-    gone = [name for name in on if name not in there]
-    if gone:
-        left = [name for name in on if name in there]
-        answers[KINDS[kind].answer_key] = left if KINDS[kind].many else KINDS[kind].builtin
-    return [f"The template has no {kind} {name} any more." for name in gone]
 
 
 def _without_idle_chains(

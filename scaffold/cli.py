@@ -50,15 +50,17 @@ def run(words: Sequence[str] | None = None) -> int:
         status = command(options)
         sys.stdout.flush()
         return status
-    except ScaffoldError as error:
-        return _tell(error, as_json="--json" in words)
-    except KeyboardInterrupt:
-        print("\nCancelled; nothing was written.", file=sys.stderr)
-        return INTERRUPTED
     except BrokenPipeError:
         # The reader has gone: what is still buffered must not raise again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ScaffoldError as error:
+        return _tell(error, as_json="--json" in words)
+    except OSError as error:
+        return _tell(_refused(error), as_json="--json" in words)
+    except KeyboardInterrupt:
+        print("\nCancelled; nothing was written.", file=sys.stderr)
+        return INTERRUPTED
 
 
 def _tell(error: ScaffoldError, *, as_json: bool) -> int:
@@ -70,6 +72,12 @@ def _tell(error: ScaffoldError, *, as_json: bool) -> int:
         for line in str(error).splitlines():
             print(f"scaffold: {line}", file=sys.stderr)
     return error.exit_status
+
+
+def _refused(error: OSError) -> ScaffoldError:
+    """What the system refused where no one expected it: a full disk, say."""
+    where = f"{error.filename}: " if error.filename else ""
+    return ScaffoldError(f"{where}{error.strerror or error}.")
 
 
 def vars_of(problem: object) -> dict[str, str]:
@@ -91,7 +99,9 @@ def _parser() -> Parser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, module in COMMANDS.items():
-        command = commands.add_parser(name, help=module.HELP, description=module.HELP)
+        command = commands.add_parser(
+            name, help=module.HELP, description=module.HELP, allow_abbrev=False
+        )
         module.configure(command)
         command.set_defaults(run=module.run)
     return parser

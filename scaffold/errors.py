@@ -4,6 +4,7 @@ ScaffoldError                 shown as one line; the exit status is its class's
 ├── AnswersError              answers that do not fit together, all of them at once
 ├── ManifestError             a feature folder whose feature.yml is wrong
 ├── MergeError                the repository is in no state to be merged into
+├── SeveralErrors             more than one of these, told together
 ├── TargetError               the folder to write to is not usable
 ├── TemplateError             the template cannot be had, or needs another scaffold
 ├── ToolError                 a program scaffold needs (git, uv) is missing or failed
@@ -47,6 +48,19 @@ class ManifestError(ScaffoldError):
 
 class MergeError(ScaffoldError):
     """Not in git, uncommitted work, another operation under way: says what to do first."""
+
+
+class SeveralErrors(ScaffoldError):
+    """What several checks of one run refused, a line each."""
+
+    def __init__(self, errors: Sequence[ScaffoldError]) -> None:
+        self.problems = tuple(
+            problem
+            for error in errors
+            if isinstance(error, AnswersError)
+            for problem in error.problems
+        )
+        super().__init__("\n".join(map(str, errors)))
 
 
 class TargetError(ScaffoldError):

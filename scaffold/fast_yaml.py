@@ -6,6 +6,9 @@ from typing import Any
 
 import yaml
 
+UNREADABLE = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
+"""What PyYAML raises for a text that is no YAML, or no date, or nested without end."""
+
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

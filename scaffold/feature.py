@@ -80,6 +80,7 @@ class Wires(_Part):
     checks: str | None = None
     human: str | None = None
     stream: str | None = None
+    texts: str | None = None
     reader: str | None = None
 
 
@@ -145,6 +146,7 @@ class Feature(_Part):
     `requires` names `kind:name`, which is on then, or a kind of which one has to be chosen. A
     `hidden` feature is never asked for. `proposes` is what another kind's question takes by
     default while this one is chosen. `offline`: it works without a network.
+    `split_from`, `core` or `kind:name`: the feature that did its work in earlier versions.
     """
 
     kind: Literal[
@@ -172,7 +174,7 @@ class Feature(_Part):
     offline: bool = False
     conflicts: list[str] = []
     renames: list[Rename] = []
-    split_from: str | None = None
+    split_from: str | None = Field(default=None, pattern=r"^(core|[a-z]+:[a-z][a-z0-9_]*)$")
     default: bool = False
     when_not: str = ""
     prices: str | None = None
@@ -195,8 +197,8 @@ class Feature(_Part):
 
     @property
     def ref(self) -> str:
-        """`KIND:NAME`, as `requires` and `conflicts` write it."""
-        return f"{self.kind}:{self.name}"
+        """`KIND:NAME`, as `requires` and `conflicts` write it; `core` for the core."""
+        return "core" if self.kind == "core" else f"{self.kind}:{self.name}"
 
     def facts(self) -> dict[str, object]:
         """What templates may loop over; `folder` is the path under the template's root."""

@@ -1,86 +1,124 @@
 """The answers a command line gives: a preset, then a file, then single values."""
 
 import argparse
-import difflib
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
+from scaffold import fast_yaml
 from scaffold.catalogue import Catalogue
 from scaffold.errors import AnswersError, Problem
 from scaffold.presets import PRESETS, split
+from scaffold.problems.wording import nearest, shown
+
+MOST_BYTES = 1_000_000
+_LINES = "write `key: value` lines"
+
+Answers = dict[str, Any]
 
 
-def collect(catalogue: Catalogue, options: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
-    """The answers, later sources first, and notes for the user. Raises AnswersError."""
-    answers: dict[str, Any] = {}
-    notes: list[str] = []
-    problems: list[Problem] = []
-    if options.preset:
-        answers, notes = _preset(catalogue, options.preset)
-    try:
-        answers |= _file(options.answers) if options.answers else {}
-    except AnswersError as error:
-        problems += error.problems
-    try:
-        answers |= values(options.set)
-    except AnswersError as error:
-        problems += error.problems
-    if problems:
-        raise AnswersError(problems)
-    return answers, notes
+class Given:
+    """What the sources of one command line gave, and what was wrong with them."""
 
+    def __init__(self) -> None:
+        self.answers: Answers = {}
+        self.notes: list[str] = []
+        self.problems: list[Problem] = []
 
-def values(texts: Sequence[str]) -> dict[str, Any]:
-    """The answers of several `KEY=VALUE`, the last of a key. Raises AnswersError."""
-    answers: dict[str, Any] = {}
-    problems: list[Problem] = []
-    for text in texts:
+    def take(self, source: Callable[[], Answers]) -> None:
+        """Let a source's answers win over those before it; keep its problems for later."""
         try:
-            answers |= _value(text)
+            self.answers |= source()
         except AnswersError as error:
-            problems += error.problems
-    if problems:
-        raise AnswersError(problems)
+            self.problems += error.problems
+
+
+def collect(catalogue: Catalogue, options: argparse.Namespace) -> Given:
+    """The answers, later sources first, with notes and problems for the user."""
+    given = Given()
+    if options.preset:
+        given.take(lambda: _preset(catalogue, options.preset, given.notes))
+    if options.answers:
+        given.take(lambda: _file(options.answers))
+    _take_values(given, options.set)
+    return given
+
+
+def values(texts: Sequence[str]) -> Answers:
+    """The answers of several `KEY=VALUE`, the last of a key. Raises AnswersError."""
+    given = Given()
+    _take_values(given, texts)
+    if given.problems:
+        raise AnswersError(given.problems)
+    return given.answers
+
+
+def _take_values(given: Given, texts: Sequence[str]) -> None:
+    for text in texts:
+        given.take(lambda text=text: _value(text))
+
+
+def _preset(catalogue: Catalogue, name: str, notes: list[str]) -> Answers:
+    if name not in PRESETS:
+        raise _refused("--preset", f"there is no '{shown(name)}'", nearest(name, PRESETS))
+    answers, absent = split(catalogue, PRESETS[name])
+    if absent:
+        notes.append(f"Preset {name}: not there yet, so left out: {', '.join(absent)}.")
     return answers
 
 
-def _preset(catalogue: Catalogue, name: str) -> tuple[dict[str, Any], list[str]]:
-    if name not in PRESETS:
-        close = difflib.get_close_matches(name, PRESETS, n=1)
-        way_out = f"did you mean {close[0]}?" if close else f"choose from {', '.join(PRESETS)}"
-        raise AnswersError([Problem("--preset", f"there is no '{name}'", way_out)])
-    answers, absent = split(catalogue, PRESETS[name])
-    notes = [f"Preset {name}: not there yet, so left out: {', '.join(absent)}."] if absent else []
-    return answers, notes
-
-
-def _file(path: Path) -> dict[str, Any]:
-    try:
-        table: Any = yaml.safe_load(path.read_text("utf-8"))
-    except OSError as error:
-        told = f"{path} cannot be read ({error.strerror})"
-        raise AnswersError([Problem("--answers", told, "name a YAML file")]) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        told = f"{path} is not YAML ({' '.join(str(error).split())[:120]})"
-        raise AnswersError([Problem("--answers", told, "write `key: value` lines")]) from None
+def _file(path: Path) -> Answers:
+    table = _parsed(path, _text(path))
     if not isinstance(table, dict):
-        told = f"{path} is no mapping"
-        raise AnswersError([Problem("--answers", told, "write `key: value` lines")])
+        raise _refused("--answers", f"{path} is no mapping", _LINES)
     answers = cast(dict[object, object], table)
     return {str(key): value for key, value in answers.items() if not str(key).startswith("_")}
 
 
-def _value(text: str) -> dict[str, Any]:
-    key, equals, value = text.partition("=")
-    if not (equals and key.strip()):
-        raise AnswersError(
-            [Problem("--set", f"'{text}' is no KEY=VALUE", "write e.g. package=desk")]
-        )
+def _text(path: Path) -> str:
     try:
-        return {key.strip(): yaml.safe_load(value)}
-    except yaml.YAMLError:
-        told = f"the value of {key} is not YAML"
-        raise AnswersError([Problem("--set", told, "quote it as a YAML string")]) from None
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+    except OSError as error:
+        told = f"{path} cannot be read ({error.strerror})"
+        raise _refused("--answers", told, "name a YAML file") from None
+    if len(data) > MOST_BYTES:
+        raise _refused("--answers", f"{path} is larger than 1 MB", "name a file of answers")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _refused("--answers", f"{path} is no UTF-8 text", "save it as UTF-8") from None
+
+
+def _parsed(path: Path, text: str) -> object:
+    try:
+        # JSON is YAML but for its surrogate pairs: what JSON escapes as two is one character.
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        pass
+    try:
+        return yaml.safe_load(text)
+    except fast_yaml.UNREADABLE as error:
+        told = f"{path} is not YAML ({' '.join(str(error).split())[:120]})"
+        raise _refused("--answers", told, _LINES) from None
+
+
+def _value(text: str) -> Answers:
+    key, equals, value = text.partition("=")
+    key = key.strip()
+    if not (equals and key):
+        raise _refused("--set", f"'{shown(text)}' is no KEY=VALUE", "write e.g. package=desk")
+    if key.startswith("_"):
+        raise _refused("--set", f"{shown(key)} is no answer key", "a key has no _ before it")
+    try:
+        return {key: yaml.safe_load(value)}
+    except fast_yaml.UNREADABLE:
+        told = f"the value of {shown(key)} is not YAML"
+        raise _refused("--set", told, "quote it as a YAML string") from None
+
+
+def _refused(key: str, what: str, way_out: str) -> AnswersError:
+    return AnswersError([Problem(key, what, way_out)])

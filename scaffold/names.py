@@ -7,44 +7,25 @@ import keyword
 import re
 import sys
 import unicodedata
+from functools import cache
+from pathlib import Path
 
 IDENTIFIER = r"[a-z][a-z0-9_]{0,29}"
 MOST_NAME, MOST_TEXT = 60, 300
 
-RESERVED = frozenset(
-    [
-        "anthropic",
-        "boto3",
-        "botocore",
-        "genai_prices",
-        "google",
-        "google_genai",
-        "groq",
-        "hatchling",
-        "httpx",
-        "mistralai",
-        "openai",
-        "pydantic",
-        "pydantic_ai",
-        "pydantic_ai_slim",
-        "pytest",
-        "ruff",
-        "basedpyright",
-        "xai_sdk",
-        "src",
-        "tests",
-        "test",
-        "examples",
-        "data",
-        "docs",
-        "evals",
-        "pip",
-        "setuptools",
-        "wheel",
-        "uv",
-    ]
+OWN = frozenset(
+    {"src", "tests", "test", "conftest", "examples", "data", "docs", "evals"}
+    | {"pip", "uv", "setuptools", "wheel", "hatchling"}
 )
-"""Import and distribution names of what a workspace installs, and its own folders."""
+"""A workspace's own folders, and the tools that build and install it."""
+
+DEVICES = frozenset(
+    {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
+)
+"""What no file on Windows can be called, with any ending."""
+
+TAKEN_NAMES = Path(__file__).with_name("taken_names.txt")
+"""What workspaces install, all the way down; a test holds it to what is installed."""
 
 _BAD_IN_TEXT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
@@ -95,36 +76,53 @@ def default_package(project: str) -> str:
     return f"{package[:23]}_agents" if is_taken(package) else package
 
 
+@cache
+def installed() -> frozenset[str]:
+    """Import and distribution names of what a workspace may install, as packages are called."""
+    return frozenset(TAKEN_NAMES.read_text("utf-8").split())
+
+
 def is_taken(package: str) -> bool:
     """Whether a package of that name would hide a module that the workspace needs."""
-    return package in RESERVED or package in sys.stdlib_module_names or keyword.iskeyword(package)
+    known = OWN | DEVICES | installed() | sys.stdlib_module_names
+    return package in known or keyword.iskeyword(package)
 
 
 def package_problem(package: str) -> str | None:
-    """What is wrong with a package name, or None."""
-    if not re.fullmatch(IDENTIFIER, package):
-        return "is no lower-case Python identifier of up to 30 characters"
+    """What is wrong with a new package's name, or None."""
     if is_taken(package):
-        return "would hide a standard module, a keyword or a dependency of that name"
-    return None
+        return "would hide a standard module, a keyword, a device or a dependency of that name"
+    return identifier_problem(package)
 
 
 def project_problem(name: str) -> str | None:
-    """What is wrong with a project's name, or None."""
+    """What is wrong with a new project's name, or None."""
+    if slug_of(name).replace("-", "_") in OWN | installed():
+        return "is the name of something the workspace installs"
+    return title_problem(name)
+
+
+def title_problem(name: str) -> str | None:
+    """Why no command can be named after a project's name, or None."""
     if problem := text_problem(name, MOST_NAME):
         return problem
-    if not slug_of(name):
-        return "has no ASCII letter or digit to make a command's name of"
-    if slug_of(name).replace("-", "_") in RESERVED:
-        return "is the name of something the workspace installs"
-    return None
+    return None if slug_of(name) else "has no ASCII letter or digit to make a command's name of"
+
+
+def identifier_problem(name: str) -> str | None:
+    """Why a name is no identifier, or None."""
+    if re.fullmatch(IDENTIFIER, name):
+        return None
+    return "is no lower-case Python identifier of up to 30 characters"
 
 
 def agent_problem(name: str) -> str | None:
     """What is wrong with a sub-agent's or chain's name, or None."""
-    if not re.fullmatch(IDENTIFIER, name):
-        return "is no lower-case Python identifier of up to 30 characters"
-    return "is a Python keyword" if keyword.iskeyword(name) or keyword.issoftkeyword(name) else None
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+        return "is a Python keyword"
+    if name in DEVICES:
+        return "is a device on Windows, so no file can be called that"
+    return identifier_problem(name)
 
 
 def text_problem(text: str, most: int = MOST_TEXT) -> str | None:

@@ -15,10 +15,26 @@ KINDS = (
 )
 
 
+def text(word: str) -> str:
+    """A word that is not empty, as an unset variable of a script would be."""
+    if not word.strip():
+        raise argparse.ArgumentTypeError("it is empty")
+    return word
+
+
+def folder(word: str) -> Path:
+    """A folder's path; the current folder is `.`, never an empty word."""
+    path = Path(text(word))
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        return path
+
+
 def workspace(parser: argparse.ArgumentParser) -> None:
     """DIR, the current folder by default, and --json."""
     parser.add_argument(
-        "dir", metavar="DIR", type=Path, nargs="?", default=Path(), help="the workspace's folder"
+        "dir", metavar="DIR", type=folder, nargs="?", default=Path(), help="the workspace's folder"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -27,6 +43,16 @@ def feature(parser: argparse.ArgumentParser) -> None:
     """KIND and NAME; before DIR."""
     parser.add_argument("kind", metavar="KIND", choices=KINDS, help=", ".join(KINDS))
     parser.add_argument("name", metavar="NAME", help="its name (`scaffold list KIND`)")
+
+
+def template(parser: argparse.ArgumentParser) -> None:
+    """--template, for a workspace whose template has moved."""
+    parser.add_argument(
+        "--template",
+        metavar="SRC",
+        type=text,
+        help="where the template is now: a folder or git URL",
+    )
 
 
 def change(parser: argparse.ArgumentParser) -> None:
@@ -38,6 +64,4 @@ def change(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--autostash", action="store_true", help="put uncommitted work aside, and back afterwards"
     )
-    parser.add_argument(
-        "--template", metavar="SRC", help="where the template is now: a folder or git URL"
-    )
+    template(parser)

@@ -29,6 +29,9 @@ SETTINGS: Mapping[str, object] = {
         "keep_trailing_newline": True,
     },
 }
+MOST_USD = 1_000_000_000
+"""A monthly budget above this is a slip of the keyboard."""
+
 ANSWER_CHAIN = """\
 {% set named = enabled | map('extract', facts) | map(attribute='wires') %}
 {{ (named | map(attribute='answer_chain') | select | list + ['balanced']) | first }}"""
@@ -117,7 +120,7 @@ def questions(catalogue: Catalogue) -> dict[str, Any]:
             "type": "float",
             "help": "What a month may cost in US dollars (0: no budget)",
             "default": 100,
-            "validator": _bounds("monthly_budget_usd", 0, None),
+            "validator": _bounds("monthly_budget_usd", 0, MOST_USD),
         },
     }
 

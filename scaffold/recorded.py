@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import yaml
 
+from scaffold import fast_yaml
 from scaffold.errors import TargetError
 
 ANSWERS_FILE = ".copier-answers.yml"
@@ -55,7 +56,7 @@ def _table(path: Path) -> dict[str, Any]:
         table: object = yaml.safe_load(text)
     except OSError as error:
         raise TargetError(f"{path} cannot be read ({error.strerror}).") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except fast_yaml.UNREADABLE as error:
         told = " ".join(str(error).split())[:160]
         raise TargetError(f"{path} is not YAML ({told}); mend it or restore it from git.") from None
     if not isinstance(table, dict):

@@ -7,7 +7,6 @@
 import hashlib
 import os
 import re
-import tempfile
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from scaffold import template as templates
 from scaffold.catalogue import template_root
 from scaffold.errors import TemplateError
 from scaffold.template import Source, Template
+from scaffold.temporary import work_folder
 
 URL = "https://fleet-scaffold.invalid/templates.git"
 """The template's canonical address: a name that nobody can register."""
@@ -123,12 +123,12 @@ def opened(src: str = URL) -> Generator[Template]:
         return
     if not BUNDLE.is_file():
         raise TemplateError(_DAMAGED.format("bundle"))
-    with tempfile.TemporaryDirectory(prefix="scaffold-template-") as folder:
+    with work_folder() as folder:
         try:
-            templates.clone(str(BUNDLE), Path(folder))
+            templates.clone(str(BUNDLE), folder)
         except TemplateError:
             raise TemplateError(_DAMAGED.format("bundle")) from None
-        yield Releases(URL, Path(folder))
+        yield Releases(URL, folder)
 
 
 @contextmanager

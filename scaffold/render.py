@@ -1,7 +1,6 @@
 """The one place that calls copier: a template folder and answers become files."""
 
 import re
-import tempfile
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 
 from scaffold import fast_yaml
 from scaffold.errors import TemplateError
+from scaffold.temporary import work_folder
 
 _RECORDED = re.compile(r"^(?:_commit|_src_path):.*\n(?:[ \t].*\n)*", re.MULTILINE)
 
@@ -47,9 +47,9 @@ def render(
 
 def preview(root: Path, answers: Mapping[str, Any]) -> list[str]:
     """The paths a render would write, sorted, with `/` between their parts; writes nothing."""
-    with tempfile.TemporaryDirectory(prefix="scaffold-") as folder:
-        render(root, Path(folder), answers, source="", commit=None)
-        return written(Path(folder))
+    with work_folder() as folder:
+        render(root, folder, answers, source="", commit=None)
+        return written(folder)
 
 
 def written(folder: Path) -> list[str]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaffold.answers import WorkspaceSpec, complete, known_keys, require_shape, warnings
+from scaffold.carryover import carried_over, newly_offered
 from scaffold.catalogue import Catalogue, load
-from scaffold.change import Answers, carried_over, newly_offered
+from scaffold.change import Answers
 from scaffold.recorded import Recorded
 from scaffold.template import Source
 
@@ -42,7 +43,7 @@ def worked_out(workspace: Recorded, before: Source, after: Source, change: Chang
     known = known_keys(new)
     kept = {key: value for key, value in carried.items() if key in known}
     answers, more = change(new, kept)
-    spec = complete(new, answers, folder_name=workspace.folder.name)
+    spec = complete(new, answers, folder_name=workspace.folder.name, recorded=workspace.answers)
     if spec.chains != workspace.answers.get("chains"):
         more = [*more, *warnings(new, spec)]
     more = [*more, *newly_offered(old, new, answers)]

@@ -3,16 +3,12 @@
 import os
 import secrets
 import shutil
-import signal
-import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from scaffold.errors import TargetError
-
-TERMINATED = 128 + signal.SIGTERM
+from scaffold.signals import deaf, sigterm_unwinds
 
 
 def check(folder: Path) -> Path:
@@ -46,13 +42,15 @@ def staged(target: Path) -> Generator[Path]:
     within = target.is_dir()
     staging = (target if within else target.parent) / f".scaffold-{secrets.token_hex(4)}"
     try:
-        with _sigterm_unwinds():
+        with sigterm_unwinds():
             staging.mkdir(parents=True)
             yield staging
-            _put_in_place(staging, target, within)
+            with deaf():
+                _put_in_place(staging, target, within)
     except BaseException as error:
-        shutil.rmtree(staging, ignore_errors=True)
-        _remove_empty(new_parents)
+        with deaf():
+            shutil.rmtree(staging, ignore_errors=True)
+            _remove_empty(new_parents)
         if isinstance(error, OSError):
             raise TargetError(f"{target} cannot be written ({_reason(error)}).") from error
         raise
@@ -87,22 +85,6 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
         except OSError:
             return
-
-
-@contextmanager
-def _sigterm_unwinds() -> Generator[None]:
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(TERMINATED)
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,6 @@ A version is a tag such as v1.2.0; what is tagged otherwise is named as `git des
 """
 
 import re
-import tempfile
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import yaml
 from scaffold import fast_yaml
 from scaffold.errors import TemplateError
 from scaffold.git import GitError, git
+from scaffold.temporary import work_folder
 
 OLDEST_KEY = "_scaffold_min"
 """The key of copier.yml that states the oldest scaffold a template works with."""
@@ -104,9 +104,9 @@ class Template:
 def opened(src: str) -> Generator[Template]:
     """The template at a git URL, folder or bundle. Raises TemplateError."""
     src_path = canonical(src)
-    with tempfile.TemporaryDirectory(prefix="scaffold-template-") as folder:
-        clone(src_path, Path(folder))
-        yield Template(src_path, Path(folder))
+    with work_folder() as folder:
+        clone(src_path, folder)
+        yield Template(src_path, folder)
 
 
 def clone(src: str, folder: Path) -> None:

@@ -5,10 +5,8 @@ What update, add and remove have in common.
 
 import argparse
 import sys
-import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from pathlib import Path
 
 from scaffold import given, merge, ownership, recorded, releases, summary
 from scaffold.catalogue import Catalogue
@@ -17,6 +15,7 @@ from scaffold.progress import showing
 from scaffold.renders import Job, both
 from scaffold.step import Step, changed, worked_out
 from scaffold.summary import Report
+from scaffold.temporary import work_folder
 
 INTERRUPTED = 130
 
@@ -108,8 +107,8 @@ def _interrupted(workspace: merge.Workspace) -> int:
 def planned(workspace: merge.Workspace, step: Step) -> Generator[merge.Plan]:
     """Render before and after, and merge the difference into the team's files."""
     names = (step.workspace.commit, step.after.commit or "template")
-    with tempfile.TemporaryDirectory(prefix="scaffold-") as work:
-        old, new = Path(work, "before"), Path(work, "after")
+    with work_folder() as work:
+        old, new = work / "before", work / "after"
         answers = step.spec.answers()
         with showing(f"Rendering {' and '.join(dict.fromkeys(names))}"):
             both(Job(step.before, step.workspace.answers, old), Job(step.after, answers, new))

@@ -1,9 +1,11 @@
 """A rendered workspace's ledger, importable, and rows for it."""
 
 import importlib
+import math
 import sys
 import time
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -47,3 +49,40 @@ def row(store: Any, **given: Any) -> Any:
         "cost_source": "list",
     }
     return store.Attempt(**{**usual, **given})
+
+
+def fold(store: Any, rows: Iterable[Any]) -> dict[tuple[Any, ...], dict[str, int]]:
+    """What rows add up to in the rollup, counted one by one: its key -> counters."""
+    rollup: dict[tuple[Any, ...], dict[str, int]] = {}
+    for row in rows:
+        key = (row.ts_us // store.DAY_US, row.environment, "", row.task_type, row.provider)
+        key += (row.deployment or "", row.request_model, row.chain, row.pipeline or "", row.stage)
+        _add(store, row, rollup.setdefault(key, dict.fromkeys(store.COUNTERS, 0)))
+    return rollup
+
+
+def _add(store: Any, row: Any, total: dict[str, int]) -> None:
+    outcome = row.outcome
+    total["calls"] += row.attempt == 1
+    if outcome in store.OUTCOMES:
+        total[outcome] += 1
+    total["fallbacks"] += outcome == "ok" and row.attempt > 1
+    if outcome not in ("skipped", "escalated", "answered"):
+        total["attempts"] += 1
+        for name in store.TOKENS:
+            total[name] += getattr(row, name) or 0
+        if outcome != "aborted":
+            total["latency_ms"] += row.latency_ms
+            total[store.BUCKETS[bisect_left(store.BOUNDS_MS, row.latency_ms)]] += 1
+            counted = row.input_tokens is not None and row.output_tokens is not None
+            total["unmeasured"] += outcome != "failed" and not counted
+    if row.cost_source == "unpriced":
+        total["unpriced"] += 1
+    elif row.cost_source != "none":
+        cost = row.cost_nano_usd or 0
+        total["priced"] += 1
+        total["cost_nano_usd"] += cost
+        total["wasted_nano_usd"] += cost if outcome in ("failed", "rejected", "aborted") else 0
+    if row.quality is not None:
+        total["quality_n"] += 1
+        total["quality_milli"] += math.floor(row.quality * 1000 + 0.5)

@@ -7,7 +7,14 @@ import pytest
 from scaffold.answers import complete, warnings
 from scaffold.catalogue import Catalogue
 from scaffold.errors import AnswersError
-from scaffold.names import default_package, default_project, package_problem, project_problem
+from scaffold.names import (
+    default_package,
+    default_project,
+    installed,
+    package_problem,
+    project_problem,
+)
+from tests.taken_names import names as names_taken
 
 AGENT = {"name": "billing", "description": "Bills", "chain": "cheap"}
 
@@ -25,29 +32,42 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
         ({"package": "json"}, "would hide a standard module"),
         ({"package": "openai"}, "would hide"),
         ({"package": "class"}, "would hide"),
+        ({"package": "anyio"}, "would hide"),
+        ({"package": "nul"}, "would hide"),
+        ({"project_name": "Typing Extensions"}, "something the workspace installs"),
         ({"project_name": "🚀"}, "no ASCII letter"),
         ({"project_name": "x" * 300}, "300 characters, 60 are allowed"),
         ({"project_name": "a\nb"}, "U+000A"),
         ({"description": "a\u202eb"}, "U+202E"),
-        ({"description": 7}, "should be a valid string"),
+        ({"description": 7}, "should be text; write it in quotes"),
         ({"patern": []}, "patern: is no answer key; did you mean patterns?"),
         ({"patterns": ["ruoter"]}, "did you mean router?"),
         ({"patterns": 3}, "patterns"),
+        ({"patterns": "router,research"}, "write a list: [router, research]"),
         ({"providers": ["antropic"]}, "did you mean anthropic?"),
         ({"providers": []}, "providers: is empty"),
         ({"providers": ["openai"], "chains": {"cheap": ["groq:x"]}}, "needs groq; add it"),
         ({"chains": {"cheap": []}}, "chains.cheap: is empty"),
         ({"chains": {"cheap": ["gpt"]}}, "is no provider:model"),
         ({"chains": {"cheap": ["openai:a", "openai:a"]}}, "names a model twice"),
-        ({"chains": {"cheap": ["openai:a@"]}}, "is no provider:model"),
-        ({"chains": []}, "should be a valid dictionary"),
+        ({"chains": {"cheap": ["openai:a@"]}}, "names no deployment after @"),
+        ({"chains": {"cheap": ["openai:a@../x"]}}, "names no deployment after @"),
+        ({"chains": {"cheap": ["openai:a b"]}}, "is no provider:model"),
+        ({"chains": {"cheap": None}}, "chains.cheap: should be a list"),
+        ({"chains": []}, "should be a mapping; write a mapping such as {cheap:"),
         ({"agents": [AGENT, AGENT]}, "is there twice"),
         ({"agents": [{**AGENT, "name": "../../evil"}]}, "no lower-case Python identifier"),
         ({"agents": [{**AGENT, "name": "classify"}]}, "is the name of a stage"),
-        ({"agents": [{"name": "a"}]}, "agents.0.description"),
-        ({"agents": ["a"]}, "agents.0"),
-        ({"quality_threshold": 2}, "quality_threshold"),
-        ({"monthly_budget_usd": -1}, "monthly_budget_usd"),
+        ({"agents": [{**AGENT, "name": "com1"}]}, "is a device on Windows"),
+        ({"agents": [{**AGENT, "tools": []}]}, "agents.0.tools: is no key of a sub-agent"),
+        ({"agents": [{"name": "a"}]}, "agents.0.description: is missing"),
+        ({"agents": ["a"]}, "agents.0: should be a mapping"),
+        ({"quality_threshold": 2}, "quality_threshold: should be at most 1"),
+        ({"quality_threshold": float("nan")}, "quality_threshold: should be at most 1"),
+        ({"monthly_budget_usd": -1}, "monthly_budget_usd: should be at least 0"),
+        ({"monthly_budget_usd": float("nan")}, "monthly_budget_usd"),
+        ({"monthly_budget_usd": float("inf")}, "monthly_budget_usd: should be at most"),
+        ({"monthly_budget_usd": True}, "monthly_budget_usd: should be a number"),
         ({"expensive_from": 9}, "expensive_from: is more than 5"),
         ({"expensive_from": "high"}, "should be of type int"),
         ({"framework": "langgraf"}, "there is no framework"),
@@ -80,6 +100,35 @@ def test_a_hidden_feature_is_on_while_another_requires_it(catalogue: Catalogue) 
     assert all(not feature.hidden for feature in catalogue.of("extra"))
 
 
+def test_a_recorded_name_stays_good_when_a_dependency_takes_it(catalogue: Catalogue) -> None:
+    names = {"package": "anyio", "project_name": "httpx"}
+    spec = complete(catalogue, names, folder_name="desk", recorded=names)
+    assert (spec.package, spec.project_name) == ("anyio", "httpx")
+    for recorded in ({"package": "httpx"}, {}):
+        with pytest.raises(AnswersError, match="would hide"):
+            complete(catalogue, {"package": "anyio"}, folder_name="desk", recorded=recorded)
+    with pytest.raises(AnswersError, match="no lower-case"):
+        bad = {"package": "../x"}
+        complete(catalogue, bad, folder_name="desk", recorded=bad)
+
+
+def test_what_workspaces_install_is_taken(catalogue: Catalogue) -> None:
+    assert names_taken(catalogue) <= installed()
+
+
+def test_a_chain_that_only_a_sub_agent_names_is_told(catalogue: Catalogue) -> None:
+    def told(chains: dict[str, list[str]], asked: str) -> str:
+        answers = {"agents": [{**AGENT, "chain": asked}], "chains": chains}
+        return " ".join(warnings(catalogue, complete(catalogue, answers, folder_name="desk")))
+
+    assert "Chain lawyers of sub-agent billing is new: it asks anthropic:" in told({}, "lawyers")
+    models = ["openai:gpt-6-luna", "anthropic:claude-haiku-5-5"]
+    assert told({"lawyers": models}, "lawyers") == ""
+    assert "Chain chepa is asked by no stage and no sub-agent; did you mean cheap?" in told(
+        {"chepa": models}, "specialist"
+    )
+
+
 def test_a_wrong_type_hides_no_other_problem(catalogue: Catalogue) -> None:
     told = problems(catalogue, {"quality_threshold": 2, "package": "class", "patterns": ["ruoter"]})
     assert len(told.splitlines()) == 3
@@ -95,7 +144,9 @@ def test_all_problems_come_together(catalogue: Catalogue) -> None:
     assert len(told.splitlines()) == 3
 
 
-@pytest.mark.parametrize("folder", ["test", "3d", "json", "🚀", "a b", "x" * 200, "openai", "-"])
+@pytest.mark.parametrize(
+    "folder", ["test", "3d", "json", "🚀", "a b", "x" * 200, "openai", "-", "con", "anyio"]
+)
 def test_a_default_name_always_does(folder: str) -> None:
     project = default_project(folder)
     assert project_problem(project) is None

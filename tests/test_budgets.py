@@ -1,8 +1,9 @@
 """Budgets per call, run, task type and month, and what happens when one is used up."""
 
 import asyncio
+import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from tests import recorded
 from tests.fleets import Desk, desk, loopback
-from tests.ledger_package import importable
+from tests.ledger_package import importable, row
 from tests.loopback import Reply
 
 __all__ = ["desk", "loopback"]
@@ -29,27 +30,25 @@ def dear(desk: Desk) -> Desk:
     return desk
 
 
-def asked(
-    desk: Desk, *runs: int, environment: str = "production", **limits: Any
-) -> list[list[str]]:
+def asked(desk: Desk, *runs: int, environments: Sequence[str] = ("production",)) -> list[list[str]]:
     """What came of each call of some runs of so many calls, in one workspace."""
     run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
     agent = desk.module("workspace").ANSWER
 
+    async def calls(one: Any, count: int) -> AsyncIterator[str]:
+        for _ in range(count):
+            try:
+                await one.ask(agent, "What is it?", chain="main")
+                yield "answered"
+            except errors.BudgetReached as error:
+                yield str(error)
+
     async def use(workspace: Any) -> list[list[str]]:
-        told: list[list[str]] = []
-        for calls in runs:
-            one = run.Run(
-                run.Request("?", **limits), workspace.fleet, workspace.chains, environment
-            )
-            told.append([])
-            for _ in range(calls):
-                try:
-                    await one.ask(agent, "What is it?", chain="main")
-                    told[-1].append("answered")
-                except errors.BudgetReached as error:
-                    told[-1].append(str(error))
-        return told
+        fleet, chains = workspace.fleet, workspace.chains
+        return [
+            [told async for told in calls(run.Run(run.Request("?"), fleet, chains, where), count)]
+            for where, count in zip(itertools.cycle(environments), runs, strict=False)
+        ]
 
     return desk.play(use)
 
@@ -89,12 +88,12 @@ def test_a_call_is_capped_by_the_budget_of_all_calls(dear: Desk) -> None:
 def test_a_tasks_budget_warns_once_and_leaves_other_tasks_alone(
     dear: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    dear.more = "[budgets]\ntask_usd = { answering = 0.1, drafting = 0.01 }\n"
-    told = asked(dear, 1, 1, 1, 1, 1)
-    assert told[:3] == [["answered"]] * 3
-    assert told[3] == told[4] == ["The budget answering is used up: raise it, or change at_limit."]
-    (warning,) = warnings(caplog)
-    assert "budget answering, $0.1," in warning
+    dear.more = "[budgets]\ntask_usd = { answering = 0.4, drafting = 0.01 }\n"
+    (told,) = asked(dear, 12)
+    assert told[:10] == ["answered"] * 10
+    assert told[10:] == ["The budget answering is used up: raise it, or change at_limit."] * 2
+    (warning,) = warnings(caplog)  # though two calls were made above 80 %
+    assert "budget answering, $0.4," in warning
 
 
 @pytest.mark.parametrize("budget", ["month_usd = 0.06", "task_usd = { answering = 0.06 }"])
@@ -102,11 +101,13 @@ def test_recorded_runs_spend_nothing(
     dear: Desk, budget: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     dear.more = f"[budgets]\n{budget}\n"
-    assert asked(dear, 4, environment="demo") == [["answered"] * 4]
-    assert asked(dear, 2) == [["answered"] * 2], "nor in the ledger that the next process reads"
-    assert warnings(caplog) == []
-    assert asked(dear, 1)[0] != ["answered"]
-    assert asked(dear, 1, environment="demo") == [["answered"]]
+    both = asked(dear, 1, 4, 1, environments=("production", "demo"))
+    assert both == [["answered"], ["answered"] * 4, ["answered"]]
+    asked(dear, 2, environments=("demo",))
+    assert len(dear.hits()) == 8
+    assert len(warnings(caplog)) == 0
+    refused, shown = asked(dear, 1, 1, environments=("production", "demo"))
+    assert refused != ["answered"] and shown == ["answered"]
 
 
 def test_what_others_spend_is_noticed_while_this_process_runs(
@@ -149,8 +150,6 @@ def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
     spending = prices.Spending(fleet.Budgets(month_usd=Decimal("0.1")), read, every_s=3600)
 
     def attempt(cost: int | None) -> Any:
-        from tests.ledger_package import row
-
         return row(store, cost_nano_usd=cost)
 
     def reached() -> str | None:

@@ -226,6 +226,15 @@ def test_the_same_model_is_no_second_opinion(desk: Desk) -> None:
     assert desk.ask('"agreement:main"', replies) == "41"
 
 
+def test_a_check_of_an_extra_that_is_not_there_names_the_extra(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(desk.module("wiring").CHECKS, "grounded")
+    errors = desk.module("runtime.errors")
+    with pytest.raises(errors.SettingsError, match="'grounded' is none.*`scaffold add extra"):
+        desk.ask('"grounded"', {"answer": [{"text": "One."}]})
+
+
 @pytest.mark.parametrize("slow", [False, True])
 def test_a_team_names_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch, slow: bool) -> None:
     def polite(completion: Any, _call: Any) -> str | None:

@@ -114,7 +114,7 @@ class Plan:
     does: dict[tuple[str, str], list[str]] = field(default_factory=dict[Any, Any])
 
     def toml(self) -> str:
-        tables = [f'[deployments.{name}]\n{_region(at)}' for name, at in REGIONS.items()]
+        tables = [f"[deployments.{name}]\n{_region(at)}" for name, at in REGIONS.items()]
         for name, models in self.chains.items():
             refs = [_ref(place, model) for place, model in models]
             tables.append(

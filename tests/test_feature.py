@@ -33,6 +33,7 @@ def folder(root: Path, name: str, text: str) -> Path:
             "input",
         ),
         (PATTERN.replace("relay", "other"), "a folder called"),
+        (PATTERN + "split_from: pattern_baton\n", "split_from"),
         (PATTERN.replace("kind: pattern", "kind: provider"), "needs `models`"),
     ],
 )

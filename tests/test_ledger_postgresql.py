@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import importlib
 import os
 import pwd
 import shutil
@@ -78,7 +79,8 @@ def server() -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     place = tmp_path_factory.mktemp("postgresql") / "w"
-    with ledger_package.importable(place, PACKAGE, extras=["ledger_postgresql"]) as name:
+    extras = ["ledger_postgresql", "ledger_tools", "content"]
+    with ledger_package.importable(place, PACKAGE, extras=extras) as name:
         yield ledger_package.module(name, "store")
 
 
@@ -121,7 +123,7 @@ def assert_rollup_adds_up(store: Any, location: Any) -> None:
     writer = store.ROLLUP_KEY.index("writer")
     expected = {
         (*key[:writer], *key[writer + 1 :]): tuple(total.values())
-        for key, total in store.fold(attempts).items()
+        for key, total in ledger_package.fold(store, attempts).items()
     }
     assert {row[:at]: row[at:] for row in booked} == expected
 
@@ -137,6 +139,62 @@ def test_rows_arrive_once_with_their_rollup(store: Any, location: Any) -> None:
         location, "SELECT COUNT(*) FROM attempts WHERE user_ref LIKE 'a%' AND attempt = ?", (1,)
     )
     assert found == [(20,)]
+
+
+def test_what_had_no_price_gets_one_and_the_rollup_knows(store: Any, location: Any) -> None:
+    unpriced: dict[str, Any] = {"cost_nano_usd": None, "cost_source": "unpriced"}
+    rows = [ledger_package.row(store, **unpriced, outcome=one) for one in ("ok", "rejected")]
+    write(store, location, rows, [ledger_package.row(store)])
+    prices = ledger_package.module(PACKAGE, "prices").Prices({}, {"openai": "openai"})
+    reprice = ledger_package.module(PACKAGE, "reprice").reprice
+    for expected in (2, 0):
+        told = reprice(location, prices, dry_run=False, progress=lambda _: None)
+        assert told.priced.total() == expected
+    assert count(store, location, "COUNT(*) FROM attempts WHERE cost_source = 'unpriced'") == 0
+    assert_rollup_adds_up(store, location)
+
+
+def test_texts_are_stored_with_their_rows_and_erased(store: Any, location: Any) -> None:
+    from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
+
+    content = importlib.import_module(f"{PACKAGE}.runtime.content")
+    call = importlib.import_module(f"{PACKAGE}.runtime.attempt").Call()
+    call.messages = [ModelRequest(parts=[UserPromptPart("What\0?")])]
+    call.rows = [ledger_package.row(store, call_id=call.id, user_ref="a\0b")]
+    call.completions = {1: ModelResponse(parts=[TextPart("That.")])}
+    settings = store.LedgerSettings(record_content=True)
+
+    async def play() -> None:
+        texts, ledger = content.texts(location, settings), store.Ledger(location, settings)
+        await ledger.write(call.rows, texts(call))
+        ledger.close()
+
+    asyncio.run(play())
+    transfer = ledger_package.module(PACKAGE, "transfer")
+    [(*_, asked, answered)] = transfer.texts(location, "run")
+    assert "What" in asked and "That." in answered
+    assert transfer.erase(location, "a\0b") == 1
+    assert count(store, location, "COUNT(*) FROM contents") == 0
+    assert count(store, location, "SUM(calls) FROM rollup") == 1
+
+
+def test_a_wrong_row_is_told_to_its_caller_alone(store: Any, location: Any) -> None:
+    wrong = [
+        ledger_package.row(store, task_type=None),
+        ledger_package.row(store, latency_ms=2**70),
+        ledger_package.row(store, latency_ms="fast"),
+    ]
+
+    async def play() -> list[Any]:
+        ledger = store.Ledger(location)
+        writes = [ledger.write([row]) for row in [ledger_package.row(store), *wrong]]
+        told = await asyncio.gather(*writes, return_exceptions=True)
+        ledger.close()
+        return told
+
+    told = asyncio.run(play())
+    assert [isinstance(one, store.LedgerError) for one in told] == [False, True, True, True]
+    assert count(store, location) == 1
 
 
 def test_sixteen_writers_do_not_deadlock(store: Any, location: Any) -> None:
@@ -204,8 +262,8 @@ def test_rows_wait_while_the_server_is_away(
 def test_rows_of_a_killed_client_are_whole(store: Any, location: Any) -> None:
     write(store, location, [ledger_package.row(store)])
     database = store.connect(location)
-    with contextlib.suppress(ZeroDivisionError), database._transaction() as cursor:
-        cursor.execute("DELETE FROM attempts")
+    with contextlib.suppress(ZeroDivisionError), database.transaction() as execute:
+        execute("DELETE FROM attempts", ())
         raise ZeroDivisionError
     database.close()
     assert count(store, location) == 1

@@ -222,6 +222,8 @@ def test_what_had_no_price_gets_one(store: Any, folder: Path, ledger: Path) -> N
     attempts = [
         store.Attempt(**dict(zip(store.COLUMNS, row, strict=True))) for row in stored(store, ledger)
     ]
-    expected = [(*key, *total.values()) for key, total in store.fold(attempts).items()]
+    expected = [
+        (*key, *total.values()) for key, total in ledger_package.fold(store, attempts).items()
+    ]
     assert sorted(rollup(store, ledger)) == sorted(expected)
     (folder / "prices.toml").unlink()

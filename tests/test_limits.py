@@ -68,10 +68,7 @@ def streamed_crowd(desk: Desk) -> list[str]:
 def test_a_limit_is_the_providers_not_the_models(desk: Desk) -> None:
     """Two models at the same place, in two chains, share its slots."""
     desk.models = ["openai:one"]
-    desk.more = (
-        '[limits]\n"openai@openai" = 2\n'
-        '[chains.other]\nmodels = ["openai:two@openai"]\n'
-    )
+    desk.more = '[limits]\n"openai@openai" = 2\n[chains.other]\nmodels = ["openai:two@openai"]\n'
     desk.server.script |= {name: [Reply(delay_s=0.05)] for name in ("one", "two")}
     asked = desk.module("runtime.run").Request
 
@@ -341,7 +338,10 @@ def test_another_model_of_the_same_provider_has_its_own_circuit(desk: Desk) -> N
 def test_all_circuits_open_says_so_at_once(desk: Desk) -> None:
     breaker(desk, Reply(status=503), failures=1, open_s=60)
     desk.models = ["openai:breaks"]
-    asked, exhausted = desk.module("runtime.run").Request, desk.module("runtime.errors").ChainExhausted
+    asked, exhausted = (
+        desk.module("runtime.run").Request,
+        desk.module("runtime.errors").ChainExhausted,
+    )
 
     async def use(workspace: Any) -> None:
         with pytest.raises(exhausted, match="overloaded"):

@@ -225,7 +225,9 @@ def with_router(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) 
         "patterns": ["router"],
         "agents": [],
     }
-    with import_rendered(catalogue, tmp_path_factory.mktemp("routed"), "with_router", answers) as it:
+    with import_rendered(
+        catalogue, tmp_path_factory.mktemp("routed"), "with_router", answers
+    ) as it:
         yield it
 
 
@@ -241,7 +243,9 @@ def test_an_answer_that_does_not_fit_is_sent_back_once_with_what_is_wrong(
     wrong = EASY | {"complexity": "seventeen"}
     answers(routed, provider, Reply(answer=wrong), Reply(answer=EASY))
     assert routed.ask().output == TEXT
-    classified = [row[1:] for row in routed.rows("stage, outcome, error_type") if row[0] == "classify"]
+    classified = [
+        row[1:] for row in routed.rows("stage, outcome, error_type") if row[0] == "classify"
+    ]
     assert classified == [("rejected", "malformed"), ("ok", None)]
     first, second = (json.dumps(seen.body) for seen in routed.server.seen[:2])
     assert "complexity" in second[len(first) - 2 :], "the field that was wrong"

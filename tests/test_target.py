@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import cli, target
+from scaffold import cli, signals, target
 from scaffold.errors import TargetError
 from tests.conftest import ROOT
 
@@ -34,7 +34,7 @@ def test_sigterm_unwinds(tmp_path: Path, inside: bool) -> None:
         assert running.stdout is not None
         assert running.stdout.readline() == b"begun\n"
         running.send_signal(signal.SIGTERM)
-        assert running.wait(timeout=10) == target.TERMINATED
+        assert running.wait(timeout=10) == signals.TERMINATED
     assert [path.name for path in tmp_path.rglob("*")] == (["a", "b"] if inside else [])
 
 

@@ -84,7 +84,12 @@ def source(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """The `src` of a workspace with two providers."""
     folder = tmp_path_factory.mktemp("telemetry") / "desk"
     extras = [feature.name for feature in catalogue.of("extra") if feature.default]
-    answers = {"patterns": [], "agents": [], "extras": sorted({*extras, *EXTRAS}), "package": "desk"}
+    answers = {
+        "patterns": [],
+        "agents": [],
+        "extras": sorted({*extras, *EXTRAS}),
+        "package": "desk",
+    }
     spec = complete(catalogue, answers, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="somewhere", commit="v1")
     return folder / "src"

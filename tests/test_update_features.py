@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from scaffold import change, cli
+from scaffold import cli
+from scaffold.carryover import carried_over
 from scaffold.catalogue import Catalogue
 from tests.fork import append, commit, edit, files, git, new, told
 
@@ -219,15 +220,27 @@ def test_what_became_a_feature_of_its_own_stays_on(catalogue: Catalogue) -> None
         catalogue.root,
         tuple(one for one in catalogue.features if one.id != "extra_dotenv"),
     )
-    carried, notes = change.carried_over(old, catalogue, answers)
+    carried, notes = carried_over(old, catalogue, answers)
     assert carried["extras"] == ["docker", "dotenv"]
     assert "dotenv" in notes[0]
-    carried, notes = change.carried_over(catalogue, catalogue, answers)
+    carried, notes = carried_over(catalogue, catalogue, answers)
     assert (carried, notes) == (answers, [])
+
+
+def test_grounded_stays_where_the_quality_checks_had_it(catalogue: Catalogue) -> None:
+    answers = {"patterns": [], "extras": ["quality_checks"], "providers": ["anthropic"]}
+    old = Catalogue(
+        catalogue.root,
+        tuple(one for one in catalogue.features if one.id != "extra_grounded"),
+    )
+    carried, _ = carried_over(old, catalogue, answers)
+    assert sorted(carried["extras"]) == ["grounded", "quality_checks"]
+    carried, _ = carried_over(old, catalogue, {**answers, "extras": ["docker"]})
+    assert carried["extras"] == ["docker"]
 
 
 def test_choices_that_are_gone_are_left_out_and_told(catalogue: Catalogue) -> None:
     answers = {"extras": ["docker", "dropped"], "engine": "dropped"}
-    carried, notes = change.carried_over(catalogue, catalogue, answers)
+    carried, notes = carried_over(catalogue, catalogue, answers)
     assert carried == {"extras": ["docker"], "engine": "in_process"}
     assert len(notes) == 2

@@ -11,9 +11,7 @@ BEHIND = 3
 
 def configure(parser: argparse.ArgumentParser) -> None:
     shared.workspace(parser)
-    parser.add_argument(
-        "--template", metavar="SRC", help="where the template is now: a folder or git URL"
-    )
+    shared.template(parser)
 
 
 def run(options: argparse.Namespace) -> int:

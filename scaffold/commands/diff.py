@@ -3,8 +3,6 @@
 import argparse
 import json
 import sys
-import tempfile
-from pathlib import Path
 
 from scaffold import options as shared
 
@@ -13,9 +11,7 @@ HELP = "Show what the team changed against its template, file by file."
 
 def configure(parser: argparse.ArgumentParser) -> None:
     shared.workspace(parser)
-    parser.add_argument(
-        "--template", metavar="SRC", help="where the template is now: a folder or git URL"
-    )
+    shared.template(parser)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,16 +19,17 @@ def run(options: argparse.Namespace) -> int:
     from scaffold import merge, recorded, releases, summary
     from scaffold.progress import showing
     from scaffold.renders import Job
+    from scaffold.temporary import work_folder
 
     workspace = recorded.read(options.dir)
     place = merge.locate(workspace.folder)
     with (
         releases.opened(options.template or workspace.src_path) as template,
-        tempfile.TemporaryDirectory(prefix="scaffold-") as work,
+        work_folder() as work,
     ):
         with showing(f"Rendering {workspace.commit}"):
-            Job(template.at(workspace.commit), workspace.answers, Path(work, "before")).run()
-        changes, text = merge.compare(place, Path(work, "before"))
+            Job(template.at(workspace.commit), workspace.answers, work / "before").run()
+        changes, text = merge.compare(place, work / "before")
     if options.json:
         rows = summary.rows(changes)
         print(json.dumps({"version": workspace.commit, "changes": rows, "diff": text}))

@@ -1,6 +1,6 @@
 """What is wrong with the chosen features, and with the answers to their questions."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from scaffold import names
@@ -10,10 +10,14 @@ from scaffold.feature import KINDS, Question
 from scaffold.problems.wording import nearest, shown
 
 
-def of_choices(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
-    """Unknown, doubled, missing or contradictory features."""
+def of_choices(
+    catalogue: Catalogue, filled: Mapping[str, Any], bad: Collection[str] = ()
+) -> list[Problem]:
+    """Unknown, doubled, missing or contradictory features; not of keys whose shape is `bad`."""
     problems: list[Problem] = []
     for kind in KINDS.values():
+        if kind.answer_key in bad:
+            continue
         known = [kind.builtin] if kind.builtin else []
         known += [feature.name for feature in catalogue.of(kind.name)]
         picked = chosen(filled, kind.name)
@@ -26,7 +30,7 @@ def of_choices(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]
         ]
         if len(set(picked)) != len(picked):
             problems.append(Problem(kind.answer_key, "names one twice", "name each once"))
-    if not filled["providers"]:
+    if "providers" not in bad and not filled["providers"]:
         problems.append(Problem("providers", "is empty", "choose at least one"))
     return problems + _together(catalogue, filled)
 

@@ -1,6 +1,7 @@
 """What is wrong with sub-agents and chains."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,9 @@ from scaffold.defaults import AGENT_CHAIN
 from scaffold.errors import Problem
 from scaffold.feature import TIERS
 from scaffold.problems.wording import nearest, shown
+
+DEPLOYMENT = r"[A-Za-z0-9][A-Za-z0-9_-]*"
+"""What `[deployments.NAME]` in fleet.toml can be called without quotes."""
 
 
 def of_agents(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
@@ -58,9 +62,11 @@ def of_agent_chains(
 def of_chains(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
     """Empty chains, and models that cannot be asked."""
     problems: list[Problem] = []
+    agents: list[dict[str, str]] = filled.get("agents") or []
+    named_by_agents = {agent["chain"] for agent in agents}
     for name, refs in filled["chains"].items():
         key = f"chains.{shown(str(name))}"
-        if problem := names.agent_problem(str(name)):
+        if name not in named_by_agents and (problem := names.agent_problem(str(name))):
             problems.append(Problem(key, problem, "name it like cheap"))
         if not refs:
             problems.append(Problem(key, "is empty", "name at least one provider:model"))
@@ -74,10 +80,13 @@ def of_chains(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
 def _reference(catalogue: Catalogue, providers: list[str], key: str, ref: str) -> list[Problem]:
     provider, colon, model = ref.partition(":")
     bare, at, deployment = model.rpartition("@") if "@" in model else (model, "", "")
-    if names.text_problem(ref) or not (colon and provider and bare) or (at and not deployment):
+    if names.text_problem(ref) or re.search(r"\s", ref) or not (colon and provider and bare):
         return [
             Problem(key, f"'{shown(ref)}' is no provider:model", "write e.g. openai:gpt-6-luna")
         ]
+    if at and not re.fullmatch(DEPLOYMENT, deployment):
+        told = f"'{shown(ref)}' names no deployment after @"
+        return [Problem(key, told, "write e.g. openai:gpt-6-luna@eu")]
     if provider in providers:
         return []
     known = [feature.name for feature in catalogue.of("provider")]

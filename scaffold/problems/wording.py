@@ -7,6 +7,8 @@ from collections.abc import Iterable
 def nearest(word: str, known: Iterable[str]) -> str:
     """The way out of a name that is not known."""
     choices = list(known)
+    if "," in word and any(one.strip() in choices for one in word.split(",")):
+        return f"write a list: [{', '.join(one.strip() for one in word.split(','))}]"
     close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]}?"

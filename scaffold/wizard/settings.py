@@ -8,7 +8,7 @@ from questionary import Choice
 
 from scaffold.feature import KINDS, Kind, Question
 from scaffold.problems.choices import question_problem
-from scaffold.questionnaire import default_choice
+from scaffold.questionnaire import MOST_USD, default_choice
 from scaffold.wizard.prompts import in_order, many, one, text
 from scaffold.wizard.state import State
 
@@ -20,7 +20,11 @@ THRESHOLD = Question(
     help="From which score or confidence on is an answer good enough (0 to 1)?",
 )
 BUDGET = Question(
-    type="float", default=100, min=0, help="What may a month cost, in US dollars (0: no budget)?"
+    type="float",
+    default=100,
+    min=0,
+    max=MOST_USD,
+    help="What may a month cost, in US dollars (0: no budget)?",
 )
 
 

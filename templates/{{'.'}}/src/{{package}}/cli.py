@@ -229,8 +229,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _declare(known: Mapping[str, argparse.ArgumentParser]) -> None:
     known["ask"].add_argument("text", help="the request")
-    again = "its own; under it again, a person's answer is found"
-    known["ask"].add_argument("--id", help=again)
+    known["ask"].add_argument("--id", help="a name for it: asked again, it finds the answer")
     run, pairs = known["run"], "what else the pipeline takes, such as question=..."
     run.add_argument("pipeline", help="answer, or one of the workspace's pipelines")
     run.add_argument("input", help="a text, or the path of a file")

@@ -13,14 +13,14 @@ from pydantic_ai.models import Model
 
 from . import wiring
 from .runtime import fleet as settings
-from .runtime.attempt import Candidate, Check, Human, Shared
+from .runtime.attempt import Candidate, Check, Human, Shared, Texts
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
 from .runtime.failures import ALWAYS
 from .runtime.fleet import Fleet, ModelRef, Provider
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
-from .runtime.ledger.store import Ledger, LedgerSettings, database_path
+from .runtime.ledger.store import Ledger, LedgerSettings, Location, database_path
 from .runtime.run import Request, Route, Run, SubAgent
 
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
@@ -69,9 +69,12 @@ class Workspace:
                 _find(f"fleet.toml: agents.{name}: key", key, wiring.AGENT_KEYS)
         prices, location = load_prices(root), database_path(root)
         self._candidates = candidates(fleet, prices, build)
-        self.ledger = Ledger(location, fleet.section("ledger", LedgerSettings))
+        books = fleet.section("ledger", LedgerSettings)
+        texts, self.ledger = _texts(location, books), Ledger(location, books)
         spending = Spending(fleet.budgets, partial(queries.month_by_task, location))
-        shared = Shared(self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM)
+        shared = Shared(
+            self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
+        )
         asked = {
             name: [self._candidates[ref] for ref in chain.models]
             for name, chain in fleet.chains.items()
@@ -212,4 +215,12 @@ def _human(root: Path, fleet: Fleet) -> Human | None:
     rules += [how for c in fleet.chains.values() for how in (c.on_exhausted, c.on_content_filter)]
     if "human" in rules:
         raise SettingsError('fleet.toml: "human" needs `scaffold add extra escalation`.')
+    return None
+
+
+def _texts(location: Location, books: LedgerSettings) -> Texts | None:
+    if wiring.TEXTS:
+        return wiring.TEXTS(location, books)
+    if books.record_content:
+        raise SettingsError("fleet.toml: record_content needs `scaffold add extra content`.")
     return None

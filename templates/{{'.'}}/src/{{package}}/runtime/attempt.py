@@ -38,7 +38,7 @@ from .errors import Escalated, Unanswered
 from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
 from .fleet import Circuits, Fleet, ModelRef
 from .ledger.prices import UNKNOWN, Prices, Spending, other_units
-from .ledger.store import Attempt, Ledger, new_id
+from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
 from .run import OUTPUT_TOOL, Run, Stage
 
 if TYPE_CHECKING:
@@ -101,6 +101,9 @@ MakeCheck = Callable[[str], Check]
 """A check from its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
 MakeHuman = Callable[[Path, Fleet], Human]
 OpenStream = Callable[["Chain", "Call"], AbstractAsyncContextManager[StreamedResponse]]
+Texts = Callable[["Call"], Sequence[Statement]]
+"""What stores a call's prompts and answers, in the transaction of its rows."""
+OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 PERSON = ModelRef("human", "human")
 
 
@@ -114,6 +117,7 @@ class Shared:
     permits: Callable[[ModelRef, str | None], bool]
     human: Human | None = None
     stream: OpenStream | None = None
+    texts: Texts | None = None
 
 
 class Candidate:
@@ -233,6 +237,7 @@ class Call:
     retry_at: float = 0
     id: str = field(default_factory=new_id)
     rows: list[Attempt] = field(default_factory=list[Attempt])
+    completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     spent_nano: int = 0
     outgrown: int = 0  # the largest context window that was too small
 
@@ -284,6 +289,9 @@ class Call:
         try:
             async with asyncio.timeout(until - time.monotonic()):
                 async with candidate.gate:
+                    if resting := candidate.health.resting:  # since it was this call's turn
+                        self.book(candidate.ref, "skipped", resting)
+                        return resting
                     asked = True
                     model = await candidate.enter()
                     if not self.suits(model):
@@ -322,7 +330,12 @@ class Call:
 
     def suits(self, model: Model) -> bool:
         """Whether a model can do what the request needs: tools, a schema, images."""
-        return all(model.profile.get(need, True) for need in self._needs)
+        needs, mode = list(self._needs), self.parameters.output_mode
+        if mode == "auto" and self.parameters.output_object:
+            mode = model.profile.get("default_structured_output_mode", "tool")
+        if mode in ("native", "tool"):
+            needs.append("supports_json_schema_output" if mode == "native" else "supports_tools")
+        return all(model.profile.get(need, True) for need in needs)
 
     async def judge(
         self, candidate: Candidate, response: ModelResponse, started: float
@@ -436,6 +449,8 @@ class Call:
             **self.stage.labels,
         )
         self.rows.append(row)
+        if response:
+            self.completions[row.attempt] = response
         self.stage.run.attempts.append(row)
         if outcome == "ok" and response:
             self.settle(response)
@@ -445,9 +460,6 @@ class Call:
     def _needs(self) -> tuple[str, ...]:
         """The keys of a model's profile that this request depends on."""
         needs = ["supports_tools"] if self.parameters.function_tools else []
-        if self.parameters.output_mode in ("native", "tool"):
-            native = self.parameters.output_mode == "native"
-            needs.append("supports_json_schema_output" if native else "supports_tools")
         if any(_is_image(item) for item in _contents(self.messages)):
             needs.append("supports_image_input")
         return tuple(needs)

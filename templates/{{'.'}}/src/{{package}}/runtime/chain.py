@@ -133,7 +133,7 @@ class Chain(Model):
             shared.spending.add(call.rows)
             if stage.parent:
                 stage.parent.spent_nano += call.spent_nano
-            await shared.ledger.write(call.rows)
+            await shared.ledger.write(call.rows, shared.texts(call) if shared.texts else ())
 
     async def answer(
         self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None

@@ -86,6 +86,7 @@ POLICY: Mapping[str, Policy] = {
     Failure.MALFORMED: Policy(),
     Failure.EMPTY: Policy(),
     Failure.TRUNCATED: Policy(),
+    Failure.COOLING_DOWN: Policy(retry=True),
 }
 
 NO_POLICY = Policy()
@@ -141,23 +142,29 @@ _BY_TEXT: tuple[tuple[re.Pattern[str], Failure], ...] = tuple(
             Failure.CONTENT_FILTER,
         ),
         (
-            r"context[_ ](length|window)|prompt is too long|too many (input )?tokens|input is too long"
+            r"context[_ ](length|window|limit)|prompt is too long|too many (input )?tokens|input is too long"
             r"|too large for model|exceeds the (maximum|model)[^.]* (tokens|context)",
             Failure.CONTEXT_TOO_LONG,
         ),
         (
-            r"(invalid|unknown)[_ ]model|model[^.]{0,80} (not exist|not found)",
-            Failure.UNKNOWN_MODEL,
+            r"api[_ ]key (not valid|not found|is invalid)|invalid[_ ](api[_ ]key|x-api-key)",
+            Failure.AUTHENTICATION,
         ),
         (
-            r"api[_ ]key (not valid|is invalid)|invalid[_ ](api[_ ]key|x-api-key)",
-            Failure.AUTHENTICATION,
+            r"(invalid|unknown)[_ ]model|model[^.]{0,80} (not exist|not found)"
+            r"|on-demand throughput",
+            Failure.UNKNOWN_MODEL,
         ),
         (r"credential|failed to retrieve a token", Failure.AUTHENTICATION),
         (r"decode response as JSON|expected a JSON response", Failure.MALFORMED),
-        (r"credit balance|insufficient[_ ](quota|balance|credits)|billing", Failure.QUOTA),
+        (
+            r"credit balance|insufficient[_ ](quota|balance|credits)|billing|API usage limits",
+            Failure.QUOTA,
+        ),
     )
 )
+_BY_CODE = {"billing_not_active": Failure.QUOTA}
+"""What a provider's own code says better than its status."""
 # Kinds that a provider's text may make more precise.
 _VAGUE = (Failure.BAD_REQUEST, Failure.MALFORMED, Failure.AUTHENTICATION, Failure.NETWORK)
 
@@ -188,6 +195,7 @@ def of_error(error: BaseException) -> Failure:
     kind = next((kind for cls, kind in _BY_CLASS if isinstance(error, cls)), Failure.MALFORMED)
     if isinstance(error, ModelHTTPError):
         kind = _BY_STATUS.get(error.status_code, kind)
+        kind = _BY_CODE.get(str(error.provider_error_code), kind)
     if kind not in _VAGUE:
         return kind
     told = " ".join(_texts(error))
@@ -245,6 +253,7 @@ class Health:
 
 
 def _texts(error: BaseException) -> Iterator[str]:
-    yield str(error)
+    if not isinstance(error, ModelHTTPError):  # it would tell our own name of the model, too
+        yield str(error)
     if isinstance(error, ModelAPIError):
         yield f"{error.provider_error_code} {error.provider_error_type} {error.body}"

@@ -6,11 +6,12 @@ import getpass
 import json
 import sys
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Any
 
 from ..runtime import fleet
 from ..runtime.errors import FleetError
-from ..runtime.inbox import STATES, Ticket, Tickets, now_us
+from ..runtime.inbox import STATES, Ticket, Tickets
 from ..runtime.ledger.queries import table
 
 HELP = "Answer what no model could: list, show, answer, close, retry."
@@ -41,10 +42,10 @@ def list_(options: argparse.Namespace, tickets: Tickets) -> Told:
     """what waits, the oldest first"""
     found = tickets.select(options.state)
     rows = [
-        [t.id[-8:], t.state, _age(t), t.stage, t.asked, " ".join(t.question.split())[:60]]
+        [t.id[-8:], t.state, _utc(t.opened_us), t.stage, t.asked, " ".join(t.question.split())[:60]]
         for t in found
     ]
-    lines = table(["id", "state", "age", "stage", "asked", "question"], rows)
+    lines = table(["id", "state", "opened (UTC)", "stage", "asked", "question"], rows)
     return {"tickets": [_public(t) for t in found]}, lines if found else "Nothing waits."
 
 
@@ -54,17 +55,16 @@ def show(options: argparse.Namespace, tickets: Tickets) -> Told:
     details: Any = json.loads(ticket.details)
     rows = [[a["request_model"], a["outcome"], a["error_type"]] for a in details["attempts"]]
     typed = details["parameters"]["output_object"]
+    title = f"{ticket.id}: {ticket.state}, opened {_utc(ticket.opened_us)} UTC by {ticket.stage}"
     parts: dict[str, str | None] = {
-        f"{ticket.id}: {ticket.state}, stage {ticket.stage}, {_age(ticket)} old": table(
-            ["model", "outcome", "reason"], rows
-        ),
+        title: table(["model", "outcome", "reason"], rows),
         "Instructions": details["messages"][-1].get("instructions"),
         "Source": details["source"],
         "Question": ticket.question,
         "The answer is JSON": json.dumps(typed["json_schema"], indent=2) if typed else None,
-        f"Answer of {ticket.resolved_by}": ticket.answer,
+        f"Answer of {ticket.resolved_by}, {_utc(ticket.resolved_us or 0)} UTC": ticket.answer,
     }
-    lines = "\n\n".join(f"{title}\n{text}" for title, text in parts.items() if text)
+    lines = "\n\n".join(f"{name}\n{text.strip()}" for name, text in parts.items() if text)
     return _public(ticket) | {"details": details}, lines
 
 
@@ -117,9 +117,8 @@ def _public(ticket: Ticket) -> dict[str, Any]:
     return {key: value for key, value in asdict(ticket).items() if key != "details"}
 
 
-def _age(ticket: Ticket) -> str:
-    minutes = (now_us() - ticket.opened_us) // 60_000_000
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h"
+def _utc(us: int) -> str:
+    return f"{datetime.fromtimestamp(us / 1_000_000, UTC):%Y-%m-%d %H:%M}"
 
 
 WORDS: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""`ledger export|import|erase`: attempts out of the ledger, into it, and gone for good."""
+"""`ledger export|import|show|erase`: attempts out of the ledger, into it, and gone for good."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ from ..runtime.errors import SettingsError
 from ..runtime.fleet import find_root
 from ..runtime.ledger.store import database_path
 
-HELP = "export, import or erase attempts"
+HELP = "export, import, show or erase attempts"
 FORMATS = ("csv", "jsonl", "parquet")
 
 
@@ -22,14 +22,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     for action in (export, take):
         action.add_argument("file", type=Path, help="its ending tells the format")
         action.add_argument("--format", choices=FORMATS, help="where the ending does not")
-    erase = actions.add_parser("erase", help="erase a user's attempts; sums stay")
+    show = actions.add_parser("show", help="what was asked and answered, where that is recorded")
+    show.add_argument("id", help="of a call, or of a run: `ask` prints it")
+    erase = actions.add_parser("erase", help="erase a user's attempts and texts; sums stay")
     erase.add_argument("--user", required=True, metavar="REF", help="the requests' user_ref")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 1 where rows of an import were left out."""
-    action = {"export": _export, "import": _import, "erase": _erase}[options.action]
-    return action(options)
+    """Exit status 1 where rows of an import were left out, or there is nothing to show."""
+    actions = {"export": _export, "import": _import, "show": _show, "erase": _erase}
+    return actions[options.action](options)
 
 
 def _export(options: argparse.Namespace) -> int:
@@ -57,11 +59,20 @@ def _import(options: argparse.Namespace) -> int:
     return 1 if wrong else 0
 
 
+def _show(options: argparse.Namespace) -> int:
+    from ..runtime.ledger.transfer import texts
+
+    found = texts(database_path(find_root()), options.id)
+    for stage, model, outcome, request, response in found:
+        print(f"{stage}: {model}, {outcome}\n> {request}\n< {response}\n")
+    return 0 if found else 1
+
+
 def _erase(options: argparse.Namespace) -> int:
     from ..runtime.ledger.transfer import erase
 
     rows = erase(database_path(find_root()), options.user)
-    print(f"{rows} attempts erased; the daily sums, which name no user, stay.")
+    print(f"{rows} attempts erased, with their texts; the daily sums, which name no user, stay.")
     return 0
 
 

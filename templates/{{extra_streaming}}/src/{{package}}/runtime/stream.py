@@ -28,7 +28,7 @@ from pydantic_ai.usage import RequestUsage
 from .attempt import NOTHING, Call, Candidate, Finding
 from .chain import Chain
 from .errors import ChainExhausted, FleetError
-from .failures import Failure, of_error, survivable
+from .failures import Failure, of_error, of_response, survivable
 
 Events = AsyncIterator[ModelResponseStreamEvent]
 
@@ -185,6 +185,10 @@ class ChainStream(StreamedResponse):
         try:
             async with asyncio.timeout(seconds):
                 await stack.enter_async_context(candidate.gate)
+                if resting := candidate.health.resting:  # since it was this call's turn
+                    call.book(candidate.ref, "skipped", resting)
+                    await stack.aclose()
+                    return resting
                 asked = True
                 model = await candidate.enter()
                 if not call.suits(model):
@@ -198,9 +202,10 @@ class ChainStream(StreamedResponse):
                 held = await _until_word(events)
                 if not _speaks(held):
                     response = inner.get()
-                    call.book(candidate.ref, "rejected", Failure.EMPTY, response, started)
+                    reason = of_response(response) or Failure.EMPTY
+                    call.book(candidate.ref, "rejected", reason, response, started)
                     await stack.aclose()
-                    return Failure.EMPTY
+                    return reason
         except BaseException as error:
             await stack.aclose()
             return call.fail(candidate, error, started, asked=asked)

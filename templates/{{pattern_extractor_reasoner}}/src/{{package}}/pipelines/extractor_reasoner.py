@@ -14,7 +14,7 @@ from ..agents.extract import EXTRACT
 from ..agents.reason import REASON
 from ..runtime import citations
 from ..runtime.documents import DocumentError
-from ..runtime.errors import AnswerInvalid, ChainExhausted
+from ..runtime.errors import AnswerInvalid, ChainExhausted, Escalated, FleetError
 from ..runtime.facts import Mention, by_kind, grounded, merged
 from ..runtime.fleet import Settings
 from ..runtime.reasoned import Reasoned, tokens
@@ -98,14 +98,16 @@ async def _extracted(
     """
     free = asyncio.Semaphore(concurrency)
 
-    async def extract(part: Part) -> tuple[list[Mention], int] | ChainExhausted | AnswerInvalid:
+    async def extract(part: Part) -> tuple[list[Mention], int] | FleetError:
         async with free:
             try:
                 return grounded(await run.ask(EXTRACT, delimited(part.text)), part)
-            except (ChainExhausted, AnswerInvalid) as error:
+            except (ChainExhausted, AnswerInvalid, Escalated) as error:
                 return error
 
     results = await asyncio.gather(*map(extract, parts))
+    for handed in (result for result in results if isinstance(result, Escalated)):
+        raise handed  # after the others are done: they are not paid for again
     errors = [result for result in results if isinstance(result, Exception)]
     if len(errors) == len(parts):
         raise errors[0]

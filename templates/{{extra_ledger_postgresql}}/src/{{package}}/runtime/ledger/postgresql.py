@@ -4,20 +4,33 @@ Attempts lie in one partition per day, so that old days are dropped and not dele
 adds to rollup rows of its own: a row that all of them share is where such ledgers deadlock.
 """
 
+import re
 import time
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, LiteralString, cast
 
 import psycopg
 from psycopg import errors
+from psycopg.types.json import Json
 
 from ..errors import LedgerError
-from . import store
-from .store import COLUMNS, COUNTERS, DAY_US, ROLLUP_KEY, Attempt, DatabaseUrl, RowsRefused, fold
+from .store import (
+    COLUMNS,
+    COUNTERS,
+    DAY_US,
+    ROLLUP_KEY,
+    SCHEMA_VERSION,
+    Attempt,
+    Execute,
+    RowsRefused,
+    Statement,
+    adding_up,
+    values_of,
+)
 
 CONNECT_S = 5
 SCHEMA_LOCK = 0x1ED6E4
@@ -42,63 +55,69 @@ _SCHEMA = (
     {", ".join(f"{name} BIGINT NOT NULL" for name in COUNTERS)},
     PRIMARY KEY ({", ".join(ROLLUP_KEY)}))""",
     "CREATE TABLE IF NOT EXISTS ledger_schema (version BIGINT NOT NULL)",
-    f"""INSERT INTO ledger_schema SELECT {store.SCHEMA_VERSION}
+    f"""INSERT INTO ledger_schema SELECT {SCHEMA_VERSION}
     WHERE NOT EXISTS (SELECT 1 FROM ledger_schema)""",
 )
-_INSERT = (
-    f"INSERT INTO attempts (day, {', '.join(COLUMNS)}) "
-    f"VALUES ({', '.join('?' * (1 + len(COLUMNS)))}) ON CONFLICT DO NOTHING RETURNING 1"
-)
+# What a statement of WITH changes is done whether or not the others look at it.
+_WRITE = f"""WITH added AS (
+    INSERT INTO attempts (day, {", ".join(COLUMNS)})
+    SELECT day, {", ".join(COLUMNS)} FROM json_populate_recordset(NULL::attempts, ?)
+    ON CONFLICT DO NOTHING RETURNING *),
+    counted AS ({adding_up("added")})
+    SELECT COUNT(*) FROM added"""
 
 
-def connect(url: str) -> "PostgresDatabase":
-    """Open for writing; tables are made where there are none. Raises LedgerError."""
-    return PostgresDatabase(url)
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A database's URL. Shown without its password; both methods raise LedgerError."""
+
+    url: str = field(repr=False)
+
+    def __str__(self) -> str:
+        return re.sub(r"//[^@/]*@", "//", self.url)
+
+    def connect(self) -> "Database":
+        """Open for writing; tables are made where there are none."""
+        return Database(self)
+
+    def select(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        """Read, with `?` for values; a sum of integers comes as an integer."""
+        with _told(self, "read"), closing(_connect(self)) as connection:
+            rows = connection.execute(_sql(query), values).fetchall()
+        return [tuple(map(_plain, row)) for row in rows]
 
 
-def select(url: str, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-    """Read, with `?` for values; a sum of integers comes as an integer. Raises LedgerError."""
-    with _told(url, "read"), closing(_connect(url)) as connection:
-        rows = connection.execute(_sql(query), values).fetchall()
-    return [tuple(map(_plain, row)) for row in rows]
-
-
-class PostgresDatabase:
+class Database:
     """A `store.Database`. A lost connection is opened again by the next call."""
 
-    def __init__(self, url: str) -> None:
-        self._url = url
+    def __init__(self, server: Server) -> None:
+        self._server = server
         self._days: set[int] = set()
-        self._writer = ""
-        with _told(url, "opened"):
+        self.writer = ""
+        with _told(server, "opened"):
             self._connection = self._open()
 
-    def write(self, rows: Sequence[Attempt]) -> int:
+    def write(self, rows: Sequence[Attempt], also: Sequence[Statement] = ()) -> int:
         # In the order of their keys, so that two writers of the same rows wait for each other in
         # the same order.
         rows = sorted(rows, key=attrgetter("call_id", "attempt"))
         for day in {row.ts_us // DAY_US for row in rows} - self._days:
             self._add_partition(day)
-        with self._transaction() as cursor:
-            new = list(_insert(cursor, rows))
-            _add_to_rollup(cursor, fold(new, self._writer))
-        return len(new)
+        with self._cursor() as cursor:
+            cursor.execute(_sql(_WRITE), [Json([*map(_named, rows)]), self.writer])
+            [(new,)] = cursor.fetchall()
+            for query, values in also:
+                cursor.execute(_sql(query), _cleaned(values))
+        return new
 
-    def set_costs(self, rows: Sequence[Attempt]) -> int:
-        rows = sorted(rows, key=attrgetter("call_id", "attempt"))
-        update = _sql(store.SET_COST)
-        with self._transaction() as cursor:
-            done = [row for row in rows if cursor.execute(update, store.cost_of(row)).rowcount]
-            _add_to_rollup(cursor, store.fold_costs(done, self._writer))
-        return len(done)
-
-    def execute(self, statements: Iterable[store.Statement]) -> int:
-        with self._transaction() as cursor:
-            return sum(cursor.execute(_sql(query), values).rowcount for query, values in statements)
+    @contextmanager
+    def transaction(self) -> Generator[Execute]:
+        with self._cursor() as cursor:
+            yield lambda query, values: cursor.execute(_sql(query), _cleaned(values)).rowcount
 
     def prune(self, days: int) -> bool:
         """Drop one day that is too old, counted from the newest (see SQLite's)."""
-        with self._transaction() as cursor:
+        with self._cursor() as cursor:
             # Only one process prunes, and it rather stops than makes writers wait.
             cursor.execute("SET LOCAL lock_timeout = '2s'")
             if not _locked(cursor, "SELECT pg_try_advisory_xact_lock(%s)", SCHEMA_LOCK):
@@ -119,7 +138,7 @@ class PostgresDatabase:
         self._connection.close()
 
     def _open(self) -> psycopg.Connection[Any]:
-        connection = _connect(self._url)
+        connection = _connect(self._server)
         # A server that hangs must not hang the callers: their rows are set aside then.
         connection.execute("SET statement_timeout = '20s'")
         with connection.transaction():
@@ -127,16 +146,16 @@ class PostgresDatabase:
             for statement in _SCHEMA:
                 connection.execute(_sql(statement))
             [version] = connection.execute("SELECT version FROM ledger_schema").fetchone() or [0]
-        if version > store.SCHEMA_VERSION:
+        if version > SCHEMA_VERSION:
             raise LedgerError("The ledger was written by a newer workspace: update this one.")
-        self._writer = _claim_writer(connection)
+        self.writer = _claim_writer(connection)
         self._days.clear()
         return connection
 
     def _add_partition(self, day: int) -> None:
         # Attached, not created as a partition: that would lock every writer out.
         name = f"attempts_{day}"
-        with self._transaction() as cursor:
+        with self._cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
             cursor.execute("SELECT to_regclass(%s)", [name])
             if cursor.fetchone() == (None,):
@@ -146,8 +165,8 @@ class PostgresDatabase:
         self._days.add(day)
 
     @contextmanager
-    def _transaction(self) -> Generator[psycopg.Cursor[Any]]:
-        with _told(self._url, "written"):
+    def _cursor(self) -> Generator[psycopg.Cursor[Any]]:
+        with _told(self._server, "written"):
             if self._connection.closed:
                 self._connection = self._open()
             try:
@@ -160,20 +179,6 @@ class PostgresDatabase:
                 with suppress(psycopg.Error):
                     self._connection.close()
                 raise
-
-
-def _insert(cursor: psycopg.Cursor[Any], rows: Sequence[Attempt]) -> Iterator[Attempt]:
-    """Insert in one round trip; yields the rows that were new."""
-    cursor.executemany(_sql(_INSERT), map(_values, rows), returning=True)
-    for row in rows:
-        if cursor.fetchone():
-            yield row
-        cursor.nextset()
-
-
-def _add_to_rollup(cursor: psycopg.Cursor[Any], rollup: store.Rollup) -> None:
-    values = [(*key, *sums.values()) for key, sums in rollup.items()]
-    cursor.executemany(_sql(store.ADD_TO_ROLLUP), values)
 
 
 def _claim_writer(connection: psycopg.Connection[Any]) -> str:
@@ -189,35 +194,37 @@ def _locked(cursor: psycopg.Cursor[Any], query: LiteralString, *values: int) -> 
     return cursor.execute(query, values).fetchone() == (True,)
 
 
-def _connect(url: str) -> psycopg.Connection[Any]:
+def _connect(server: Server) -> psycopg.Connection[Any]:
     return psycopg.connect(
-        url, autocommit=True, connect_timeout=CONNECT_S, tcp_user_timeout=1000 * CONNECT_S
+        server.url, autocommit=True, connect_timeout=CONNECT_S, tcp_user_timeout=1000 * CONNECT_S
     )
 
 
 @contextmanager
-def _told(url: str, what: str) -> Generator[None]:
+def _told(server: Server, what: str) -> Generator[None]:
     """psycopg's errors as LedgerError; the password never shows."""
-    shown = DatabaseUrl(url)
     try:
         yield
     except errors.UndefinedTable:
-        raise LedgerError(f"There is no ledger in {shown} yet: run `demo` or `ask`.") from None
+        raise LedgerError(f"There is no ledger in {server} yet: run `demo` or `ask`.") from None
     except (psycopg.IntegrityError, psycopg.DataError) as error:
         raise RowsRefused(f"The ledger does not take an attempt: {_line(error)}.") from None
     except psycopg.Error as error:
-        raise LedgerError(f"The ledger {shown} cannot be {what}: {_line(error)}.") from None
+        raise LedgerError(f"The ledger {server} cannot be {what}: {_line(error)}.") from None
 
 
 def _line(error: psycopg.Error) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
-def _values(row: Attempt) -> list[Any]:
+def _named(row: Attempt) -> dict[str, Any]:
+    values = dict(zip(COLUMNS, _cleaned(values_of(row)), strict=True))
+    return {"day": row.ts_us // DAY_US, **values}
+
+
+def _cleaned(values: Sequence[Any]) -> list[Any]:
     # PostgreSQL's text has no NUL character; a request's reference may.
-    values = store.values_of(row)
-    cleaned = [value.replace("\0", "") if isinstance(value, str) else value for value in values]
-    return [row.ts_us // DAY_US, *cleaned]
+    return [value.replace("\0", "") if isinstance(value, str) else value for value in values]
 
 
 def _sql(query: str) -> LiteralString:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -11,12 +11,23 @@ from pydantic_ai.usage import RequestUsage
 
 from ..fleet import ModelRef
 from .prices import Prices
-from .store import COLUMNS, Attempt, Location, connect, select
+from .store import COLUMNS, COUNTERS, Attempt, Database, Location, adding_up, connect, select
 
 PAGE = 1_000
 _UNPRICED = (
     f"SELECT {', '.join(COLUMNS)} FROM attempts WHERE cost_source = 'unpriced' "
     f"AND (ts_us, call_id, attempt) > (?, ?, ?) ORDER BY ts_us, call_id, attempt LIMIT {PAGE}"
+)
+SET_COST = (
+    "UPDATE attempts SET cost_nano_usd = ?, cost_source = ?, price_version = ? "
+    "WHERE call_id = ? AND attempt = ? AND cost_source = 'unpriced'"
+)
+# A row that has its cost already, and was counted as unpriced.
+_COUNTED_ANEW = ("priced", "cost_nano_usd", "wasted_nano_usd")
+ADD_COST = adding_up(
+    "attempts WHERE call_id = ? AND attempt = ?",
+    {name: COUNTERS[name] if name in _COUNTED_ANEW else "0" for name in COUNTERS}
+    | {"unpriced": "-1"},
 )
 
 
@@ -43,7 +54,7 @@ def reprice(
             rows = [Attempt(**dict(zip(COLUMNS, row, strict=True))) for row in found]
             now_priced = [priced for row in rows if (priced := _priced(row, prices, told))]
             if database and now_priced:
-                database.set_costs(now_priced)
+                _book(database, now_priced)
             last = (rows[-1].ts_us, rows[-1].call_id, rows[-1].attempt)
             seen += len(rows)
             progress(seen)
@@ -51,6 +62,15 @@ def reprice(
         if database:
             database.close()
     return told
+
+
+def _book(database: Database, rows: Sequence[Attempt]) -> None:
+    """Give rows that are still unpriced their cost, and the rollup as well, in one transaction."""
+    with database.transaction() as execute:
+        for row in rows:
+            key = (row.call_id, row.attempt)
+            if execute(SET_COST, (row.cost_nano_usd, row.cost_source, row.price_version, *key)):
+                execute(ADD_COST, (database.writer, *key))
 
 
 def _priced(row: Attempt, prices: Prices, told: Repricing) -> Attempt | None:

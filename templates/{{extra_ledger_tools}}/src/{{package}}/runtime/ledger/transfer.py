@@ -8,18 +8,17 @@ from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
 
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from ..errors import LedgerError, SettingsError
 from .store import (
     COLUMNS,
     Attempt,
-    Database,
     Location,
-    RowsRefused,
     Spill,
+    book,
     connect,
-    parse_rows,
     select,
     values_of,
 )
@@ -69,7 +68,7 @@ def import_(
     database, new, wrong = connect(location), 0, list[str]()
     try:
         for rows, broken in _read(path, format_):
-            new += _book(database, rows, wrong)
+            new += book(database, rows, wrong)
             wrong += broken
             progress(new)
     finally:
@@ -78,24 +77,40 @@ def import_(
 
 
 def erase(location: Location, user_ref: str) -> int:
-    """Erase a user's attempts, those that were set aside as well; the rollup has no users."""
+    """Erase a user's attempts and texts, those set aside as well; the rollup has no users."""
     database = connect(location)
     try:
         Spill(location).import_into(database)
-        return database.execute([("DELETE FROM attempts WHERE user_ref = ?", [user_ref])])
+        with database.transaction() as execute:
+            if _has_texts(location):
+                execute("DELETE FROM contents WHERE user_ref = ?", [user_ref])
+            return execute("DELETE FROM attempts WHERE user_ref = ?", [user_ref])
     finally:
         database.close()
 
 
-def _book(database: Database, rows: Sequence[Attempt], wrong: list[str]) -> int:
+def texts(location: Location, id_: str) -> list[tuple[Any, ...]]:
+    """What was asked and answered in a call or a run, as JSON: stage, model, outcome, both texts.
+
+    Raises LedgerError when the ledger has none at all.
+    """
+    if not _has_texts(location):
+        raise LedgerError("No texts are stored: set record_content = true in fleet.toml.")
+    query = (
+        "SELECT a.stage, a.request_model, a.outcome, c.request, c.response FROM attempts a "
+        "JOIN contents c ON c.call_id = a.call_id AND c.attempt = a.attempt "
+        "WHERE a.call_id = ? OR a.run_id = ? ORDER BY a.ts_us, a.attempt"
+    )
+    return select(location, query, (id_, id_))
+
+
+def _has_texts(location: Location) -> bool:
+    """Whether texts have ever been recorded in this ledger."""
     try:
-        return database.write(rows)
-    except RowsRefused as error:
-        if len(rows) == 1:
-            wrong.append(f"call {rows[0].call_id}: {error}")
-            return 0
-    half = len(rows) // 2
-    return _book(database, rows[:half], wrong) + _book(database, rows[half:], wrong)
+        select(location, "SELECT 1 FROM contents LIMIT 1")
+    except LedgerError:
+        return False
+    return True
 
 
 @contextmanager
@@ -152,6 +167,21 @@ def _read(path: Path, format_: str) -> Iterator[tuple[list[Attempt], list[str]]]
                 yield parse_rows(page)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise LedgerError(f"{path} cannot be read as {format_}: {error}.") from None
+
+
+def parse_rows(lines: Iterable[str | bytes]) -> tuple[list[Attempt], list[str]]:
+    """JSON Lines as attempts, and what is wrong with each line that is none."""
+    rows, broken, parse = list[Attempt](), list[str](), TypeAdapter(Attempt).validate_json
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            rows.append(parse(line))
+        except ValidationError as error:
+            wrong = error.errors(include_url=False)[0]
+            where = ".".join(map(str, wrong["loc"]))
+            broken.append(f"{line[:80]!r}: {where} {wrong['msg']}")
+    return rows, broken
 
 
 def _csv_lines(file: Iterable[str], path: Path) -> Iterator[bytes]:

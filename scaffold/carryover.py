@@ -1,0 +1,78 @@
+"""A workspace's answers as another version of its template understands them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from scaffold import change
+from scaffold.catalogue import Catalogue, chosen
+from scaffold.change import Answers
+from scaffold.feature import KINDS, Feature
+from scaffold.questionnaire import default_choice
+
+
+def carried_over(
+    before: Catalogue, after: Catalogue, answers: Mapping[str, Any]
+) -> tuple[Answers, list[str]]:
+    """The answers for `after`, so that the workspace keeps doing what it did, and notes.
+
+    What became a feature of its own stays on where it was on, and what a feature needs by now
+    comes along; a new question takes the answer that equals the behaviour before it
+    (`Question.before`); choices that are gone are left out.
+    """
+    carried = dict(answers)
+    if before is not after:
+        # A choice that is not recorded was the default then; it may be another one now.
+        for kind in KINDS.values():
+            carried.setdefault(kind.answer_key, default_choice(before, kind, carried))
+    split = _split_off(before, after, carried)
+    notes = [note for kind in KINDS for note in _drop_gone(after, carried, kind)]
+    for feature in split:
+        if feature.name not in chosen(carried, feature.kind):
+            carried, more = change.added(after, carried, feature.kind, feature.name)
+            notes += [f"{feature.kind} {feature.name} is now a feature of its own, and on.", *more]
+    for feature in after.enabled(carried):
+        for needed in change.required(after, feature, carried):
+            carried, more = change.added(after, carried, needed.kind, needed.name)
+            notes += [f"{feature.name} needs {needed.kind} {needed.name}, now on as well.", *more]
+    _old_behaviour(before, after, carried)
+    return carried, notes
+
+
+def newly_offered(before: Catalogue, after: Catalogue, answers: Mapping[str, Any]) -> list[str]:
+    """A note that names what new workspaces have by default and this one could add."""
+    known = {feature.id for feature in [*before.features, *after.enabled(answers)]}
+    new = [one for kind in KINDS for one in after.of(kind) if one.default and one.id not in known]
+    if not new:
+        return []
+    names = ", ".join(f"{feature.kind} {feature.name}" for feature in new)
+    return [f"New workspaces also have {names}: `scaffold add` brings one here."]
+
+
+def _split_off(before: Catalogue, after: Catalogue, answers: Answers) -> list[Feature]:
+    """The new features whose work an enabled one did before, one split off another among them."""
+    known = {feature.ref for feature in before.features}
+    on = {feature.ref for feature in before.enabled(answers)}
+    split: list[Feature] = []
+    new = [feature for feature in after.features if feature.ref not in known]
+    while found := [one for one in new if one.split_from in on and one.ref not in on]:
+        on |= {feature.ref for feature in found}
+        split += [feature for feature in found if not feature.hidden]
+    return split
+
+
+def _old_behaviour(before: Catalogue, after: Catalogue, answers: Answers) -> None:
+    known = {feature.ref for feature in before.features}
+    for feature in after.enabled(answers):
+        for key, question in feature.questions.items() if feature.ref in known else ():
+            if question.before is not None:
+                answers.setdefault(key, question.before)
+
+
+def _drop_gone(after: Catalogue, answers: Answers, kind: str) -> list[str]:
+    there = {feature.name for feature in after.of(kind)} | {KINDS[kind].builtin}
+    on = chosen(answers, kind)
+    gone = [name for name in on if name not in there]
+    if gone:
+        left = [name for name in on if name in there]
+        answers[KINDS[kind].answer_key] = left if KINDS[kind].many else KINDS[kind].builtin
+    return [f"The template has no {kind} {name} any more." for name in gone]

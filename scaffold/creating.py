@@ -1,0 +1,125 @@
+"""From a command line to a new workspace: checked, asked for, rendered. What `new` does."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from scaffold import given, releases, repository, target, verify
+from scaffold.answers import WorkspaceSpec, complete, missing, warnings
+from scaffold.catalogue import Catalogue, load
+from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors
+from scaffold.given import Given
+from scaffold.outcome import Written
+from scaffold.releases import Source
+from scaffold.render import preview, render, written
+
+Refused = list[ScaffoldError]
+
+
+def made(options: argparse.Namespace) -> Written:
+    """Write a workspace, or say what a dry run would. Raises what was refused, all together."""
+    refused = _refused(options)
+    with releases.source(options.template, options.ref) as source:
+        catalogue = load(source.root)
+        taken = given.collect(catalogue, options)
+        if not source.released and options.template is None:
+            taken.notes.append(f"These templates are no release; recorded as {source.commit}.")
+        if taken.problems:
+            refused.append(AnswersError(taken.problems))
+        settle = _asked if _in_a_terminal(options) else _completed
+        spec = settle(options, source, catalogue, taken, refused)
+        files = _write(options, source, spec)
+    notes = [*taken.notes, *warnings(catalogue, spec)]
+    return Written(options.dir, not options.dry_run, files, spec, source, notes)
+
+
+def _refused(options: argparse.Namespace) -> Refused:
+    """What is wrong with the target and the tools."""
+    checks: list[Callable[[], object]] = [lambda: target.check(options.dir)]
+    if _uses_git(options):
+        checks.append(repository.require_git)
+    if options.verify:
+        checks.append(verify.require_uv)
+    refused: Refused = []
+    for check in checks:
+        try:
+            check()
+        except ScaffoldError as error:
+            refused.append(error)
+    return refused
+
+
+def _in_a_terminal(options: argparse.Namespace) -> bool:
+    quiet = options.defaults or options.answers or options.json
+    return not quiet and sys.stdin.isatty() and sys.stdout.isatty()
+
+
+def _completed(
+    options: argparse.Namespace,
+    source: Source,
+    catalogue: Catalogue,
+    taken: Given,
+    refused: Refused,
+) -> WorkspaceSpec:
+    del source
+    if not (options.defaults or options.preset) and (absent := missing(taken.answers)):
+        taken.notes.append(f"Not given, so defaulted: {', '.join(absent)}.")
+    try:
+        spec = complete(catalogue, taken.answers, folder_name=_name(options))
+    except AnswersError as error:
+        raise _together([*refused, error]) from None
+    if refused:
+        raise _together(refused)
+    return spec
+
+
+def _asked(
+    options: argparse.Namespace,
+    source: Source,
+    catalogue: Catalogue,
+    taken: Given,
+    refused: Refused,
+) -> WorkspaceSpec:
+    # Questionary takes a while to import, and most runs ask nothing.
+    from scaffold import wizard
+
+    if refused:
+        raise _together(refused)
+    spec = wizard.ask(
+        catalogue,
+        taken.answers,
+        folder_name=_name(options),
+        preview=lambda spec: preview(source.root, spec.answers()),
+    )
+    if spec is None:
+        raise KeyboardInterrupt
+    return spec
+
+
+def _name(options: argparse.Namespace) -> str:
+    return Path(os.path.realpath(options.dir)).name
+
+
+def _together(refused: Refused) -> ScaffoldError:
+    return refused[0] if len(refused) == 1 else SeveralErrors(refused)
+
+
+def _uses_git(options: argparse.Namespace) -> bool:
+    return not (options.no_git or options.dry_run)
+
+
+def _write(options: argparse.Namespace, source: Source, spec: WorkspaceSpec) -> list[str]:
+    if options.dry_run:
+        return preview(source.root, spec.answers())
+    own_repository = _uses_git(options) and not repository.inside_work_tree(options.dir)
+    if _uses_git(options) and not own_repository:
+        print("Note: inside a git work tree, so no repository is made.", file=sys.stderr)
+    with target.staged(options.dir.resolve()) as folder:
+        render(source.root, folder, spec.answers(), source=source.src_path, commit=source.commit)
+        files = written(folder)
+        if own_repository:
+            version = f"{source.src_path} {source.commit or ''}".strip()
+            repository.init(folder, f"Workspace from {version}")
+    return files

@@ -1,0 +1,60 @@
+"""The names that what workspaces install takes: `python -m tests.taken_names` writes them down."""
+
+import re
+from collections.abc import Iterator
+from importlib import metadata
+
+from packaging.requirements import Requirement
+
+from scaffold.catalogue import Catalogue, load
+from scaffold.names import TAKEN_NAMES
+from tests.conftest import ROOT
+
+DEV = ("basedpyright", "pytest", "ruff")
+
+
+def names(catalogue: Catalogue) -> set[str]:
+    """Distribution and import names, as a package would be called, of all there is to install."""
+    distributions = set(_closure([Requirement(text) for text in _wanted(catalogue)]))
+    imports = {
+        name
+        for name, owners in metadata.packages_distributions().items()
+        if distributions & set(map(_plain, owners))
+    }
+    return {name for name in distributions | imports if re.fullmatch(r"[a-z][a-z0-9_]*", name)}
+
+
+def _wanted(catalogue: Catalogue) -> Iterator[str]:
+    yield from DEV
+    for feature in catalogue.features:
+        yield from (*feature.dependencies, *feature.dev_dependencies)
+        yield f"pydantic-ai-slim[{','.join(feature.pydantic_ai_extras)}]"
+
+
+def _closure(wanted: list[Requirement]) -> Iterator[str]:
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while wanted:
+        one = wanted.pop()
+        key = (_plain(one.name), frozenset(one.extras))
+        if key in seen:
+            continue
+        seen.add(key)
+        yield key[0]
+        wanted += [needed for needed in _needs(one.name) if _applies(needed, one.extras)]
+
+
+def _needs(name: str) -> list[Requirement]:
+    return [Requirement(text) for text in metadata.requires(name) or []]
+
+
+def _applies(needed: Requirement, extras: set[str]) -> bool:
+    marker = needed.marker
+    return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras or {""})
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[-_.]+", "_", name).lower()
+
+
+if __name__ == "__main__":
+    TAKEN_NAMES.write_text("\n".join(sorted(names(load(ROOT)))) + "\n", encoding="utf-8")

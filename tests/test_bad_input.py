@@ -1,0 +1,181 @@
+"""Bad input at the command line: one clear line each, all of a run together, nothing written."""
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from scaffold import cli
+from tests.conftest import ROOT
+
+MOMENTS = 12
+
+
+def refused(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """The lines that `scaffold new` refuses with; nothing is written."""
+    before = sorted(folder.rglob("*"))
+    assert cli.run(["new", str(folder / "desk"), "--no-git", "--defaults", *words]) == 1
+    assert sorted(folder.rglob("*")) == before
+    told = capsys.readouterr()
+    assert told.out == ""
+    return told.err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("_commit=v1", "_commit is no answer key"),
+        ("packge=x", "packge: is no answer key; did you mean package?"),
+        ("a\nb=1", "a?b: is no answer key"),
+        ("x" * 300 + "=1", "xxx…: is no answer key"),
+        ("{{ 7*7 }}=1", "{{ 7*7 }}: is no answer key"),
+        ("description=!!python/name:os.system", "is not YAML"),
+        ("description=2001-02-30", "is not YAML"),
+        ("description=" + "[" * 5000, "is not YAML"),
+    ],
+)
+def test_a_wrong_value_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    lines = refused(tmp_path, capsys, f"--set={text}")
+    assert len(lines) == 1
+    assert told in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"\xff\xfe", "no UTF-8 text"),
+        (b"x" * 2_000_000, "larger than 1 MB"),
+        (b"a: " + b"[" * 20_000, "is not YAML"),
+        (b"package: !!timestamp x", "is not YAML"),
+        (b"", "is no mapping"),
+    ],
+)
+def test_a_wrong_answers_file_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, told: str
+) -> None:
+    file = tmp_path / "answers.yml"
+    file.write_bytes(data)
+    lines = refused(tmp_path, capsys, f"--answers={file}")
+    assert len(lines) == 1
+    assert told in lines[0]
+
+
+@pytest.mark.parametrize("name", [".", "/dev/zero", "/dev/null"])
+def test_what_is_no_file_of_answers_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    assert len(refused(tmp_path, capsys, f"--answers={name}")) == 1
+
+
+def test_a_file_of_something_else_is_told_shortly(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "other.yml"
+    file.write_text("".join(f"key{n}: 1\n" for n in range(1000)))
+    lines = refused(tmp_path, capsys, f"--answers={file}")
+    assert len(lines) == 21
+    assert "980 more keys" in lines[-1]
+
+
+def test_json_is_taken_with_its_surrogate_pairs(tmp_path: Path) -> None:
+    file = tmp_path / "answers.json"
+    file.write_text(json.dumps({"description": "Café 🚀"}))
+    words = ["new", str(tmp_path / "desk"), "--no-git", "--answers", str(file)]
+    assert cli.run(words) == 0
+    assert "Café 🚀" in (tmp_path / "desk/pyproject.toml").read_text("utf-8")
+
+
+def test_target_tools_and_answers_are_refused_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "desk").write_text("mine")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    words = ["--preset=singel", "--set=bad=[", "--set=patterns=[nope]", "--verify"]
+    assert cli.run(["new", str(tmp_path / "desk"), "--defaults", *words]) == 1
+    lines = capsys.readouterr().err.splitlines()
+    wanted = ["is a file", "git is not", "needs uv", "mean single?", "of bad is not", "'nope'"]
+    assert len(lines) == len(wanted)
+    assert all(told in line for told, line in zip(wanted, lines, strict=True))
+    assert cli.run(["new", str(tmp_path / "desk"), "--json", *words]) == 1
+    told = json.loads(capsys.readouterr().out)["error"]
+    assert {problem["key"] for problem in told["problems"]} == {"--preset", "--set", "patterns"}
+    assert "is a file" in told["message"]
+
+
+@pytest.mark.parametrize(
+    "words", [[""], ["x", "--ref", ""], ["x", "--template", " "], ["x", "--js"]]
+)
+def test_an_empty_word_or_half_an_option_is_usage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(["new", *words, "--no-git", "--defaults"]) == 2
+    assert not list(tmp_path.iterdir())
+
+
+def start(
+    folder: Path, *words: str, before: Callable[[], None] | None = None
+) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "scaffold", "new", "a/desk", "--defaults", *words]
+    temporary = folder / "temporary"
+    temporary.mkdir(exist_ok=True)
+    return subprocess.Popen(
+        command,
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(temporary)},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=before,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["--no-git"], ["--ref", "v0.1.0"], ["--dry-run"]], ids=str)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_at_any_moment_leaves_all_or_nothing(
+    tmp_path: Path, number: signal.Signals, words: list[str]
+) -> None:
+    began = time.monotonic()
+    with start(tmp_path, *words) as whole:
+        whole.communicate()
+    span = time.monotonic() - began
+    for turn in range(MOMENTS):
+        place = tmp_path / f"turn{turn}"
+        place.mkdir()
+        with start(place, *words) as running:
+            time.sleep(span * turn / MOMENTS)
+            running.send_signal(number)
+            running.communicate()
+        assert not list((place / "temporary").iterdir())
+        if (place / "a").exists():
+            assert [path.name for path in (place / "a").iterdir()] == ["desk"]
+            assert (place / "a/desk/.copier-answers.yml").is_file()
+        else:
+            assert running.returncode or "--dry-run" in words
+
+
+def small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
+
+
+def test_a_file_system_that_takes_no_more_is_told(tmp_path: Path) -> None:
+    for words in (["--no-git"], ["--dry-run"]):
+        with start(tmp_path, *words, before=small_files) as running:
+            _, told = running.communicate()
+        assert running.returncode == 1
+        assert told.splitlines()[-1].startswith("scaffold: ")
+        assert "File too large" in told
+        assert "Traceback" not in told
+        assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
+        assert not list((tmp_path / "temporary").iterdir())
