@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from .runtime import fleet as settings
 from .runtime.attempt import Candidate, Check, Human, Shared, Texts
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
-from .runtime.failures import ALWAYS
+from .runtime.failures import ALWAYS, Health
 from .runtime.fleet import Fleet, ModelRef, Provider
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
@@ -160,9 +160,9 @@ def candidates(
             ref,
             partial(build or partial(_build, fleet), ref),
             missing_keys=() if build else missing_keys(ref, fleet),
-            window=partial(prices.context_window, ref),
-            circuits=fleet.circuits,
-            gate=gates.get(ref.place),
+            window=prices.context_window(ref),
+            health=Health(fleet.circuits),
+            gate=gates.get(ref.place) or nullcontext(),
         )
         for ref in refs
     }
