@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaffold.catalogue import Catalogue
+from scaffold.choices import default_choice
 from scaffold.feature import KINDS
 
 
@@ -23,6 +24,9 @@ def _agent(name: str, description: str, chain: str = "specialist") -> dict[str, 
 
 ALL = "*"
 """Every feature of a kind that there is."""
+USUAL = "usual"
+"""In a list: what is chosen of that kind by default."""
+WITH_REPORTS = {"extras": [USUAL, "cost_reports"]}
 
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
@@ -42,6 +46,7 @@ PRESETS: Mapping[str, Preset] = {
             "Customer requests: routed, answered, hard ones polished",
             {
                 "patterns": ["router", "draft_polish"],
+                **WITH_REPORTS,
                 "agents": [
                     _agent("billing", "Invoices, payments, refunds and subscriptions"),
                     _agent("technical", "Errors, set-up and how a feature works"),
@@ -51,17 +56,22 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "document-analysis",
             "Long documents: cheap extraction, expensive reasoning over the extract",
-            {"patterns": ["extractor_reasoner"], "agents": []},
+            {"patterns": ["extractor_reasoner"], "agents": [], **WITH_REPORTS},
         ),
         Preset(
             "content",
             "Texts in numbers: cheap drafts, the expensive model rewrites the weak ones",
-            {"patterns": ["draft_polish"], "agents": []},
+            {"patterns": ["draft_polish"], "agents": [], **WITH_REPORTS},
         ),
         Preset(
             "research-desk",
             "Questions answered from sources, with citations",
-            {"patterns": ["research", "router"], "search": ["local_folder"], "agents": []},
+            {
+                "patterns": ["research", "router"],
+                "search": ["local_folder"],
+                "agents": [],
+                **WITH_REPORTS,
+            },
         ),
         Preset(
             "everything",
@@ -83,6 +93,9 @@ def split(catalogue: Catalogue, preset: Preset) -> tuple[dict[str, Any], list[st
         wanted = answers[kind.answer_key]
         if wanted == ALL:
             wanted = [*([kind.builtin] if kind.builtin else []), *known]
+        if USUAL in wanted:
+            usual = default_choice(catalogue, kind, answers)
+            wanted = [*usual, *(name for name in wanted if name != USUAL)]
         absent += [f"{kind.name}:{name}" for name in wanted if name not in [*known, kind.builtin]]
         answers[kind.answer_key] = [name for name in wanted if name in [*known, kind.builtin]]
     return answers, absent

@@ -126,7 +126,7 @@ def import_rendered(
 
 @pytest.fixture(scope="session")
 def loopback() -> Iterator[Server]:
-    with serve() as server:
+    with serve(3600) as server:  # a session on a busy machine takes long
         yield server
 
 

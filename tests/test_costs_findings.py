@@ -94,6 +94,16 @@ def test_evidence_takes_thirty_verdicts_and_two_points(
     assert ("cheaper_model" in kinds(asked(findings, path))) is is_evidence
 
 
+def test_a_model_without_a_list_price_counts_at_what_its_calls_cost(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    own = attempts(store, 40, model="own-server", cost_nano_usd=100_000, chain="other")
+    path = write(store, tmp_path / "l.sqlite3", dear(store, 50), own)
+    (found,) = asked(findings, path)
+    assert found.kind == "cheaper_model"
+    assert found.nano_usd_per_month == 50 * (2_500_000 - 100_000)
+
+
 def test_a_judged_model_that_scores_less_is_not_as_good(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from scaffold import cli
-from tests.fork import append, commit, git, new
+from tests.fork import commit, edit, git, new
 from tests.test_update_releases import next_release, with_next
 
 __all__ = ["next_release", "with_next"]
@@ -19,7 +19,7 @@ LEDGER = "src/desk/runtime/ledger"
 @pytest.mark.usefixtures("with_next")
 def test_cost_reports_of_an_earlier_release_stay(tmp_path: Path) -> None:
     desk = new(tmp_path / "desk", "--ref", "v0.3.0")
-    append(desk / LEDGER / "findings.py", "\nOURS = 1\n")
+    edit(desk / LEDGER / "findings.py", "    kind: str\n", "    kind: str  # ours\n")
     commit(desk)
     assert cli.run(["update", str(desk)]) == 0
     assert git(desk, "diff", "--name-only", "--diff-filter=U") == ""
@@ -27,7 +27,7 @@ def test_cost_reports_of_an_earlier_release_stay(tmp_path: Path) -> None:
     assert {"cost_reports", "findings"} <= set(extras)
     for name in ("findings.py", "findings_chains.py", "findings_trends.py", "page.py", "scan.py"):
         assert (desk / LEDGER / name).is_file()
-    assert "OURS = 1" in (desk / LEDGER / "findings.py").read_text("utf-8")
+    assert "    kind: str  # ours\n" in (desk / LEDGER / "findings.py").read_text("utf-8")
     for words in (["demo"], ["costs", "--html", "costs.html"], ["costs", "--by", "user,agent"]):
         done = subprocess.run(
             [sys.executable, "-m", "desk", *words],

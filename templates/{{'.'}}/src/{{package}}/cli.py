@@ -241,7 +241,9 @@ def _declare(known: Mapping[str, argparse.ArgumentParser]) -> None:
     costs = known["costs"]
     days = costs.add_mutually_exclusive_group()
     days.add_argument("--days", type=_days, default=7, metavar="N", help="the last N (default: 7)")
-    days.add_argument("--weeks", type=_weeks, dest="days", metavar="N", help="the last 7 times N")
+    days.add_argument(
+        "--weeks", type=lambda text: 7 * _days(text), dest="days", metavar="N", help="7 times N"
+    )
     days.add_argument(
         "--since", type=_since, dest="days", metavar="YYYY-MM-DD", help="from then on"
     )
@@ -265,10 +267,6 @@ def _days(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= 36_500:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
     return int(text)
-
-
-def _weeks(text: str) -> int:
-    return 7 * _days(text)
 
 
 def _since(text: str) -> int:

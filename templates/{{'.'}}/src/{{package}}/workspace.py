@@ -75,6 +75,7 @@ class Workspace:
         shared = Shared(
             self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
         )
+        self._under_way = shared.under_way
         asked = {
             name: [self._candidates[ref] for ref in chain.models]
             for name, chain in fleet.chains.items()
@@ -99,10 +100,18 @@ class Workspace:
             self._stack.push_async_callback(self._human.aclose)
         for candidate in self._candidates.values():
             self._stack.push_async_callback(candidate.close)
+        self._stack.push_async_callback(self._cancel_calls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Calls that are still under way are cancelled, and in the ledger as aborted."""
         await self._stack.aclose()
+
+    async def _cancel_calls(self) -> None:
+        tasks = {task for task in self._under_way.values() if task} - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def handle(self, request: Request) -> Answer:
         """Answer one request. Raises FleetError when no model could."""
@@ -182,13 +191,13 @@ def load_prices(root: Path) -> Prices:
     return Prices.load(root / "prices.toml", list_ids)
 
 
-def _find(what: str, name: str, wired: Mapping[str, Wired]) -> Wired:
+def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:
     try:
         return wired[name]
     except KeyError:
         known = ", ".join(wired) or "nothing"
         raise SettingsError(
-            f"{what} '{name}' is none of what wiring.py connects: {known}."
+            f"{what} '{name}' is none of what wiring.py connects: {known}.{more}"
         ) from None
 
 
@@ -201,7 +210,8 @@ def _checks(fleet: Fleet) -> dict[str, list[Check]]:
 
 def _check(stage: str, text: str) -> Check | None:
     name, _, argument = text.partition(":")
-    make = _find("Check", name, {**dict.fromkeys(ALWAYS), **wiring.CHECKS})
+    more = " More come with `scaffold add extra quality_checks`, or `grounded`."
+    make = _find("Check", name, {**dict.fromkeys(ALWAYS), **wiring.CHECKS}, more)
     try:
         return make(argument) if make else None
     except ValueError as error:

@@ -96,6 +96,18 @@ class Shared:
     human: Human | None = None
     stream: OpenStream | None = None
     texts: Texts | None = None
+    under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
+
+    def begin(self, call: "Call") -> None:
+        """A workspace that is left cancels the call's task. Raises LedgerError if it was left."""
+        self.ledger.expect_open()
+        self.under_way[call.id] = asyncio.current_task()
+
+    async def end(self, call: "Call") -> None:
+        """Return once the call's rows are in the ledger."""
+        del self.under_way[call.id]
+        self.spending.add(call.rows)
+        await self.ledger.write(call.rows, self.texts(call) if self.texts else ())
 
 
 @dataclass(eq=False)

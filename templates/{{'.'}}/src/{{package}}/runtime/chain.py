@@ -128,13 +128,13 @@ class Chain(Model):
         call.deadline = min(time.monotonic() + rules.deadline_s, until)
         call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
         call.to_human = rules.on_exhausted == "human"
+        shared.begin(call)
         try:
             yield call
         finally:
-            shared.spending.add(call.rows)
             if stage.parent:
                 stage.parent.spent_nano += call.spent_nano
-            await shared.ledger.write(call.rows, shared.texts(call) if shared.texts else ())
+            await shared.end(call)
 
     async def answer(
         self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -69,20 +69,18 @@ def _question(report: Report) -> Question:
 
 
 def _price(prices: Prices, provider: str, model: str, row: Totals) -> int | None:
-    """Tokens of many calls at the rates of their average call, whose size decides on price tiers."""
+    """Tokens of many calls as calls of their average size, which decides on tiers, and a rest."""
     from pydantic_ai.usage import RequestUsage
 
-    calls, ref = max(1, row.priced), fleet.ModelRef(provider, model)
-    read, asked = row.cache_read_input_tokens // calls, -(-row.input_tokens // calls)
-    call = RequestUsage(input_tokens=asked, cache_read_tokens=read)
-    answered = replace(call, output_tokens=-(-row.output_tokens // calls))
-    inputs, both = (prices.cost(ref, usage).nano_usd for usage in (call, answered))
-    if inputs is None or both is None:
-        return None
-    return round(
-        Decimal(inputs) * row.input_tokens / max(1, asked)
-        + Decimal(both - inputs) * row.output_tokens / max(1, answered.output_tokens)
-    )
+    def cost(asked: int, answered: int, read: int) -> int | None:
+        usage = RequestUsage(input_tokens=asked, cache_read_tokens=min(asked, read))
+        usage.output_tokens = answered
+        return prices.cost(fleet.ModelRef(provider, model), usage).nano_usd
+
+    calls = max(1, row.priced)
+    tokens = (row.input_tokens, row.output_tokens, row.cache_read_input_tokens)
+    call, rest = cost(*(n // calls for n in tokens)), cost(*(n % calls for n in tokens))
+    return None if call is None or rest is None else calls * call + rest
 
 
 def _write_csv(report: Report) -> None:

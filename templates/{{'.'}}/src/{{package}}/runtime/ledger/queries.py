@@ -142,7 +142,7 @@ def of_reports(name: str) -> Any:
     try:
         return importlib.import_module(f".{name}", __package__)
     except ModuleNotFoundError:
-        raise LedgerError("For this, run `scaffold add extra cost_reports` first.") from None
+        raise LedgerError("That is in an extra: run `scaffold add extra cost_reports`.") from None
 
 
 class Report:
@@ -160,7 +160,9 @@ class Report:
         self.rows = sums(location, by, self.since, LATER, environment)
         before = sums(location, by, self.since - days, self.since, environment)
         self.before = {row.key: row for row in before}
-        models = sums(location, ("provider", "request_model"), self.since, LATER, environment)
+        ref = ("provider", "request_model")
+        partly = any(row.unpriced for row in self.rows)
+        models = sums(location, ref, self.since, LATER, environment) if partly else []
         self.unpriced = {":".join(row.key): row.unpriced for row in models if row.unpriced}
         self.ahead = total(sums(location, (), self.today + 1, LATER, environment)).attempts
 
@@ -193,12 +195,12 @@ def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tu
     Rows of (provider, model, deployment, kind, how often).
     """
     query = (
-        "SELECT provider, request_model, place, MAX(kind), COUNT(kind) FROM ("
-        f"SELECT *, CASE WHEN error_type IN ({', '.join('?' * len(kinds))}) THEN error_type END "
-        "AS kind, COALESCE(deployment, '') AS place "
+        "SELECT provider, request_model, deployment, MAX(kind), COUNT(kind) FROM (SELECT *, "
+        f"CASE WHEN error_type IN ({', '.join('?' * len(kinds))}) THEN error_type END AS kind "
         "FROM attempts WHERE ts_us >= ? AND environment != ?) AS recent "
-        "GROUP BY provider, request_model, place HAVING MAX(ts_us) FILTER (WHERE kind IS NOT NULL) "
-        "> COALESCE(MAX(ts_us) FILTER (WHERE outcome = 'ok'), 0)"
+        "GROUP BY provider, request_model, deployment "
+        "HAVING MAX(CASE WHEN kind IS NOT NULL THEN ts_us END) "
+        "> MAX(CASE WHEN outcome = 'ok' THEN ts_us ELSE 0 END)"
     )
     return select(location, query, (*kinds, since_us, DEMO))
 

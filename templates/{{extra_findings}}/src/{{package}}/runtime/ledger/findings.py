@@ -72,13 +72,24 @@ def search(question: Question) -> Iterator[Finding]:
     for dear in rows:
         others = [row for row in rows if row.key[0] == dear.key[0] and row.verdicts >= ENOUGH]
         tried = {row.key[1:]: row for row in others}
-        as_good = [ref for ref, row in tried.items() if _does_as_well(row, dear)]
-        untried = [ref for ref in question.models if ref not in tried]
         short = dear.ok >= FEW and dear.output_tokens <= SHORT_TOKENS * dear.ok
-        if found := _cheapest(as_good, dear, question.price, WORTH):
-            yield _as_good(dear, *found, tried[found[1]])
-        elif short and (found := _cheapest(untried, dear, question.price, HALF)):
-            yield _untried(dear, *found)
+        good = [(_cost_on(row, dear, question), ref) for ref, row in tried.items()]
+        new = [(question.price(*ref, dear), ref) for ref in question.models if ref not in tried]
+        if found := _cheapest(good, dear, WORTH):
+            yield _finding(dear, *found, tried[found[1]])
+        elif short and (found := _cheapest(new, dear, HALF)):
+            yield _finding(dear, *found)
+
+
+def _cost_on(other: Totals, dear: Totals, question: Question) -> int | None:
+    """The dear one's tokens on one that does as well; calls at its average cost without a price."""
+    if not _does_as_well(other, dear):
+        return None
+    _, provider, model = other.key
+    listed = question.price(provider, model, dear)
+    if listed is None and other.priced and not other.unpriced:
+        return round(Decimal(other.cost_nano_usd) * dear.attempts / other.attempts)
+    return listed
 
 
 def _does_as_well(other: Totals, dear: Totals) -> bool:
@@ -93,53 +104,44 @@ def _does_as_well(other: Totals, dear: Totals) -> bool:
 
 
 def _cheapest(
-    refs: Iterable[Ref], dear: Totals, price: Price, least: Decimal
+    costs: Iterable[tuple[int | None, Ref]], dear: Totals, least: Decimal
 ) -> tuple[int, Ref] | None:
-    """The model that takes the least for the same tokens, if it saves more than this share."""
-    costs = [(cost, ref) for ref in refs if (cost := price(*ref, dear)) is not None]
-    cost, ref = min(costs, default=(dear.cost_nano_usd, ("", "")))
+    """What takes the least for the same tokens, if it saves more than this share."""
+    known = [(cost, ref) for cost, ref in costs if cost is not None]
+    cost, ref = min(known, default=(dear.cost_nano_usd, ("", "")))
     saves = dear.cost_nano_usd - cost > least * dear.cost_nano_usd
     return (cost, ref) if saves and not dear.unpriced else None
 
 
-def _as_good(dear: Totals, cost: int, ref: Ref, other: Totals) -> Finding:
-    task, _, model = dear.key
+def _finding(dear: Totals, cost: int, ref: Ref, other: Totals | None = None) -> Finding:
+    """Evidence where the other model was asked often enough, else a hypothesis."""
+    task, provider, model = dear.key
+    evidence: dict[str, int | float | str] = {
+        **{"task_type": task, "model": f"{provider}:{model}", "n": dear.verdicts},
+        **{"input_tokens": dear.input_tokens, "output_tokens": dear.output_tokens},
+        **{"cost_nano_usd": dear.cost_nano_usd, "success_rate": round(dear.success_rate or 0, 4)},
+        **{"other_model": ":".join(ref), "other_nano_usd": cost},
+    }
+    saved = dear.cost_nano_usd - cost
     text = (
-        f"{task} on {model} cost {dollars(dear.cost_nano_usd)} in 30 days; {ref[1]} does it as "
-        f"well ({percent(other.success_rate)} of {other.verdicts:,} accepted against "
-        f"{percent(dear.success_rate)} of {dear.verdicts:,}) and would take {dollars(cost)} for "
-        "the same tokens."
+        f"{task} on {model} cost {dollars(dear.cost_nano_usd)} in 30 days, for {dear.ok:,} answers "
+        f"of {dear.output_tokens // max(1, dear.ok)} tokens; {ref[1]} would take {dollars(cost)} "
+        "for the same tokens"
+    )
+    if other is None:
+        action = (
+            f"Whether {ref[1]} does it as well is not known. Shadow test: ask it the next 100 "
+            f"{task} requests as well, and change over when at least 98 agree."
+        )
+        return Finding("try_cheaper", "hypothesis", saved, f"{text}.", action, evidence)
+    text += (
+        f" and does it as well: {percent(other.success_rate)} of {other.verdicts:,} accepted, "
+        f"against {percent(dear.success_rate)} of {dear.verdicts:,}."
     )
     action = (
         f"Put {':'.join(ref)} first for {task} in fleet.toml, for a part of the traffic to begin "
         "with: it may have had the easier requests so far."
     )
-    evidence = _numbers(dear, ref, cost) | {"other_n": other.verdicts}
-    evidence |= {"other_success_rate": round(other.success_rate or 0, 4)}
-    saved = dear.cost_nano_usd - cost
+    rate = round(other.success_rate or 0, 4)
+    evidence |= {"other_n": other.verdicts, "other_success_rate": rate}
     return Finding("cheaper_model", "evidence", saved, text, action, evidence)
-
-
-def _untried(dear: Totals, cost: int, ref: Ref) -> Finding:
-    task, _, model = dear.key
-    text = (
-        f"{task} on {model} cost {dollars(dear.cost_nano_usd)} in 30 days, for {dear.ok:,} answers "
-        f"of {dear.output_tokens // dear.ok} tokens; {ref[1]} would take {dollars(cost)} for the "
-        "same tokens."
-    )
-    action = (
-        f"Whether {ref[1]} does it as well is not known. Shadow test: ask it the next 100 {task} "
-        "requests as well, and change over when at least 98 agree."
-    )
-    saved, evidence = dear.cost_nano_usd - cost, _numbers(dear, ref, cost)
-    return Finding("try_cheaper", "hypothesis", saved, text, action, evidence)
-
-
-def _numbers(dear: Totals, ref: Ref, cost: int) -> dict[str, int | float | str]:
-    task, *model = dear.key
-    return {
-        **{"task_type": task, "model": ":".join(model), "n": dear.verdicts},
-        **{"input_tokens": dear.input_tokens, "output_tokens": dear.output_tokens},
-        **{"cost_nano_usd": dear.cost_nano_usd, "success_rate": round(dear.success_rate or 0, 4)},
-        **{"other_model": ":".join(ref), "other_nano_usd": cost},
-    }
