@@ -188,7 +188,8 @@ def _find(what: str, name: str, wired: Mapping[str, Wired]) -> Wired:
     except KeyError:
         known = ", ".join(wired) or "nothing"
         raise SettingsError(
-            f"{what} '{name}' is none of what wiring.py connects: {known}."
+            f"{what} '{name}' is none of what wiring.py connects: {known}; "
+            "`scaffold add extra NAME`, `... pattern` and `... provider` bring more."
         ) from None
 
 
