@@ -11,7 +11,8 @@ from scaffold import models, names, problems
 from scaffold.catalogue import Catalogue, tier_of
 from scaffold.defaults import AGENT_CHAIN, filled_in
 from scaffold.errors import AnswersError, Problem
-from scaffold.feature import KINDS, TIERS
+from scaffold.facts import TIERS
+from scaffold.feature import KINDS
 from scaffold.problems.shape import of_shape
 from scaffold.questionnaire import MOST_USD
 

@@ -6,8 +6,8 @@ from typing import Any
 from scaffold import change
 from scaffold.catalogue import Catalogue, chosen
 from scaffold.change import Answers
+from scaffold.choices import default_choice
 from scaffold.feature import KINDS, Feature
-from scaffold.questionnaire import default_choice
 
 
 def carried_over(
@@ -15,9 +15,8 @@ def carried_over(
 ) -> tuple[Answers, list[str]]:
     """The answers for `after`, so that the workspace keeps doing what it did, and notes.
 
-    What became a feature of its own stays on where it was on, and what a feature needs by now
-    comes along; a new question takes the answer that equals the behaviour before it
-    (`Question.before`); choices that are gone are left out.
+    What became a feature of its own stays on where it was on; a new question takes the answer
+    that equals the behaviour before it (`Question.before`); choices that are gone are left out.
     """
     carried = dict(answers)
     if before is not after:
@@ -30,10 +29,6 @@ def carried_over(
         if feature.name not in chosen(carried, feature.kind):
             carried, more = change.added(after, carried, feature.kind, feature.name)
             notes += [f"{feature.kind} {feature.name} is now a feature of its own, and on.", *more]
-    for feature in after.enabled(carried):
-        for needed in change.required(after, feature, carried):
-            carried, more = change.added(after, carried, needed.kind, needed.name)
-            notes += [f"{feature.name} needs {needed.kind} {needed.name}, now on as well.", *more]
     _old_behaviour(before, after, carried)
     return carried, notes
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, cast
 
 from scaffold.errors import ManifestError
-from scaffold.feature import KINDS, MANIFEST, TIERS, Feature, Question, Tier, read
+from scaffold.facts import TIERS, Question, Tier
+from scaffold.feature import KINDS, MANIFEST, Feature, read
 
 MOST_PROVIDERS = 3
 """A default chain names at most this many providers: a longer one is a choice to make."""

@@ -9,7 +9,8 @@ from typing import Any, cast
 
 from scaffold.catalogue import Catalogue, chosen, tier_of
 from scaffold.errors import AnswersError, Problem
-from scaffold.feature import KINDS, Feature, Tier
+from scaffold.facts import Tier
+from scaffold.feature import KINDS, Feature
 
 Answers = dict[str, Any]
 
@@ -19,7 +20,7 @@ def added(
 ) -> tuple[Answers, list[str]]:
     """With one feature more, and notes; of a kind that allows one only, it replaces the other.
 
-    What it requires comes along: a feature by its name, or the one it proposes of a kind.
+    Where it needs some feature of another kind and there is none, that is the one it proposes.
     """
     feature = _feature(catalogue, kind, name)
     key, on = KINDS[kind].answer_key, chosen(answers, kind)
@@ -31,17 +32,7 @@ def added(
         if not chosen(after, other):
             after[KINDS[other].answer_key] = proposed
             notes.append(f"It needs a {other}, so {', '.join(proposed)} comes with it.")
-    for one in required(catalogue, feature, after):
-        after, more = added(catalogue, after, one.kind, one.name)
-        notes += [f"It needs {one.kind} {one.name}, which comes with it.", *more]
     return after, notes
-
-
-def required(catalogue: Catalogue, feature: Feature, answers: Mapping[str, Any]) -> list[Feature]:
-    """What a feature requires by name that could be chosen and is not."""
-    on = {one.id for one in catalogue.enabled(answers)}
-    named = {one.ref: one for one in catalogue.features if not one.hidden and one.id not in on}
-    return [named[ref] for ref in feature.requires if ref in named]
 
 
 def removed(

@@ -23,6 +23,14 @@ COMMANDS = {
     "advise": advise,
 }
 INTERRUPTED = 130
+EPILOG = """\
+first steps:
+  scaffold new desk           asks, then writes a workspace to desk/
+  scaffold list patterns      what it can be made of
+  scaffold new --help         the options of a command
+
+exit status: 0 done, 1 a mistake and nothing written, 2 usage, 3 conflicts left or behind the
+template, 4 written but not verified, 130 interrupted."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -93,7 +101,12 @@ def _print_anything() -> None:
 
 
 def _parser() -> Parser:
-    parser = Parser(prog="scaffold", description="Start and keep up multi-model agent projects.")
+    parser = Parser(
+        prog="scaffold",
+        description="Start and keep up multi-model agent projects.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--version", action="version", version=f"scaffold {version('fleet-scaffold')}"
     )

@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold import given, releases, repository, target, verify
@@ -18,6 +19,17 @@ from scaffold.render import preview, render, written
 Refused = list[ScaffoldError]
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What a command line asks for, the template it is of, and what was refused of it so far."""
+
+    options: argparse.Namespace
+    source: Source
+    catalogue: Catalogue
+    taken: Given
+    refused: Refused
+
+
 def made(options: argparse.Namespace) -> Written:
     """Write a workspace, or say what a dry run would. Raises what was refused, all together."""
     refused = _refused(options)
@@ -28,8 +40,8 @@ def made(options: argparse.Namespace) -> Written:
             taken.notes.append(f"These templates are no release; recorded as {source.commit}.")
         if taken.problems:
             refused.append(AnswersError(taken.problems))
-        settle = _asked if _in_a_terminal(options) else _completed
-        spec = settle(options, source, catalogue, taken, refused)
+        order = _Order(options, source, catalogue, taken, refused)
+        spec = _asked(order) if _in_a_terminal(options) else _completed(order)
         files = _write(options, source, spec)
     notes = [*taken.notes, *warnings(catalogue, spec)]
     return Written(options.dir, not options.dry_run, files, spec, source, notes)
@@ -56,42 +68,30 @@ def _in_a_terminal(options: argparse.Namespace) -> bool:
     return not quiet and sys.stdin.isatty() and sys.stdout.isatty()
 
 
-def _completed(
-    options: argparse.Namespace,
-    source: Source,
-    catalogue: Catalogue,
-    taken: Given,
-    refused: Refused,
-) -> WorkspaceSpec:
-    del source
+def _completed(order: _Order) -> WorkspaceSpec:
+    options, taken = order.options, order.taken
     if not (options.defaults or options.preset) and (absent := missing(taken.answers)):
         taken.notes.append(f"Not given, so defaulted: {', '.join(absent)}.")
     try:
-        spec = complete(catalogue, taken.answers, folder_name=_name(options))
+        spec = complete(order.catalogue, taken.answers, folder_name=_name(options))
     except AnswersError as error:
-        raise _together([*refused, error]) from None
-    if refused:
-        raise _together(refused)
+        raise _together([*order.refused, error]) from None
+    if order.refused:
+        raise _together(order.refused)
     return spec
 
 
-def _asked(
-    options: argparse.Namespace,
-    source: Source,
-    catalogue: Catalogue,
-    taken: Given,
-    refused: Refused,
-) -> WorkspaceSpec:
+def _asked(order: _Order) -> WorkspaceSpec:
     # Questionary takes a while to import, and most runs ask nothing.
     from scaffold import wizard
 
-    if refused:
-        raise _together(refused)
+    if order.refused:
+        raise _together(order.refused)
     spec = wizard.ask(
-        catalogue,
-        taken.answers,
-        folder_name=_name(options),
-        preview=lambda spec: preview(source.root, spec.answers()),
+        order.catalogue,
+        order.taken.answers,
+        folder_name=_name(order.options),
+        preview=lambda spec: preview(order.source.root, spec.answers()),
     )
     if spec is None:
         raise KeyboardInterrupt

@@ -5,8 +5,8 @@ from typing import Any, cast
 
 from scaffold import names
 from scaffold.catalogue import Catalogue
+from scaffold.choices import default_choice
 from scaffold.feature import KINDS
-from scaffold.questionnaire import default_choice
 
 DESCRIPTION = "Answers requests with a fleet of models."
 AGENT_CHAIN = "specialist"

@@ -11,7 +11,8 @@ from typing import Any
 
 from scaffold import models
 from scaffold.catalogue import Catalogue
-from scaffold.feature import Estimate, Feature
+from scaffold.facts import Estimate
+from scaffold.feature import Feature
 
 REQUESTS = 1000
 DAYS = 30

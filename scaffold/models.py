@@ -53,6 +53,22 @@ def offered(catalogue: Catalogue, provider: str) -> list[ModelFacts]:
     ]
 
 
+def told(fact: ModelFacts) -> str:
+    """A model with its prices (US dollars per million tokens) and context window (tokens)."""
+    if fact.input_usd is None or fact.output_usd is None:
+        prices = "unpriced"
+    else:
+        prices = f"{_usd(fact.input_usd)} in, {_usd(fact.output_usd)} out"
+    window = f"{fact.context_window // 1000}k" if fact.context_window else "?"
+    return f"{fact.ref:<36} {prices:<24} {window:>6}"
+
+
+def _usd(amount: Decimal) -> str:
+    """At least two decimals, and every digit there is."""
+    plain = f"{amount.normalize():f}"
+    return f"${amount:.2f}" if len(plain.partition(".")[2]) < 2 else f"${plain}"
+
+
 @cache
 def _price(provider: str, model: str) -> tuple[str, int | None, Decimal, Decimal] | None:
     from genai_prices import Usage, calc_price

@@ -34,7 +34,12 @@ def folder(word: str) -> Path:
 def workspace(parser: argparse.ArgumentParser) -> None:
     """DIR, the current folder by default, and --json."""
     parser.add_argument(
-        "dir", metavar="DIR", type=folder, nargs="?", default=Path(), help="the workspace's folder"
+        "dir",
+        metavar="DIR",
+        type=folder,
+        nargs="?",
+        default=Path(),
+        help="the workspace's folder (default: here)",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
@@ -55,11 +60,20 @@ def template(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def values(parser: argparse.ArgumentParser) -> None:
+    """--set, as often as wanted."""
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="one answer, in YAML; may be repeated",
+    )
+
+
 def change(parser: argparse.ArgumentParser) -> None:
     """What every command takes that changes a workspace."""
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one answer, in YAML"
-    )
+    values(parser)
     parser.add_argument("--dry-run", action="store_true", help="print plan and diff, write nothing")
     parser.add_argument(
         "--autostash", action="store_true", help="put uncommitted work aside, and back afterwards"

@@ -35,7 +35,7 @@ def team_owned(before: Side, after: Side) -> list[str]:
         path
         for pattern in patterns
         for side in (before, after)
-        for path in _filled(pattern, side.answers)
+        for path in filled(pattern, side.answers)
     }
     return sorted(found)
 
@@ -46,15 +46,15 @@ def renames(before: Side, after: Side) -> dict[str, str]:
         (old, new)
         for feature in after.features()
         for rename in feature.renames
-        for old in _filled(rename.old, before.answers)
-        for new in _filled(rename.new, after.answers)
+        for old in filled(rename.old, before.answers)
+        for new in filled(rename.new, after.answers)
     ]
     backward = [
         (old, new)
         for feature in before.features()
         for rename in feature.renames
-        for old in _filled(rename.new, before.answers)
-        for new in _filled(rename.old, after.answers)
+        for old in filled(rename.new, before.answers)
+        for new in filled(rename.old, after.answers)
     ]
     steps = dict([*backward, *forward])
     moved = {old: _last(steps, old) for old in steps}
@@ -78,7 +78,7 @@ def _last(steps: Mapping[str, str], path: str) -> str:
     return path
 
 
-def _filled(pattern: str, answers: Answers) -> Iterator[str]:
+def filled(pattern: str, answers: Answers) -> Iterator[str]:
     """The paths a pattern stands for: one a line; none where it needs an answer there is not."""
     try:
         text = _environment().from_string(pattern).render(**answers)

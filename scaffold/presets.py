@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaffold.catalogue import Catalogue
+from scaffold.choices import default_choice
 from scaffold.feature import KINDS
-from scaffold.questionnaire import default_choice
 
 
 @dataclass(frozen=True, slots=True)

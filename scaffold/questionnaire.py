@@ -11,10 +11,19 @@ from typing import Any
 
 import yaml
 
-from scaffold.catalogue import Catalogue, chosen, load
-from scaffold.feature import KINDS, Feature, Kind
+from scaffold import choices
+from scaffold.catalogue import Catalogue, load
+from scaffold.computed import (
+    ANSWER_CHAIN,
+    DEFAULT_AGENTS,
+    DEFAULT_CHAINS,
+    FLEET_CHAINS,
+    SLUG,
+    STAGE_CHAINS,
+)
+from scaffold.feature import KINDS, Feature
 from scaffold.names import AGENTS_RULE, CHAINS_RULE, NAME_RULE, PACKAGE_RULE
-from scaffold.template import OLDEST_KEY
+from scaffold.trust import OLDEST_KEY
 
 HEADER = "# Generated from templates/*/feature.yml by `python -m scaffold.questionnaire`.\n"
 SETTINGS: Mapping[str, object] = {
@@ -32,55 +41,6 @@ SETTINGS: Mapping[str, object] = {
 MOST_USD = 1_000_000_000
 """A monthly budget above this is a slip of the keyboard."""
 
-ANSWER_CHAIN = """\
-{% set named = enabled | map('extract', facts) | map(attribute='wires') %}
-{{ (named | map(attribute='answer_chain') | select | list + ['balanced']) | first }}"""
-STAGE_CHAINS = """\
-{% set chains_ = {'answer': answer_chain} %}
-{% for id in enabled if id != 'core' %}
-{% for stage in facts[id].stages %}
-{% set _ = chains_.update({stage.name: stage.chain}) %}
-{% endfor %}
-{% endfor %}
-{{ chains_ | to_json }}"""
-DEFAULT_AGENTS = """\
-{% set proposed = [] %}
-{% for id in enabled %}
-{% set _ = proposed.extend(facts[id].default_agents) %}
-{% endfor %}
-{{ proposed | to_json }}"""
-DEFAULT_CHAINS = """\
-{% set tiers = ['cheap', 'balanced', 'expensive'] %}
-{% set declared = {} %}
-{% set names = [answer_chain] %}
-{% for id in enabled if id != 'core' %}
-{% set _ = declared.update(facts[id].chains) %}
-{% set _ = names.extend(facts[id].stages | map(attribute='chain')) %}
-{% set _ = names.extend(facts[id].chains) %}
-{% endfor %}
-{% set _ = names.extend(agents | map(attribute='chain')) %}
-{% set found = {} %}
-{% for name in names | unique %}
-{% set tier = declared.get(name, name if name in tiers else 'balanced') %}
-{% set refs = [] %}
-{% for provider in providers[:3] %}
-{% set _ = refs.append(provider ~ ':' ~ facts['provider_' ~ provider].models[tier]) %}
-{% endfor %}
-{% if tier != 'expensive' and providers %}
-{% set higher = tiers[tiers.index(tier) + 1] %}
-{% set _ = refs.append(providers[0] ~ ':' ~ facts['provider_' ~ providers[0]].models[higher]) %}
-{% endif %}
-{% set _ = found.update({name: refs | unique | list}) %}
-{% endfor %}
-{{ found | to_json }}"""
-FLEET_CHAINS = """\
-{% set found = {} %}
-{% for name in (default_chains | list + chains | list) | unique %}
-{% set _ = found.update({name: chains.get(name) or default_chains[name]}) %}
-{% endfor %}
-{{ found | to_json(ensure_ascii=False) }}"""
-SLUG = "{{ project_name | lower | regex_replace('[^a-z0-9]+', '-') | trim('-') }}"
-
 
 def questions(catalogue: Catalogue) -> dict[str, Any]:
     """Everything copier.yml holds, in the order copier asks and computes it."""
@@ -88,7 +48,7 @@ def questions(catalogue: Catalogue) -> dict[str, Any]:
     return {
         **SETTINGS,
         **_names(),
-        **{kind.answer_key: _choice(catalogue, kind) for kind in KINDS.values()},
+        **{kind.answer_key: choices.question(catalogue, kind) for kind in KINDS.values()},
         **{feature.id: _hidden(_folder_of(feature, features), "str") for feature in features},
         "facts": _hidden({feature.id: feature.facts() for feature in catalogue.features}),
         "enabled": _hidden(_enabled(features)),
@@ -155,59 +115,9 @@ def _names() -> dict[str, Any]:
     }
 
 
-def _choice(catalogue: Catalogue, kind: Kind) -> dict[str, Any]:
-    features = catalogue.of(kind.name)
-    choices = {f"{f.title}: {f.summary}": f.name for f in features}
-    question: dict[str, Any] = {"type": "str", "help": f"Which {kind.answer_key}"}
-    if kind.builtin:
-        choices = {kind.builtin: kind.builtin, **choices}
-    if not choices:
-        return {"type": "yaml", "help": question["help"], "default": "[]"}
-    if kind.many:
-        question["multiselect"] = True
-    question |= {"choices": choices, "default": default_choice(catalogue, kind)}
-    if proposals := _proposals(catalogue, kind):
-        question["default"] = _proposed(question["default"], proposals)
-    if needing := [f for f in catalogue.features if kind.name in f.requires]:
-        question["validator"] = "".join(_needs_one(feature, kind) for feature in needing)
-    return question
-
-
-def default_choice(
-    catalogue: Catalogue, kind: Kind, answers: Mapping[str, Any] | None = None
-) -> str | list[str]:
-    """What is chosen of a kind unless the team says otherwise, by the kinds answered before it."""
-    if not kind.many:
-        return kind.builtin or ""
-    on = [kind.builtin] if kind.builtin else []
-    on += [feature.name for feature in catalogue.of(kind.name) if feature.default]
-    for feature, names in _proposals(catalogue, kind):
-        on += names if feature.name in chosen(answers or {}, feature.kind) else []
-    return list(dict.fromkeys(on))
-
-
-def _proposals(catalogue: Catalogue, kind: Kind) -> list[tuple[Feature, list[str]]]:
-    return [(f, f.proposes[kind.name]) for f in catalogue.features if kind.name in f.proposes]
-
-
-def _proposed(default: list[str], proposals: list[tuple[Feature, list[str]]]) -> str:
-    parts = [f"({names} if {_is_chosen(feature)} else [])" for feature, names in proposals]
-    return f"{{{{ ({' + '.join([str(default), *parts])}) | unique | list | to_json }}}}"
-
-
-def _needs_one(feature: Feature, kind: Kind) -> str:
-    missing = f"{_is_chosen(feature)} and not {kind.answer_key}"
-    return f"{{% if {missing} %}}{feature.name} needs a {kind.name}{{% endif %}}"
-
-
-def _is_chosen(feature: Feature) -> str:
-    kind = KINDS[feature.kind]
-    return f"'{feature.name}' {'in' if kind.many else '=='} {kind.answer_key}"
-
-
 def _folder_of(feature: Feature, features: list[Feature]) -> str:
     wanting = [other.id for other in features if feature.ref in other.requires]
-    wanting += [] if feature.hidden else [_is_chosen(feature)]
+    wanting += [] if feature.hidden else [choices.is_chosen(feature)]
     return f"{{{{ '.' if {' or '.join(wanting) or 'false'} else '' }}}}"
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from scaffold.catalogue import load, template_root
 from scaffold.errors import ScaffoldError, TemplateError
 from scaffold.git import git
+from scaffold.pins import Pin, fingerprint, is_newer, read_pins, written_pins
 from scaffold.questionnaire import copier_yml
-from scaffold.releases import BUNDLE, PINS, Pin, fingerprint, is_newer, read_pins, written_pins
-from scaffold.template import check_trust
+from scaffold.releases import BUNDLE, PINS
+from scaffold.trust import check_trust
 
 _WHO = "scaffold"
 _MAIL = "scaffold@fleet-scaffold.invalid"
@@ -112,7 +113,7 @@ def main() -> None:
         release(sys.argv[1], template_root())
     except ScaffoldError as error:
         sys.exit(str(error))
-    print(f"Released v{sys.argv[1]}; {len(read_pins())} versions in the bundle.")
+    print(f"Released v{sys.argv[1]}; {len(read_pins(PINS))} versions in the bundle.")
 
 
 if __name__ == "__main__":

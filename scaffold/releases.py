@@ -4,19 +4,15 @@
 `data/releases.json` pins each commit, tree and fingerprint.
 """
 
-import hashlib
-import os
-import re
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
-
 from scaffold import template as templates
 from scaffold.catalogue import template_root
 from scaffold.errors import TemplateError
+from scaffold.pins import DAMAGED, Pin, fingerprint, is_newer, read_pins
 from scaffold.template import Source, Template
 from scaffold.temporary import work_folder
 
@@ -26,21 +22,6 @@ URL = "https://fleet-scaffold.invalid/templates.git"
 DATA = Path(__file__).parent / "data"
 BUNDLE = DATA / "templates.bundle"
 PINS = DATA / "releases.json"
-_SKIPPED = {"__pycache__", ".ruff_cache", ".DS_Store"}
-_DAMAGED = "The {} of released templates is damaged or missing; install scaffold again."
-
-
-class Pin(BaseModel):
-    """What a released version has to be: hashes of its commit, its tree and its files."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    commit: str
-    tree: str
-    fingerprint: str
-
-
-_LIST = TypeAdapter(dict[str, Pin])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,31 +68,16 @@ class Releases(Template):
             )
         pin = releases()[self.named(ref)]
         if self._commit_of(self.named(ref)) != pin.commit:
-            raise TemplateError(_DAMAGED.format("bundle"))
+            raise TemplateError(DAMAGED.format("bundle"))
         source = Template.at(self, self.named(ref))
         if fingerprint(source.root) != pin.fingerprint:
-            raise TemplateError(_DAMAGED.format("bundle"))
+            raise TemplateError(DAMAGED.format("bundle"))
         return source
 
 
 def releases() -> dict[str, Pin]:
     """Version → its pin, oldest first. Raises TemplateError."""
     return read_pins(PINS)
-
-
-def read_pins(path: Path = PINS) -> dict[str, Pin]:
-    """The pins in a file; none where there is no file. Raises TemplateError."""
-    if not path.is_file():
-        return {}
-    try:
-        return _LIST.validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        raise TemplateError(_DAMAGED.format("list")) from None
-
-
-def written_pins(pins: dict[str, Pin]) -> str:
-    """The text that `read_pins` reads."""
-    return _LIST.dump_json(pins, indent=2).decode() + "\n"
 
 
 @contextmanager
@@ -122,12 +88,12 @@ def opened(src: str = URL) -> Generator[Template]:
             yield template
         return
     if not BUNDLE.is_file():
-        raise TemplateError(_DAMAGED.format("bundle"))
+        raise TemplateError(DAMAGED.format("bundle"))
     with work_folder() as folder:
         try:
             templates.clone(str(BUNDLE), folder)
         except TemplateError:
-            raise TemplateError(_DAMAGED.format("bundle")) from None
+            raise TemplateError(DAMAGED.format("bundle")) from None
         yield Releases(URL, folder)
 
 
@@ -155,27 +121,3 @@ def installed() -> Source:
             return Source(root, URL, version, released=True)
     newest = next(reversed(known), "v0.0.0")
     return Source(root, URL, f"{newest}+local.{mark[:8]}", released=False)
-
-
-def fingerprint(root: Path) -> str:
-    """A hash of a template folder: paths, run bits and bytes of copier.yml and templates/."""
-    digest = hashlib.sha256()
-    for path in _files(root):
-        run_bit = b"x" if os.access(path, os.X_OK) else b"-"
-        name = path.relative_to(root).as_posix().encode()
-        digest.update(hashlib.sha256(path.read_bytes()).digest() + run_bit + name + b"\0")
-    return digest.hexdigest()
-
-
-def _files(root: Path) -> Iterator[Path]:
-    yield root / "copier.yml"
-    for path in sorted((root / "templates").rglob("*")):
-        inside = set(path.relative_to(root).parts)
-        if path.is_file() and not _SKIPPED & inside and path.suffix != ".pyc":
-            yield path
-
-
-def is_newer(version: str, known: str) -> bool:
-    """Whether one version's numbers come after another's."""
-    numbers = [[int(number) for number in re.findall(r"\d+", one)] for one in (version, known)]
-    return numbers[0] > numbers[1]

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from scaffold import unrendered
 from scaffold.answers import WorkspaceSpec, complete, known_keys, require_shape, warnings
 from scaffold.carryover import carried_over, newly_offered
 from scaffold.catalogue import Catalogue, load
@@ -46,7 +47,7 @@ def worked_out(workspace: Recorded, before: Source, after: Source, change: Chang
     spec = complete(new, answers, folder_name=workspace.folder.name, recorded=workspace.answers)
     if spec.chains != workspace.answers.get("chains"):
         more = [*more, *warnings(new, spec)]
-    more = [*more, *newly_offered(old, new, answers)]
+    more = [*more, *newly_offered(old, new, answers), *unrendered.notes(old, workspace)]
     return Step(workspace, before, after, (old, new), spec, (*notes, *more))
 
 

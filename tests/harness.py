@@ -11,7 +11,8 @@ from allpairspy import AllPairs
 
 from scaffold.answers import complete
 from scaffold.catalogue import Catalogue, load
-from scaffold.feature import KINDS, Question
+from scaffold.facts import Question
+from scaffold.feature import KINDS
 from scaffold.presets import PRESETS, split
 from scaffold.render import render
 from tests.conftest import ROOT

@@ -2,10 +2,13 @@
 
 import importlib
 import math
+import os
+import random
+import subprocess
 import sys
 import time
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,6 +30,61 @@ def importable(folder: Path, name: str, **answers: Any) -> Iterator[str]:
 def module(package: str, name: str) -> Any:
     """`runtime.ledger.<name>` of a rendered package."""
     return importlib.import_module(f"{package}.runtime.ledger.{name}")
+
+
+def start(
+    folder: Path, code: str, *words: object, within: Sequence[str] = ()
+) -> subprocess.Popen[str]:
+    """Python code in a process of its own that knows the rendered package and these tests.
+
+    `within` is a program that runs it.
+    """
+    return subprocess.Popen(
+        [*within, sys.executable, "-c", code, *map(str, words)],
+        env={
+            **os.environ,
+            "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{Path(__file__).parents[1]}",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+WRITE = """
+import asyncio, importlib, pathlib, sys
+from tests.ledger_package import module, row
+
+store = module(sys.argv[2], "store")
+
+async def caller(ledger):
+    while True:
+        one = row(store)
+        await ledger.write([one])
+        print(one.call_id, flush=True)
+
+async def play():
+    ledger = store.Ledger(pathlib.Path(sys.argv[1]))
+    await asyncio.gather(*[caller(ledger) for _ in range(16)])
+
+asyncio.run(play())
+"""
+
+
+def acknowledged_until_killed(folder: Path, package: str, path: Path, times: int) -> set[str]:
+    """The calls that writing processes were told are committed until kill -9, at random moments."""
+    acknowledged: set[str] = set()
+    for _ in range(times):
+        process = start(folder, WRITE, path, package)
+        assert process.stdout
+        first = process.stdout.readline()
+        assert first, process.communicate(timeout=10)
+        time.sleep(random.random() / 5)
+        process.kill()
+        out, _ = process.communicate(timeout=10)
+        # The last line may be cut: the process was killed while it printed.
+        acknowledged |= {line for line in (first + out).split("\n")[:-1] if len(line) == 32}
+    return acknowledged
 
 
 def row(store: Any, **given: Any) -> Any:

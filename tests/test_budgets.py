@@ -110,6 +110,11 @@ def test_recorded_runs_spend_nothing(
     assert refused != ["answered"] and shown == ["answered"]
 
 
+def stage(run: Any, task: str) -> Any:
+    """A stage that fleet.toml does not name is booked under its sub-agent's name."""
+    return run.Stage(agent=run.SubAgent(task, str))
+
+
 def test_what_others_spend_is_noticed_while_this_process_runs(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -123,7 +128,7 @@ def test_what_others_spend_is_noticed_while_this_process_runs(
     spending = prices.Spending(budgets, lambda: dict(others), every_s=0)
 
     def reached(task: str) -> str | None:
-        return asyncio.run(spending.reached(run.Stage(task_type=task)))
+        return asyncio.run(spending.reached(stage(run, task)))
 
     assert reached("drafting") is None
     others["drafting"] = 100_000_000
@@ -153,7 +158,7 @@ def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
         return row(store, cost_nano_usd=cost)
 
     def reached() -> str | None:
-        return asyncio.run(spending.reached(run.Stage(task_type="answering")))
+        return asyncio.run(spending.reached(stage(run, "answering")))
 
     assert reached() is None
     spending.add([attempt(60_000_000), attempt(None)])
@@ -173,7 +178,7 @@ def test_a_ledger_that_cannot_be_read_stops_no_request(
         raise errors.LedgerError("ledger.sqlite3 is no database")
 
     spending = prices.Spending(fleet.Budgets(month_usd=Decimal(1)), unreadable)
-    assert asyncio.run(spending.reached(run.Stage(task_type="answering"))) is None
+    assert asyncio.run(spending.reached(stage(run, "answering"))) is None
     assert "is no database" in caplog.text
 
 

@@ -1,6 +1,7 @@
 """A call that is cancelled, or whose workspace or loop goes away: no trace but its row."""
 
 import asyncio
+import gc
 import os
 import sqlite3
 import subprocess
@@ -191,6 +192,8 @@ def test_a_deadline_of_the_callers_own_is_a_cancellation(desk: Desk) -> None:
     assert desk.rows() == [("hang", "aborted", None)]
 
 
+# anyio leaves a socket to the garbage collector when it is cancelled in the moment it has connected.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_many_calls_cancelled_at_random_moments_are_all_booked(desk: Desk) -> None:
     """Whatever a call was doing, the server has seen no request that the ledger does not have."""
     desk.models = ["openai:paced", "anthropic:status-503", "mistral:ok"]
@@ -208,6 +211,7 @@ def test_many_calls_cancelled_at_random_moments_are_all_booked(desk: Desk) -> No
         return sum(task.cancelled() for task in tasks)
 
     assert desk.play(use) > 10, "and not all of them had ended before"
+    gc.collect()
     rows = desk.rows("call_id, attempt, outcome")
     by_call: dict[str, list[int]] = {}
     for call, attempt, _ in rows:
@@ -303,7 +307,8 @@ def test_two_workspaces_at_once_do_not_know_each_other(desk: Desk, tmp_path: Pat
 # At exit: a program of its own, in which every warning is an error.
 
 HEAD = """
-import asyncio, logging
+import asyncio, logging, signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job ignores it
 logging.getLogger("asyncio").addFilter(lambda record: "Executing" not in record.msg)  # imports
 from every_provider.runtime.run import Request
 from every_provider.workspace import Workspace
@@ -346,7 +351,7 @@ PROGRAMS = {
             print(error)
     """,
     "interrupted": """
-        import os, signal
+        import os
         async def main():
             async with Workspace.open() as workspace:
                 asyncio.get_running_loop().call_later(
@@ -367,7 +372,8 @@ PROGRAMS = {
 def test_a_program_ends_without_a_warning(desk: Desk, name: str, model: str) -> None:
     if name in ("in order", "twice") and model == "hang":
         pytest.skip("it would answer with the second model, as after a 503")
-    desk.models, desk.rules = [f"openai:{model}", "anthropic:slow"], {"deadline_s": 20}
+    desk.models = [f"openai:{model}", "anthropic:slow"]
+    desk.rules = {"deadline_s": 60, "attempt_s": 5}
     desk.write()
     (desk.root / "program.py").write_text(HEAD + textwrap.dedent(PROGRAMS[name]))
     package = desk.module("workspace").__file__
@@ -378,7 +384,7 @@ def test_a_program_ends_without_a_warning(desk: Desk, name: str, model: str) -> 
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,  # imports alone take half a minute on a busy machine
     )
     assert (done.returncode, done.stderr) == (0, ""), done.stderr
     assert done.stdout

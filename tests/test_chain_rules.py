@@ -115,6 +115,25 @@ def test_a_tasks_budget_and_the_cheap_chain(desk: Desk) -> None:
     assert desk.hits() == ["gpt-5-nano", "ok"]
 
 
+def test_the_cheap_chain_can_what_a_typed_answer_needs(desk: Desk) -> None:
+    desk.models = [PRICED]
+    desk.server.script["gpt-5-nano"] = [Reply(output_tokens=100_000)]
+    desk.server.script["typed"] = [Reply(answer={"name": "Ada", "age": 36})]
+    desk.more = (
+        '[chains.cheap]\nmodels = ["anthropic:typed@anthropic"]\n'
+        '[budgets]\nat_limit = "cheap_only"\ntask_usd = { answering = 0.01 }\n'
+    )
+    ask_many(desk, 1)
+    run = desk.module("runtime.run")
+
+    async def use(workspace: Any) -> Any:
+        one = run.Run(run.Request("?"), workspace.fleet, workspace.chains)
+        return await one.ask(run.SubAgent("answer", Person), "Who?", chain="main")
+
+    assert desk.play(use) == Person(name="Ada", age=36)
+    assert desk.hits() == ["gpt-5-nano", "typed"]
+
+
 def test_a_requests_own_limits(desk: Desk) -> None:
     desk.models = ["openai:hang"]
     errors, run = desk.module("runtime.errors"), desk.module("runtime.run")

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,51 @@ def openai_usage(**columns: Any) -> str:
         "results": [{**result, **columns}],
     }
     return json.dumps({"object": "page", "data": [bucket], "has_more": False})
+
+
+def test_openai_cache_writes_are_apart_from_the_other_input(package: str, costs: Any) -> None:
+    rows = booked(package, cache_creation_input_tokens=100)
+    _, figures, told = costs(
+        rows, openai_usage(input_cache_write_tokens=400, input_uncached_tokens=2000)
+    )
+    assert figures["gpt-5-nano input"]["provider"] == "2000"
+    assert figures["gpt-5-nano cache_write"]["provider"] == "400"
+    assert set(whys(figures).values()) == {None}
+    assert "input_uncached_tokens" in told
+
+
+def test_a_day_of_which_the_provider_knows_nothing(package: str, costs: Any) -> None:
+    """An empty bucket is a statement: what the ledger has on that day is missing there."""
+    page = json.loads(openai_usage())
+    empty = {"object": "bucket", "start_time": DATE_S + 86_400, "end_time": DATE_S + 172_800}
+    page["data"].append({**empty, "results": []})
+    next_us = DAY * NOON_US * 2 + 3 * NOON_US
+    lost = [
+        replace(attempt, ts_us=next_us, attempt=at)
+        for at, attempt in enumerate(booked(package, call_id="lost"), 1)
+    ]
+    bill = openai_costs(("gpt-5-nano, Input", "0.004"))
+    _, figures, _ = costs([*booked(package), *lost], json.dumps(page), bill)
+    assert figures["gpt-5-nano output"] == {
+        **{"day": str(module(package, "queries").day_of(DAY + 1)), "model": "gpt-5-nano"},
+        **{"kind": "output", "provider": "0", "ledger": "800"},
+        "why": "rows missing in the export",
+    }
+    assert figures["gpt-5-nano usd"]["why"] is None, "the bill is of the first day only"
+
+
+def test_an_alias_and_the_version_it_stands_for_are_one_model(package: str, costs: Any) -> None:
+    _, figures, _ = costs(booked(package, request_model="gpt-5-nano-latest"), openai_usage())
+    assert set(whys(figures).values()) == {None}
+
+
+def test_a_bill_in_another_currency_is_left_out(package: str, costs: Any) -> None:
+    bill = openai_costs(("gpt-5-nano, Input", "0.004"), ("gpt-5-nano, Output", "0.001"))
+    page = json.loads(bill)
+    page["data"][0]["results"][1]["amount"]["currency"] = "eur"
+    _, figures, told = costs(booked(package), json.dumps(page))
+    assert figures["gpt-5-nano usd"]["why"] is None
+    assert "in eur, not in USD" in told
 
 
 def openai_costs(*amounts: tuple[str, object]) -> str:
@@ -185,6 +231,47 @@ def test_anthropic_usage_and_cost_reports(package: str, costs: Any) -> None:
     assert "server_tool_use.web_search_requests" in told
 
 
+def test_exports_of_two_providers_at_once(package: str, costs: Any) -> None:
+    date = module(package, "queries").day_of(DAY)
+    bill = f"usage_date_utc,model,cost_usd\n{date},Claude Haiku 4.5,0.004\n"
+    rows = [*booked(package), *anthropic_rows(package), *booked(package, provider="mistral")]
+    _, figures, _ = costs(rows, openai_costs(("gpt-5-nano, Input", "0.004")), bill)
+    assert whys(figures) == {"claude-haiku-4-5 usd": None, "gpt-5-nano usd": None}
+
+
+def analytics(package: str, days: int = 1, **row: Any) -> str:
+    """Rows of Anthropic's newer API: no buckets, the model in a group of its own."""
+    day_of = module(package, "queries").day_of
+    times = {
+        "starting_at": f"{day_of(DAY)}T00:00:00Z",
+        "ending_at": f"{day_of(DAY + days)}T00:00:00Z",
+    }
+    group = {"model": "claude-haiku-4-5-20251001", "workspace_id": None}
+    return json.dumps({"data": [{**times, "group": group, **row}], "has_more": False})
+
+
+def test_anthropic_usage_and_cost_analytics(package: str, costs: Any) -> None:
+    counts = {
+        **{"uncached_input_tokens": 2000, "cache_read_input_tokens": 1600, "output_tokens": 800},
+        **{"total_tokens": 4800, "requests": 4},
+        "cache_creation": {"ephemeral_1h_input_tokens": 100, "ephemeral_5m_input_tokens": 300},
+    }
+    amounts = {"amount": "0.4", "list_amount": "0.5", "currency": "USD"}
+    usage, cost = analytics(package, usage=counts), analytics(package, cost=amounts)
+    status, figures, told = costs(anthropic_rows(package), usage, cost)
+    assert status == 0
+    assert set(whys(figures).values()) == {None}
+    assert len(figures) == 6
+    assert "usage.total_tokens" in told and "cost.list_amount" in told
+
+
+def test_a_row_of_a_whole_week_is_of_no_day(package: str, costs: Any) -> None:
+    week = analytics(package, days=7, usage={"uncached_input_tokens": 9, "output_tokens": 1})
+    status, figures, told = costs(anthropic_rows(package), week)
+    assert (status, figures) == (0, {})
+    assert "covers more than a day: ask for buckets of one day" in told
+
+
 def test_anthropic_csv_with_a_broken_row_and_more_columns(package: str, costs: Any) -> None:
     date = module(package, "queries").day_of(DAY)
     usage = (
@@ -213,6 +300,20 @@ def test_anthropic_cost_csv_names_models_for_people(package: str, costs: Any) ->
     assert figures["claude-haiku-4-5 usd"]["why"] is None
 
 
+def test_a_comma_is_no_decimal_point_to_guess_at(package: str, costs: Any) -> None:
+    date = module(package, "queries").day_of(DAY)
+    text = (
+        f'day,model,in,usd\n{date},gpt-5-nano,"4,000","0,004"\n'
+        f'{date},gpt-5-nano,"1,600","$0.004"\n{date},gpt-5-nano,"2,400",0\n'
+    )
+    map_ = "day=day,model=model,total_input=in,usd=usd"
+    rows = booked(package, cache_read_input_tokens=None)
+    _, figures, told = costs(rows, text, words=("--map", map_))
+    assert "line 2: '0,004' is no number" in told
+    assert figures["gpt-5-nano usd"]["provider"] == "0.004"
+    assert figures["gpt-5-nano input"]["provider"] == "4000"
+
+
 def test_any_csv_with_a_map(package: str, costs: Any) -> None:
     date = module(package, "queries").day_of(DAY)
     text = f"Date,Model,Prompt,Completion,Cost\n{date},gpt-5-nano,4000,800,$0.004\n"
@@ -233,6 +334,7 @@ def test_any_csv_with_a_map(package: str, costs: Any) -> None:
         ("{", (), "in no known format"),
         ("[1, 2]", (), "in no known format"),
         ("Date,Cost\n", ("--map", "day=Date,usd=Price"), "no column 'Price'; it has Date, Cost"),
+        (f"Date,Cost\n{'9' * 140_000},1\n", (), "cannot be read as CSV"),
     ],
 )
 def test_a_file_nobody_knows_is_advice(

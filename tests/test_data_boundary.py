@@ -30,6 +30,7 @@ from tests.loopback.reply import TEXT
 __all__ = ["desk", "loopback"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
+CHAINS = ("main", "judges", "second")
 CLASSES = ("public", "personal", "secret")
 REGIONS = {"eu": "eu-central-1", "us": "us-east-1", "nowhere": None}
 PLACES = [f"{name}{at}" for name in ("alpha", "beta") for at in ("", "@eu", "@us", "@nowhere")]
@@ -158,7 +159,7 @@ models = st.lists(
 )
 plans = st.builds(
     Plan,
-    chains=st.fixed_dictionaries({name: models for name in ("main", "judges", "second")}),
+    chains=st.fixed_dictionaries(dict.fromkeys(CHAINS, models)),
     listed=st.dictionaries(places, st.sets(st.sampled_from(CLASSES))),
     regions=st.dictionaries(
         st.sampled_from(CLASSES), st.sets(st.sampled_from(("eu-central-1", "us-east-1")))
@@ -241,7 +242,7 @@ def _stopped(plan: Plan, rows: list[Any]) -> bool:
 @pytest.mark.parametrize("way", WAYS)
 def test_what_nobody_may_see_reaches_nobody(desk: Desk, tmp_path: Path, way: str) -> None:
     plan = Plan(
-        chains=dict.fromkeys(("main", "judges", "second"), [("alpha", "m1"), ("beta@eu", "m2")]),
+        chains={name: [("alpha", "m1"), ("beta@eu", "m2")] for name in CHAINS},
         listed={"alpha": {"public"}, "beta@eu": {"public", "personal"}},
         regions={},
         unclassified="secret",

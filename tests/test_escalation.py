@@ -286,7 +286,7 @@ def test_a_typed_answer_of_a_type_made_as_the_code_runs(desk: Desk) -> None:
 
     async def ask() -> Any:
         async with desk.start() as workspace:
-            return await workspace._start(run.Request("Amount?", id="r1")).ask(agent, "Amount?")
+            return await workspace.start(run.Request("Amount?", id="r1")).ask(agent, "Amount?")
 
     with pytest.raises(desk.module("runtime.errors").Escalated):
         asyncio.run(ask())

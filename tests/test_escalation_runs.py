@@ -71,11 +71,11 @@ overlap_chars = 0
 class Desk(fleets.Desk):
     """A workspace with a router and pipelines, whose two models are on the loopback server."""
 
-    checks = "[]"
+    answer_checks = "[]"
 
     def write(self) -> None:
         url = self.server.url("openai")
-        fleet = FLEET.format(small=SMALL, big=BIG, url=url, checks=self.checks) + self.more
+        fleet = FLEET.format(small=SMALL, big=BIG, url=url, checks=self.answer_checks) + self.more
         (self.root / "fleet.toml").write_text(fleet)
 
     def play(self, use: Callable[[Any], Awaitable[Any]]) -> Any:
@@ -245,7 +245,7 @@ def test_a_budget_that_is_used_up_asks_the_person(desk: Desk) -> None:
 
 
 def test_a_judge_and_a_second_opinion_cost_the_task_that_asked(desk: Desk) -> None:
-    desk.checks = '["judge:0.5", "agreement:expensive"]'
+    desk.answer_checks = '["judge:0.5", "agreement:expensive"]'
     verdict = Reply(answer={"score": 0.9, "reason": "none"})
     desk.server.script.update(
         {SMALL: [Reply(text="Twelve."), verdict], BIG: [Reply(text="twelve")]}

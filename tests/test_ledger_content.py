@@ -12,6 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic_ai.messages import (
+    BinaryContent,
+    ModelRequest,
+    ModelResponse,
+    ToolCallPart,
+    UserPromptPart,
+)
 
 from tests import harness, ledger_package, recorded
 
@@ -176,6 +183,21 @@ def test_texts_are_kept_no_longer_than_rows(recording: Desk) -> None:
     call = recording.module("runtime.attempt").Call()
     [(_, (before,))] = content.texts(path, settings)(call)
     assert before == pytest.approx(time.time_ns() // 1000 - 3 * store.DAY_US, abs=60_000_000)
+
+
+def test_the_bytes_of_files_are_left_out(recording: Desk) -> None:
+    prompt = UserPromptPart(
+        ["What is on it?", BinaryContent(b"\x89PNG" * 40, media_type="image/png")]
+    )
+    call = recording.module("runtime.attempt").Call(messages=[ModelRequest(parts=[prompt])])
+    call.rows = [ledger_package.row(recording.module("runtime.ledger.store"), call_id=call.id)]
+    call.completions = {1: ModelResponse(parts=[ToolCallPart("look", {"data": "kept"})])}
+    content, store = recording.module("runtime.content"), recording.module("runtime.ledger.store")
+    settings = store.LedgerSettings(record_content=True)
+    [_, (_, values)] = content.texts(recording.root / "ledger.sqlite3", settings)(call)
+    *_, asked, answered = values
+    assert "What is on it?" in asked and "image/png" in asked and len(asked) < 400
+    assert "kept" in answered
 
 
 def test_a_user_is_erased_with_the_texts(recording: Desk, folder: Path) -> None:

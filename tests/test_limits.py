@@ -179,7 +179,7 @@ def test_being_busy_is_no_failure_of_the_model(desk: Desk) -> None:
 
 # Circuit breakers.
 
-OPEN_S = 0.6
+OPEN_S = 3.0
 
 
 def breaker(desk: Desk, *replies: Reply, failures: int = 3, open_s: float = OPEN_S) -> None:

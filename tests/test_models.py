@@ -7,7 +7,7 @@ import pytest
 from scaffold import economics, models
 from scaffold.answers import complete
 from scaffold.catalogue import Catalogue, load
-from scaffold.feature import TIERS
+from scaffold.facts import TIERS
 from tests.conftest import ROOT
 
 PROVIDERS = [f.name for f in load(ROOT).of("provider") if f.prices]

@@ -12,7 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaffold import cli
+from scaffold.catalogue import load
 from scaffold.presets import PRESETS
+from tests.conftest import ROOT
 
 
 def new(folder: Path, *words: str) -> int:
@@ -200,7 +202,7 @@ def test_list_shows_flows_keys_and_prices(capsys: pytest.CaptureFixture[str]) ->
     assert "Not when" in shown
     assert cli.run(["list", "provider", "--json"]) == 0
     providers = json.loads(capsys.readouterr().out)["provider"]
-    assert len(providers) == 12
+    assert len(providers) == len(load(ROOT).of("provider"))
     assert providers[0]["env"] == ["ANTHROPIC_API_KEY"]
 
 

@@ -10,6 +10,7 @@ from scaffold import cli, releases, template
 from scaffold.catalogue import load
 from scaffold.errors import TemplateError
 from scaffold.questionnaire import copier_yml
+from scaffold.trust import OLDEST_KEY
 from tests.fork import append, commit, edit, git, new, told
 
 
@@ -114,8 +115,8 @@ def test_a_version_that_wants_to_run_code_is_refused(
 def test_a_template_for_a_newer_scaffold_says_so(fork: Path, tmp_path: Path) -> None:
     root = copied(fork, tmp_path)
     text = (root / "copier.yml").read_text("utf-8")
-    ours = str(yaml.safe_load(text)[template.OLDEST_KEY])
-    edit(root / "copier.yml", f"{template.OLDEST_KEY}: {ours}", f"{template.OLDEST_KEY}: 99.0.0")
+    ours = str(yaml.safe_load(text)[OLDEST_KEY])
+    edit(root / "copier.yml", f"{OLDEST_KEY}: {ours}", f"{OLDEST_KEY}: 99.0.0")
     with (
         pytest.raises(TemplateError, match=r"needs scaffold 99\.0\.0"),
         releases.source(str(root)),

@@ -164,6 +164,8 @@ def test_tokens_and_costs_are_what_the_server_sent(answers: tuple[Path, list[Any
             continue
         reply = next(sent[stage, model])
         assert counted[:3] == [reply.input_tokens, reply.output_tokens, reply.cached_tokens]
+        thought = reply.reasoning_tokens if provider in ("openai", "google") else 0
+        assert (counted[3] or 0) == thought
         usage = Usage(
             input_tokens=counted[0], cache_read_tokens=counted[2], output_tokens=counted[1]
         )

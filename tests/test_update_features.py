@@ -244,3 +244,15 @@ def test_choices_that_are_gone_are_left_out_and_told(catalogue: Catalogue) -> No
     carried, notes = carried_over(catalogue, catalogue, answers)
     assert carried == {"extras": ["docker"], "engine": "in_process"}
     assert len(notes) == 2
+
+
+def test_a_feature_written_into_the_answers_by_hand_is_pointed_out(
+    desk: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    edit(desk / ".copier-answers.yml", "- anthropic\n", "- groq\n- anthropic\n")
+    commit(desk)
+    capsys.readouterr()
+    assert cli.run(["update", str(desk), "--dry-run", "--json"]) == 0
+    pointed_out = [note for note in told(capsys)["warnings"] if "by hand" in note]
+    assert len(pointed_out) == 1
+    assert "`scaffold add provider groq`" in pointed_out[0]

@@ -57,10 +57,10 @@ def run(options: argparse.Namespace) -> int:
 
 def _providers(text: str | None) -> list[str]:
     from scaffold.catalogue import load
+    from scaffold.choices import default_choice
     from scaffold.errors import AnswersError
     from scaffold.feature import KINDS
     from scaffold.problems.choices import of_choices
-    from scaffold.questionnaire import default_choice
 
     catalogue = load()
     if text is None:

@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0, whether there is a difference or not."""
-    from scaffold import merge, recorded, releases, summary
+    from scaffold import file_changes, merge, recorded, releases
     from scaffold.progress import showing
     from scaffold.renders import Job
     from scaffold.temporary import work_folder
@@ -31,9 +31,9 @@ def run(options: argparse.Namespace) -> int:
             Job(template.at(workspace.commit), workspace.answers, work / "before").run()
         changes, text = merge.compare(place, work / "before")
     if options.json:
-        rows = summary.rows(changes)
+        rows = file_changes.rows(changes)
         print(json.dumps({"version": workspace.commit, "changes": rows, "diff": text}))
         return 0
-    print(f"{workspace.commit}: {summary.counted(changes)}.", file=sys.stderr)
-    print("\n".join([*summary.lines(changes), "", text] if changes else []))
+    print(f"{workspace.commit}: {file_changes.counted(changes)}.", file=sys.stderr)
+    print("\n".join([*file_changes.lines(changes), "", text] if changes else []))
     return 0

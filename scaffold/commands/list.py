@@ -2,13 +2,17 @@
 
 import argparse
 import json
+import shutil
+import sys
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scaffold.catalogue import Catalogue
     from scaffold.feature import Feature
 
-HELP = "List patterns, providers, extras and presets."
+HELP = "List what there is to choose: patterns, providers, extras, presets …"
+_UNITS = {"provider": " (US dollars per million tokens, context window in tokens)"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
         return 0
     for name, rows in listed.items():
         if rows or kinds:
-            print(f"{name.upper()}\n")
-            print("\n".join(_text(row) for row in rows) or _nothing(name))
+            print(f"{name.upper()}{_UNITS.get(name, '')}\n")
+            print("\n".join(_text(catalogue, row) for row in rows) or _nothing(name))
     return 0
 
 
@@ -68,6 +72,7 @@ def _row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
     from scaffold import models
 
     row: dict[str, Any] = {"name": feature.name, "title": feature.title, "summary": feature.summary}
+    row["default"] = feature.default
     if feature.flow:
         row["flow"] = feature.flow.strip()
     if feature.when_not:
@@ -87,27 +92,28 @@ def _row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
     return row
 
 
-def _text(row: dict[str, Any]) -> str:
-    lines = [f"  {row['name']:<20}{row['summary']}"]
-    if "flow" in row:
-        lines += [f"{'':22}{line}" for line in row["flow"].splitlines()]
+def _text(catalogue: "Catalogue", row: dict[str, Any]) -> str:
+    from scaffold import models
+
+    lines = [f"  {row['name']:<20}{row['summary']}{' (default)' if row.get('default') else ''}"]
+    inside = row.get("flow", "").splitlines()
     if "when_not" in row:
-        lines.append(f"{'':22}Not when: {row['when_not']}")
+        inside.append(f"Not when: {row['when_not']}")
     if "env" in row:
-        lines.append(f"{'':22}reads {', '.join(row['env'])}")
-    for model in row.get("models", []):
-        lines.append(f"{'':22}{_model(model)}")
+        inside.append(f"reads {', '.join(row['env'])}")
     if row.get("not_there_yet"):
-        lines.append(f"{'':22}not there yet: {', '.join(row['not_there_yet'])}")
-    return "\n".join(lines) + "\n"
+        inside.append(f"not there yet: {', '.join(row['not_there_yet'])}")
+    for model in row.get("models", []):
+        inside.append(models.told(models.facts(catalogue, model["model"])))
+    lines += [f"{'':22}{line}" for line in inside]
+    return "\n".join(map(_wrapped, lines)) + "\n"
 
 
-def _model(model: dict[str, Any]) -> str:
-    def usd(amount: Any) -> str:
-        return "?" if amount is None else f"${amount.normalize():f}"
-
-    prices = f"{usd(model['input_usd_per_million'])} in, {usd(model['output_usd_per_million'])} out"
-    return f"{model['model']:<52} {prices}"
+def _wrapped(line: str) -> str:
+    if not sys.stdout.isatty():
+        return line
+    width = max(60, shutil.get_terminal_size().columns)
+    return textwrap.fill(line, width, subsequent_indent=" " * 24, drop_whitespace=False)
 
 
 def _nothing(kind: str) -> str:

@@ -22,9 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--answers", type=Path, metavar="FILE.yml", help="take answers from a file, ask nothing"
     )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="one answer, in YAML"
-    )
+    shared.values(parser)
     parser.add_argument("--defaults", action="store_true", help="take defaults, ask nothing")
     parser.add_argument(
         "--preset", metavar="NAME", help="start from a preset (`scaffold list presets`)"

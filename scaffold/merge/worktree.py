@@ -10,9 +10,6 @@ from scaffold.merge.lab import Blob
 from scaffold.merge.repository import Git, records
 from scaffold.merge.workspace import Workspace
 
-Changed = Mapping[str, tuple[Blob | None, Blob | None]]
-"""Path from the repository's root to the blob before and after."""
-
 
 def changed(git: Git, before: str, after: str) -> dict[str, tuple[Blob | None, Blob | None]]:
     """Every path that two trees of the whole repository do not share."""

@@ -6,7 +6,8 @@ from typing import Any
 from scaffold import names
 from scaffold.catalogue import Catalogue, chosen
 from scaffold.errors import Problem
-from scaffold.feature import KINDS, Question
+from scaffold.facts import Question
+from scaffold.feature import KINDS
 from scaffold.problems.wording import nearest, shown
 
 

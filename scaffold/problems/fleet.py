@@ -9,7 +9,7 @@ from scaffold import names
 from scaffold.catalogue import Catalogue
 from scaffold.defaults import AGENT_CHAIN
 from scaffold.errors import Problem
-from scaffold.feature import TIERS
+from scaffold.facts import TIERS
 from scaffold.problems.wording import nearest, shown
 
 DEPLOYMENT = r"[A-Za-z0-9][A-Za-z0-9_-]*"

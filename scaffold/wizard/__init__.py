@@ -34,6 +34,6 @@ def ask(
 
 
 def _screen(state: State, name: str) -> None:
-    place = list(SCREENS).index(name) + 1
-    title(f"New workspace in {state.folder} · {place} of {len(SCREENS)}: {name}")
+    state.screen = f"{list(SCREENS).index(name) + 1} of {len(SCREENS)}: {name}"
+    title(state.heading())
     SCREENS[name](state)

@@ -13,10 +13,11 @@ OWN = "…"
 def ask(state: State) -> None:
     while True:
         agents: list[Agent] = list(state.answers.get("agents") or [])
-        title(f"New workspace in {state.folder} · sub-agents")
+        title(state.heading())
         say("Named roles that requests can be sent to, each with its prompt and its chain.\n")
         for agent in agents:
             say(f"  {agent['name']} ({agent['chain']} chain): {agent['description']}")
+        say()
         action = one("Sub-agents", _actions(agents))
         if action == "keep":
             break

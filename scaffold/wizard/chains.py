@@ -1,13 +1,11 @@
 """One ordered chain after the other, with prices, context windows and the cost of the choice."""
 
 from collections.abc import Callable
-from decimal import Decimal
 from functools import partial
 
 from questionary import Choice
 
 from scaffold import models, names
-from scaffold.models import ModelFacts
 from scaffold.wizard.prompts import Back, in_order, one, say, text, title
 from scaffold.wizard.state import State
 
@@ -24,15 +22,14 @@ def ask(state: State) -> None:
 def _chain(state: State, name: str, chains: dict[str, list[str]]) -> None:
     while True:
         refs = chains[name]
-        title(
-            f"New workspace in {state.folder} · chains: {name} ({[*chains].index(name) + 1} of {len(chains)})"
-        )
+        title(state.heading(f"{name} ({[*chains].index(name) + 1} of {len(chains)})"))
         say("Asked in this order; US dollars per million tokens, context window in tokens.\n")
         for place, ref in enumerate(refs, 1):
-            say(f"  {place}. {line(models.facts(state.catalogue, ref))}")
+            say(f"  {place}. {models.told(models.facts(state.catalogue, ref))}")
         say(f"\n  {state.estimate(chains)}")
         if len({ref.partition(":")[0] for ref in refs}) == 1:
             say("  One provider only: when it is down, nothing answers.")
+        say()
         action = one(f"Chain {name}", _actions(refs))
         if action == "keep":
             return
@@ -68,7 +65,7 @@ def _places(rest: list[str]) -> list[Choice]:
 def _new_model(state: State) -> str:
     providers: list[str] = state.answers["providers"]
     known = [fact for p in providers for fact in models.offered(state.catalogue, p)]
-    choices = [Choice(line(fact), fact.ref) for fact in known]
+    choices = [Choice(models.told(fact), fact.ref) for fact in known]
     ref = one("Which model?", [*choices, Choice("another one, typed", OTHER)])
     if ref != OTHER:
         return ref
@@ -79,19 +76,3 @@ def _new_model(state: State) -> str:
         return None if sound else f"is no provider:model of {', '.join(providers)}"
 
     return text("provider:model", f"{providers[0]}:", problem)
-
-
-def line(fact: ModelFacts) -> str:
-    """A model with its prices (US dollars per million tokens) and context window (tokens)."""
-    if fact.input_usd is None or fact.output_usd is None:
-        prices = "unpriced"
-    else:
-        prices = f"{_usd(fact.input_usd)} in, {_usd(fact.output_usd)} out"
-    window = f"{fact.context_window // 1000}k" if fact.context_window else "?"
-    return f"{fact.ref:<36} {prices:<24} {window:>6}"
-
-
-def _usd(amount: Decimal) -> str:
-    """At least two decimals, and every digit there is."""
-    plain = f"{amount.normalize():f}"
-    return f"${amount:.2f}" if len(plain.partition(".")[2]) < 2 else f"${plain}"

@@ -12,6 +12,7 @@ from questionary import Choice, Question
 
 KEYS = "Enter takes what is shown, Ctrl-B goes back, Ctrl-C quits."
 PICK = "Space picks, Enter goes on"
+SHORT = "Space, Enter"
 FILTER = "type to filter"
 LONG = 10
 """From this many entries on, a list can be filtered by typing."""
@@ -96,11 +97,16 @@ def many(message: str, choices: Sequence[Choice]) -> list[str]:
         questionary.checkbox(
             message,
             choices=[_fitted(choice) for choice in choices],
-            instruction=f"({PICK}{f', {FILTER}' if long else ''})",
+            instruction=_instruction(message, f"({PICK}{f', {FILTER}' if long else ''})"),
             use_search_filter=long,
             use_jk_keys=False,
         )
     )
+
+
+def _instruction(message: str, whole: str) -> str:
+    # A prompt breaks in the middle of a word where it does not fit.
+    return whole if len(f"? {message} {whole}") < _size().columns else f"({SHORT})"
 
 
 def _size() -> os.terminal_size:

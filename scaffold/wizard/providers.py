@@ -4,8 +4,8 @@ import os
 
 from questionary import Choice
 
+from scaffold.choices import default_choice
 from scaffold.feature import KINDS, Feature
-from scaffold.questionnaire import default_choice
 from scaffold.wizard.prompts import many, say
 from scaffold.wizard.state import State
 
@@ -37,5 +37,6 @@ def ask(state: State) -> None:
 
 def _line(feature: Feature) -> str:
     needed = [variable.name for variable in feature.env if variable.required]
-    told = ", ".join(f"{n} {'set' if os.environ.get(n) else 'not set'}" for n in needed)
+    # The word first: a narrow terminal cuts the line, and the name says less.
+    told = ", ".join(f"{'set' if os.environ.get(n) else 'not set'}: {n}" for n in needed)
     return f"{feature.title:<22} {told or 'no key needed'}"

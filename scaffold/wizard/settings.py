@@ -6,9 +6,11 @@ from typing import Any
 
 from questionary import Choice
 
-from scaffold.feature import KINDS, Kind, Question
+from scaffold.choices import default_choice
+from scaffold.facts import Question
+from scaffold.feature import KINDS, Kind
 from scaffold.problems.choices import question_problem
-from scaffold.questionnaire import MOST_USD, default_choice
+from scaffold.questionnaire import MOST_USD
 from scaffold.wizard.prompts import in_order, many, one, text
 from scaffold.wizard.state import State
 

@@ -21,6 +21,11 @@ class State:
     preview: Preview
     given: Mapping[str, Any] = field(default_factory=dict[str, Any])
     own_agents: bool = False
+    screen: str = ""
+
+    def heading(self, part: str = "") -> str:
+        """The title of the screen that is shown, or of a part of it."""
+        return f"New workspace in {self.folder} · {self.screen}{f' · {part}' if part else ''}"
 
     def spec(self) -> WorkspaceSpec:
         """The answers checked and completed. Raises AnswersError."""

@@ -16,7 +16,8 @@ Screens = Mapping[str, Callable[[State], None]]
 def ask(state: State, screens: Screens) -> WorkspaceSpec | None:
     """The checked answers, or None when the user cancels."""
     while True:
-        title(f"New workspace in {state.folder}: summary")
+        state.screen = "summary"
+        title(state.heading())
         try:
             spec = state.spec()
         except AnswersError as error:
@@ -37,14 +38,16 @@ def ask(state: State, screens: Screens) -> WorkspaceSpec | None:
 def _change(state: State, screens: Screens) -> None:
     try:
         name = one("Which answer?", [Choice(name, name) for name in screens])
-        title(f"New workspace in {state.folder}: {name}")
+        state.screen = name
+        title(state.heading())
         screens[name](state)
     except Back:
         return
 
 
 def _show(state: State, spec: WorkspaceSpec) -> None:
-    say(drawn(state.folder, state.preview(spec)) + "\n")
+    files = state.preview(spec)
+    say(f"{drawn(state.folder, files)}\n\n{len(files)} files.\n")
     told = {
         "project": f"{spec.project_name} (package {spec.package}, command {spec.slug})",
         "does": spec.description,
@@ -60,3 +63,4 @@ def _show(state: State, spec: WorkspaceSpec) -> None:
     say(f"\n  {state.estimate(spec.chains)}")
     for warning in warnings(state.catalogue, spec):
         say(f"  Note: {warning}")
+    say()

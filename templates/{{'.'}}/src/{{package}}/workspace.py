@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ from .runtime import fleet as settings
 from .runtime.attempt import Candidate, Check, Human, Shared, Texts
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
-from .runtime.failures import ALWAYS
+from .runtime.failures import ALWAYS, Health
 from .runtime.fleet import Fleet, ModelRef, Provider
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
@@ -75,6 +75,7 @@ class Workspace:
         shared = Shared(
             self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
         )
+        self._under_way = shared.under_way
         asked = {
             name: [self._candidates[ref] for ref in chain.models]
             for name, chain in fleet.chains.items()
@@ -99,10 +100,18 @@ class Workspace:
             self._stack.push_async_callback(self._human.aclose)
         for candidate in self._candidates.values():
             self._stack.push_async_callback(candidate.close)
+        self._stack.push_async_callback(self._cancel_calls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Calls that are still under way are cancelled, and in the ledger as aborted."""
         await self._stack.aclose()
+
+    async def _cancel_calls(self) -> None:
+        tasks = {task for task in self._under_way.values() if task} - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def handle(self, request: Request) -> Answer:
         """Answer one request. Raises FleetError when no model could."""
@@ -151,9 +160,9 @@ def candidates(
             ref,
             partial(build or partial(_build, fleet), ref),
             missing_keys=() if build else missing_keys(ref, fleet),
-            window=partial(prices.context_window, ref),
-            circuits=fleet.circuits,
-            gate=gates.get(ref.place),
+            window=prices.context_window(ref),
+            health=Health(fleet.circuits),
+            gate=gates.get(ref.place) or nullcontext(),
         )
         for ref in refs
     }
@@ -182,13 +191,13 @@ def load_prices(root: Path) -> Prices:
     return Prices.load(root / "prices.toml", list_ids)
 
 
-def _find(what: str, name: str, wired: Mapping[str, Wired]) -> Wired:
+def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:
     try:
         return wired[name]
     except KeyError:
         known = ", ".join(wired) or "nothing"
         raise SettingsError(
-            f"{what} '{name}' is none of what wiring.py connects: {known}."
+            f"{what} '{name}' is none of what wiring.py connects: {known}.{more}"
         ) from None
 
 
@@ -201,7 +210,8 @@ def _checks(fleet: Fleet) -> dict[str, list[Check]]:
 
 def _check(stage: str, text: str) -> Check | None:
     name, _, argument = text.partition(":")
-    make = _find("Check", name, {**dict.fromkeys(ALWAYS), **wiring.CHECKS})
+    more = " More come with `scaffold add extra quality_checks`, or `grounded`."
+    make = _find("Check", name, {**dict.fromkeys(ALWAYS), **wiring.CHECKS}, more)
     try:
         return make(argument) if make else None
     except ValueError as error:

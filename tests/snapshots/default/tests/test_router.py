@@ -9,7 +9,7 @@ from desk.agents.classify import Verdict
 from desk.router import Router
 from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape
 from desk.runtime.run import Request, Route, Run
-from desk.workspace import Workspace
+from desk.workspace import Answer, Workspace
 
 FLEET = """
 [chains.cheap]
@@ -98,6 +98,24 @@ def test_a_named_intent_goes_to_its_sub_agent(root: Path) -> None:
 def test_a_named_intent_goes_to_its_pipeline(root: Path) -> None:
     assert choose(root, verdict(intent="reports", complexity=5)).pipeline == "reports"
     assert choose(root, verdict(intent="reports", confidence=0.2)).pipeline == "answer"
+
+
+def test_the_result_tells_the_decision_its_reason_and_its_cost(root: Path) -> None:
+    (root / "prices.toml").write_text(
+        '["p:small"]\ninput_usd = "1"\noutput_usd = "0"\n'
+        '["p:large"]\ninput_usd = "2"\noutput_usd = "0"\n'
+    )
+    replies = {"classify": [verdict(complexity=4)], "answer": [Reply(text="42", input_tokens=100)]}
+    tape = Tape(Scene(title="test", text="?", replies=replies))
+
+    async def play() -> Answer:
+        async with Workspace.open(root, build=lambda ref: RecordedModel(ref, tape)) as workspace:
+            return await workspace.handle(Request("?"))
+
+    answer = asyncio.run(play())
+    assert (answer.output, answer.route.chain) == ("42", "expensive")
+    assert answer.route.reason == "complexity 4, because"
+    assert answer.cost_nano_usd == 50 * 1_000 + 100 * 2_000
 
 
 def test_a_verdict_is_validated() -> None:

@@ -22,7 +22,6 @@ from desk import cli, wiring
 from desk.runtime import fleet
 from desk.runtime.errors import (
     ChainExhausted,
-    MissingKey,
     SettingsError,
     ToolsFailed,
 )
@@ -36,11 +35,20 @@ from desk.runtime.ledger.store import (
     new_id,
 )
 from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape
-from desk.runtime.run import Request, Run, SubAgent
-from desk.workspace import Workspace, keys_of
+from desk.runtime.run import Request, SubAgent
+from desk.workspace import BuildModel, Workspace, keys_of
 
 ROOT = Path(__file__).parents[1]
+FLEET = """
+[chains.main]
+models = ["first:a", "second:b"]
+backoff_s = 0
+[stages.answer]
+chain = "main"
+task_type = "answering"
+"""
 SPOKEN = Reply(text="A good answer.", input_tokens=100, output_tokens=10)
+ANSWER: SubAgent[str] = SubAgent("answer", str)
 
 
 class Person(BaseModel):
@@ -48,41 +56,42 @@ class Person(BaseModel):
     age: int
 
 
+WRONG = Reply(answer={"name": "Ada"}, input_tokens=9, output_tokens=3)
+RIGHT = Reply(answer={"name": "Ada", "age": 36}, input_tokens=20, output_tokens=5)
+
+
 @pytest.fixture(autouse=True)
 def own_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Every test has a ledger of its own and no key in its environment."""
     monkeypatch.setenv("FLEET_ROOT", str(ROOT))
     monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.sqlite3")
-    settings = fleet.load(ROOT / "fleet.toml")
-    for chain in settings.chains.values():
-        for ref in chain.models:
-            for key in keys_of(ref, settings):
-                monkeypatch.delenv(key, raising=False)
+    for key in keys():
+        monkeypatch.delenv(key, raising=False)
     return tmp_path / "ledger.sqlite3"
 
 
-def two_models(folder: Path) -> Path:
-    """A fleet of one chain with two models of different providers."""
-    folder.mkdir(exist_ok=True)
-    (folder / "fleet.toml").write_text(
-        '[chains.main]\nmodels = ["first:a", "second:b"]\nbackoff_s = 0\n'
-        '[stages.answer]\nchain = "main"\ntask_type = "answering"\n'
-    )
-    return folder
+def keys() -> list[str]:
+    """The variables of this workspace's models."""
+    settings = fleet.load(ROOT / "fleet.toml")
+    refs = [ref for chain in settings.chains.values() for ref in chain.models]
+    return [key for ref in refs for key in keys_of(ref, settings)]
 
 
-def ask(root: Path, *replies: Reply, agent: SubAgent[Any]) -> Run:
-    """Ask one sub-agent on the two-model chain, with these replies."""
-    scene = Scene(title="test", text="?", replies={agent.name: list(replies)})
-    tape = Tape(scene)
+def play(root: Path, build: BuildModel, agent: SubAgent[Any], settings: str = "") -> Any:
+    """A sub-agent's answer, in a workspace of one chain with two models."""
+    (root / "fleet.toml").write_text(FLEET + settings)
 
-    async def play() -> Run:
-        async with Workspace.open(root, build=lambda ref: RecordedModel(ref, tape)) as workspace:
-            run = Run(Request("?", tags={"team": "a"}), workspace.fleet, workspace.chains)
-            await run.ask(agent, "?", chain="main")
-            return run
+    async def ask() -> Any:
+        async with Workspace.open(root, build=build) as workspace:
+            return await workspace.start(Request("?", tags={"team": "a"})).ask(agent, "?")
 
-    return asyncio.run(play())
+    return asyncio.run(ask())
+
+
+def ask(root: Path, *replies: Reply, agent: SubAgent[Any] = ANSWER) -> Any:
+    """A sub-agent's answer when its models give these replies."""
+    tape = Tape(Scene(title="test", text="?", replies={agent.name: list(replies)}))
+    return play(root, lambda ref: RecordedModel(ref, tape), agent)
 
 
 def ledger_rows(path: Path, columns: str) -> list[tuple[object, ...]]:
@@ -90,11 +99,8 @@ def ledger_rows(path: Path, columns: str) -> list[tuple[object, ...]]:
         return database.execute(f"SELECT {columns} FROM attempts ORDER BY rowid").fetchall()
 
 
-ANSWER: SubAgent[str] = SubAgent("answer", str)
-
-
 def test_first_model_answers(tmp_path: Path, own_ledger: Path) -> None:
-    ask(two_models(tmp_path), SPOKEN, agent=ANSWER)
+    assert ask(tmp_path, SPOKEN) == "A good answer."
     assert ledger_rows(own_ledger, "attempt, request_model, outcome, input_tokens, tags") == [
         (1, "a", "ok", 100, '{"team": "a"}')
     ]
@@ -112,7 +118,7 @@ def test_first_model_answers(tmp_path: Path, own_ledger: Path) -> None:
 def test_second_model_answers_when_the_first_fails(
     tmp_path: Path, own_ledger: Path, bad: Reply, outcome: str, reason: str, tokens: int | None
 ) -> None:
-    ask(two_models(tmp_path), bad, SPOKEN, agent=ANSWER)
+    ask(tmp_path, bad, SPOKEN)
     columns = "attempt, request_model, outcome, error_type, fallback_from, input_tokens"
     assert ledger_rows(own_ledger, columns) == [
         (1, "a", outcome, reason, None, tokens),
@@ -122,69 +128,35 @@ def test_second_model_answers_when_the_first_fails(
 
 def test_exhausted_chain_tells_every_attempt(tmp_path: Path, own_ledger: Path) -> None:
     with pytest.raises(ChainExhausted) as caught:
-        ask(two_models(tmp_path), Reply(status=503), Reply(status=429), agent=ANSWER)
+        ask(tmp_path, Reply(status=503), Reply(status=429))
     once = [("a", "overloaded"), ("b", "rate_limited")]
     assert caught.value.failures == (*once, ("a", "rate_limited"), ("b", "rate_limited"))
     assert len(ledger_rows(own_ledger, "call_id")) == 4
 
 
-def test_typed_answer_is_repaired_once_by_the_same_model(tmp_path: Path, own_ledger: Path) -> None:
-    person: SubAgent[Person] = SubAgent("answer", Person)
-    wrong = Reply(answer={"name": "Ada"}, input_tokens=9, output_tokens=3)
-    right = Reply(answer={"name": "Ada", "age": 36}, input_tokens=20, output_tokens=5)
-    ask(two_models(tmp_path), wrong, right, agent=person)
-    assert ledger_rows(own_ledger, "request_model, outcome, error_type") == [
-        ("a", "rejected", "malformed"),
-        ("a", "ok", None),
-    ]
+@pytest.mark.parametrize(
+    ("replies", "models"), [([WRONG, RIGHT], "aa"), ([WRONG, WRONG, RIGHT], "aab")]
+)
+def test_typed_answer_is_repaired_once_by_the_same_model(
+    tmp_path: Path, own_ledger: Path, replies: list[Reply], models: str
+) -> None:
+    person = SubAgent("answer", Person)
+    assert ask(tmp_path, *replies, agent=person) == Person(name="Ada", age=36)
+    rejected = [(model, "rejected", "malformed") for model in models[:-1]]
+    rows = ledger_rows(own_ledger, "request_model, outcome, error_type")
+    assert rows == [*rejected, (models[-1], "ok", None)]
 
 
-def test_typed_answer_that_stays_wrong_moves_on(tmp_path: Path, own_ledger: Path) -> None:
-    person: SubAgent[Person] = SubAgent("answer", Person)
-    wrong = Reply(answer={"name": "Ada"}, input_tokens=9, output_tokens=3)
-    right = Reply(answer={"name": "Ada", "age": 36}, input_tokens=20, output_tokens=5)
-    ask(two_models(tmp_path), wrong, wrong, right, agent=person)
-    models = [row[0] for row in ledger_rows(own_ledger, "request_model")]
-    assert models == ["a", "a", "b"]
-
-
-def test_a_model_without_its_key_is_skipped_and_named(own_ledger: Path) -> None:
-    settings = fleet.load(ROOT / "fleet.toml")
-    name, chain = next(iter(settings.chains.items()))
-    keys = [key for ref in chain.models for key in keys_of(ref, settings)]
-    if not all(keys_of(ref, settings) for ref in chain.models):
-        pytest.skip("a model of this chain needs no key")
-
-    async def play() -> None:
-        async with Workspace.open(ROOT) as workspace:
-            await Run(Request("?"), workspace.fleet, workspace.chains).ask(ANSWER, "?", chain=name)
-
-    with pytest.raises(MissingKey, match=keys[0]):
-        asyncio.run(play())
-    assert {row[0] for row in ledger_rows(own_ledger, "outcome")} == {"skipped"}
-
-
-def use_tools(
-    root: Path, agent: SubAgent[Any], called: str, *, settings: str = ""
-) -> tuple[Any, list[str]]:
-    """Ask a sub-agent whose model calls one tool until it has a result; its answer and calls."""
-    heard: list[str] = []
-    path = two_models(root) / "fleet.toml"
-    path.write_text(path.read_text() + settings)
+def use_tools(root: Path, agent: SubAgent[Any], called: str, settings: str = "") -> Any:
+    """The answer of a sub-agent whose model calls one tool until it has a result."""
 
     def model(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
         last = messages[-1].parts[-1]
         if isinstance(last, ToolReturnPart):
-            heard.append(str(last.content))
             return ModelResponse(parts=[TextPart(f"It is {last.content}.")])
         return ModelResponse(parts=[ToolCallPart(called, {"number": 1})])
 
-    async def play() -> Any:
-        async with Workspace.open(root, build=lambda _: FunctionModel(model)) as workspace:
-            run = Run(Request("?"), workspace.fleet, workspace.chains)
-            return await run.ask(agent, "?", chain="main")
-
-    return asyncio.run(play()), heard
+    return play(root, lambda _: FunctionModel(model), agent, settings)
 
 
 def balance(number: int) -> int:
@@ -200,8 +172,7 @@ def broken(number: int) -> int:
 def test_a_sub_agent_calls_its_tools_and_every_request_is_booked(
     tmp_path: Path, own_ledger: Path
 ) -> None:
-    agent = SubAgent("answer", str, tools=(balance,))
-    assert use_tools(tmp_path, agent, "balance") == ("It is 42.", ["42"])
+    assert use_tools(tmp_path, SubAgent("answer", str, tools=(balance,)), "balance") == "It is 42."
     assert ledger_rows(own_ledger, "stage, outcome") == [("answer", "ok")] * 2
 
 
@@ -214,14 +185,8 @@ def test_an_endless_caller_of_tools_is_stopped(tmp_path: Path, own_ledger: Path)
     agent = SubAgent("answer", str, tools=(balance,))
     limit = '[agents.answer]\ndescription = "?"\nchain = "main"\nmax_requests = 1\n'
     with pytest.raises(ToolsFailed, match="UsageLimitExceeded"):
-        use_tools(tmp_path, agent, "balance", settings=limit)
+        use_tools(tmp_path, agent, "balance", limit)
     assert len(ledger_rows(own_ledger, "call_id")) == 1
-
-
-def test_identity_is_read_only_where_it_is_named(tmp_path: Path) -> None:
-    named = '[agents.answer]\ndescription = "?"\nchain = "main"\nidentity = ["NOBODY.md"]\n'
-    with pytest.raises(SettingsError, match=r"prompts/identity/NOBODY\.md is missing"):
-        use_tools(tmp_path, ANSWER, "none", settings=named)
 
 
 def test_ledger_has_a_column_for_every_field(own_ledger: Path) -> None:
@@ -256,10 +221,10 @@ def test_unknown_model_is_unpriced_not_free() -> None:
     [
         (None, "-"),
         (0, "$0.00"),
-        (42_000, "$0.000042"),
-        (1_500_000_000, "$1.50"),
         (1, "$0.000000001"),
+        (42_000, "$0.000042"),
         (9_316_000, "$0.00932"),
+        (1_500_000_000, "$1.50"),
         (1_234_000_000_000, "$1,234.00"),
     ],
 )
@@ -278,11 +243,19 @@ def test_bad_model_reference_is_refused(text: str) -> None:
         ModelRef.parse(text)
 
 
-def test_settings_name_every_mistake(tmp_path: Path) -> None:
-    path = tmp_path / "fleet.toml"
-    path.write_text('[chains.a]\nmodels = ["x"]\n[stages.s]\nchain = "b"\n')
-    with pytest.raises(SettingsError, match=r"chains\.a\.models\.0.*stages\.s\.task_type"):
-        fleet.load(path)
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ('[chains.b]\nmodels = ["x"]\n[stages.s]\nchain = "b"', r"chains\.b\.models\.0.*task_type"),
+        ('[stages.s]\nchain = "b"\ntask_type = "t"', r"stages\.s\.chain is 'b', which is not"),
+        ('[agents.a]\ndescription = "?"\nchain = "main"\nskill = ["x"]', r"agents\.a: key 'skill'"),
+        ('[agents.a]\ndescription = "?"\nchain = "main"\nchecks = ["x"]', "'x' is none of"),
+    ],
+)
+def test_wrong_settings_are_named(tmp_path: Path, wrong: str, told: str) -> None:
+    (tmp_path / "fleet.toml").write_text(FLEET + wrong)
+    with pytest.raises(SettingsError, match=told):
+        Workspace.open(tmp_path)
 
 
 def test_settings_of_this_workspace_are_wired() -> None:
@@ -311,22 +284,22 @@ def test_demo_runs_and_costs_show_it(
     assert queries.month_nano_usd(database_path(ROOT)) == 0
 
 
-def test_ask_without_a_key_says_which_to_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    settings = fleet.load(ROOT / "fleet.toml")
-    refs = [ref for chain in settings.chains.values() for ref in chain.models]
-    if not all(keys_of(ref, settings) for ref in refs):
-        pytest.skip("a model of this fleet needs no key")
-    assert "Set " in str(command(monkeypatch, "ask", "Hello?"))
+def test_ask_without_a_key_says_which_to_set(
+    monkeypatch: pytest.MonkeyPatch, own_ledger: Path
+) -> None:
+    if not keys():
+        pytest.skip("no model of this fleet needs a key")
+    told = str(command(monkeypatch, "ask", "Hello?"))
+    assert any(f"Set {key}" in told for key in keys())
+    assert {row[0] for row in ledger_rows(own_ledger, "outcome")} == {"skipped"}
 
 
 def test_doctor_tells_keys_but_not_their_values(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = fleet.load(ROOT / "fleet.toml")
-    for chain in settings.chains.values():
-        for key in keys_of(chain.models[0], settings):
-            monkeypatch.setenv(key, "very-secret")
+    for key in keys():
+        monkeypatch.setenv(key, "very-secret")
     assert command(monkeypatch, "doctor") == 0
     told = capsys.readouterr().out
-    assert "not set" in told or " set" in told or "no key needed" in told
+    assert all(f"{key} set" in told for key in keys())
     assert "very-secret" not in told

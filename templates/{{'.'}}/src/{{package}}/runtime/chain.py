@@ -6,7 +6,6 @@ The chain alone writes the ledger: a row per attempt, failures and skips include
 
 import random
 import time
-from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
@@ -23,7 +22,7 @@ from pydantic_ai.models import (
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
-from .attempt import Call, Candidate, Shared, warm
+from .attempt import Call, Candidate, Finding, Shared
 from .errors import BudgetReached, ChainExhausted, MissingKey
 from .failures import FILTERED, NO_POLICY, POLICY, Failure
 from .fleet import ChainSettings
@@ -121,58 +120,52 @@ class Chain(Model):
         parameters: ModelRequestParameters,
     ) -> AsyncGenerator[Call]:
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
-        stage, shared = current.get() or Stage(), self.shared
-        call = Call(stage, messages, settings, parameters, self.name, shared.prices, shared.permits)
+        stage, rules, shared = current.get() or Stage(), self.rules, self.shared
+        for candidate in self.candidates:
+            await candidate.load()
+        call = Call(stage, messages, settings, parameters, self.name, shared)
         until = (stage.parent or stage.run).deadline
-        call.deadline = min(time.monotonic() + self.rules.deadline_s, until)
-        call.cap_nano = min(shared.spending.call_nano(self.rules.max_cost_usd), stage.left_nano())
-        call.to_human = self.rules.on_exhausted == "human"
+        call.deadline = min(time.monotonic() + rules.deadline_s, until)
+        call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
+        call.to_human = rules.on_exhausted == "human"
+        shared.begin(call)
         try:
             yield call
         finally:
-            shared.spending.add(call.rows)
             if stage.parent:
                 stage.parent.spent_nano += call.spent_nano
-            await shared.ledger.write(call.rows, shared.texts(call) if shared.texts else ())
+            await shared.end(call)
 
     async def answer(
         self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None
     ) -> Answer | ModelResponse:
         """Ask in order, then once more whom a retry may help, then the human: first answer wins."""
-        human = self.shared.human
-        if human and (earlier := await call.answered_before(human)):
+        if earlier := await call.answered_before():
             return earlier
-        waiting = deque(await self._affordable(call) if among is None else among)
-        again, retries = list[Candidate](), False
-        while waiting or (again and not retries):
-            if not waiting:
-                waiting, retries = deque(sorted(again, key=lambda c: c.health.rest_until)), True
-                call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
-            candidate = waiting.popleft()
-            if retries and not await call.waited_for(candidate):
-                continue
-            if obstacle := call.obstacle(candidate):
-                call.book(candidate.ref, "skipped", obstacle)
-                if obstacle is Failure.COOLING_DOWN:
+        waiting = list(await self._affordable(call) if among is None else among)
+        for retries in (False, True):
+            again = list[Candidate]()
+            while waiting:
+                candidate = waiting.pop(0)
+                if retries and not await call.waited_for(candidate):
+                    continue
+                if result := call.obstacle(candidate):
+                    call.book(candidate.ref, "skipped", Finding(result))
+                else:
+                    result = await ask(candidate, self._share(call, waiting))
+                if not isinstance(result, str):
+                    return result
+                if result in FILTERED and self.rules.on_content_filter != "next":
+                    call.to_human = self.rules.on_content_filter == "human"
+                    return await self._give_up(call)
+                policy, provider = POLICY.get(result, NO_POLICY), candidate.ref.provider
+                if policy.retry:
                     again.append(candidate)
-                continue
-            if loaded := candidate.load():
-                call.deadline += loaded
-                warm(waiting)
-            result = await ask(candidate, self._share(call, waiting))
-            if not isinstance(result, str):
-                return result
-            policy, provider = POLICY.get(result, NO_POLICY), candidate.ref.provider
-            if policy.retry:
-                again.append(candidate)
-            if policy.provider_last:
-                waiting = deque(sorted(waiting, key=lambda c: c.ref.provider == provider))
-            if result in FILTERED and self.rules.on_content_filter != "next":
-                call.to_human = self.rules.on_content_filter == "human"
-                break
-        if human and (answer := await call.hand_over(human)):
-            return answer
-        raise self._exhausted(call)
+                if policy.provider_last:
+                    waiting.sort(key=lambda other: other.ref.provider == provider)
+            waiting = sorted(again, key=lambda candidate: candidate.health.rest_until)
+            call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
+        return await self._give_up(call)
 
     async def _affordable(self, call: Call) -> Sequence[Candidate]:
         """Whom to ask: its own candidates, or what `at_limit` says where a budget is used up."""
@@ -180,9 +173,11 @@ class Chain(Model):
         if not (budget := await spending.reached(call.stage)):
             return self.candidates
         left = self.cheap if spending.at_limit == "cheap_only" else ()
+        for candidate in left:
+            await candidate.load()
         for candidate in self.candidates:
             if candidate not in left:
-                call.book(candidate.ref, "skipped", Failure.OVER_BUDGET)
+                call.book(candidate.ref, "skipped", Finding(Failure.OVER_BUDGET))
         call.to_human = spending.at_limit == "human"
         if not left and not call.to_human:
             raise BudgetReached(f"The budget {budget} is used up: raise it, or change at_limit.")
@@ -193,9 +188,13 @@ class Chain(Model):
         models = 1 + sum(not call.obstacle(candidate) for candidate in waiting)
         return min(call.time_left() / models, self.rules.attempt_s or call.time_left())
 
-    def _exhausted(self, call: Call) -> ChainExhausted | MissingKey:
+    async def _give_up(self, call: Call) -> ModelResponse:
+        """A person's answer, or the error that says why nobody answered."""
         if call.keyless():
             keys = dict.fromkeys(key for c in self.candidates for key in c.missing_keys)
-            return MissingKey(f"Set {' or '.join(keys)} to ask a model of chain '{self.name}'.")
+            raise MissingKey(f"Set {' or '.join(keys)} to ask a model of chain '{self.name}'.")
+        if answer := await call.handed_over():
+            return answer
         told = [(row.request_model, row.error_type or row.outcome) for row in call.rows]
-        return ChainExhausted(self.name, told)
+        call.settle(told)
+        raise ChainExhausted(self.name, told)

@@ -92,7 +92,7 @@ class SubAgent(Generic[Output]):
     """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
 
     A tool is a typed Python function, plain or async; its docstring tells the model its use.
-    `toolsets` are pydantic-ai's, with more tools. `checks` are its own, after those that fleet.toml names for it.
+    `toolsets` are pydantic-ai's. `checks` are its own, after those that fleet.toml names for it.
     `human`: a person may answer for it where its chain ends in one.
     """
 

@@ -11,8 +11,8 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from typing import Any
 
+from pydantic import JsonValue
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 
 from .attempt import Call, Texts
@@ -70,18 +70,20 @@ def _prune(days: int) -> Statement:
 
 
 def _text(messages: list[ModelMessage], redact: Sequence[Redact]) -> str:
-    """Messages as JSON, without the bytes of their files."""
     told = ModelMessagesTypeAdapter.dump_python(messages, mode="json", exclude_none=True)
     return json.dumps(_redacted(told, redact), ensure_ascii=False)
 
 
-def _redacted(value: Any, redact: Sequence[Redact]) -> Any:
+def _redacted(value: JsonValue, redact: Sequence[Redact]) -> JsonValue:
+    """The same with every text in it redacted, and without the bytes of files."""
     if isinstance(value, dict):
-        return {k: _redacted(v, redact) for k, v in value.items() if k != "data"}
+        left_out = "data" if value.get("kind") == "binary" else None
+        return {key: _redacted(one, redact) for key, one in value.items() if key != left_out}
     if isinstance(value, list):
         return [_redacted(one, redact) for one in value]
-    for hook in redact if isinstance(value, str) else ():
-        value = hook(value)
+    if isinstance(value, str):
+        for hook in redact:
+            value = hook(value)
     return value
 
 

@@ -95,7 +95,7 @@ def retry(options: argparse.Namespace, tickets: Tickets) -> Told:
 
     async def ask() -> list[Ticket | BaseException]:
         async with Workspace.open() as workspace:
-            asked = (again(tickets, one, workspace.fleet, workspace.chains) for one in chosen)
+            asked = (again(tickets, one, workspace.start) for one in chosen)
             return await asyncio.gather(*asked, return_exceptions=True)
 
     results = zip(chosen, asyncio.run(ask()), strict=True)

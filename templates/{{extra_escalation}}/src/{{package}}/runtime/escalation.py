@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,6 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, TextPart, ToolCallPart
-from pydantic_ai.models import Model
 from pydantic_core import to_json, to_jsonable_python
 
 from .attempt import Call
@@ -174,9 +173,7 @@ async def accept(tickets: Tickets, ticket: Ticket, text: str, by: str) -> Ticket
     return ticket
 
 
-async def again(
-    tickets: Tickets, ticket: Ticket, fleet: Fleet, chains: Mapping[str, Model]
-) -> Ticket:
+async def again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run]) -> Ticket:
     """Ask a ticket's chain once more and take its answer. Raises FleetError: it stays open."""
     details = json.loads(ticket.details)
     labels, agent = details["labels"], SubAgent(ticket.stage, output_type(ticket), human=False)
@@ -189,8 +186,8 @@ async def again(
         tags=json.loads(labels["tags"]),
         data_class=details["data_class"],
     )
-    run = Run(request, fleet, chains, labels["environment"], id=labels["run_id"])
-    run.pipeline = labels["pipeline"]
+    run = start(request)
+    run.id, run.pipeline = labels["run_id"], labels["pipeline"]
     answer = await run.ask(agent, request.text, chain=details["chain"], source=details["source"])
     return tickets.resolve(ticket.id, "answered", run.attempts[-1].request_model, _text(answer))
 

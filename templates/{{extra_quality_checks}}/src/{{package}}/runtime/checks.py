@@ -111,7 +111,8 @@ def judge(argument: str) -> Check:
     async def check(completion: ModelResponse, call: Call) -> Finding | None:
         run = call.stage.run
         chain = None if "judge" in run.fleet.stages else call.chain
-        text = _case(call.question, call.stage.source, text_of(completion))
+        given = {"task": call.question, "source": call.stage.source, "answer": text_of(completion)}
+        text = "\n\n".join(f"<{name}>\n{part}\n</{name}>" for name, part in given.items() if part)
         try:
             verdict = await run.ask(JUDGE, text, chain=chain, parent=call)
         except FleetError:
@@ -128,11 +129,6 @@ CHECKS: Mapping[str, MakeCheck] = {
     "agreement": agreement,
     "judge": judge,
 }
-
-
-def _case(task: str, source: str | None, answer: str) -> str:
-    given = f"<source>\n{source}\n</source>\n\n" if source else ""
-    return f"<task>\n{task}\n</task>\n\n{given}<answer>\n{answer}\n</answer>"
 
 
 def same(one: str, other: str, field: str = "") -> bool:

@@ -7,10 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from ..runtime import fleet
-from ..runtime.ledger.export_formats import FIELDS, Columns
+from ..runtime.ledger.export_formats import FIELDS, LABELS, Columns
 from ..runtime.ledger.exports import Export, read
 from ..runtime.ledger.queries import day_of, table
-from ..runtime.ledger.reconcile import Line, merge, reconcile
+from ..runtime.ledger.reconcile import Line, reconcile
 from ..runtime.ledger.store import database_path
 
 HELP = "Compare the ledger with a provider's usage or cost export."
@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FIELD=COLUMN,...",
         help=f"for another provider's CSV; fields: {', '.join(FIELDS)}",
     )
-    parser.add_argument("--provider", help="only this one's rows (default: the export's)")
+    parser.add_argument("--provider", help="only this one's rows (default: those of the exports)")
     parser.add_argument("--all", action="store_true", help="show what agrees too")
     parser.add_argument("--json", action="store_true", dest="as_json", help="one JSON object")
 
@@ -37,8 +37,9 @@ def run(options: argparse.Namespace) -> int:
     exports = [read(Path(file), options.map) for file in options.files]
     for export in exports:
         _tell_unread(export)
-    provider = options.provider or next((e.provider for e in exports if e.provider), None)
-    lines = reconcile(database_path(fleet.find_root()), provider, merge(exports))
+    names = {options.provider or export.provider for export in exports}
+    providers = {name for name in names if name} if all(names) else set[str]()
+    lines = reconcile(database_path(fleet.find_root()), providers, exports)
     if options.as_json:
         print(json.dumps(_as_dict(lines, exports), ensure_ascii=False))
     else:
@@ -117,6 +118,6 @@ def _columns(text: str) -> Columns:
                 f"'{pair}' is not FIELD=COLUMN with a field of {', '.join(FIELDS)}"
             )
         found[field] = (*found.get(field, ()), column)
-    if "day" not in found or len({*found} - {"day", "model", "item"}) < 1:
+    if "day" not in found or not found.keys() - LABELS:
         raise argparse.ArgumentTypeError("give day=COLUMN and at least one figure, usd=COLUMN say")
     return found

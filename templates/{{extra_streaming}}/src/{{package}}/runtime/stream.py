@@ -106,7 +106,7 @@ class ChainStream(StreamedResponse):
 
     async def leave(self) -> None:
         if self._opened:
-            await self._close("aborted", None)
+            await self._close("aborted")
 
     def __aiter__(self) -> Events:
         if self._events is None:
@@ -126,7 +126,7 @@ class ChainStream(StreamedResponse):
                     raise
                 reason = of_error(error)
                 self._opened.candidate.failed(reason, error)
-                await self._close("failed", reason)
+                await self._close("failed", Finding(reason))
             else:
                 reason = await self._settle()
             if reason is None:
@@ -156,13 +156,13 @@ class ChainStream(StreamedResponse):
         response = self._inner.get()
         if response.finish_reason is None or response.usage.unmeasured_requests:
             # It ended by itself, but too early.
-            await self._close("failed", Failure.NETWORK)
+            await self._close("failed", Finding(Failure.NETWORK))
             return Failure.NETWORK
         try:
             finding = await self._call.examine(response)
         except ValidationError:
             finding = Finding(Failure.MALFORMED)
-        await self._close("rejected" if finding.reason else "ok", finding.reason, finding)
+        await self._close("rejected" if finding.reason else "ok", finding)
         return finding.reason
 
     async def _restart(self, reason: str) -> Restarted:
@@ -184,17 +184,8 @@ class ChainStream(StreamedResponse):
         asked = False
         try:
             async with asyncio.timeout(seconds):
-                await stack.enter_async_context(candidate.gate)
-                if resting := candidate.health.resting:  # since it was this call's turn
-                    call.book(candidate.ref, "skipped", resting)
-                    await stack.aclose()
-                    return resting
+                model = await stack.enter_async_context(candidate.client())
                 asked = True
-                model = await candidate.enter()
-                if not call.suits(model):
-                    call.book(candidate.ref, "skipped", Failure.NO_CAPABILITY)
-                    await stack.aclose()
-                    return Failure.NO_CAPABILITY
                 prepared = model.prepare_messages(call.messages, call.parameters)
                 opening = model.request_stream(prepared, call.settings, call.parameters)
                 inner = await stack.enter_async_context(opening)
@@ -203,7 +194,7 @@ class ChainStream(StreamedResponse):
                 if not _speaks(held):
                     response = inner.get()
                     reason = of_response(response) or Failure.EMPTY
-                    call.book(candidate.ref, "rejected", reason, response, started)
+                    call.book(candidate.ref, "rejected", Finding(reason), response, started)
                     await stack.aclose()
                     return reason
         except BaseException as error:
@@ -212,7 +203,7 @@ class ChainStream(StreamedResponse):
         ttft_ms = round((time.perf_counter() - started) * 1000)
         return Opened(candidate, inner, events, held, stack, started, ttft_ms, seconds)
 
-    async def _close(self, outcome: str, reason: str | None, finding: Finding = NOTHING) -> None:
+    async def _close(self, outcome: str, finding: Finding = NOTHING) -> None:
         """Book the open attempt and hang up."""
         opened, self._opened = self._opened, None
         assert opened is not None
@@ -222,7 +213,7 @@ class ChainStream(StreamedResponse):
         else:
             opened.candidate.health.succeeded()
         self._call.book(
-            opened.candidate.ref, outcome, reason, response, opened.started, finding, opened.ttft_ms
+            opened.candidate.ref, outcome, finding, response, opened.started, opened.ttft_ms
         )
         await opened.stack.aclose()
 

@@ -8,21 +8,20 @@ import json
 from collections.abc import Sequence
 from typing import Self
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import Field, model_validator
 
 from ..agents.extract import EXTRACT
 from ..agents.reason import REASON
 from ..runtime import citations
 from ..runtime.documents import DocumentError
 from ..runtime.errors import AnswerInvalid, ChainExhausted, Escalated, FleetError
-from ..runtime.facts import Fact, Mention, by_kind, grounded, merged
+from ..runtime.facts import Mention, by_kind, grounded, merged
 from ..runtime.fleet import Settings
+from ..runtime.reasoned import Reasoned, tokens
 from ..runtime.run import Route, Run
 from ..runtime.splitting import Part, split
 from ..runtime.untrusted import delimited, suspicious
 
-CHARS_PER_TOKEN = 4
-"""How tokens are estimated here: characters / 4, the usual rule of thumb for English."""
 NOTHING = "The document says nothing of what extraction.py asks for."
 
 
@@ -42,42 +41,6 @@ class ExtractorSettings(Settings):
         return self
 
 
-class Reasoned(BaseModel):
-    """The answer, the facts it cites and all others, and what was lost or odd on the way.
-
-    `ungrounded` facts had a quote that is not in the document and were dropped; `merged` ones
-    were said before. Tokens are estimates: characters / 4.
-    """
-
-    question: str
-    answer: str
-    cited: list[Fact]
-    facts: list[Fact]
-    ungrounded: int
-    merged: int
-    parts: int
-    failed_parts: list[str]
-    unknown_citations: list[int]
-    suspicious: list[str]
-    document_tokens: int
-    fact_tokens: int
-    spared_tokens: int
-
-    def __str__(self) -> str:
-        quotes = [f'[{fact.number}] "{fact.quotes[0].text}"' for fact in self.cited]
-        return "\n".join([self.answer, "", *quotes, *([""] if quotes else []), *self._figures()])
-
-    def _figures(self) -> list[str]:
-        told = [
-            f"{len(self.facts)} facts from {self.parts} parts; {self.merged} said twice; "
-            f"{self.ungrounded} dropped: their quote is not in the document.",
-            f"The expensive model read about {self.fact_tokens:,} tokens of facts instead of "
-            f"{self.document_tokens:,} (characters / {CHARS_PER_TOKEN}): {self.spared_tokens:,} spared.",
-        ]
-        told += [f"Not read: {reason}" for reason in self.failed_parts]
-        return told + [f"Reads like an order to a model: {text!r}" for text in self.suspicious]
-
-
 async def run(run: Run, route: Route) -> Reasoned:
     """Answer the question about the request's text; its option `question` asks another one.
 
@@ -94,7 +57,7 @@ async def run(run: Run, route: Route) -> Reasoned:
     if facts:
         answer, unknown = await _answered(run, settings.question, told, len(facts))
     cited = set(citations.numbers(answer))
-    document_tokens, fact_tokens = _tokens(run.request.text), _tokens(told) if facts else 0
+    document_tokens, fact_tokens = tokens(run.request.text), tokens(told) if facts else 0
     return Reasoned(
         question=settings.question,
         answer=answer,
@@ -174,7 +137,3 @@ def _wrong(answer: str, count: int) -> str:
     if unknown := [number for number in cited if not 1 <= number <= count]:
         return f"There are no facts {unknown}. Write it again and cite existing ones."
     return ""
-
-
-def _tokens(text: str) -> int:
-    return len(text) // CHARS_PER_TOKEN

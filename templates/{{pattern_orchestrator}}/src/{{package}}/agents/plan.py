@@ -1,6 +1,7 @@
 """Splits a task into sub-tasks for the sub-agents there are, and what makes a plan unusable."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Sequence
+from graphlib import CycleError, TopologicalSorter
 
 from pydantic import BaseModel, Field
 
@@ -61,14 +62,14 @@ def taken(id_: str, ids: Sequence[str], done: Container[str]) -> bool:
 
 def _levels(tasks: Sequence[Task]) -> int | None:
     """How many sub-tasks wait for each other in the longest row; None if that never ends."""
-    waiting: Mapping[str, set[str]] = {
-        task.id: set(task.needs) & {other.id for other in tasks} for task in tasks
-    }
+    ids = {task.id for task in tasks}
+    sorter = TopologicalSorter({task.id: ids & set(task.needs) for task in tasks})
+    try:
+        sorter.prepare()
+    except CycleError:
+        return None
     levels = 0
-    while waiting:
-        ready = {id_ for id_, needs in waiting.items() if not needs}
-        if not ready:
-            return None
-        waiting = {id_: needs - ready for id_, needs in waiting.items() if id_ not in ready}
+    while sorter.is_active():
+        sorter.done(*sorter.get_ready())
         levels += 1
     return levels

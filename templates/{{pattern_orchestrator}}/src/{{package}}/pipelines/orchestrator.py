@@ -8,20 +8,19 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
 
-from pydantic import BaseModel, Field
-from pydantic_core import to_json
+from pydantic import Field
 
 from ..agents.combine import COMBINE
 from ..agents.plan import PLAN, Plan, Task, problems
 from ..agents.review import REVIEW
 from ..runtime.errors import AnswerInvalid, ChainExhausted, FleetError
 from ..runtime.fleet import Settings
+from ..runtime.ledger.prices import NANO
 from ..runtime.run import Route, Run
+from ..runtime.tasks import Outcome, TaskResult, shown, text_of
 from ..runtime.untrusted import delimited
 
-NANO = 1_000_000_000
 ANYTHING = "Anything that no other sub-agent is for"
 
 
@@ -34,31 +33,6 @@ class OrchestratorSettings(Settings):
     max_replans: int = Field(default=1, ge=0)
     budget_usd: Decimal = Field(default=Decimal(1), gt=0)
     review: bool = True
-
-
-class TaskResult(BaseModel):
-    """What became of one sub-task. Only the output of a "done" one is used."""
-
-    id: str
-    agent: str
-    instruction: str
-    status: Literal["done", "rejected", "failed", "skipped"]
-    output: Any = None
-    reason: str = ""
-
-
-class Outcome(BaseModel):
-    """The typed result. "degraded": the answer lacks what `missing` names."""
-
-    task: str
-    status: Literal["complete", "degraded", "failed"]
-    answer: str
-    missing: list[str]
-    replans: int
-    results: list[TaskResult]
-
-    def __str__(self) -> str:
-        return self.answer
 
 
 async def run(run: Run, route: Route) -> Outcome:
@@ -131,7 +105,7 @@ class Work:
         answer = "Nothing was done."
         if done:
             task = delimited(self.run.request.text, "task")
-            answer = await self.run.ask(COMBINE, f"{task}\n\n{_shown(done)}")
+            answer = await self.run.ask(COMBINE, f"{task}\n\n{shown(done)}")
         if missing:
             answer += "\n\nNot done:\n" + "\n".join(f"- {one}" for one in missing)
         return Outcome(
@@ -153,8 +127,7 @@ class Work:
 
     def spent(self) -> bool:
         """Whether the run has used up its budget; calls without a known price count nothing."""
-        nano = sum(attempt.cost_nano_usd or 0 for attempt in self.run.attempts)
-        return nano >= self.settings.budget_usd * NANO
+        return self.run.spent_nano() >= self.settings.budget_usd * NANO
 
     async def _delegate(self, task: Task, needed: Sequence[TaskResult]) -> TaskResult:
         result = TaskResult(
@@ -165,7 +138,7 @@ class Work:
         elif self.spent():
             result.reason = f"the run's ${self.settings.budget_usd} are spent"
         else:
-            told = "\n\n".join(filter(None, [task.instruction, _shown(needed)]))
+            told = "\n\n".join(filter(None, [task.instruction, shown(needed)]))
             try:
                 result.output = await self.run.ask(self.run.agents[task.agent], told)
                 result.status = "done"
@@ -178,7 +151,7 @@ class Work:
         """Reject a result that a cheap model finds wanting; without a reviewer it stands."""
         if not self.settings.review:
             return
-        shown = delimited(_text(result.output), "result")
+        shown = delimited(text_of(result.output), "result")
         try:
             review = await self.run.ask(
                 REVIEW, f"Asked:\n{told}\n\nExpected:\n{task.expects}\n\n{shown}"
@@ -198,7 +171,7 @@ class Work:
         limits = f"At most {self.settings.max_tasks} sub-tasks, {self.settings.max_depth} in a row."
         parts = ["Sub-agents:", *agents, "", limits, "", delimited(self.run.request.text, "task")]
         if missing := self.missing():
-            parts += ["", "Failed:", *(f"- {one}" for one in missing), "", _shown(self._done())]
+            parts += ["", "Failed:", *(f"- {one}" for one in missing), "", shown(self._done())]
         return "\n".join(parts)
 
     def _problems(self, plan: Plan) -> list[str]:
@@ -212,13 +185,3 @@ class Work:
 
     def _done(self) -> list[TaskResult]:
         return [result for result in self.results.values() if result.status == "done"]
-
-
-def _shown(results: Sequence[TaskResult]) -> str:
-    return "\n\n".join(
-        f"Result of {result.id}:\n{delimited(_text(result.output), 'result')}" for result in results
-    )
-
-
-def _text(output: Any) -> str:
-    return output if isinstance(output, str) else to_json(output).decode()

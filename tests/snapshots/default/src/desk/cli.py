@@ -10,17 +10,26 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_jsonable_python
 
 from .runtime import fleet
 from .runtime.errors import FleetError, LedgerError
 from .runtime.ledger import queries
 from .runtime.ledger.queries import dollars
-from .runtime.ledger.store import database_path
+from .runtime.ledger.store import DAY_US, Location, database_path
+
+if TYPE_CHECKING:
+    from .runtime.run import Request
+    from .workspace import Answer, BuildModel
+
+GROUPS = ", ".join((*queries.GROUPS, "agent", "user", "tag:KEY"))
 
 
 def main() -> None:
@@ -43,42 +52,42 @@ def main() -> None:
 def ask(options: argparse.Namespace) -> int:
     """Answer one request with the models of fleet.toml."""
     from .runtime.run import Request
-    from .workspace import Answer, Workspace
 
-    async def answer() -> Answer:
-        async with Workspace.open() as workspace:
-            return await workspace.handle(Request(options.text))
-
-    result = asyncio.run(answer())
-    route = result.route
-    told = f"Waiting for a person: ticket {result.ticket}, see `escalations`."
-    print(told if result.ticket else result.output)
-    print(f"\n{route.chain} chain, {route.decided_by}: {route.reason}", file=sys.stderr)
-    print(f"cost {dollars(result.cost_nano_usd)}, run {result.run_id}", file=sys.stderr)
-    return 0
+    return _show(asyncio.run(_answer(Request(options.text, id=options.id))), options)
 
 
 def run(options: argparse.Namespace) -> int:
     """Run one pipeline on a text, or on a file's when INPUT names one."""
-    from pydantic_core import to_jsonable_python
-
     from .runtime.run import Request
-    from .workspace import Answer, Workspace
 
     request = Request(_input(options.input), options=dict(options.set))
+    return _show(asyncio.run(_answer(request, options.pipeline)), options)
 
-    async def answer() -> Answer:
-        async with Workspace.open() as workspace:
-            return await workspace.run(options.pipeline, request)
 
-    result = asyncio.run(answer())
+async def _answer(
+    request: "Request", pipeline: str | None = None, recorded: "BuildModel | None" = None
+) -> "Answer":
+    from .workspace import Workspace
+
+    async with Workspace.open(build=recorded) as workspace:
+        if recorded:
+            workspace.environment = queries.DEMO
+        if pipeline:
+            return await workspace.run(pipeline, request)
+        return await workspace.handle(request)
+
+
+def _show(result: "Answer", options: argparse.Namespace) -> int:
     if options.json:
-        output = to_jsonable_python(result.output)
-        told = {"status": result.status, "output": output, "run_id": result.run_id}
-        print(json.dumps(told | {"cost_nano_usd": result.cost_nano_usd}, ensure_ascii=False))
+        names = ("status", "output", "run_id", "cost_nano_usd", "ticket")
+        told = {name: getattr(result, name) for name in names}
+        print(json.dumps(told, ensure_ascii=False, default=to_jsonable_python))
         return 0
-    print(result.output)
-    print(f"\ncost {dollars(result.cost_nano_usd)}, run {result.run_id}", file=sys.stderr)
+    told = f"Waiting for a person: ticket {result.ticket}, see `escalations`."
+    print(told if result.ticket else result.output)
+    route = result.route
+    print(f"\n{route.chain} chain, {route.decided_by}: {route.reason}", file=sys.stderr)
+    print(f"cost {dollars(result.cost_nano_usd)}, run {result.run_id}", file=sys.stderr)
     return 0
 
 
@@ -94,43 +103,27 @@ def _input(text: str) -> str:
         raise FleetError(f"{text} cannot be read as UTF-8 text: {error}.") from None
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, equals, value = text.partition("=")
-    if not (key and equals):
-        raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE")
-    return key, value
-
-
 def demo(_: argparse.Namespace) -> int:
     """Run the recorded requests through the real flow, then print what the ledger has of them."""
-    from .runtime.recorded import RecordedModel, Scene, Tape, scenes
+    from .runtime.recorded import RecordedModel, Tape, scenes
     from .runtime.run import Request
-    from .workspace import Answer, Workspace
 
     root = fleet.find_root()
     print("Recorded answers: no model is called and nothing is billed. Costs are what the")
     print("recorded tokens would cost at list price.\n")
     runs: list[str] = []
-
-    async def play(scene: Scene) -> Answer:
-        tape = Tape(scene)
-        async with Workspace.open(root, build=partial(RecordedModel, tape=tape)) as workspace:
-            workspace.environment = queries.DEMO
-            request = Request(scene.text, options=scene.options)
-            if scene.pipeline:
-                return await workspace.run(scene.pipeline, request)
-            return await workspace.handle(request)
-
     for scene in scenes(root / "examples" / "demo"):
-        result, *_again = [asyncio.run(play(scene)) for _ in range(scene.times)]
+        request = Request(scene.text, options=scene.options)
+        result, *_again = [
+            asyncio.run(_answer(request, scene.pipeline, partial(RecordedModel, tape=Tape(scene))))
+            for _ in range(scene.times)
+        ]
         route = result.route
         runs.append(result.run_id)
-        print(f"{scene.title}\n  > {scene.text}\n  < {result.output}")
         taken = f"{route.agent} on the {route.chain} chain"
         taken = f"pipeline {scene.pipeline}" if scene.pipeline else taken
-        print(f"  {taken}: {route.reason}")
+        print(f"{scene.title}\n  > {scene.text}\n  < {result.output}\n  {taken}: {route.reason}")
         print(f"  cost {dollars(result.cost_nano_usd)}\n")
-
     heads = ["stage", "chain", "model", "outcome", "reason", "tokens in", "tokens out", "cost"]
     rows = queries.attempts_of(database_path(root), runs)
     print("The ledger, one row per attempt (of a scene played often, the first time):\n")
@@ -142,68 +135,65 @@ def demo(_: argparse.Namespace) -> int:
 
 def costs(options: argparse.Namespace) -> int:
     """What each task type cost on each model, this week against last."""
-    root = fleet.find_root()
-    print(queries.as_text(cost_report(options)))
-    spent = queries.month_nano_usd(database_path(root), options.environment)
-    budget = fleet.load(root / "fleet.toml").budgets.month_usd
-    limit = f" of {dollars(round(budget * queries.NANO))}" if budget else ", no budget set"
-    print(f"\nThis month: {dollars(spent)}{'' if options.environment else limit}")
+    if options.json or options.csv or options.html:
+        raise FleetError("Here `costs` is a table; `scaffold add extra cost_reports` brings more.")
+    report = cost_report(options)
+    print(f"{queries.as_text(report)}\n\n{month_text(report)}")
     return 0
 
 
 def cost_report(options: argparse.Namespace) -> queries.Report:
     """What the options of `costs` ask for; the demo's rows where there are no others yet."""
     location = database_path(fleet.find_root())
-    report = queries.report(location, options.by, options.days, options.environment)
+    report = queries.Report(location, options.by, options.days, options.environment)
     if report.rows or report.before or options.environment:
         return report
-    demo = queries.report(location, options.by, options.days, queries.DEMO)
-    told = "they are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"
+    demo = queries.Report(location, options.by, options.days, queries.DEMO)
+    told = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"
     print(f"No live calls in these {report.days} days: {told}.\n", file=sys.stderr)
     return demo
 
 
+def month_text(report: queries.Report) -> str:
+    """What this month has cost so far, in the report's environment; the demo has cost nothing."""
+    root = fleet.find_root()
+    live = None if report.environment == queries.DEMO else report.environment
+    spent = dollars(queries.month_nano_usd(database_path(root), live))
+    budget = fleet.load(root / "fleet.toml").budgets.month_usd
+    limit = f" of {dollars(round(budget * queries.NANO))}" if budget else ", no budget set"
+    return f"This month: {spent}{'' if live else limit}"
+
+
 def doctor(_: argparse.Namespace) -> int:
     """Which keys are set, which models are priced; exit status 1 if a chain cannot be asked."""
-    from .workspace import keys_of, load_prices
+    from .workspace import keys_of, load_prices, missing_keys
 
     root = fleet.find_root()
-    settings = fleet.load(root / "fleet.toml")
-    prices = load_prices(root)
+    settings, prices = fleet.load(root / "fleet.toml"), load_prices(root)
     rows: list[list[object]] = []
     dead: list[str] = []
     for name, chain in settings.chains.items():
-        usable = False
-        for ref in chain.models:
+        unset = {ref: missing_keys(ref, settings) for ref in chain.models}
+        for ref, missing in unset.items():
             keys = keys_of(ref, settings)
-            missing = [key for key in keys if not os.environ.get(key)]
-            usable = usable or not missing
             told = ", ".join(f"{key} {'not set' if key in missing else 'set'}" for key in keys)
             rows.append([name, str(ref), told or "no key needed", prices.known(ref) or "unpriced"])
-        dead += [] if usable else [name]
+        dead += [name] if all(unset.values()) else []
     print(queries.table(["chain", "model", "key", "price"], rows))
     print(f"\nTemplate {_template_version(root)}, ledger {database_path(root)}")
-    for line in _refused(root):
-        print(line)
+    _show_refused(database_path(root))
     if dead:
         print(f"No key for chain {', '.join(dead)}: set one variable listed for it above.")
     return 1 if dead else 0
 
 
-def _refused(root: Path) -> list[str]:
+def _show_refused(location: Location) -> None:
     """What the fallback hides: models that refused us for the last day, and why."""
     from .runtime.failures import LOUD
-    from .runtime.fleet import ModelRef
 
-    day_ago = time.time_ns() // 1000 - 24 * 3600 * 1_000_000
-    try:
-        rows = queries.mistakes(database_path(root), LOUD, day_ago)
-    except LedgerError:
-        return []  # no ledger yet: nothing was asked
-    return [
-        f"{ModelRef(provider, model, deployment or None)}: {kind}, {times} times in the last day"
-        for provider, model, deployment, kind, times in rows
-    ]
+    with suppress(LedgerError):  # without a ledger nothing was asked
+        for *ref, kind, times in queries.mistakes(location, LOUD, time.time_ns() // 1000 - DAY_US):
+            print(f"{fleet.ModelRef(*ref)}: {kind}, {times} times in the last day")
 
 
 def _template_version(root: Path) -> str:
@@ -214,76 +204,69 @@ def _template_version(root: Path) -> str:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Ask this workspace, and see what it costs.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    parents: dict[str, Any] = {"": parser.add_subparsers(required=True, metavar="COMMAND")}
     known: dict[str, argparse.ArgumentParser] = {}
     for function in (ask, run, demo, costs, doctor):
-        command = known[function.__name__] = commands.add_parser(
-            function.__name__, help=function.__doc__, description=function.__doc__
-        )
-        command.set_defaults(run=function)
-        if function is ask:
-            command.add_argument("text", help="the request")
-        if function is run:
-            command.add_argument("pipeline", help="answer, or one of the workspace's pipelines")
-            command.add_argument("input", help="a text, or the path of a file")
-            command.add_argument("--json", action="store_true", help="print one JSON object")
-            command.add_argument(
-                "--set",
-                type=_pair,
-                action="append",
-                default=[],
-                metavar="KEY=VALUE",
-                help="what else the pipeline takes, such as question=...",
-            )
-        if function is costs:
-            _configure_costs(command)
-    words: dict[str, Any] = {"": commands}
+        name, told = function.__name__, function.__doc__
+        known[name] = parents[""].add_parser(name, help=told, description=told)
+        known[name].set_defaults(run=function)
+    _declare(known)
     for path in sorted(Path(__file__).with_name("commands").glob("[a-z]*.py")):
         module = importlib.import_module(f".commands.{path.stem}", __package__)
-        command = known.get(path.stem) or _word(words, known, path.stem, module.HELP)
-        module.configure(command)
-        command.set_defaults(run=module.run)
+        if path.stem not in known:
+            # `costs_reprice.py` is the word `reprice` of `costs`.
+            parent, _, word = path.stem.partition("_")
+            if not word or parent not in known:
+                parent, word = "", path.stem
+            if parent not in parents:
+                parents[parent] = known[parent].add_subparsers(metavar="WORD", title="more")
+            command = parents[parent].add_parser(word, help=module.HELP, description=module.HELP)
+            module.configure(command)
+            known[path.stem] = command
+        known[path.stem].set_defaults(run=module.run)
     return parser
 
 
-def _word(
-    words: dict[str, Any], known: dict[str, argparse.ArgumentParser], name: str, help_: str
-) -> argparse.ArgumentParser:
-    """A new command; `costs_reprice` is the word `reprice` of the command `costs`."""
-    first, _, second = name.partition("_")
-    parent = first if second and first in known else ""
-    if parent not in words:
-        words[parent] = known[parent].add_subparsers(metavar="WORD", title="more")
-    return words[parent].add_parser(second if parent else name, help=help_, description=help_)
+def _declare(known: Mapping[str, argparse.ArgumentParser]) -> None:
+    known["ask"].add_argument("text", help="the request")
+    known["ask"].add_argument("--id", help="a name for it: asked again, it finds the answer")
+    run, pairs = known["run"], "what else the pipeline takes, such as question=..."
+    run.add_argument("pipeline", help="answer, or one of the workspace's pipelines")
+    run.add_argument("input", help="a text, or the path of a file")
+    run.add_argument(
+        "--set", type=_pair, action="append", default=[], metavar="KEY=VALUE", help=pairs
+    )
+    for name in ("ask", "run"):
+        known[name].add_argument("--json", action="store_true", help="print one JSON object")
+    costs = known["costs"]
+    days = costs.add_mutually_exclusive_group()
+    days.add_argument("--days", type=_days, default=7, metavar="N", help="the last N (default: 7)")
+    days.add_argument(
+        "--weeks", type=lambda text: 7 * _days(text), dest="days", metavar="N", help="7 times N"
+    )
+    days.add_argument(
+        "--since", type=_since, dest="days", metavar="YYYY-MM-DD", help="from then on"
+    )
+    told = f"one or more of {GROUPS} (default: task,model)"
+    costs.add_argument("--by", type=_groups, default="task,model", metavar="COLUMNS", help=told)
+    costs.add_argument("--environment", help="only this one (default: all but the demo's)")
+    formats = costs.add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="one JSON object, exact numbers")
+    formats.add_argument("--csv", action="store_true", help="a line per group, exact numbers")
+    formats.add_argument("--html", metavar="FILE", help="write one page to show around")
 
 
-def _configure_costs(command: argparse.ArgumentParser) -> None:
-    period = command.add_mutually_exclusive_group()
-    period.add_argument("--days", type=_days, default=7, help="how far back (default: 7)")
-    period.add_argument(
-        "--weeks", dest="days", type=_weeks, metavar="N", help="the last N times 7 days"
-    )
-    period.add_argument(
-        "--since", dest="days", type=_since, metavar="DATE", help="from that day on, YYYY-MM-DD"
-    )
-    command.add_argument(
-        "--by",
-        type=_groups,
-        default=queries.GROUPS[:2],
-        metavar="COLUMNS",
-        help=f"one or more of {', '.join(queries.GROUPS)} (default: task_type,request_model)",
-    )
-    command.add_argument("--environment", help="only this one (default: all but the demo's)")
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise argparse.ArgumentTypeError(f"'{text}' is not KEY=VALUE")
+    return key, value
 
 
 def _days(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= 36_500:
         raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
     return int(text)
-
-
-def _weeks(text: str) -> int:
-    return 7 * _days(text)
 
 
 def _since(text: str) -> int:
@@ -297,11 +280,10 @@ def _since(text: str) -> int:
 
 
 def _groups(text: str) -> tuple[str, ...]:
-    short = {"task": "task_type", "model": "request_model"}
-    words = dict.fromkeys(text.replace(" ", "").split(","))
-    names = tuple(short.get(word, word) for word in words)
-    if unknown := [name for name in names if name not in queries.GROUPS]:
-        raise argparse.ArgumentTypeError(
-            f"'{unknown[0]}' is not one of {', '.join(queries.GROUPS)}"
-        )
-    return names
+    short = {"task": "task_type", "model": "request_model", "user": "user_ref"}
+    names = dict.fromkeys(short.get(word, word) for word in text.replace(" ", "").split(","))
+    known = (*queries.GROUPS, "agent", "user_ref")
+    for name in names:
+        if name not in known and not name.startswith("tag:"):
+            raise argparse.ArgumentTypeError(f"'{name}' is not one of {GROUPS}")
+    return tuple(names)

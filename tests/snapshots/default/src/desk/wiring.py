@@ -1,6 +1,7 @@
 """Which providers, pipelines, sub-agents and router this workspace has."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,16 @@ from .agents import (
 from .router import Router
 from .runtime import (
     checks,
+    content,
     escalation,
-    stream,
 )
-from .runtime.attempt import MakeCheck, MakeHuman, OpenStream
+from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
 from .runtime.providers import (
     anthropic,
     openai,
 )
-from .runtime.run import SubAgent, Toolsets
+from .runtime.run import Equip, SubAgent
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
@@ -32,17 +33,20 @@ AGENTS: dict[str, SubAgent[Any]] = {
 
 PIPELINES: dict[str, Any] = {}
 
-TOOLSETS: list[Toolsets] = []
+# What else a sub-agent may name under `[agents.X]`, by the key there.
+AGENT_KEYS: dict[str, Equip] = {}
 
 READERS: list[Callable[[Path], str]] = []
-
-ROUTER = Router()
 
 # Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
 CHECKS: dict[str, MakeCheck] = {
     **checks.CHECKS,
 }
 
+ROUTER = Router()
 HUMAN: MakeHuman | None = escalation.human
+STREAM: OpenStream | None = None
 
-STREAM: OpenStream | None = stream.open_stream
+# Each changes a prompt or an answer before it is stored, which `record_content` has to ask for.
+REDACT: list[Callable[[str], str]] = []
+TEXTS: OpenTexts | None = partial(content.texts, redact=REDACT)

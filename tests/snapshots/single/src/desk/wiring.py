@@ -4,13 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .runtime.attempt import MakeCheck, MakeHuman, OpenStream
+from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
 from .runtime.providers import (
     anthropic,
     openai,
 )
-from .runtime.run import FixedRouter, SubAgent, Toolsets
+from .runtime.run import Equip, FixedRouter, SubAgent
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
@@ -21,15 +21,16 @@ AGENTS: dict[str, SubAgent[Any]] = {}
 
 PIPELINES: dict[str, Any] = {}
 
-TOOLSETS: list[Toolsets] = []
+# What else a sub-agent may name under `[agents.X]`, by the key there.
+AGENT_KEYS: dict[str, Equip] = {}
 
 READERS: list[Callable[[Path], str]] = []
-
-ROUTER = FixedRouter()
 
 # Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
 CHECKS: dict[str, MakeCheck] = {}
 
+ROUTER = FixedRouter()
 HUMAN: MakeHuman | None = None
-
 STREAM: OpenStream | None = None
+
+TEXTS: OpenTexts | None = None

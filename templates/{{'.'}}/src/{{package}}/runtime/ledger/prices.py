@@ -61,7 +61,7 @@ class TokenPrices(Settings):
 
 
 TOKENS = tuple(TokenPrices.model_fields)
-OTHER_UNITS = UNITS.keys() - {BY_PRICE[name].usage_key for name in TOKENS}
+OTHER_UNITS = UNITS.keys() - {BY_PRICE[name].usage_key for name in TOKENS} - {"requests"}
 
 
 class LongPrices(TokenPrices):
@@ -185,10 +185,10 @@ class Prices:
             if own and own.factor is None:
                 return _cost(own.usd(usage, context, seconds), "override", OWN)
             if own and own.factor is not None:
-                return _cost(own.factor * self._usd(ref, usage, context, at), "override", OWN)
+                return _cost(own.factor * self._list_usd(ref, usage, context, at), "override", OWN)
             if reported is not None:
                 return _cost(Decimal(str(reported)), "provider", ref.provider)
-            return _cost(self._usd(ref, usage, context, at), "list", self._list_version)
+            return _cost(self._list_usd(ref, usage, context, at), "list", self._list_version)
         except (LookupError, ValueError, ArithmeticError):
             return UNPRICED  # no price, or counts that contradict each other
 
@@ -219,7 +219,7 @@ class Prices:
         except LookupError:
             return None
 
-    def _usd(
+    def _list_usd(
         self, ref: ModelRef, usage: RequestUsage, context: Mapping[str, Any], at: datetime
     ) -> Decimal:
         """By list price. Raises LookupError or ValueError."""
@@ -308,13 +308,12 @@ class Spending:
         return None
 
     async def _refresh(self) -> None:
-        month = time.strftime("%Y-%m", time.gmtime())
-        if month == self._month and time.monotonic() < self._read_at + self._every_s:
-            return
+        month, now = time.strftime("%Y-%m", time.gmtime()), time.monotonic()
         if month != self._month:
-            self._month, self._spent = month, Counter()
-            self._warned.clear()
-        self._read_at = time.monotonic()
+            self._month, self._spent, self._warned = month, Counter(), set()
+        elif now < self._read_at + self._every_s:
+            return
+        self._read_at = now
         try:
             # What this process has added may not be committed yet: never count less than that.
             self._spent |= Counter(await asyncio.to_thread(self._read))

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, fields
-from itertools import groupby, pairwise
+from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SCHEMA_VERSION = 2
 LOCK_S = 2
 RETRY_S = 10
+PART = 16
 DAY_S = 24 * 3600
 DAY_US = DAY_S * 1_000_000
 
@@ -146,31 +147,30 @@ _TIMED = f"{_REACHED} AND outcome != 'aborted'"
 _PRICED = "cost_source != 'unpriced' AND cost_source != 'none'"
 _WASTED = f"{_PRICED} AND (outcome = 'failed' OR outcome = 'rejected' OR outcome = 'aborted')"
 _UNCOUNTED = "outcome != 'failed' AND (input_tokens IS NULL OR output_tokens IS NULL)"
-_BUCKET_BOUNDS = zip(BUCKETS, pairwise((-(2**62), *BOUNDS_MS, 2**62)), strict=True)
-_COUNTED = {
-    "calls": "attempt = 1",
-    "attempts": _REACHED,
-    **{outcome: f"outcome = '{outcome}'" for outcome in OUTCOMES},
-    "fallbacks": "outcome = 'ok' AND attempt > 1",
-    "priced": _PRICED,
-    "unpriced": "cost_source = 'unpriced'",
-    "unmeasured": f"{_TIMED} AND {_UNCOUNTED}",
-    "quality_n": "quality IS NOT NULL",
-    **{
-        name: f"{_TIMED} AND latency_ms > {above} AND latency_ms <= {bound}"
-        for name, (above, bound) in _BUCKET_BOUNDS
-    },
-}
-_SUMMED = {
+_SUMS = {
+    "calls": ("1", "attempt = 1"),
+    "attempts": ("1", _REACHED),
+    **{outcome: ("1", f"outcome = '{outcome}'") for outcome in OUTCOMES},
+    "fallbacks": ("1", "outcome = 'ok' AND attempt > 1"),
+    "priced": ("1", _PRICED),
+    "unpriced": ("1", "cost_source = 'unpriced'"),
+    "unmeasured": ("1", f"{_TIMED} AND {_UNCOUNTED}"),
     **{tokens: (tokens, _REACHED) for tokens in TOKENS},
     "cost_nano_usd": ("cost_nano_usd", _PRICED),
     "wasted_nano_usd": ("cost_nano_usd", _WASTED),
+    "quality_n": ("1", "quality IS NOT NULL"),
     "quality_milli": ("CAST(ROUND(quality * 1000) AS BIGINT)", "quality IS NOT NULL"),
     "latency_ms": ("latency_ms", _TIMED),
+    **{
+        bucket: ("1", f"{_TIMED} AND latency_ms > {above} AND latency_ms <= {bound}")
+        for bucket, above, bound in zip(
+            BUCKETS, (-(2**62), *BOUNDS_MS), (*BOUNDS_MS, 2**62), strict=True
+        )
+    },
 }
-COUNTERS = {name: f"COUNT(*) FILTER (WHERE {which})" for name, which in _COUNTED.items()} | {
+COUNTERS = {
     name: f"COALESCE(SUM({value}) FILTER (WHERE {which}), 0)"
-    for name, (value, which) in _SUMMED.items()
+    for name, (value, which) in _SUMS.items()
 }
 """What the rollup counts: a column, and its SQL over the attempts of a group."""
 
@@ -265,10 +265,9 @@ def select(location: Location, query: str, values: Sequence[Any] = ()) -> list[t
         raise LedgerError(f"There is no ledger at {location} yet: run `demo` or `ask` first.")
     uri = f"{location.absolute().as_uri()}?mode=ro"
     with _told(location, "read"), closing(sqlite3.connect(uri, LOCK_S, uri=True)) as database:
-        if _version(database) == SCHEMA_VERSION:
-            return database.execute(query, values).fetchall()
-    connect(location).close()  # brings an older schema forward, or says why it cannot
-    return select(location, query, values)
+        if _version(database) != SCHEMA_VERSION:
+            connect(location).close()  # brings an older schema forward, or says why it cannot
+        return database.execute(query, values).fetchall()
 
 
 class Database:
@@ -460,19 +459,26 @@ class Ledger:
         `also` runs in the same transaction; it is left out where the rows are set aside.
         Raises LedgerError when neither worked (the log then has the rows), or for a wrong row.
         """
-        if self._closed:
-            raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
+        self.expect_open()
         if not rows:
             return
         loop = asyncio.get_running_loop()
         saved: asyncio.Future[None] = loop.create_future()
-        # What one turn of the event loop writes is handed over at once: every wake-up of the
-        # thread costs a fight for the interpreter's lock.
-        if loop not in self._tick:
-            self._tick[loop] = []
+        # What one turn of the event loop writes is handed over at once, since every wake-up of the
+        # thread costs a fight for the interpreter's lock; but no more than PART, so that the
+        # thread commits one part while the loop makes the next.
+        waiting = self._tick.setdefault(loop, [])
+        if not waiting:
             loop.call_soon(self._hand_over, loop)
-        self._tick[loop].append((rows, also, saved))
+        waiting.append((rows, also, saved))
+        if len(waiting) == PART:
+            self._hand_over(loop)
         await saved
+
+    def expect_open(self) -> None:
+        """Raises LedgerError once it is closed: what is asked now could not be booked."""
+        if self._closed:
+            raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
 
     def close(self) -> None:
         """Commit what is waiting and end the thread."""
@@ -483,7 +489,8 @@ class Ledger:
         self._thread.join()
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._queue.put(self._tick.pop(loop, []))
+        if waiting := self._tick.pop(loop, None):
+            self._queue.put(waiting)
 
     def _run(self) -> None:
         self._import_spilled()
@@ -496,7 +503,8 @@ class Ledger:
                 continue
             while not self._queue.empty():
                 batch += self._queue.get()
-            self._commit(batch)
+            if batch:
+                self._commit(batch)
         self._import_spilled()
         self._database.close()
 

@@ -7,39 +7,15 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from operator import add
 from typing import Any
 
 from . import queries
 from .queries import COUNTS, DEMO, MODEL, Totals
-from .store import BOUNDS_MS, DAY_US, OUTCOMES, Location, select
+from .store import BUCKETS, COUNTERS, DAY_US, Location, select
 
 TAG = "tag:"
 Key = tuple[Any, ...]
-
-_ASKED = "outcome NOT IN ('skipped', 'escalated', 'answered')"
-_TIMED = f"{_ASKED} AND outcome != 'aborted'"
-_PRICED = "cost_source NOT IN ('none', 'unpriced')"
-_LOST = f"{_PRICED} AND outcome IN ('failed', 'rejected', 'aborted')"
-_COUNTED = {
-    "calls": ("1", "attempt = 1"),
-    "attempts": ("1", _ASKED),
-    **{outcome: ("1", f"outcome = '{outcome}'") for outcome in OUTCOMES},
-    "priced": ("1", _PRICED),
-    "unpriced": ("1", "cost_source = 'unpriced'"),
-    **{name: (name, _ASKED) for name in COUNTS if name.endswith("_tokens")},
-    "cost_nano_usd": ("cost_nano_usd", _PRICED),
-    "wasted_nano_usd": ("cost_nano_usd", _LOST),
-    "quality_n": ("1", "quality IS NOT NULL"),
-    "quality_milli": ("CAST(ROUND(quality * 1000) AS INTEGER)", "quality IS NOT NULL"),
-    "latency_ms": ("latency_ms", _TIMED),
-}
-"""What a counter of the rollup adds up, and for which attempts."""
-_BUCKETS = [
-    ("1", f"latency_ms > {low} AND latency_ms <= {high} AND {_TIMED}")
-    for low, high in pairwise((-(10**15), *BOUNDS_MS, 10**15))
-]
 
 
 def sums(
@@ -66,11 +42,7 @@ def _groups_of_day(
     tags = [name.removeprefix(TAG) for name in texts if name.startswith(TAG)]
     columns = [f"COALESCE({name}, '')" for name in texts if not name.startswith(TAG)]
     columns += ["tags"] if tags else []
-    cases = (_COUNTED[name] for name in COUNTS)
-    measures = [
-        f"SUM(CASE WHEN {when} THEN COALESCE({what}, 0) ELSE 0 END)"
-        for what, when in [*cases, *_BUCKETS]
-    ]
+    measures = [COUNTERS[name] for name in (*COUNTS, *BUCKETS)]
     query = (
         f"SELECT {', '.join([*columns, *measures])} FROM attempts WHERE ts_us >= ? AND ts_us < ? "
         f"AND environment {'!=' if environment is None else '='} ? GROUP BY {', '.join(columns)}"

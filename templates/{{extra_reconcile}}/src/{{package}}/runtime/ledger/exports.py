@@ -1,7 +1,8 @@
 """A provider's usage or cost export, read row by row: what is broken is told, the rest goes on.
 
-Known: OpenAI's and Anthropic's usage and cost APIs as JSON (one answer, a list, or one a line) and
-their dashboards' CSV. Any other CSV is read with a map from our fields to its columns.
+Known: OpenAI's and Anthropic's usage and cost APIs as JSON (one answer, a list, or one a line;
+of Anthropic both the reports and the newer analytics) and their dashboards' CSV. Any other CSV is
+read with a map from our fields to its columns.
 """
 
 import csv
@@ -10,16 +11,16 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, cast
 
 from ..errors import FleetError
-from .export_formats import FORMATS, KINDS, Columns, Format
-from .queries import EPOCH
+from .export_formats import FORMATS, KINDS, LABELS, Columns, Format
 
 COUNTED = {*KINDS, "total_input"}
+DAY_S = 86_400
 
 
 @dataclass(slots=True)
@@ -35,15 +36,23 @@ class Billed:
 class Export:
     """An export by (day, model), what could not be read of it, and columns nobody asked for.
 
-    A dashboard's CSV is `rounded` to the digits it shows; an API's JSON is not.
+    `days` it tells of, also those on which nothing was asked. A dashboard's CSV is `rounded` to
+    the digits it shows; an API's JSON is not.
     """
 
     name: str
     provider: str | None = None
     rounded: bool = False
+    days: set[int] = field(default_factory=set[int])
     billed: dict[tuple[int, str], Billed] = field(default_factory=dict[tuple[int, str], Billed])
     broken: list[str] = field(default_factory=list[str])
     unread: list[str] = field(default_factory=list[str])
+
+    @property
+    def kinds(self) -> set[str]:
+        """The kinds of figures it has: "usd", or some of KINDS."""
+        counted = {kind for one in self.billed.values() for kind in one.tokens}
+        return counted | {"usd" for one in self.billed.values() if one.usd is not None}
 
 
 def read(path: Path, columns: Columns | None = None) -> Export:
@@ -52,14 +61,12 @@ def read(path: Path, columns: Columns | None = None) -> Export:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise FleetError(f"{path} cannot be read as UTF-8 text: {error}.") from None
-    export = Export(path.name)
-    if text.lstrip()[:1] in {"[", "{"}:
-        rows = list(_json_rows(text, export))
-        heads = list(dict.fromkeys(name for _, row in rows for name in row))
-    else:
-        export.rounded = True
-        heads, rows = _csv_rows(text)
-    format_ = Format("map", None, columns) if columns else _recognised(path, heads)
+    export = Export(path.name, rounded=text.lstrip()[:1] not in {"[", "{"})
+    try:
+        heads, rows = _csv_rows(text) if export.rounded else _json_rows(text, export)
+    except csv.Error as error:
+        raise FleetError(f"{path} cannot be read as CSV: {error}.") from None
+    format_ = Format("map", None, (), columns) if columns else _recognised(path, heads)
     export.name, export.provider = f"{path.name} ({format_.name})", format_.provider
     used = {name for names in format_.columns.values() for name in names}
     if missing := sorted(used - {*heads}) if columns else []:
@@ -76,7 +83,7 @@ def read(path: Path, columns: Columns | None = None) -> Export:
 def plain_name(model: str) -> str:
     """A model's name without its date, as different exports and price lists write it."""
     name = re.sub(r"[ ._]+", "-", model.strip().lower())
-    return re.sub(r"-(\d{8}|\d{4}-\d{2}-\d{2})$", "", name)
+    return re.sub(r"-(\d{8}|\d{4}-\d{2}-\d{2}|latest)$", "", name)
 
 
 def _add(row: Mapping[str, Any], columns: Columns, export: Export) -> None:
@@ -84,16 +91,22 @@ def _add(row: Mapping[str, Any], columns: Columns, export: Export) -> None:
         name: [row[one] for one in names if row.get(one) not in (None, "")]
         for name, names in columns.items()
     }
-    measures = [name for name in values if name not in ("day", "model", "item") and values[name]]
+    measures = [name for name in values if name not in LABELS and values[name]]
+    if "end" in values and values["day"] and not measures:
+        export.days.add(_day(values))  # nothing was asked on that day
     if not measures:
-        return  # an empty bucket
-    day = _day(values["day"])
+        return
+    day = _day(values)
+    if currency := [text for text in values.get("currency", []) if str(text).lower() != "usd"]:
+        raise ValueError(f"in {currency[0]}, not in USD")
     model = str((values.get("model") or values.get("item") or [""])[0]).partition(",")[0]
     tokens = {name: sum(map(_count, values[name])) for name in measures if name in COUNTED}
     if "total_input" in tokens:
-        tokens["input"] = tokens.pop("total_input") - tokens.get("cached", 0)
+        apart = tokens.get("cached", 0) + tokens.get("cache_write", 0)
+        tokens["input"] = tokens.pop("total_input") - apart
     usd = [_usd(value, 1) for value in values.get("usd", [])]
     usd += [_usd(value, 100) for value in values.get("cents", [])]
+    export.days.add(day)
     billed = export.billed.setdefault((day, plain_name(model)), Billed())
     for kind, count in tokens.items():
         billed.tokens[kind] = billed.tokens.get(kind, 0) + count
@@ -102,16 +115,23 @@ def _add(row: Mapping[str, Any], columns: Columns, export: Export) -> None:
         billed.slack += slack if export.rounded else 0
 
 
-def _day(values: list[Any]) -> int:
-    if not values:
+def _day(values: Mapping[str, list[Any]]) -> int:
+    if not values["day"]:
         raise ValueError("no day")
-    text = str(values[0]).strip()
+    begin = _seconds(values["day"][0])
+    end = _seconds(values["end"][0]) if values.get("end") else begin
+    if end - begin > DAY_S:
+        raise ValueError("it covers more than a day: ask for buckets of one day")
+    return int(begin // DAY_S)
+
+
+def _seconds(value: object) -> float:
+    """Since 1970, of a time in seconds or as ISO 8601; UTC where it names no zone."""
+    text = str(value).strip()
     if re.fullmatch(r"\d{9,11}(\.0*)?", text):
-        return int(float(text)) // 86_400
-    if len(text) == 10:
-        return (date.fromisoformat(text) - EPOCH).days
+        return float(text)
     moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return int(moment.replace(tzinfo=moment.tzinfo or UTC).timestamp() // 86_400)
+    return moment.replace(tzinfo=moment.tzinfo or UTC).timestamp()
 
 
 def _count(value: object) -> int:
@@ -130,11 +150,13 @@ def _usd(value: object, parts: int) -> tuple[Decimal, Decimal]:
 
 
 def _number(value: object) -> Decimal:
-    text = str(value).strip().removeprefix("$").replace(",", "")
+    text = str(value).strip().removeprefix("$")
+    if re.fullmatch(r"[1-9]\d{0,2}(,\d{3})+(\.\d+)?", text):
+        text = text.replace(",", "")
     try:
         number = Decimal(text)
     except InvalidOperation:
-        raise ValueError(f"'{value}' is no number") from None
+        number = Decimal("NaN")
     if not number.is_finite():
         raise ValueError(f"'{value}' is no number")
     return number
@@ -143,8 +165,7 @@ def _number(value: object) -> Decimal:
 def _recognised(path: Path, heads: Iterable[str]) -> Format:
     names = {*heads}
     for format_ in FORMATS:
-        must = {format_.columns["day"][0], *list(format_.columns.values())[-1][:1]}
-        if must <= names:
+        if names.issuperset(format_.mark):
             return format_
     raise FleetError(
         f"{path} is in no known format (columns: {', '.join(sorted(names)) or 'none'}); say which "
@@ -152,22 +173,31 @@ def _recognised(path: Path, heads: Iterable[str]) -> Format:
     )
 
 
-def _csv_rows(text: str) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
+Rows = tuple[list[str], list[tuple[str, dict[str, Any]]]]
+"""The names of the columns, and every row with its place in the file."""
+
+
+def _csv_rows(text: str) -> Rows:
     reader = csv.DictReader(io.StringIO(text))
     reader.fieldnames = heads = [name.strip() for name in reader.fieldnames or []]
     return heads, [(f"line {reader.line_num}", dict(row)) for row in reader]
 
 
-def _json_rows(text: str, export: Export) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The results of every bucket of every page, each with its bucket's times."""
+def _json_rows(text: str, export: Export) -> Rows:
+    """The results of every bucket of every page, each with its bucket's times; or flat rows."""
+    rows: list[tuple[str, dict[str, Any]]] = []
     for page in _pages(text, export):
         if page.get("has_more"):
             export.broken.append("a page that has more after it: fetch the next one too")
         for at, bucket in enumerate(_objects(page.get("data"), "data", export)):
             times = {key: value for key, value in bucket.items() if key != "results"}
-            where = f"data[{at}].results"
-            for number, result in enumerate(_objects(bucket.get("results"), where, export)):
-                yield f"{where}[{number}]", _flat({**times, **result})
+            where = f"data[{at}]"
+            results = list(_objects(bucket.get("results"), f"{where}.results", export))
+            rows += [
+                (f"{where}.results[{number}]", _flat({**times, **result}))
+                for number, result in enumerate(results)
+            ] or [(where, _flat(times))]
+    return list(dict.fromkeys(name for _, row in rows for name in row)), rows
 
 
 def _pages(text: str, export: Export) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """The ledger beside a provider's export: per day, model and kind of token, with what explains it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -44,35 +44,39 @@ def merge(exports: Iterable[Export]) -> dict[tuple[int, str], Billed]:
     return merged
 
 
-def reconcile(
-    location: Location, provider: str | None, billed: dict[tuple[int, str], Billed]
-) -> list[Line]:
-    """Every figure of the export's days, by day and model. Raises LedgerError.
+def reconcile(location: Location, providers: Set[str], exports: Sequence[Export]) -> list[Line]:
+    """Every figure of the exports' days, by day and model: of these providers, or of all.
 
     A model "" is an export that does not tell models apart: it is held against the day's total.
+    Raises LedgerError.
     """
-    if not billed:
+    days, billed = {day for export in exports for day in export.days}, merge(exports)
+    if not days:
         return []
-    days = {day for day, _ in billed}
-    booked = _booked(location, provider, days, grouped=any(model for _, model in billed))
-    lines: list[Line] = []
-    for day, model in sorted({*billed, *booked}):
-        known = billed.get((day, model))
-        own = booked.get((day, model))
-        kinds = {kind for one in billed.values() for kind in one.tokens}
-        costed = any(one.usd is not None for one in billed.values())
-        lines += _lines(day, model, known, own, [*filter(kinds.__contains__, KINDS)], costed)
-    return lines
+    booked = _booked(location, providers, days, grouped=any(model for _, model in billed))
+    told = {(day, kind) for export in exports for day in export.days for kind in export.kinds}
+    return [
+        line
+        for day, model in sorted({*billed, *booked})
+        for line in _lines(
+            day,
+            model,
+            billed.get((day, model)),
+            booked.get((day, model)),
+            [kind for kind in KINDS if (day, kind) in told],
+            (day, "usd") in told,
+        )
+    ]
 
 
 def _booked(
-    location: Location, provider: str | None, days: set[int], *, grouped: bool
+    location: Location, providers: Set[str], days: set[int], *, grouped: bool
 ) -> dict[tuple[int, str], Totals]:
     rows = sums(location, ("day", "provider", "request_model"), min(days), max(days) + 1)
     found: dict[tuple[int, str], list[Totals]] = {}
     for row in rows:
         day, by, model = row.key
-        if day in days and row.attempts and provider in (None, by):
+        if day in days and row.attempts and (by in providers or not providers):
             found.setdefault((day, plain_name(model) if grouped else ""), []).append(row)
     return {key: total(group) for key, group in found.items()}
 

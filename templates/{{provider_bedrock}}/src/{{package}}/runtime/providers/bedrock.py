@@ -27,14 +27,11 @@ def build(model: str, deployment: Deployment) -> Model:
     from pydantic_ai.providers.bedrock import BedrockProvider
 
     # A session of its own: the shared one is not for threads, and models are loaded in some.
-    client = (
-        cast(Any, boto3)
-        .Session()
-        .client(
-            "bedrock-runtime",
-            region_name=deployment.region or os.environ[REGION],
-            endpoint_url=deployment.base_url,
-            config=Config(retries={"total_max_attempts": 1}),
-        )
+    session = cast(Any, boto3).Session()
+    client = session.client(
+        "bedrock-runtime",
+        region_name=deployment.region or os.environ[REGION],
+        endpoint_url=deployment.base_url,
+        config=Config(retries={"total_max_attempts": 1}),
     )
     return BedrockConverseModel(model, provider=BedrockProvider(bedrock_client=client))

@@ -9,44 +9,33 @@ import json
 import logging
 import math
 import sys
-import threading
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import isawaitable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from pydantic import ValidationError
-from pydantic_ai.messages import (
-    BinaryContent,
-    ImageUrl,
-    ModelMessage,
-    ModelRequest,
-    ModelResponse,
-    RetryFeedbackPart,
-    RetryInfo,
-    ToolReturnPart,
-)
+from pydantic_ai.messages import ImageUrl, ModelMessage, ModelRequest, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from .errors import Escalated, Unanswered
 from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
-from .fleet import Circuits, Fleet, ModelRef
-from .ledger.prices import UNKNOWN, Prices, Spending, other_units
-from .ledger.store import Attempt, Ledger, new_id
-from .run import OUTPUT_TOOL, Stage
-
-if TYPE_CHECKING:
-    from .chain import Chain
+from .fleet import Fleet, ModelRef
+from .ledger.prices import Prices, Spending, other_units
+from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
+from .run import Run, Stage
 
 log = logging.getLogger(__name__)
 
 CHARS_PER_TOKEN = 5  # a prompt that is too long by this careful measure is too long
+PER_CLIENT = 16  # requests at once; a client looks at each of its idle connections for every one
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,39 +54,35 @@ class Finding:
 NOTHING = Finding()
 
 
-class Check(Protocol):
-    """A test of a completion: None or a reason to reject it, at once or after asking a model."""
-
-    def __call__(
-        self, completion: ModelResponse, call: "Call", /
-    ) -> str | Finding | Awaitable[str | Finding | None] | None: ...
+Verdict = Finding | str | None
+Check = Callable[[ModelResponse, "Call"], Verdict | Awaitable[Verdict]]
+"""A test of a completion: None or a reason to reject it, at once or after asking a model."""
+MakeCheck = Callable[[str], Check]
+"""A check from its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
 
 
 class Human(Protocol):
-    """The last model of a chain."""
+    """The last model of a chain. Raises Escalated where the answer comes later.
 
-    async def earlier(self, call: "Call") -> ModelResponse | None:
-        """A person's answer to this very request, if it was handed over before.
+    `earlier` is what a request that was handed over before got for this very call, if it is
+    known; ChainExhausted where no model had answered. `answer` raises Unanswered when none will
+    come; who gives it books it. `keep` remembers what a run that ended in a ticket got elsewhere,
+    for when its request comes again.
+    """
 
-        Raises Escalated while that person has not answered.
-        """
-        ...
-
-    async def answer(self, call: "Call") -> ModelResponse:
-        """A person's answer; who gives it books it.
-
-        Raises Escalated when nobody waits for it, Unanswered when none will come.
-        """
-        ...
-
+    async def earlier(self, call: "Call") -> ModelResponse | None: ...
+    async def answer(self, call: "Call") -> ModelResponse: ...
+    def keep(self, run: Run, ticket: str) -> None: ...
     async def aclose(self) -> None: ...
 
 
-MakeCheck = Callable[[str], Check]
-"""A check from its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
-MakeHuman = Callable[[Path, Fleet], Human]
-OpenStream = Callable[["Chain", "Call"], AbstractAsyncContextManager[StreamedResponse]]
 PERSON = ModelRef("human", "human")
+MakeHuman = Callable[[Path, Fleet], Human]
+OpenStream = Callable[[Any, "Call"], AbstractAsyncContextManager[StreamedResponse]]
+"""Opens the stream of a Chain's call."""
+Texts = Callable[["Call"], Sequence[Statement]]
+"""What stores a call's prompts and answers, in the transaction of its rows."""
+OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 
 
 @dataclass(frozen=True)
@@ -110,71 +95,77 @@ class Shared:
     permits: Callable[[ModelRef, str | None], bool]
     human: Human | None = None
     stream: OpenStream | None = None
+    texts: Texts | None = None
+    under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
+
+    def begin(self, call: "Call") -> None:
+        """A workspace that is left cancels the call's task. Raises LedgerError if it was left."""
+        self.ledger.expect_open()
+        self.under_way[call.id] = asyncio.current_task()
+
+    async def end(self, call: "Call") -> None:
+        """Return once the call's rows are in the ledger."""
+        del self.under_way[call.id]
+        self.spending.add(call.rows)
+        await self.ledger.write(call.rows, self.texts(call) if self.texts else ())
 
 
+@dataclass(eq=False)
 class Candidate:
-    """One model, shared by the chains that name it: its client, its health, its free slots."""
+    """One model, shared by the chains that name it: its clients, its health, its free slots.
 
-    def __init__(
-        self,
-        ref: ModelRef,
-        build: Callable[[], Model],
-        *,
-        missing_keys: tuple[str, ...] = (),
-        window: Callable[[], int | None] = lambda: None,
-        circuits: Circuits | None = None,
-        gate: AbstractAsyncContextManager[Any] | None = None,
-    ) -> None:
-        self.ref = ref
-        self.missing_keys = missing_keys
-        self.gate: AbstractAsyncContextManager[Any] = gate or nullcontext()
-        self.health = Health(circuits or Circuits())
-        self._build = build
-        self._window = window
-        self._told: set[Failure] = set()
-        self._entered = False
-        self._model: Model | None = None
-        self._loading = threading.Lock()
+    `window` is the number of tokens its context window holds, if known.
+    """
 
-    def load(self) -> float:
-        """Build it: an SDK takes a second or two to import, for which no provider is to blame.
+    ref: ModelRef
+    build: Callable[[], Model]
+    missing_keys: tuple[str, ...] = ()
+    window: int | None = None
+    health: Health = field(default_factory=Health)
+    gate: AbstractAsyncContextManager[Any] = field(default_factory=nullcontext[None])
+    _clients: list[Model] = field(default_factory=list[Model], init=False)
+    _in_flight: int = field(default=0, init=False)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
+    _told: set[Failure] = field(default_factory=set[Failure], init=False)
 
-        Returns the seconds it took, 0 where it is built already. Threads may call it.
+    async def load(self) -> None:
+        """Open its first client: an SDK takes a second or two to import, and an outage is no time
+        for that.
         """
-        if self._model:
-            return 0
-        started = time.monotonic()
-        with self._loading:
-            self._model = self._model or _observed(self._build())
-        return time.monotonic() - started
+        if not (self._clients or self.missing_keys):
+            await self._open()
 
     @property
-    def model(self) -> Model:
-        self.load()
-        assert self._model is not None
-        return self._model
+    def profile(self) -> ModelProfile:
+        """What the model can do, once it is loaded."""
+        return self._clients[0].profile
 
-    @cached_property
-    def window(self) -> int | None:
-        """Tokens its context window holds, if known."""
-        return self._window()
+    @asynccontextmanager
+    async def client(self) -> AsyncGenerator[Model]:
+        """A client of it, once a slot is free, which `close` closes.
 
-    async def enter(self) -> Model:
-        """Its model, with a client that stays open until `close`."""
-        self.health.asked()
-        if not self._entered:
-            self._entered = True
-            await self.model.__aenter__()
-        return self.model
+        Raises TimeoutError where it rests by then.
+        """
+        async with self.gate:
+            if self.health.resting:  # since the call began to wait here
+                raise TimeoutError
+            self.health.asked()
+            at = self._in_flight // PER_CLIENT
+            self._in_flight += 1
+            try:
+                yield self._clients[at] if at < len(self._clients) else await self._open()
+            finally:
+                self._in_flight -= 1
+
+    async def _open(self) -> Model:
+        model = _observed(self.build())
+        self._clients.append(model)
+        self._stack.push_async_callback(_hang_up, model)
+        return await self._stack.enter_async_context(model)
 
     async def close(self) -> None:
-        if self._entered:
-            self._entered = False
-            await self.model.__aexit__(None, None, None)
-            client: Any = self.model.provider and self.model.provider.client
-            closing = client.close() if hasattr(client, "close") else None
-            if isawaitable(closing):
-                await closing
+        self._clients.clear()
+        await self._stack.aclose()
 
     def failed(self, failure: Failure, error: BaseException) -> None:
         """Learn from a failure; a mistake of ours, which the fallback hides, is told once."""
@@ -183,13 +174,6 @@ class Candidate:
         if loud and failure not in self._told:
             self._told.add(failure)
             log.warning("%s: %s (%s); chains go on without it", self.ref, failure, error)
-
-
-def warm(candidates: Sequence[Candidate]) -> None:
-    """Load, in the background, whom a first failure would have to wait for."""
-    rest = [candidate for candidate in candidates if not candidate.missing_keys]
-    thread = threading.Thread(target=lambda: [candidate.load() for candidate in rest], daemon=True)
-    thread.start()
 
 
 def _observed(model: Model) -> Model:
@@ -201,12 +185,12 @@ def _observed(model: Model) -> Model:
     return InstrumentedModel(model, InstrumentationSettings(include_content=False))
 
 
-@dataclass
-class Misfit:
-    """A completion that does not fit the type of its answer, and why."""
-
-    response: ModelResponse
-    error: ValidationError
+async def _hang_up(model: Model) -> None:
+    # pydantic-ai closes the clients it made itself, not one that a provider was given.
+    client: Any = model.provider and model.provider.client
+    closing = client.close() if hasattr(client, "close") else None
+    if isawaitable(closing):
+        await closing
 
 
 @dataclass
@@ -216,19 +200,19 @@ class Call:
     `deadline` and `retry_at` are on the monotonic clock; `cap_nano` is for all attempts together.
     """
 
-    stage: Stage = field(default_factory=Stage)
-    messages: list[ModelMessage] = field(default_factory=list[ModelMessage])
-    settings: ModelSettings | None = None
-    parameters: ModelRequestParameters = field(default_factory=ModelRequestParameters)
-    chain: str = "direct"
-    prices: Prices | None = None
-    permits: Callable[[ModelRef, str | None], bool] | None = None
+    stage: Stage
+    messages: list[ModelMessage]
+    settings: ModelSettings | None
+    parameters: ModelRequestParameters
+    chain: str
+    shared: Shared
     deadline: float = math.inf
     cap_nano: float = math.inf
     to_human: bool = False
     retry_at: float = 0
     id: str = field(default_factory=new_id)
     rows: list[Attempt] = field(default_factory=list[Attempt])
+    completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     spent_nano: int = 0
     outgrown: int = 0  # the largest context window that was too small
 
@@ -239,14 +223,25 @@ class Call:
         """Why a model is not asked at all."""
         if candidate.missing_keys:
             return Failure.NO_KEY
-        if self.permits and not self.permits(candidate.ref, self.stage.request.data_class):
+        if not self.shared.permits(candidate.ref, self.stage.request.data_class):
             return Failure.DATA_CLASS
+        if not self.suits(candidate.profile):
+            return Failure.NO_CAPABILITY
         window = candidate.window or math.inf
         if window <= self.outgrown or self._prompt_tokens > window:
             return Failure.CONTEXT_TOO_LONG
         if self.spent_nano + self._least_nano(candidate) >= self.cap_nano:
             return Failure.OVER_BUDGET
         return Failure.TIMEOUT if self.time_left() <= 0 else candidate.health.resting
+
+    def suits(self, profile: ModelProfile) -> bool:
+        """Whether a model can do what the request needs: tools, a schema, images."""
+        needs, mode = list(self._needs), self.parameters.output_mode
+        if mode == "auto" and self.parameters.output_object:
+            mode = profile.get("default_structured_output_mode", "tool")
+        if mode in ("native", "tool"):
+            needs.append("supports_json_schema_output" if mode == "native" else "supports_tools")
+        return all(profile.get(need, True) for need in needs)
 
     async def waited_for(self, candidate: Candidate) -> bool:
         """Wait until a candidate may be asked again; False if that is too late."""
@@ -256,41 +251,33 @@ class Call:
         await asyncio.sleep(max(0, pause))
         return True
 
-    async def attempt(self, candidate: Candidate, seconds: float) -> ModelResponse | str:
-        """Ask one model: its completion, or why there is none.
+    async def attempt(
+        self, candidate: Candidate, seconds: float, repair: ModelRequest | None = None
+    ) -> ModelResponse | str:
+        """Ask one model: its completion, or why there is none. Each request leaves one row.
 
         Where its typed answer does not fit, it is told what is wrong, once.
         """
-        until = time.monotonic() + seconds
-        result = await self._ask(candidate, self.messages, until)
-        if isinstance(result, Misfit) and self.spent_nano < self.cap_nano:
-            messages = [*self.messages, result.response, _repair(result)]
-            result = await self._ask(candidate, messages, until)
-        if isinstance(result, Misfit):
-            return Failure.MALFORMED
-        if result is Failure.CONTEXT_TOO_LONG:
-            self.outgrown = max(self.outgrown, candidate.window or 0)
-        return result
-
-    async def _ask(
-        self, candidate: Candidate, messages: list[ModelMessage], until: float
-    ) -> ModelResponse | Misfit | str:
-        """One request, one row."""
         started, response, asked = time.perf_counter(), None, False
+        messages = [*self.messages, repair] if repair else self.messages
         try:
-            async with asyncio.timeout(until - time.monotonic()):
-                async with candidate.gate:
+            async with asyncio.timeout(seconds):
+                async with candidate.client() as model:
                     asked = True
-                    model = await candidate.enter()
-                    if not self.suits(model):
-                        self.book(candidate.ref, "skipped", Failure.NO_CAPABILITY)
-                        return Failure.NO_CAPABILITY
                     prepared = model.prepare_messages(messages, self.parameters)
                     response = await model.request(prepared, self.settings, self.parameters)
                 candidate.health.succeeded()
-                return await self.judge(candidate, response, started)
+                finding = await self.examine(response)
         except BaseException as error:
-            return self.fail(candidate, error, started, response, asked=asked)
+            failure = self.fail(candidate, error, started, response, asked=asked)
+            if response is None or repair or not isinstance(error, ValidationError):
+                return failure
+            if self.spent_nano >= self.cap_nano:
+                return failure
+            left = started + seconds - time.perf_counter()
+            return await self.attempt(candidate, left, _repair(response, error))
+        self.book(candidate.ref, "rejected" if finding.reason else "ok", finding, response, started)
+        return finding.reason or response
 
     def fail(
         self,
@@ -304,34 +291,20 @@ class Call:
         """Book an attempt that ended in an error: its kind. What is no failure passes through."""
         ours = response is not None and not isinstance(error, FAILURES)  # a check's bug
         if ours or not survivable(error):
-            self.book(candidate.ref, "aborted", None, response, started)
+            self.book(candidate.ref, "aborted", NOTHING, response, started)
             raise error
         if not asked:
-            self.book(candidate.ref, "skipped", Failure.BUSY)
-            return Failure.BUSY
+            reason = candidate.health.resting or Failure.BUSY
+            self.book(candidate.ref, "skipped", Finding(reason))
+            return reason
         failure = of_error(error)
         if response is None:
             candidate.failed(failure, error)
+        if failure is Failure.CONTEXT_TOO_LONG:
+            self.outgrown = max(self.outgrown, candidate.window or 0)
         outcome = "rejected" if response else "failed"
-        self.book(candidate.ref, outcome, failure, response, started)
+        self.book(candidate.ref, outcome, Finding(failure), response, started)
         return failure
-
-    def suits(self, model: Model) -> bool:
-        """Whether a model can do what the request needs: tools, a schema, images."""
-        return all(model.profile.get(need, True) for need in self._needs)
-
-    async def judge(
-        self, candidate: Candidate, response: ModelResponse, started: float
-    ) -> ModelResponse | Misfit | str:
-        """Accept a completion, or reject it: a rejected one is billed and booked all the same."""
-        try:
-            finding = await self.examine(response)
-        except ValidationError as error:
-            self.book(candidate.ref, "rejected", Failure.MALFORMED, response, started)
-            return Misfit(response, error)
-        outcome = "rejected" if finding.reason else "ok"
-        self.book(candidate.ref, outcome, finding.reason, response, started, finding)
-        return finding.reason or response
 
     async def examine(self, response: ModelResponse) -> Finding:
         """The first reason against a completion, or the lowest quality found.
@@ -340,13 +313,12 @@ class Call:
         is asked of its final answer only, not of a request to use a tool.
         """
         stage = self.stage
-        if failure := of_response(response, may_refuse=stage.may_refuse):
+        if failure := of_response(response, may_refuse=stage.settings.may_refuse):
             return Finding(failure)
         tools = {tool.name for tool in self.parameters.function_tools}
         if any(call.tool_name in tools for call in response.tool_calls):
             return NOTHING
-        if stage.parse:
-            stage.parse(response)
+        stage.agent.parse(response)
         lowest = NOTHING
         for check in stage.checks:
             found = check(response, self)
@@ -359,25 +331,35 @@ class Call:
                 lowest = finding
         return lowest
 
-    async def answered_before(self, human: Human) -> ModelResponse | None:
-        """What a person answered to this request before: it is not paid for twice."""
-        if not (self.to_human and self.stage.human) or self.stage.request.id is None:
-            return None
-        return await human.earlier(self)
+    async def answered_before(self) -> ModelResponse | None:
+        """What this very call of the request got before: it is not paid for twice."""
+        human = self.shared.human
+        return await human.earlier(self) if human and self.stage.request.id else None
 
-    async def hand_over(self, human: Human) -> ModelResponse | None:
+    async def handed_over(self) -> ModelResponse | None:
         """A person's answer, if the chain ends in one. Raises Escalated when it comes later."""
-        if not (self.to_human and self.stage.human) or self.keyless():
-            return None
+        human = self.shared.human if self.to_human and self.stage.human else None
         try:
-            return await human.answer(self)
+            return await human.answer(self) if human else None
         except Escalated:
             self.book(PERSON, "escalated")
             raise
         except Unanswered as error:
             log.warning("No person answers: %s", error)
-            self.book(PERSON, "failed", error.reason)
+            self.book(PERSON, "failed", Finding(error.reason))
             return None
+
+    def settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
+        """Tell the run how it ended: in a completion, or with the models that failed and why."""
+        if self.stage.request.id:
+            self.stage.run.settled.append((self, end))
+
+    @property
+    def question(self) -> str:
+        """The text that was asked last."""
+        asked = [p.content for m in self.messages for p in m.parts if p.part_kind == "user-prompt"]
+        last = asked[-1] if asked else ""
+        return last if isinstance(last, str) else "\n".join(t for t in last if isinstance(t, str))
 
     def keyless(self) -> bool:
         """Whether nobody could be asked because no key is set: a mistake, not an outage."""
@@ -387,18 +369,15 @@ class Call:
         self,
         ref: ModelRef,
         outcome: str,
-        reason: str | None = None,
+        finding: Finding = NOTHING,
         response: ModelResponse | None = None,
         started: float | None = None,
-        finding: Finding = NOTHING,
         ttft_ms: int | None = None,
     ) -> None:
         """Add an attempt's row, with what it used and cost."""
         usage, seconds = reported(response), time.perf_counter() - started if started else 0
         details = (response.provider_details if response else None) or {}
-        cost = UNKNOWN
-        if self.prices:
-            cost = self.prices.cost(ref, usage, context=details, seconds=seconds)
+        cost = self.shared.prices.cost(ref, usage, context=details, seconds=seconds)
         before = self.rows[-1].request_model if self.rows else None
         row = Attempt(
             ts_us=time.time_ns() // 1000,
@@ -412,30 +391,30 @@ class Call:
             attempt=len(self.rows) + 1,
             fallback_from=before if before != ref.model else None,
             outcome=outcome,
-            error_type=reason,
+            error_type=finding.reason,
             quality=finding.quality,
             quality_source=finding.source,
             cost_nano_usd=cost.nano_usd,
             cost_source=cost.source,
             price_version=cost.version,
-            **_told(response),
-            **_counted(usage),
+            **(_told(response) if response else {}),
             **self.stage.labels,
         )
         self.rows.append(row)
-        self.stage.booked.append(row)
+        if response:
+            self.completions[row.attempt] = response
+        self.stage.run.attempts.append(row)
         self.spent_nano += cost.nano_usd or 0
+        if outcome == "ok" and response:
+            self.settle(response)
 
     @cached_property
-    def _needs(self) -> tuple[str, ...]:
+    def _needs(self) -> list[str]:
         """The keys of a model's profile that this request depends on."""
         needs = ["supports_tools"] if self.parameters.function_tools else []
-        if self.parameters.output_mode in ("native", "tool"):
-            native = self.parameters.output_mode == "native"
-            needs.append("supports_json_schema_output" if native else "supports_tools")
         if any(_is_image(item) for item in _contents(self.messages)):
             needs.append("supports_image_input")
-        return tuple(needs)
+        return needs
 
     @cached_property
     def _prompt_tokens(self) -> int:
@@ -444,43 +423,38 @@ class Call:
 
     def _least_nano(self, candidate: Candidate) -> int:
         """What the prompt alone will cost; 0 where nothing is capped or no price is known."""
-        if self.prices is None or self.cap_nano == math.inf:
+        if self.cap_nano == math.inf:
             return 0
         usage = RequestUsage(input_tokens=self._prompt_tokens)
-        return self.prices.cost(candidate.ref, usage).nano_usd or 0
+        return self.shared.prices.cost(candidate.ref, usage).nano_usd or 0
 
 
 def reported(response: ModelResponse | None) -> RequestUsage | None:
     """The usage of a completion, None where its provider reported none."""
     if response is None or response.state != "complete" or response.usage.unmeasured_requests:
         return None
-    if not (response.usage.input_tokens or response.usage.output_tokens):
-        return None
-    return response.usage
+    counted = response.usage.input_tokens or response.usage.output_tokens
+    return response.usage if counted else None
 
 
-def _told(response: ModelResponse | None) -> dict[str, Any]:
-    if response is None:
-        return {}
-    return {
+def _told(response: ModelResponse) -> dict[str, Any]:
+    """The columns that a completion fills."""
+    columns: dict[str, Any] = {
         "response_model": response.model_name,
         "provider_request_id": response.provider_response_id,
         "service_tier": (response.provider_details or {}).get("service_tier"),
     }
-
-
-def _counted(usage: RequestUsage | None) -> dict[str, Any]:
-    if usage is None:
-        return {}
-    others = other_units(usage)
-    return {
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "cache_read_input_tokens": usage.cache_read_tokens,
-        "cache_creation_input_tokens": usage.cache_write_tokens,
-        "reasoning_output_tokens": usage.details.get("reasoning_tokens"),
-        "other_units": json.dumps(others, sort_keys=True) if others else None,
-    }
+    if usage := reported(response):
+        others, reasoning = other_units(usage), usage.output_reasoning_tokens
+        columns |= {
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "cache_read_input_tokens": usage.cache_read_tokens,
+            "cache_creation_input_tokens": usage.cache_write_tokens,
+            "reasoning_output_tokens": reasoning or usage.details.get("reasoning_tokens"),
+            "other_units": json.dumps(others, sort_keys=True) if others else None,
+        }
+    return columns
 
 
 def _contents(messages: Sequence[ModelMessage]) -> Iterator[object]:
@@ -494,15 +468,14 @@ def _contents(messages: Sequence[ModelMessage]) -> Iterator[object]:
 
 
 def _is_image(item: object) -> bool:
-    return isinstance(item, ImageUrl) or (isinstance(item, BinaryContent) and item.is_image)
+    return isinstance(item, ImageUrl) or getattr(item, "is_image", False)
 
 
-def _repair(misfit: Misfit) -> ModelRequest:
-    wrong = misfit.error.errors(include_url=False, include_context=False)
-    calls = misfit.response.tool_calls
-    call = next((call for call in calls if call.tool_name == OUTPUT_TOOL), None)
-    if call is None:
-        feedback = RetryFeedbackPart(content=wrong, retry=RetryInfo(cause="validation_error"))
-        return ModelRequest(parts=[feedback])
-    told = ToolReturnPart(OUTPUT_TOOL, wrong, tool_call_id=call.tool_call_id, outcome="retried")
-    return ModelRequest(parts=[told])
+def _repair(response: ModelResponse, misfit: ValidationError) -> ModelRequest:
+    """What a model is told of its typed answer that does not fit."""
+    calls = [call.args_as_json_str() for call in response.tool_calls]
+    wrong = misfit.json(include_url=False, include_context=False, include_input=False)
+    return ModelRequest.user_text_prompt(
+        f"You answered: {calls[0] if calls else response.text}\n"
+        f"That does not fit the schema: {wrong}\nAnswer again, with all of it right."
+    )

@@ -11,81 +11,74 @@ import json
 import logging
 import os
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import cached_property
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from typing import Any
 
-from pydantic import Field, TypeAdapter, ValidationError
-from pydantic_ai.direct import model_request
-from pydantic_ai.messages import (
-    ModelMessagesTypeAdapter,
-    ModelResponse,
-    TextPart,
-    ToolCallPart,
-)
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_core import to_json
+from pydantic import TypeAdapter, ValidationError
+from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, TextPart, ToolCallPart
+from pydantic_core import to_json, to_jsonable_python
 
 from .attempt import Call
-from .errors import AnswerInvalid, Escalated, Unanswered
-from .fleet import Fleet, Settings
-from .inbox import DAY_US, Ticket, Tickets, now_us
-from .ledger.store import Attempt, Ledger, new_id
-from .run import OUTPUT_TOOL, Request, Stage, SubAgent, current
+from .errors import AnswerInvalid, ChainExhausted, Escalated, Unanswered
+from .fleet import Fleet
+from .inbox import HOUR_US, Ticket, Tickets, now_us
+from .ledger.store import Attempt, Ledger, database_path, new_id
+from .run import OUTPUT_TOOL, Request, Run, SubAgent
 
 log = logging.getLogger(__name__)
 
 WEBHOOK = "FLEET_ESCALATION_WEBHOOK"
 POLL_S = 0.5
 TRY_AGAIN_S = (0, 1, 5, 30, 120, 600)
-PARAMETERS = TypeAdapter(ModelRequestParameters)
-
-
-class EscalationSettings(Settings):
-    """The table `[escalation]` of fleet.toml."""
-
-    max_open: int = Field(default=200, ge=1)
-    expires_h: float = Field(default=72, gt=0)
-    keep_days: float = Field(default=30, gt=0)
-
-
-def human(root: Path, fleet: Fleet) -> "Escalation":
-    return Escalation(root, fleet.section("escalation", EscalationSettings))
+# How a call ended: in a completion, or with the models asked in vain and their reasons.
+SETTLED = TypeAdapter[Any](ModelResponse | list[tuple[str, str]])
 
 
 class Escalation:
-    """The human of a workspace's chains. The file is opened when the first call comes."""
+    """The human of a workspace's chains. The tickets are opened when the first call comes."""
 
-    def __init__(self, root: Path, settings: EscalationSettings) -> None:
-        self.root = root
-        self.settings = settings
+    def __init__(self, root: Path, _: Fleet) -> None:
+        self._root = root
         self._telling: asyncio.Task[None] | None = None
 
     @cached_property
     def tickets(self) -> Tickets:
-        tickets = Tickets(self.root)
-        tickets.tidy(self.settings.keep_days)
-        return tickets
+        return Tickets(self._root)
 
     async def earlier(self, call: Call) -> ModelResponse | None:
-        """A person's answer to this very question of this very request, if there is one.
+        """What this very request got for this very call before a person was asked, or from them.
 
-        Raises Escalated while it is open; a closed or expired ticket is as good as none.
+        Raises Escalated while that person has not answered, ChainExhausted where no model had;
+        a closed or expired ticket is as good as none.
         """
-        ticket = self.tickets.of_request(_request_id(call), fingerprint(call))
-        if ticket is None or ticket.state not in ("open", "answered"):
-            return None
-        return await self._answer(ticket, call)
+        mark = fingerprint(call)
+        for ticket in self.tickets.of_request(call.stage.request.id or ""):
+            if ticket.fingerprint == mark:
+                return await self._answer(ticket, call)
+            if end := json.loads(ticket.details).get("settled", {}).get(mark):
+                result = SETTLED.validate_json(end)
+                if isinstance(result, ModelResponse):
+                    return result
+                raise ChainExhausted(call.chain, result)
+        return None
 
     async def answer(self, call: Call) -> ModelResponse:
         """Hand a call over. Raises Escalated, or Unanswered; waits if its request says so."""
-        ticket = self.tickets.open(self._ticket(call), _request_id(call), self.settings.max_open)
+        request_id = call.stage.request.id or call.stage.run.id
+        ticket = self.tickets.open(self._ticket(call), request_id)
+        self.keep(call.stage.run, ticket.id)
         if ticket.told_us is None and (self._telling is None or self._telling.done()):
             self._telling = asyncio.create_task(self._tell())
         return await self._answer(ticket, call)
+
+    def keep(self, run: Run, ticket: str) -> None:
+        """Keep with a ticket what its run got elsewhere, for when the request comes again."""
+        ends = {fingerprint(call): SETTLED.dump_json(end).decode() for call, end in run.settled}
+        self.tickets.settle(ticket, ends)
 
     async def aclose(self) -> None:
         """Give a notification two seconds more, then close the file."""
@@ -100,7 +93,8 @@ class Escalation:
             if not call.stage.request.wait_for_human:
                 raise Escalated(ticket.id)
             await asyncio.sleep(POLL_S)
-            self.tickets.tidy(self.settings.keep_days)
+            if ticket.expires_us < now_us():
+                self.tickets.tidy()
             ticket = self.tickets.get(ticket.id)
         if ticket.answer is None:
             text = f"Ticket {ticket.id} was {ticket.state} without an answer; ask again."
@@ -111,26 +105,27 @@ class Escalation:
         )
 
     def _ticket(self, call: Call) -> Ticket:
-        stage, now, output = call.stage, now_us(), call.stage.output
-        typed = isinstance(output, type) and output is not str
+        now = now_us()
+        output: Any = call.stage.agent.output
         details = {
             "messages": ModelMessagesTypeAdapter.dump_python(call.messages, mode="json"),
-            "parameters": PARAMETERS.dump_python(call.parameters, mode="json"),
-            "source": stage.source,
-            "data_class": stage.request.data_class,
+            "parameters": to_jsonable_python(call.parameters),
+            "source": call.stage.source,
+            "data_class": call.stage.request.data_class,
             "attempts": [asdict(row) for row in call.rows],
             "chain": call.chain,
-            "labels": stage.labels,
+            "labels": call.stage.labels,
             # The answer's row follows those of the call and the one that says "escalated".
             "row": {"call_id": call.id, "attempt": len(call.rows) + 2},
         }
+        typed = isinstance(output, type) and output is not str
         return Ticket(
             id=new_id(),
             fingerprint=fingerprint(call),
             opened_us=now,
-            expires_us=now + int(self.settings.expires_h / 24 * DAY_US),
-            stage=stage.name,
-            question=question(call),
+            expires_us=now + int(self.tickets.settings.expires_h * HOUR_US),
+            stage=call.stage.name,
+            question=call.question,
             details=json.dumps(details, ensure_ascii=False),
             output_type=f"{output.__module__}:{output.__qualname__}" if typed else "",
         )
@@ -140,17 +135,21 @@ class Escalation:
         url = os.environ.get(WEBHOOK)
         for pause in TRY_AGAIN_S if url else ():
             await asyncio.sleep(pause)
-            if not (tickets := self.tickets.untold()):
+            untold = [ticket for ticket in self.tickets.select() if ticket.told_us is None]
+            if not untold:
                 return
             try:
-                await asyncio.to_thread(_post, str(url), message(tickets))
+                await asyncio.to_thread(_post, str(url), message(untold))
             except (OSError, ValueError) as error:
                 log.warning("%s did not take a notification: %s", WEBHOOK, error)
             else:
-                self.tickets.told(tickets)
+                self.tickets.told(untold)
 
 
-async def accept(tickets: Tickets, ledger: Ledger, ticket: Ticket, text: str, by: str) -> Ticket:
+human = Escalation
+
+
+async def accept(tickets: Tickets, ticket: Ticket, text: str, by: str) -> Ticket:
     """Take a person's answer and book it. Raises AnswerInvalid, or FleetError if it is too late."""
     ticket = tickets.resolve(ticket.id, "answered", by, validated(ticket, text))
     details, resolved_us = json.loads(ticket.details), ticket.resolved_us or now_us()
@@ -166,68 +165,63 @@ async def accept(tickets: Tickets, ledger: Ledger, ticket: Ticket, text: str, by
         outcome="answered",
         quality_source="human",
     )
-    await ledger.write([row])
+    ledger = Ledger(database_path(tickets.root))
+    try:
+        await ledger.write([row])
+    finally:
+        ledger.close()
     return ticket
 
 
-async def again(ticket: Ticket, chains: Mapping[str, Model]) -> tuple[str, str]:
-    """Ask a ticket's chain once more: the answer, and the model that gave it. Raises FleetError."""
+async def again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run]) -> Ticket:
+    """Ask a ticket's chain once more and take its answer. Raises FleetError: it stays open."""
     details = json.loads(ticket.details)
-    labels, parameters = details["labels"], PARAMETERS.validate_python(details["parameters"])
-    if parameters.function_tools or details["chain"] not in chains:
-        raise Unanswered("open", f"{ticket.id} cannot be asked again alone: repeat its request.")
-    agent = SubAgent(ticket.stage, _output_type(ticket))
+    labels, agent = details["labels"], SubAgent(ticket.stage, output_type(ticket), human=False)
+    if details["parameters"]["function_tools"] or agent.output is dict:
+        raise Unanswered("open", f"{ticket.id} cannot be asked alone: send its request again.")
     request = Request(
         ticket.question,
+        ModelMessagesTypeAdapter.validate_python(details["messages"][:-1]),
         user_ref=labels["user_ref"],
         tags=json.loads(labels["tags"]),
         data_class=details["data_class"],
     )
-    kept = ("run_id", "agent", "task_type", "pipeline", "prompt_version", "environment")
-    stage = Stage(
-        name=ticket.stage,
-        request=request,
-        parse=agent.parse,
-        output=agent.output,
-        source=details["source"],
-        human=False,
-        **{key: labels[key] for key in kept},
-    )
-    token = current.set(stage)
-    try:
-        messages = ModelMessagesTypeAdapter.validate_python(details["messages"])
-        completion = await model_request(
-            chains[details["chain"]], messages, model_request_parameters=parameters
-        )
-    finally:
-        current.reset(token)
-    answer = to_json(agent.parse(completion)).decode() if ticket.output_type else completion.text
-    return answer or "", completion.model_name or details["chain"]
+    run = start(request)
+    run.id, run.pipeline = labels["run_id"], labels["pipeline"]
+    answer = await run.ask(agent, request.text, chain=details["chain"], source=details["source"])
+    return tickets.resolve(ticket.id, "answered", run.attempts[-1].request_model, _text(answer))
 
 
 def validated(ticket: Ticket, text: str) -> str:
     """An answer as its stage can use it: text, or JSON of the stage's type."""
     if not text.strip():
         raise AnswerInvalid("An answer needs a text.")
-    if not ticket.output_type:
-        return text.strip()
-    output = _output_type(ticket)
+    agent = SubAgent(ticket.stage, output_type(ticket))
     try:
-        return to_json(TypeAdapter[Any](output).validate_json(text)).decode()
+        return _text(agent.parse(ModelResponse(parts=[TextPart(text.strip())])))
     except ValidationError as error:
-        wrong = "; ".join(
-            ".".join(map(str, [output.__name__, *one["loc"]])) + f": {one['msg']}"
-            for one in error.errors(include_url=False)
-        )
-        raise AnswerInvalid(f"The answer is JSON, see `escalations show`. {wrong}.") from None
+        wrong = error.errors(include_url=False)[0]
+        place = ".".join(map(str, wrong["loc"])) or "All of it"
+        raise AnswerInvalid(f"The answer is JSON, see `show`. {place}: {wrong['msg']}.") from None
+
+
+def output_type(ticket: Ticket) -> type[Any]:
+    """The type an answer has to fit: any JSON object, where the code makes it as it runs."""
+    try:
+        return resolve_name(ticket.output_type) if ticket.output_type else str
+    except (ImportError, AttributeError):
+        return dict
+
+
+def _text(answer: Any) -> str:
+    return answer if isinstance(answer, str) else to_json(answer).decode()
 
 
 def message(tickets: Sequence[Ticket]) -> dict[str, str]:
     """What a Slack-compatible webhook gets."""
     waiting = "1 question waits" if len(tickets) == 1 else f"{len(tickets)} questions wait"
     lines = [f"• {ticket.stage}: `escalations show {ticket.id[-8:]}`" for ticket in tickets[:10]]
-    more = [f"… and {len(tickets) - 10} more"] if len(tickets) > 10 else []
-    return {"text": "\n".join([f"{waiting} for a person.", *lines, *more])}
+    return {"text": "\n".join([f"{waiting} for a person, see `escalations list`.", *lines])}
 
 
 def fingerprint(call: Call) -> str:
@@ -238,27 +232,6 @@ def fingerprint(call: Call) -> str:
     ]
     told = json.dumps([call.stage.name, call.chain, words], default=repr)
     return hashlib.sha256(told.encode()).hexdigest()[:32]
-
-
-def question(call: Call) -> str:
-    """The text that was asked last."""
-    contents = [
-        part.content for m in call.messages for part in m.parts if part.part_kind == "user-prompt"
-    ]
-    last = contents[-1] if contents else ""
-    return last if isinstance(last, str) else "\n".join(t for t in last if isinstance(t, str))
-
-
-def _output_type(ticket: Ticket) -> type[Any]:
-    module, _, name = ticket.output_type.partition(":")
-    try:
-        return getattr(import_module(module), name) if name else str
-    except (ImportError, AttributeError):
-        raise AnswerInvalid(f"{ticket.output_type} is no longer there: close the ticket.") from None
-
-
-def _request_id(call: Call) -> str:
-    return call.stage.request.id or call.stage.run_id
 
 
 def _post(url: str, body: dict[str, str]) -> None:

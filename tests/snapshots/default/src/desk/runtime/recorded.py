@@ -5,35 +5,27 @@ a `text`, a typed answer (`answer`), or an HTTP `status` to fail with.
 """
 
 import tomllib
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_ai.exceptions import ModelHTTPError, ModelRateLimitError, ModelServerError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
-from pydantic_ai.models import (
-    CompletedStreamedResponse,
-    Model,
-    ModelRequestParameters,
-    StreamedResponse,
-)
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from .errors import SettingsError
-from .fleet import ModelRef, Settings
-from .run import OUTPUT_TOOL, current
+from .fleet import ModelRef, Settings, advice
+from .run import OUTPUT_TOOL, Stage, current
 
 
 class Reply(Settings):
     """What one attempt gets back. Tokens are what the provider would report."""
 
-    text: str | None = None
+    text: str = ""
     answer: dict[str, Any] | None = None
     status: int | None = None
-    finish_reason: str = "stop"
+    finish_reason: Literal["stop", "length"] = "stop"
     input_tokens: int = Field(default=0, ge=0)
     output_tokens: int = Field(default=0, ge=0)
 
@@ -70,8 +62,10 @@ def scenes(folder: Path) -> list[Scene]:
     for path in sorted(folder.glob("*.toml")):
         try:
             table = Scenes.model_validate(tomllib.loads(path.read_text("utf-8")))
-        except (tomllib.TOMLDecodeError, ValidationError) as error:
-            raise SettingsError(f"{path.name} holds no usable scenes: {error}.") from None
+        except tomllib.TOMLDecodeError as error:
+            raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+        except ValidationError as error:
+            raise advice(error, f"{path.name}: ") from None
         found += table.scene
         usual |= {stage: [reply] for stage, reply in table.usual.items()}
     if not found:
@@ -86,73 +80,35 @@ class Tape:
     """
 
     def __init__(self, scene: Scene) -> None:
-        self._replies: dict[str, Iterator[Reply]] = {
-            stage: iter(replies) for stage, replies in scene.replies.items()
-        }
-        self._down: dict[str, Reply] = {}
+        self._left = {stage: list(replies) for stage, replies in scene.replies.items()}
 
     def next(self, stage: str) -> Reply:
         """The stage's next reply. Raises SettingsError when the recording ends too early."""
-        reply = next(self._replies.get(stage, iter(())), self._down.get(stage))
-        if reply and reply.status:
-            self._down[stage] = reply
-        else:
-            self._down.pop(stage, None)
-        if reply is None:
+        left = self._left.get(stage)
+        if not left:
             raise SettingsError(f"The recording has no further reply for stage '{stage}'.")
-        return reply
+        return left[0] if len(left) == 1 and left[0].status else left.pop(0)
 
 
-class RecordedModel(Model):
+class RecordedModel(FunctionModel):
     """Stands in for one model of a chain and answers what the tape says."""
 
     def __init__(self, ref: ModelRef, tape: Tape) -> None:
-        super().__init__()
+        super().__init__(self._answer, model_name=ref.model)
         self._ref = ref
         self._tape = tape
 
-    @property
-    def model_name(self) -> str:
-        return self._ref.model
-
-    @property
-    def system(self) -> str:
-        return self._ref.provider
-
-    async def request(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-    ) -> ModelResponse:
-        stage = current.get()
-        reply = self._tape.next(stage.name if stage else "direct")
-        if reply.status is not None:
+    async def _answer(self, _messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
+        reply = self._tape.next((current.get() or Stage()).name)
+        if reply.status:
             kind = ModelRateLimitError if reply.status == 429 else ModelServerError
-            raise ModelHTTPError.for_category(
-                kind, status_code=reply.status, model_name=self._ref.model
-            )
+            name = self._ref.model
+            raise ModelHTTPError.for_category(kind, status_code=reply.status, model_name=name)
+        tokens = RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
+        text, answer = TextPart(reply.text), reply.answer
         return ModelResponse(
-            parts=[
-                ToolCallPart(OUTPUT_TOOL, reply.answer)
-                if reply.answer is not None
-                else TextPart(reply.text or "")
-            ],
-            usage=RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens),
-            model_name=self._ref.model,
+            parts=[text if answer is None else ToolCallPart(OUTPUT_TOOL, answer)],
+            usage=tokens if tokens.has_values() else RequestUsage(unmeasured_requests=1),
             provider_name=self._ref.provider,
-            finish_reason="length" if reply.finish_reason == "length" else "stop",
-        )
-
-    @asynccontextmanager
-    async def request_stream(
-        self,
-        messages: list[ModelMessage],
-        model_settings: ModelSettings | None,
-        model_request_parameters: ModelRequestParameters,
-        run_context: object = None,
-    ) -> AsyncGenerator[StreamedResponse]:
-        response = await self.request(messages, model_settings, model_request_parameters)
-        yield CompletedStreamedResponse(
-            response, model_request_parameters=model_request_parameters, replay_events=True
+            finish_reason=reply.finish_reason,
         )

@@ -4,7 +4,6 @@ FleetError                    its text is advice, in one line
 ├── SettingsError             fleet.toml, prices.toml or a prompt is wrong
 ├── MissingKey                no model of a chain has its key in the environment
 ├── ChainExhausted            every model of a chain was asked and none answered
-├── StreamCut                 a stream broke off after its first word; holds what had arrived
 ├── BudgetReached             a budget of fleet.toml is used up and says "refuse"
 ├── Escalated                 a person has to answer: holds the ticket
 ├── Unanswered                no person will: the inbox is full, or the ticket is closed or expired
@@ -38,16 +37,6 @@ class ChainExhausted(FleetError):
         super().__init__(
             f"No model of chain '{chain}' answered ({told}). See `costs` and `doctor`."
         )
-
-
-class StreamCut(FleetError):
-    """A stream broke off, and the chain was told not to start again on the next model."""
-
-    def __init__(self, model: str, reason: str, partial: str) -> None:
-        self.model = model
-        self.reason = reason
-        self.partial = partial
-        super().__init__(f'{model} broke off ({reason}); on_cut = "restart" asks the next model.')
 
 
 class BudgetReached(FleetError):

@@ -6,28 +6,13 @@ A response can fail as well as a request: empty, cut off, refused.
 
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
 from pydantic import ValidationError
-from pydantic_ai.exceptions import (
-    ModelAPIError,
-    ModelAuthenticationError,
-    ModelConnectionError,
-    ModelContextWindowExceededError,
-    ModelHTTPError,
-    ModelNotFoundError,
-    ModelQuotaExceededError,
-    ModelRateLimitError,
-    ModelRequestRejectedError,
-    ModelRequestTimeout,
-    ModelServerError,
-    ModelTimeoutError,
-    ModelUnavailableError,
-    UnexpectedModelBehavior,
-    UserError,
-)
+from pydantic_ai import exceptions
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import ModelResponse
 
 from .errors import FleetError
@@ -86,6 +71,7 @@ POLICY: Mapping[str, Policy] = {
     Failure.MALFORMED: Policy(),
     Failure.EMPTY: Policy(),
     Failure.TRUNCATED: Policy(),
+    Failure.COOLING_DOWN: Policy(retry=True),
 }
 
 NO_POLICY = Policy()
@@ -99,22 +85,20 @@ ALWAYS = ("not_empty", "not_truncated", "not_refusal", "schema")
 
 # The most specific class comes first: several of these derive from each other.
 _BY_CLASS: tuple[tuple[type[Exception], Failure], ...] = (
-    (ModelQuotaExceededError, Failure.QUOTA),
-    (ModelRateLimitError, Failure.RATE_LIMITED),
-    (ModelUnavailableError, Failure.OVERLOADED),
-    (ModelServerError, Failure.OVERLOADED),
-    (ModelTimeoutError, Failure.TIMEOUT),
-    (ModelRequestTimeout, Failure.TIMEOUT),
-    (TimeoutError, Failure.TIMEOUT),
-    (ModelConnectionError, Failure.NETWORK),
-    (ModelContextWindowExceededError, Failure.CONTEXT_TOO_LONG),
-    (ModelAuthenticationError, Failure.AUTHENTICATION),
-    (ModelNotFoundError, Failure.UNKNOWN_MODEL),
-    (ModelRequestRejectedError, Failure.BAD_REQUEST),
+    (exceptions.ModelQuotaExceededError, Failure.QUOTA),
+    (exceptions.ModelRateLimitError, Failure.RATE_LIMITED),
+    (exceptions.ModelUnavailableError, Failure.OVERLOADED),
+    (exceptions.ModelServerError, Failure.OVERLOADED),
+    (exceptions.ModelTimeoutError, Failure.TIMEOUT),
+    (exceptions.ModelRequestTimeout, Failure.TIMEOUT),
+    (exceptions.ModelContextWindowExceededError, Failure.CONTEXT_TOO_LONG),
+    (exceptions.ModelAuthenticationError, Failure.AUTHENTICATION),
+    (exceptions.ModelNotFoundError, Failure.UNKNOWN_MODEL),
+    (exceptions.ModelRequestRejectedError, Failure.BAD_REQUEST),
+    (exceptions.ModelConnectionError, Failure.NETWORK),
     (ModelHTTPError, Failure.BAD_REQUEST),
-    (ValidationError, Failure.MALFORMED),
-    (UnexpectedModelBehavior, Failure.MALFORMED),
     (ModelAPIError, Failure.NETWORK),
+    (TimeoutError, Failure.TIMEOUT),
     (OSError, Failure.NETWORK),
 )
 
@@ -132,32 +116,22 @@ FAILURES = (ModelAPIError, UnexpectedModelBehavior, TimeoutError, ValidationErro
 """What an attempt raises by design. A client may raise more when a provider sends nonsense."""
 
 # Where a provider's error has no class of its own, its text says what it is. First match wins.
-_BY_TEXT: tuple[tuple[re.Pattern[str], Failure], ...] = tuple(
-    (re.compile(pattern, re.IGNORECASE), kind)
-    for pattern, kind in (
-        (
-            r"content[_ ](policy|filter|management)|responsible_?ai|safety (system|policy)"
-            r"|flagged as potentially|blocked by .*(guardrail|safety)|prohibited_content",
-            Failure.CONTENT_FILTER,
-        ),
-        (
-            r"context[_ ](length|window)|prompt is too long|too many (input )?tokens|input is too long"
-            r"|too large for model|exceeds the (maximum|model)[^.]* (tokens|context)",
-            Failure.CONTEXT_TOO_LONG,
-        ),
-        (
-            r"(invalid|unknown)[_ ]model|model[^.]{0,80} (not exist|not found)",
-            Failure.UNKNOWN_MODEL,
-        ),
-        (
-            r"api[_ ]key (not valid|is invalid)|invalid[_ ](api[_ ]key|x-api-key)",
-            Failure.AUTHENTICATION,
-        ),
-        (r"credential|failed to retrieve a token", Failure.AUTHENTICATION),
-        (r"decode response as JSON|expected a JSON response", Failure.MALFORMED),
-        (r"credit balance|insufficient[_ ](quota|balance|credits)|billing", Failure.QUOTA),
-    )
-)
+_BY_TEXT = {
+    Failure.CONTENT_FILTER: r"content[_ ](policy|filter|management)|responsible_?ai"
+    r"|safety (system|policy)|flagged as potentially|blocked by .*(guardrail|safety)"
+    r"|prohibited_content",
+    Failure.CONTEXT_TOO_LONG: r"context[_ ](length|window|limit)|too many (input )?tokens"
+    r"|(prompt|input) is too long|too large for model"
+    r"|exceeds the (maximum|model)[^.]* (tokens|context)",
+    Failure.AUTHENTICATION: r"api[_ ]key (not valid|not found|is invalid)"
+    r"|invalid[_ ](api[_ ]key|x-api-key)|credential|failed to retrieve a token",
+    Failure.UNKNOWN_MODEL: r"(invalid|unknown)[_ ]model|model[^.]{0,80} (not exist|not found)"
+    r"|on-demand throughput",
+    Failure.MALFORMED: r"decode response as JSON|expected a JSON response",
+    Failure.QUOTA: r"credit balance|insufficient[_ ](quota|balance|credits)|billing"
+    r"|API usage limits",
+}
+_BY_CODE = {"billing_not_active": Failure.QUOTA}  # says more than its status
 # Kinds that a provider's text may make more precise.
 _VAGUE = (Failure.BAD_REQUEST, Failure.MALFORMED, Failure.AUTHENTICATION, Failure.NETWORK)
 
@@ -169,13 +143,8 @@ _REFUSAL = re.compile(
     r" (assist|help|comply|fulfil|provide|support|engage|continue|do that|create|generate|write|discuss|answer)",
     re.IGNORECASE,
 )
-_REFUSAL_CHARS = 600
-"""A longer text is an answer that begins with a reservation."""
-
-_FINISH: dict[str, Failure] = {
-    "length": Failure.TRUNCATED,
-    "content_filter": Failure.CONTENT_FILTER,
-}
+_REFUSAL_CHARS = 600  # a longer text is an answer that begins with a reservation
+_FINISH = {"length": Failure.TRUNCATED, "content_filter": Failure.CONTENT_FILTER}
 
 
 def survivable(error: BaseException) -> bool:
@@ -188,18 +157,21 @@ def of_error(error: BaseException) -> Failure:
     kind = next((kind for cls, kind in _BY_CLASS if isinstance(error, cls)), Failure.MALFORMED)
     if isinstance(error, ModelHTTPError):
         kind = _BY_STATUS.get(error.status_code, kind)
+        kind = _BY_CODE.get(str(error.provider_error_code), kind)
     if kind not in _VAGUE:
         return kind
-    told = " ".join(_texts(error))
-    return next((precise for pattern, precise in _BY_TEXT if pattern.search(told)), kind)
+    # The text of an HTTP error tells our own name of the model, too.
+    told = "" if isinstance(error, ModelHTTPError) else str(error)
+    if isinstance(error, ModelAPIError):
+        told += f" {error.provider_error_code} {error.provider_error_type} {error.body}"
+    return next((k for k, text in _BY_TEXT.items() if re.search(text, told, re.IGNORECASE)), kind)
 
 
 def of_response(response: ModelResponse, *, may_refuse: bool = False) -> Failure | None:
     """Why a completion that arrived is no answer, or None when it may be one."""
-    if cut := _FINISH.get(response.finish_reason or ""):
+    cut = _FINISH.get(response.finish_reason or "")
+    if cut or response.tool_calls:
         return cut
-    if response.tool_calls:
-        return None
     text = (response.text or "").strip()
     if not text:
         return Failure.EMPTY
@@ -215,11 +187,11 @@ class Health:
     in a row, until a pause is over and one request, the probe, has gone through.
     """
 
-    def __init__(self, circuits: Circuits) -> None:
+    def __init__(self, circuits: Circuits | None = None) -> None:
         self.rest_until = 0.0  # on the monotonic clock
         self._rests_as = Failure.COOLING_DOWN
         self._failures = 0
-        self._circuits = circuits
+        self._circuits = circuits or Circuits()
 
     @property
     def resting(self) -> Failure | None:
@@ -242,9 +214,3 @@ class Health:
 
     def _rest(self, reason: Failure, seconds: float) -> None:
         self._rests_as, self.rest_until = reason, time.monotonic() + seconds
-
-
-def _texts(error: BaseException) -> Iterator[str]:
-    yield str(error)
-    if isinstance(error, ModelAPIError):
-        yield f"{error.provider_error_code} {error.provider_error_type} {error.body}"

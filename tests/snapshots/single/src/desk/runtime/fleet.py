@@ -1,9 +1,12 @@
 """fleet.toml as typed settings: chains, stages, sub-agents, deployments, budgets."""
 
 import os
+import re
 import tomllib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
@@ -14,6 +17,7 @@ from .errors import SettingsError
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
+MAX_REQUESTS = 10
 Section = TypeVar("Section", bound=BaseModel)
 
 
@@ -21,6 +25,18 @@ class Settings(BaseModel):
     """A table of fleet.toml: frozen, and a misspelt key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Open(Settings):
+    """A table whose further keys, each a list of names, are not known beforehand."""
+
+    further: dict[str, tuple[str, ...]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather(cls, table: dict[str, Any]) -> dict[str, Any]:
+        own = {key: value for key, value in table.items() if key in cls.model_fields}
+        return {**own, "further": {key: table[key] for key in table.keys() - own.keys()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +50,10 @@ class ModelRef:
     @classmethod
     def parse(cls, text: object) -> "ModelRef":
         """Split at the first `:` and the last `@`: a model's own name may hold both."""
-        provider, colon, rest = str(text).partition(":")
-        model, at, deployment = rest.rpartition("@") if "@" in rest else (rest, "", "")
-        if not (provider and colon and model) or (at and not deployment):
+        parts = re.fullmatch(r"([^:]+):((?!@).*?[^@])(?:@([^@]+))?", str(text))
+        if parts is None:
             raise ValueError(f"'{text}' is not provider:model or provider:model@deployment")
-        return cls(provider, model, deployment or None)
+        return cls(*parts.groups())
 
     @property
     def place(self) -> str:
@@ -63,12 +78,10 @@ class Deployment(Settings):
 
 
 class Provider(Protocol):
-    """What each module of runtime/providers offers."""
+    """What each module of runtime/providers offers; `PRICES` is its id in genai-prices, if any."""
 
     @property
-    def PRICES(self) -> str | None:
-        """Its id in genai-prices, if its prices are public."""
-        ...
+    def PRICES(self) -> str | None: ...
 
     def keys(self, deployment: Deployment) -> tuple[str, ...]:
         """The environment variables it needs there, beyond what the deployment itself says."""
@@ -108,19 +121,16 @@ class StageSettings(Settings):
     may_refuse: bool = False
 
 
-class AgentSettings(Settings):
-    """One of the team's sub-agents: what it handles (the router reads this) and its chain.
+class AgentSettings(StageSettings, Open):
+    """One of the team's sub-agents: a stage, and what it handles, which the router reads.
 
-    `mcp` names the `[mcp]` servers whose tools it may call, `identity` the files of
-    `prompts/identity` it reads before its prompt. One ask of a sub-agent with tools makes at most
-    `max_requests` requests to its chain.
+    Its task type is its name, unless given. One ask of a sub-agent with tools makes at most
+    `max_requests` requests to its chain. Further keys are for `AGENT_KEYS` of wiring.py.
     """
 
+    task_type: str = ""
     description: str
-    chain: str
-    mcp: tuple[str, ...] = ()
-    identity: tuple[str, ...] = ()
-    max_requests: int = Field(default=10, ge=1)
+    max_requests: int = Field(default=MAX_REQUESTS, ge=1)
 
 
 class PipelineSettings(Settings):
@@ -157,7 +167,7 @@ class Circuits(Settings):
     open_s: float = Field(default=30, gt=0)
 
 
-class Data(Settings):
+class Data(Open):
     """Which classes of data may go where: `place = ["public", ...]`; what is not listed may not.
 
     `unclassified` is what a request without a class counts as; absent, it may go anywhere.
@@ -166,17 +176,10 @@ class Data(Settings):
 
     unclassified: str | None = None
     regions: dict[str, tuple[str, ...]] = {}
-    places: dict[str, tuple[str, ...]] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _places(cls, table: dict[str, Any]) -> dict[str, Any]:
-        own = {key: table[key] for key in ("unclassified", "regions") if key in table}
-        return own | {"places": {key: table[key] for key in table.keys() - own.keys()}}
 
 
 class Fleet(BaseModel):
-    """The whole file. Tables of features are read with `section`."""
+    """The whole file. Tables of features are read with `section`; `version` tells files apart."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -190,13 +193,19 @@ class Fleet(BaseModel):
     circuits: Circuits = Circuits()
     limits: dict[str, Annotated[int, Field(ge=1)]] = {}
     data: Data = Data()
+    version: str | None = None
 
     def section(self, name: str, type_: type[Section]) -> Section:
         """The table `[name]` of a feature; its defaults where the table is absent."""
         try:
             return type_.model_validate((self.model_extra or {}).get(name, {}))
         except ValidationError as error:
-            raise _advice(error, name) from None
+            raise advice(error, f"fleet.toml: {name}.") from None
+
+    def stage(self, name: str) -> StageSettings:
+        """The settings of a stage or sub-agent; without a chain where there are none."""
+        unknown = StageSettings(chain="", task_type=name)
+        return self.stages.get(name) or self.agents.get(name) or unknown
 
     def deployment(self, ref: ModelRef) -> Deployment:
         """The deployment a reference names, or the provider's usual place."""
@@ -214,20 +223,23 @@ class Fleet(BaseModel):
         regions = self.data.regions.get(data_class)
         if regions is not None and self.deployment(ref).region not in regions:
             return False
-        return data_class in self.data.places.get(ref.place, ())
+        return data_class in self.data.further.get(ref.place, ())
 
 
 def load(path: Path) -> Fleet:
     """Read fleet.toml. Raises SettingsError that names every wrong key."""
     try:
-        fleet = Fleet.model_validate(tomllib.loads(path.read_text("utf-8")))
+        text = path.read_bytes()
+        version = sha256(text).hexdigest()[:12]
+        fleet = Fleet.model_validate({**tomllib.loads(text.decode()), "version": version})
     except OSError:
         raise SettingsError(f"{path} cannot be read; run from the workspace's folder.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
     except ValidationError as error:
-        raise _advice(error) from None
-    _check_names(fleet)
+        raise advice(error) from None
+    if wrong := "; ".join(_dangling(fleet)):
+        raise SettingsError(f"fleet.toml: {wrong}.")
     return fleet
 
 
@@ -240,27 +252,22 @@ def find_root() -> Path:
     return next((place for place in places if (place / "fleet.toml").is_file()), Path.cwd())
 
 
-def _check_names(fleet: Fleet) -> None:
-    used = {f"stages.{name}": stage.chain for name, stage in fleet.stages.items()}
-    used |= {f"agents.{name}": agent.chain for name, agent in fleet.agents.items()}
-    wrong = [
-        f"{key}.chain is '{chain}', which is not under [chains]"
-        for key, chain in used.items()
-        if chain not in fleet.chains
-    ]
-    wrong += [
-        f"chains.{name} names deployment '{ref.deployment}', which is not under [deployments]"
-        for name, chain in fleet.chains.items()
-        for ref in chain.models
-        if ref.deployment and ref.deployment not in fleet.deployments
-    ]
-    if wrong:
-        raise SettingsError("fleet.toml: " + "; ".join(wrong) + ".")
+def _dangling(fleet: Fleet) -> Iterator[str]:
+    """Names that are used, and that no table has."""
+    for table, stages in (("stages", fleet.stages), ("agents", fleet.agents)):
+        for name, stage in stages.items():
+            if stage.chain not in fleet.chains:
+                yield f"{table}.{name}.chain is '{stage.chain}', which is not under [chains]"
+    for name, chain in fleet.chains.items():
+        for ref in chain.models:
+            if ref.deployment and ref.deployment not in fleet.deployments:
+                yield f"chains.{name}: there is no [deployments.{ref.deployment}]"
 
 
-def _advice(error: ValidationError, table: str = "") -> SettingsError:
+def advice(error: ValidationError, where: str = "fleet.toml: ") -> SettingsError:
+    """Every wrong key, by its name, in one line."""
     lines = [
-        ".".join([*([table] if table else []), *map(str, detail["loc"])]) + f": {detail['msg']}"
+        ".".join(map(str, detail["loc"])) + f": {detail['msg']}"
         for detail in error.errors(include_url=False)
     ]
-    return SettingsError("fleet.toml: " + "; ".join(lines) + ".")
+    return SettingsError(f"{where}{'; '.join(lines)}.")

@@ -3,33 +3,37 @@
 A day is a number: days since 1970-01-01, in UTC. A week is seven days; the last one ends today.
 """
 
+import importlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
-from operator import attrgetter
 from typing import Any
 
+from ..errors import LedgerError
 from .prices import NANO
 from .store import BUCKETS, Location, percentile, select
 
 DEMO = "demo"
 """The `environment` of recorded runs: shown apart, never part of a budget."""
-GROUPS = (
-    *("task_type", "request_model", "provider", "deployment", "chain", "pipeline", "stage"),
-    *("environment", "day", "week"),
-)
+MODEL = ("request_model", "provider", "deployment")
+GROUPS = ("task_type", *MODEL, "chain", "pipeline", "stage", "environment", "day", "week")
 EPOCH = date(1970, 1, 1)
 LATER = 10**7
 """A day after every other: what a clock that ran ahead has written is counted too."""
+HEADS = (
+    *("calls", "tokens in", "tokens out", "cost", "before", "per success", "p50 ms", "p95 ms"),
+    *("failed", "escalated", "unpriced"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
     """What a group of attempts adds up to: tokens, nano-dollars, milliseconds.
 
-    `calls` counts calls that began with this group, `attempts` all that reached its model.
+    `calls` counts calls that began with this group, `asked` those that began with any model of it;
+    `attempts` counts all that reached its model.
     """
 
     key: tuple[Any, ...]
@@ -53,7 +57,29 @@ class Totals:
     quality_n: int
     quality_milli: int
     latency_ms: int
+    asked: int
     histogram: tuple[int, ...]
+
+    @property
+    def verdicts(self) -> int:
+        """Completions that were accepted or not; an aborted one got no verdict."""
+        return self.ok + self.failed + self.rejected
+
+    @property
+    def success_rate(self) -> float | None:
+        return _share(self.ok, self.verdicts)
+
+    @property
+    def failure_rate(self) -> float | None:
+        return _share(self.failed + self.rejected, self.verdicts)
+
+    @property
+    def escalation_rate(self) -> float | None:
+        return _share(self.escalated, self.asked)
+
+    @property
+    def unpriced_share(self) -> float | None:
+        return _share(self.unpriced, self.priced + self.unpriced)
 
     @property
     def nano_usd_per_success(self) -> int | None:
@@ -62,33 +88,24 @@ class Totals:
         return round(self.cost_nano_usd / won) if won and self.priced else None
 
     @property
-    def success_rate(self) -> float | None:
-        """Accepted completions among those that got a verdict; an aborted one got none."""
-        return _share(self.ok, self.ok + self.failed + self.rejected)
+    def p50_ms(self) -> int | None:
+        return percentile(self.histogram, 0.5)
 
     @property
-    def failure_rate(self) -> float | None:
-        return _share(self.failed + self.rejected, self.ok + self.failed + self.rejected)
-
-    @property
-    def unpriced_share(self) -> float | None:
-        return _share(self.unpriced, self.priced + self.unpriced)
-
-    def percentile_ms(self, share: float) -> int | None:
-        return percentile(self.histogram, share)
+    def p95_ms(self) -> int | None:
+        return percentile(self.histogram, 0.95)
 
 
-COUNTS = tuple(field.name for field in fields(Totals))[1:-1]
+COUNTS = tuple(field.name for field in fields(Totals))[1:-2]
+DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))
 
 
 def total(rows: Iterable[Totals], key: tuple[Any, ...] = ()) -> Totals:
     """The sum of some groups."""
-    numbers = attrgetter(*COUNTS)
-    counts, buckets = [0] * len(COUNTS), [0] * len(BUCKETS)
-    for row in rows:
-        counts = [a + b for a, b in zip(counts, numbers(row), strict=True)]
-        buckets = [a + b for a, b in zip(buckets, row.histogram, strict=True)]
-    return _totals(key, counts, buckets)
+    rows = list(rows)
+    counts = {name: sum(getattr(row, name) for row in rows) for name in COUNTS}
+    histogram = tuple(map(sum, zip(*(row.histogram for row in rows), strict=True)))
+    return Totals(key, **counts, asked=counts["calls"], histogram=histogram)
 
 
 def sums(
@@ -98,156 +115,143 @@ def sums(
     until: int = LATER,
     environment: str | None = None,
 ) -> list[Totals]:
-    """The days from `since` up to before `until`, by some of GROUPS, the dearest first.
+    """The days from `since` up to before `until`, the dearest group first.
 
-    `environment` None: every one but the demo's. A week is numbered from `since`, from 0.
+    `by` names some of GROUPS, or what only attempts have: `agent`, `user_ref`, `tag:KEY`.
+    `environment` None: every one but the demo's. A week's key is its first day, from `since` on.
     """
-    columns = [f"(day - {since}) / 7" if name == "week" else name for name in by]
-    measures = [f"SUM({name})" for name in (*COUNTS, *BUCKETS)]
+    if not {*by} <= {*GROUPS}:
+        return of_reports("scan").sums(location, by, since, until, environment)
+    columns = [f"day - (day - {since}) % 7" if name == "week" else name for name in by]
+    shared = [name for name in columns if name not in MODEL]
+    asked = f"SUM(SUM(calls)) OVER (PARTITION BY {', '.join(shared) or 'NULL'})"
+    measures = [*(f"SUM({name})" for name in COUNTS), asked, *(f"SUM({name})" for name in BUCKETS)]
     query = (
         f"SELECT {', '.join([*columns, *measures])} FROM rollup WHERE day >= ? AND day < ? "
         f"AND environment {'!=' if environment is None else '='} ? "
         + (f"GROUP BY {', '.join(columns)}" if by else "HAVING COUNT(*) > 0")
     )
     rows = select(location, query, (since, until, environment or DEMO))
-    first, last = len(by), len(by) + len(COUNTS)
-    found = [_totals(row[:first], row[first:last], row[last:]) for row in rows]
+    first, last = len(by), len(by) + len(COUNTS) + 1
+    found = [Totals(row[:first], *row[first:last], histogram=row[last:]) for row in rows]
     return sorted(found, key=lambda row: (-row.cost_nano_usd, row.key))
 
 
-@dataclass(frozen=True, slots=True)
+def of_reports(name: str) -> Any:
+    """A module of the extra `cost_reports`. Raises LedgerError where the extra is not here."""
+    try:
+        return importlib.import_module(f".{name}", __package__)
+    except ModuleNotFoundError:
+        raise LedgerError("That is in an extra: run `scaffold add extra cost_reports`.") from None
+
+
 class Report:
-    """The days from `since` to today beside as many before them, by some of GROUPS."""
+    """The last `days` days, today among them, beside as many before them.
 
-    since: int
-    today: int
-    by: tuple[str, ...]
-    environment: str | None
-    rows: list[Totals]
-    before: Mapping[tuple[Any, ...], Totals]
-    unpriced: Mapping[str, int]
-    ahead: int
+    Raises LedgerError where no ledger can be read.
+    """
 
-    @property
-    def days(self) -> int:
-        return self.today - self.since + 1
+    def __init__(
+        self, location: Location, by: Sequence[str], days: int, environment: str | None = None
+    ) -> None:
+        self.by, self.days, self.environment = tuple(by), days, environment
+        self.today = today()
+        self.since = self.today - days + 1
+        self.rows = sums(location, by, self.since, LATER, environment)
+        before = sums(location, by, self.since - days, self.since, environment)
+        self.before = {row.key: row for row in before}
+        ref = ("provider", "request_model")
+        partly = any(row.unpriced for row in self.rows)
+        models = sums(location, ref, self.since, LATER, environment) if partly else []
+        self.unpriced = {":".join(row.key): row.unpriced for row in models if row.unpriced}
+        self.ahead = total(sums(location, (), self.today + 1, LATER, environment)).attempts
 
 
-def report(
-    location: Location, by: Sequence[str], days: int, environment: str | None = None
-) -> Report:
-    """The last `days` days, today among them. Raises LedgerError where no ledger can be read."""
-    now = today()
-    since = now - days + 1
-    models = sums(location, ("provider", "request_model"), since, LATER, environment)
-    return Report(
-        since,
-        now,
-        tuple(by),
-        environment,
-        sums(location, by, since, LATER, environment),
-        {row.key: row for row in sums(location, by, since - days, since, environment)},
-        {":".join(row.key): row.unpriced for row in models if row.unpriced},
-        total(sums(location, (), now + 1, LATER, environment)).attempts,
-    )
+def month_by_task(location: Location, environment: str | None = None) -> dict[str, int]:
+    """Nano-dollars that the calendar month (UTC) has cost so far, by task type."""
+    first = (day_of(today()).replace(day=1) - EPOCH).days
+    rows = sums(location, ("task_type",), first, LATER, environment)
+    return {row.key[0]: row.cost_nano_usd for row in rows}
 
 
 def month_nano_usd(location: Location, environment: str | None = None) -> int:
     """What the calendar month (UTC) has cost so far."""
-    first = (day_of(today()).replace(day=1) - EPOCH).days
-    return total(sums(location, (), first, LATER, environment)).cost_nano_usd
-
-
-def month_by_task(location: Location) -> dict[str, int]:
-    """`month_nano_usd` by task type."""
-    first = (day_of(today()).replace(day=1) - EPOCH).days
-    return {row.key[0]: row.cost_nano_usd for row in sums(location, ("task_type",), first)}
+    return sum(month_by_task(location, environment).values())
 
 
 def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, ...]]:
     """The attempts of some runs in the order they were made."""
-    marks = ", ".join("?" * len(run_ids))
     query = (
         "SELECT stage, chain, request_model, outcome, error_type, input_tokens, output_tokens, "
-        f"cost_nano_usd FROM attempts WHERE run_id IN ({marks}) ORDER BY ts_us, call_id, attempt"
+        f"cost_nano_usd FROM attempts WHERE run_id IN ({', '.join('?' * len(run_ids))}) "
+        "ORDER BY ts_us, call_id, attempt"
     )
     return select(location, query, tuple(run_ids))
 
 
-def escalation_rate(row: Totals, rows: Iterable[Totals], by: Sequence[str]) -> float | None:
-    """Escalations among the calls of the row's group, with whichever model they began."""
-    models = ("request_model", "provider", "deployment")
-    fixed = [at for at, name in enumerate(by) if name not in models]
-    calls = (one.calls for one in rows if all(one.key[at] == row.key[at] for at in fixed))
-    return _share(row.escalated, sum(calls))
+def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tuple[Any, ...]]:
+    """Models that failed in one of these ways since a moment and have not answered after it.
+
+    Rows of (provider, model, deployment, kind, how often).
+    """
+    query = (
+        "SELECT provider, request_model, deployment, MAX(kind), COUNT(kind) FROM (SELECT *, "
+        f"CASE WHEN error_type IN ({', '.join('?' * len(kinds))}) THEN error_type END AS kind "
+        "FROM attempts WHERE ts_us >= ? AND environment != ?) AS recent "
+        "GROUP BY provider, request_model, deployment "
+        "HAVING MAX(CASE WHEN kind IS NOT NULL THEN ts_us END) "
+        "> MAX(CASE WHEN outcome = 'ok' THEN ts_us ELSE 0 END)"
+    )
+    return select(location, query, (*kinds, since_us, DEMO))
 
 
 def as_text(asked: Report) -> str:
     """What has no price, both periods in a sentence, and a line per group."""
-    heads = [*asked.by, "calls", "tokens in", "tokens out", "cost", "before", "per success"]
-    heads += ["p50 ms", "p95 ms", "failed", "escalated", "unpriced"]
-    now, before = total(asked.rows), total(asked.before.values())
-    lines = [[*labels(asked, row), *_cells(asked, row)] for row in asked.rows]
+    now, before, unpriced = total(asked.rows), total(asked.before.values()), "Unpriced: none."
+    if asked.unpriced:
+        models = ", ".join(f"{model} ({count:,})" for model, count in asked.unpriced.items())
+        count = f"{sum(asked.unpriced.values()):,}"
+        unpriced = f"Unpriced: {count}, in no figure below: {models}. Add prices to prices.toml."
     told = (
-        f"{day_of(asked.since)} to {day_of(asked.today)}: {money(now)}, {now.calls:,} calls; "
+        f"{day_of(asked.since)} to {day_of(asked.today)}: {money(now)}, {now.calls:,} calls"
+        f"{' that the demo recorded, billed to nobody' if asked.environment == DEMO else ''}; "
         f"the {asked.days} days before: {money(before)}, {before.calls:,} calls."
     )
-    ahead = f"\n{asked.ahead:,} calls are dated after today: a clock ran ahead."
-    told += ahead if asked.ahead else ""
-    return f"{unpriced_text(asked)}\n{told}\n\n{table(heads, lines)}"
+    if asked.ahead:
+        told += f"\n{asked.ahead:,} calls are dated after today: a clock ran ahead."
+    lines = [[*labels(asked.by, row), *cells(row, asked.before.get(row.key))] for row in asked.rows]
+    return f"{unpriced}\n{told}\n\n{table([*asked.by, *HEADS], lines)}"
 
 
-def unpriced_text(asked: Report) -> str:
-    """How many attempts have no price, and on which models: no figure holds their cost."""
-    if not asked.unpriced:
-        return "Unpriced: none."
-    models = ", ".join(f"{model} ({count:,})" for model, count in asked.unpriced.items())
-    count = sum(asked.unpriced.values())
-    return f"Unpriced: {count:,}, in no figure below: {models}. Add prices to prices.toml."
+def labels(by: Sequence[str], row: Totals) -> list[str]:
+    """A group's name, column by column."""
+    dated = ("day", "week")
+    named = zip(by, row.key, strict=True)
+    return [str(day_of(value) if name in dated else value) for name, value in named]
 
 
-def labels(asked: Report, row: Totals) -> list[str]:
-    """A group's name, column by column: a week is named by its first day."""
-    firsts = {"day": 0, "week": asked.since}
-    steps = {"day": 1, "week": 7}
+def cells(row: Totals, before: Totals | None) -> list[str]:
+    """A group's figures under HEADS."""
     return [
-        str(day_of(firsts[name] + value * steps[name])) if name in steps else str(value)
-        for name, value in zip(asked.by, row.key, strict=True)
-    ]
-
-
-def _cells(asked: Report, row: Totals) -> list[object]:
-    before = asked.before.get(row.key)
-    return [
-        f"{row.attempts:,}",
-        f"{row.input_tokens:,}",
-        f"{row.output_tokens:,}",
+        *(f"{count:,}" for count in (row.attempts, row.input_tokens, row.output_tokens)),
         money(row),
-        before and money(before),
+        money(before) if before else "-",
         per_success(row),
-        row.percentile_ms(0.5),
-        row.percentile_ms(0.95),
-        percent(row.failure_rate),
-        percent(escalation_rate(row, asked.rows, asked.by)),
-        percent(row.unpriced_share),
+        *("-" if ms is None else f"{ms:,}" for ms in (row.p50_ms, row.p95_ms)),
+        *map(percent, (row.failure_rate, row.escalation_rate, row.unpriced_share)),
     ]
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns under their heads; numbers and dollars to the right, `-` for None."""
-    cells = [["-" if cell is None else str(cell) for cell in row] for row in rows]
-    widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
-    right = [
-        all(cell[:1] in "≥$-0123456789" or cell == "unpriced" for cell in column)
-        for column in zip(*cells, strict=True)
-    ]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if number else cell.ljust(width)
-            for cell, width, number in zip(line, widths, right or [False] * len(heads), strict=True)
-        ).rstrip()
-        for line in [list(heads), ["-" * width for width in widths], *cells]
-    )
+    lines = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    columns: list[list[str]] = []
+    for head, *cells in zip(heads, *lines, strict=True):
+        number = cells and all(one[:1] in "≥$-0123456789" or one == "unpriced" for one in cells)
+        width = max(map(len, [head, *cells]))
+        shown = [head, "-" * width, *cells]
+        columns.append([one.rjust(width) if number else one.ljust(width) for one in shown])
+    return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
 
 
 def money(row: Totals) -> str:
@@ -288,29 +292,5 @@ def day_of(day: int) -> date:
     return EPOCH + timedelta(days=min(day, (date.max - EPOCH).days))
 
 
-def _totals(key: tuple[Any, ...], counts: Iterable[Any], buckets: Iterable[Any]) -> Totals:
-    # PostgreSQL adds whole numbers up to a decimal.
-    named = {name: int(count) for name, count in zip(COUNTS, counts, strict=True)}
-    return Totals(key=tuple(key), histogram=tuple(map(int, buckets)), **named)
-
-
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tuple[Any, ...]]:
-    """Models that failed in one of these ways since a moment and have not answered after it.
-
-    Rows of (provider, model, deployment, kind, how often).
-    """
-    marks = ", ".join("?" * len(kinds))
-    query = (
-        "SELECT provider, request_model, COALESCE(deployment, ''), "
-        f"MAX(CASE WHEN error_type IN ({marks}) THEN error_type END), "
-        f"SUM(CASE WHEN error_type IN ({marks}) THEN 1 ELSE 0 END) "
-        "FROM attempts WHERE ts_us >= ? AND environment != ? "
-        "GROUP BY provider, request_model, COALESCE(deployment, '') "
-        f"HAVING MAX(CASE WHEN error_type IN ({marks}) THEN ts_us ELSE 0 END) "
-        "> MAX(CASE WHEN outcome = 'ok' THEN ts_us ELSE 0 END)"
-    )
-    return select(location, query, (*kinds, *kinds, since_us, DEMO, *kinds))

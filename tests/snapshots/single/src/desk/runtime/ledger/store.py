@@ -11,22 +11,20 @@ import importlib
 import logging
 import os
 import queue
-import re
 import secrets
 import sqlite3
 import threading
 import time
-from bisect import bisect_left
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field, fields, replace
-from functools import cache
+from dataclasses import dataclass, fields
+from itertools import groupby
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
-from pydantic import Field, TypeAdapter, ValidationError, field_validator
-from pydantic_core import to_json
+from pydantic import Field
+from pydantic_core import from_json, to_json
 
 from ..errors import LedgerError
 from ..fleet import Settings, find_root
@@ -34,36 +32,19 @@ from ..fleet import Settings, find_root
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
-LOCK_S = 5
-DAY_US = 24 * 3600 * 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class DatabaseUrl:
-    """The URL of a database that is no file. Shown without its password."""
-
-    url: str = field(repr=False)
-
-    def __str__(self) -> str:
-        return re.sub(r"//[^@/]*@", "//", self.url)
-
-
-Location = Path | DatabaseUrl
-"""Where a ledger is: the path of an SQLite file, or another database."""
+LOCK_S = 2
+RETRY_S = 10
+PART = 16
+DAY_S = 24 * 3600
+DAY_US = DAY_S * 1_000_000
 
 
 class LedgerSettings(Settings):
-    """`[ledger]`: days that rows are kept (0: for ever). Prompts and answers are not stored."""
+    """`[ledger]`: days that rows, and texts if they are recorded, are kept (0: rows for ever)."""
 
     retention_days: int = Field(default=0, ge=0)
     record_content: bool = False
-
-    @field_validator("record_content")
-    @classmethod
-    def _not_stored(cls, value: bool) -> bool:
-        if value:
-            raise ValueError("this version stores no prompts and answers: set it to false")
-        return value
+    content_days: int = Field(default=30, ge=1)
 
 
 def new_id() -> str:
@@ -136,74 +117,6 @@ BOUNDS_MS = (
 """Upper bounds of the latency histogram; a bucket counts what is above the one before it."""
 BUCKETS = (*(f"ms_{bound}" for bound in BOUNDS_MS), "ms_more")
 
-ROLLUP_KEY = (
-    *("day", "environment", "writer", "task_type", "provider", "deployment"),
-    *("request_model", "chain", "pipeline", "stage"),
-)
-OUTCOMES = ("ok", "failed", "rejected", "skipped", "escalated", "aborted", "answered")
-COUNTERS = (
-    *("calls", "attempts", *OUTCOMES, "fallbacks", "priced", "unpriced", "unmeasured", *TOKENS),
-    *("cost_nano_usd", "wasted_nano_usd", "quality_n", "quality_milli", "latency_ms", *BUCKETS),
-)
-Rollup = dict[tuple[Any, ...], dict[str, int]]
-
-
-def fold(rows: Iterable[Attempt], writer: str = "") -> Rollup:
-    """What these rows add to the daily rollup: its key -> counters. Additive over any split."""
-    rollup: Rollup = {}
-    for row in rows:
-        key = (row.ts_us // DAY_US, row.environment, writer, row.task_type, row.provider)
-        key += (row.deployment or "", row.request_model, row.chain, row.pipeline or "", row.stage)
-        total = rollup.get(key)
-        if total is None:
-            total = rollup[key] = dict.fromkeys(COUNTERS, 0)
-        _add(row, total)
-    return rollup
-
-
-def fold_costs(rows: Sequence[Attempt], writer: str = "") -> Rollup:
-    """What it adds to the rollup that these rows, unpriced until now, have a cost."""
-    unpriced = (replace(row, cost_nano_usd=None, cost_source="unpriced") for row in rows)
-    before = fold(unpriced, writer)
-    return {
-        key: {name: total[name] - before[key][name] for name in COUNTERS}
-        for key, total in fold(rows, writer).items()
-    }
-
-
-def _add(row: Attempt, total: dict[str, int]) -> None:
-    outcome = row.outcome
-    total["calls"] += row.attempt == 1
-    if outcome in OUTCOMES:
-        total[outcome] += 1
-    if outcome not in ("skipped", "escalated", "answered"):
-        total["attempts"] += 1
-        _add_measures(row, total)
-    total["fallbacks"] += outcome == "ok" and row.attempt > 1
-    if row.cost_source == "unpriced":
-        total["unpriced"] += 1
-    elif row.cost_source != "none":
-        cost = row.cost_nano_usd or 0
-        total["priced"] += 1
-        total["cost_nano_usd"] += cost
-        total["wasted_nano_usd"] += cost if outcome in ("failed", "rejected", "aborted") else 0
-    if row.quality is not None:
-        total["quality_n"] += 1
-        total["quality_milli"] += round(row.quality * 1000)
-
-
-def _add_measures(row: Attempt, total: dict[str, int]) -> None:
-    total["input_tokens"] += row.input_tokens or 0
-    total["output_tokens"] += row.output_tokens or 0
-    total["cache_read_input_tokens"] += row.cache_read_input_tokens or 0
-    total["cache_creation_input_tokens"] += row.cache_creation_input_tokens or 0
-    total["reasoning_output_tokens"] += row.reasoning_output_tokens or 0
-    if row.outcome != "aborted":
-        total["latency_ms"] += row.latency_ms
-        total[BUCKETS[bisect_left(BOUNDS_MS, row.latency_ms)]] += 1
-        if row.outcome != "failed" and (row.input_tokens is None or row.output_tokens is None):
-            total["unmeasured"] += 1
-
 
 def percentile(counts: Sequence[int], share: float) -> int | None:
     """The latency (ms) below which `share` of the histogram lies, interpolated geometrically."""
@@ -218,6 +131,60 @@ def percentile(counts: Sequence[int], share: float) -> int | None:
             return round(lower * (upper / lower) ** ((wanted - below) / count))
         below += count
     return None
+
+
+ROLLUP_KEY = (
+    *("day", "environment", "writer", "task_type", "provider", "deployment"),
+    *("request_model", "chain", "pipeline", "stage"),
+)
+OUTCOMES = ("ok", "failed", "rejected", "skipped", "escalated", "aborted", "answered")
+# SQL over `attempts`. No lists of IN: SQLite builds a table for each of them.
+_KEYS = {"day": f"ts_us / {DAY_US}", "writer": "?"} | {
+    name: f"COALESCE({name}, '')" for name in ("deployment", "pipeline")
+}
+_REACHED = "outcome != 'skipped' AND outcome != 'escalated' AND outcome != 'answered'"
+_TIMED = f"{_REACHED} AND outcome != 'aborted'"
+_PRICED = "cost_source != 'unpriced' AND cost_source != 'none'"
+_WASTED = f"{_PRICED} AND (outcome = 'failed' OR outcome = 'rejected' OR outcome = 'aborted')"
+_UNCOUNTED = "outcome != 'failed' AND (input_tokens IS NULL OR output_tokens IS NULL)"
+_SUMS = {
+    "calls": ("1", "attempt = 1"),
+    "attempts": ("1", _REACHED),
+    **{outcome: ("1", f"outcome = '{outcome}'") for outcome in OUTCOMES},
+    "fallbacks": ("1", "outcome = 'ok' AND attempt > 1"),
+    "priced": ("1", _PRICED),
+    "unpriced": ("1", "cost_source = 'unpriced'"),
+    "unmeasured": ("1", f"{_TIMED} AND {_UNCOUNTED}"),
+    **{tokens: (tokens, _REACHED) for tokens in TOKENS},
+    "cost_nano_usd": ("cost_nano_usd", _PRICED),
+    "wasted_nano_usd": ("cost_nano_usd", _WASTED),
+    "quality_n": ("1", "quality IS NOT NULL"),
+    "quality_milli": ("CAST(ROUND(quality * 1000) AS BIGINT)", "quality IS NOT NULL"),
+    "latency_ms": ("latency_ms", _TIMED),
+    **{
+        bucket: ("1", f"{_TIMED} AND latency_ms > {above} AND latency_ms <= {bound}")
+        for bucket, above, bound in zip(
+            BUCKETS, (-(2**62), *BOUNDS_MS), (*BOUNDS_MS, 2**62), strict=True
+        )
+    },
+}
+COUNTERS = {
+    name: f"COALESCE(SUM({value}) FILTER (WHERE {which}), 0)"
+    for name, (value, which) in _SUMS.items()
+}
+"""What the rollup counts: a column, and its SQL over the attempts of a group."""
+
+
+def adding_up(rows: str, counters: Mapping[str, str] = COUNTERS) -> str:
+    """SQL that adds some rows of `attempts` to the rollup; its first value is the writer."""
+    keys = [_KEYS.get(name, name) for name in ROLLUP_KEY]
+    return (
+        f"INSERT INTO rollup ({', '.join((*ROLLUP_KEY, *counters))}) "
+        f"SELECT {', '.join((*keys, *counters.values()))} FROM {rows} "
+        f"GROUP BY {', '.join(str(at + 1) for at in range(len(keys)))} "
+        f"ON CONFLICT ({', '.join(ROLLUP_KEY)}) DO UPDATE SET "
+        f"{', '.join(f'{name} = rollup.{name} + excluded.{name}' for name in counters)}"
+    )
 
 
 _TYPES: dict[Any, str] = {
@@ -241,67 +208,50 @@ INSERT = (
     f"INSERT INTO attempts ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
     "ON CONFLICT (call_id, attempt) DO NOTHING"
 )
-ADD_TO_ROLLUP = (
-    f"INSERT INTO rollup ({', '.join(ROLLUP_KEY + COUNTERS)}) "
-    f"VALUES ({', '.join('?' * len(ROLLUP_KEY + COUNTERS))}) "
-    f"ON CONFLICT ({', '.join(ROLLUP_KEY)}) DO UPDATE SET "
-    f"{', '.join(f'{name} = rollup.{name} + excluded.{name}' for name in COUNTERS)}"
-)
-SET_COST = (
-    "UPDATE attempts SET cost_nano_usd = ?, cost_source = ?, price_version = ? "
-    "WHERE call_id = ? AND attempt = ? AND cost_source = 'unpriced'"
-)
-cost_of: Callable[[Attempt], tuple[Any, ...]] = attrgetter(
-    "cost_nano_usd", "cost_source", "price_version", "call_id", "attempt"
+_ADD_LAST = adding_up("attempts WHERE rowid > (SELECT MAX(rowid) FROM attempts) - ?")
+# Counted from the newest row: a clock that jumps ahead must not empty the ledger.
+_PRUNE = (
+    "DELETE FROM attempts WHERE rowid IN (SELECT rowid FROM attempts WHERE ts_us < ("
+    "SELECT MIN(MAX(ts_us), ?) FROM attempts) - ? ORDER BY ts_us LIMIT 1000)"
 )
 Statement = tuple[str, Sequence[Any]]
+Execute = Callable[[str, Sequence[Any]], int]
+"""Runs SQL with `?` for values; returns the number of rows it changed."""
 
 
 class RowsRefused(LedgerError):
     """The rows themselves are at fault: an empty column that must not be, a number too large."""
 
 
-class Database(Protocol):
-    """One connection that writes. Each method is one transaction; all raise LedgerError."""
+class Server(Protocol):
+    """A ledger that is no file. Its text is its URL without the password."""
 
-    def write(self, rows: Sequence[Attempt]) -> int:
-        """Add rows and their rollup; a key that is there already stays as it is.
+    def connect(self) -> "Database": ...
+    def select(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]: ...
 
-        Returns the number of new rows. Raises RowsRefused.
-        """
-        ...
 
-    def set_costs(self, rows: Sequence[Attempt]) -> int:
-        """Give rows that are unpriced the cost they have here; returns how many were."""
-        ...
-
-    def execute(self, statements: Iterable[Statement]) -> int:
-        """Run statements with `?` for values; returns the number of rows they changed."""
-        ...
-
-    def prune(self, days: int) -> bool:
-        """Remove some of the rows older than `days`; True while there are more. Rollup stays."""
-        ...
-
-    def close(self) -> None: ...
+Location = Path | Server
 
 
 def database_path(root: Path) -> Location:
     """Where the ledger is: FLEET_LEDGER_URL, else `data/ledger.sqlite3` in the workspace."""
-    url = os.environ.get("FLEET_LEDGER_URL")
-    if not url:
-        return root / "data" / "ledger.sqlite3"
+    url = os.environ.get("FLEET_LEDGER_URL") or f"sqlite:///{root / 'data' / 'ledger.sqlite3'}"
     if url.startswith("sqlite:///"):
         return Path(url.removeprefix("sqlite:///"))
-    _backend(DatabaseUrl(url))
-    return DatabaseUrl(url)
+    scheme = url.partition(":")[0]
+    try:
+        # A backend is a module of this folder that is called like its URLs' scheme.
+        return importlib.import_module(f".{scheme}", __package__).Server(url)
+    except ImportError:
+        raise LedgerError(
+            f"FLEET_LEDGER_URL '{scheme}:…' cannot be used here: set sqlite:///PATH, or add what "
+            "is missing (`scaffold add extra ledger_postgresql`, then `uv sync`)."
+        ) from None
 
 
-def connect(location: Location) -> Database:
+def connect(location: Location) -> "Database":
     """Open a ledger for writing; an older schema is brought forward. Raises LedgerError."""
-    if isinstance(location, Path):
-        return SqliteDatabase(location)
-    return _backend(location).connect(location.url)
+    return Database(location) if isinstance(location, Path) else location.connect()
 
 
 def select(location: Location, query: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -310,97 +260,67 @@ def select(location: Location, query: str, values: Sequence[Any] = ()) -> list[t
     Raises LedgerError when there is none or it cannot be read.
     """
     if not isinstance(location, Path):
-        return _backend(location).select(location.url, query, values)
+        return location.select(query, values)
     if not location.is_file():
         raise LedgerError(f"There is no ledger at {location} yet: run `demo` or `ask` first.")
-    try:
-        uri = f"{location.absolute().as_uri()}?mode=ro"
-        with closing(sqlite3.connect(uri, uri=True, timeout=LOCK_S)) as database:
-            if _version(database) == SCHEMA_VERSION:
-                return database.execute(query, values).fetchall()
-    except sqlite3.Error as error:
-        raise _advice(location, "read", error) from None
-    connect(location).close()  # brings an older schema forward, or says why it cannot
-    return select(location, query, values)
+    uri = f"{location.absolute().as_uri()}?mode=ro"
+    with _told(location, "read"), closing(sqlite3.connect(uri, LOCK_S, uri=True)) as database:
+        if _version(database) != SCHEMA_VERSION:
+            connect(location).close()  # brings an older schema forward, or says why it cannot
+        return database.execute(query, values).fetchall()
 
 
-def _backend(location: DatabaseUrl) -> Any:
-    # A backend is a module of this folder that is called like its URLs' scheme.
-    scheme = location.url.partition(":")[0]
-    try:
-        return importlib.import_module(f".{scheme}", __package__)
-    except ImportError:
-        raise LedgerError(
-            f"FLEET_LEDGER_URL '{scheme}:…' cannot be used here: set sqlite:///PATH, or add what "
-            "is missing (`scaffold add extra ledger_postgresql`, then `uv sync`)."
-        ) from None
+class Database:
+    """A ledger open for writing: a file, which several processes may write. Raises LedgerError.
 
+    Another backend has a class with the same methods.
+    """
 
-class SqliteDatabase:
-    """A Database in a file, which several processes may write."""
+    writer = ""
+    """Whose rows of the rollup it adds to."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._patient = True
-        try:
+        with _told(path, "opened"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._sqlite = sqlite3.connect(
                 path, timeout=LOCK_S, isolation_level=None, check_same_thread=False
             )
             _bring_forward(self._sqlite, path)
-        except (OSError, sqlite3.Error) as error:
-            raise _advice(path, "opened", error) from None
 
-    def write(self, rows: Sequence[Attempt]) -> int:
-        with self._transaction() as cursor:
-            new = [row for row in rows if cursor.execute(INSERT, values_of(row)).rowcount]
-            _add_to_rollup(cursor, fold(new))
-            return len(new)
+    def write(self, rows: Sequence[Attempt], also: Sequence[Statement] = ()) -> int:
+        """Add rows and their rollup, and run `also`; a key that is there already stays as it is.
 
-    def set_costs(self, rows: Sequence[Attempt]) -> int:
-        with self._transaction() as cursor:
-            done = [row for row in rows if cursor.execute(SET_COST, cost_of(row)).rowcount]
-            _add_to_rollup(cursor, fold_costs(done))
-            return len(done)
+        Returns the number of new rows. Raises RowsRefused.
+        """
+        with self.transaction() as execute:
+            new = self._sqlite.executemany(INSERT, map(values_of, rows)).rowcount
+            execute(_ADD_LAST, (self.writer, new))
+            for query, values in also:
+                execute(query, values)
+        return new
 
-    def execute(self, statements: Iterable[Statement]) -> int:
-        with self._transaction() as cursor:
-            return sum(cursor.execute(query, values).rowcount for query, values in statements)
+    @contextmanager
+    def transaction(self) -> Generator[Execute]:
+        """Commit what is executed in it together, or nothing of it."""
+        with _told(self._path, "written"):
+            self._sqlite.execute("BEGIN IMMEDIATE")
+            try:
+                yield lambda query, values: self._sqlite.execute(query, values).rowcount
+                self._sqlite.execute("COMMIT")
+            except BaseException:
+                # Some errors have rolled back by themselves; a broken disk cannot at all.
+                with suppress(sqlite3.Error):
+                    self._sqlite.execute("ROLLBACK")
+                raise
 
     def prune(self, days: int) -> bool:
-        # Counted from the newest row: a clock that jumps ahead must not empty the ledger.
-        query = (
-            "DELETE FROM attempts WHERE rowid IN (SELECT rowid FROM attempts WHERE ts_us < ("
-            "SELECT MIN(MAX(ts_us), ?) FROM attempts) - ? ORDER BY ts_us LIMIT 1000)"
-        )
-        return self.execute([(query, (time.time_ns() // 1000, days * DAY_US))]) > 0
+        """Remove some of the rows older than `days`; True while there are more. Rollup stays."""
+        with self.transaction() as execute:
+            return execute(_PRUNE, (time.time_ns() // 1000, days * DAY_US)) > 0
 
     def close(self) -> None:
         self._sqlite.close()
-
-    @contextmanager
-    def _transaction(self) -> Generator[sqlite3.Cursor]:
-        try:
-            cursor = self._sqlite.execute("BEGIN IMMEDIATE")
-            yield cursor
-            cursor.execute("COMMIT")
-        except BaseException as error:
-            # Some errors have rolled back by themselves; a broken disk cannot roll back at all.
-            with suppress(sqlite3.Error):
-                self._sqlite.execute("ROLLBACK")
-            if isinstance(error, _AT_FAULT):
-                raise RowsRefused(f"The ledger does not take an attempt: {error}.") from None
-            if not isinstance(error, sqlite3.Error):
-                raise
-            self._be_patient(False)
-            raise _advice(self._path, "written", error) from None
-        self._be_patient(True)
-
-    def _be_patient(self, patient: bool) -> None:
-        """Wait long for a lock; but while another process keeps it, hold up nobody."""
-        if patient != self._patient:
-            self._patient = patient
-            self._sqlite.execute(f"PRAGMA busy_timeout = {(LOCK_S if patient else 0.1) * 1000:.0f}")
 
 
 _AT_FAULT = (
@@ -419,16 +339,18 @@ _HINTS = {
 }
 
 
-def _advice(path: Path, what: str, error: Exception) -> LedgerError:
-    name = getattr(error, "sqlite_errorname", "")
-    hint = next(
-        (hint for code, hint in _HINTS.items() if name.startswith(code)), "look at the disk"
-    )
-    return LedgerError(f"The ledger {path} cannot be {what} ({error}): {hint}.")
-
-
-def _add_to_rollup(cursor: sqlite3.Cursor, rollup: Rollup) -> None:
-    cursor.executemany(ADD_TO_ROLLUP, [(*key, *sums.values()) for key, sums in rollup.items()])
+@contextmanager
+def _told(path: Path, what: str) -> Generator[None]:
+    """SQLite's errors as LedgerError, with what to do about it."""
+    try:
+        yield
+    except (OSError, OverflowError, sqlite3.Error) as error:
+        if isinstance(error, _AT_FAULT) or "overflow" in str(error):
+            raise RowsRefused(f"The ledger does not take an attempt: {error}.") from None
+        name = getattr(error, "sqlite_errorname", "")
+        hints = (hint for code, hint in _HINTS.items() if name.startswith(code))
+        hint = next(hints, "look at the disk")
+        raise LedgerError(f"The ledger {path} cannot be {what} ({error}): {hint}.") from None
 
 
 def _version(database: sqlite3.Connection) -> int:
@@ -440,35 +362,22 @@ def _bring_forward(database: sqlite3.Connection, path: Path) -> None:
     if _version(database) > SCHEMA_VERSION:
         raise LedgerError(f"The ledger {path} was written by a newer workspace: update this one.")
     if _version(database) < SCHEMA_VERSION:
-        # Two processes may be here at once; the second waits for the first one's whole migration.
+        # Two processes may be here at once; the second waits for the first one's whole migration,
+        # after which none of this changes anything.
         database.execute("PRAGMA busy_timeout = 600000")
         database.execute("BEGIN IMMEDIATE")
-        if _version(database) < SCHEMA_VERSION:
-            for statement in _SCHEMA:
-                database.execute(statement)
-            # Version 1 had no rollup.
-            stored = database.execute(f"SELECT {', '.join(COLUMNS)} FROM attempts")
-            rows = (Attempt(**dict(zip(COLUMNS, row, strict=True))) for row in stored)
-            _add_to_rollup(database.cursor(), fold(rows))
-            database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+        for statement in _SCHEMA:
+            database.execute(statement)
+        # Version 1 had no rollup.
+        database.execute(adding_up("attempts WHERE NOT EXISTS (SELECT 1 FROM rollup)"), ("",))
+        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         database.execute("COMMIT")
-        database.execute(f"PRAGMA busy_timeout = {LOCK_S * 1000}")
-    _use_wal(database)
+        database.execute(f"PRAGMA busy_timeout = {LOCK_S * 1000:.0f}")
+    # SQLite does not wait for the lock that this needs: then it is for who opens the file next.
+    with suppress(sqlite3.OperationalError):
+        database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute("PRAGMA secure_delete = ON")  # what is erased is not left in the file
-
-
-def _use_wal(database: sqlite3.Connection) -> None:
-    # SQLite does not wait for the lock that the change of mode needs.
-    deadline = time.monotonic() + LOCK_S
-    while True:
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.01)
 
 
 class Spill:
@@ -480,61 +389,52 @@ class Spill:
 
     def add(self, rows: Iterable[Attempt]) -> None:
         """Append rows; they are on disk when this returns. Raises OSError."""
-        text = "".join(to_json(row).decode() + "\n" for row in rows)
-        while True:
-            with self.path.open("a", encoding="utf-8") as file:
-                # The newline ends a line that a killed process left half written.
-                file.write("\n" + text)
+        # The first newline ends a line that a killed process left half written.
+        text = b"".join([b"\n", *(to_json(row) + b"\n" for row in rows)])
+        there = False
+        while not there:
+            with self.path.open("ab") as file:
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
-                written = os.fstat(file.fileno())
-            # Whoever imports moves the file away first, perhaps before this was in it: once more,
-            # and a row that got in twice is booked once.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(written, self.path.stat()):
-                    return
+                # Whoever imports moves the file away first, perhaps before this was in it: once
+                # more then, and a row that got in twice is booked once.
+                with suppress(FileNotFoundError):
+                    there = os.path.samestat(os.fstat(file.fileno()), self.path.stat())
 
     def import_into(self, database: Database) -> int:
         """Book every row that was set aside. Raises LedgerError or OSError, with all files left."""
         if self.path.exists():
             self.path.replace(self.path.with_suffix(f".{new_id()}.jsonl"))
-        return sum(
-            self._import_file(path, database)
-            for path in self.path.parent.glob(f"{self.path.stem}.*.jsonl")
-        )
-
-    def _import_file(self, path: Path, database: Database) -> int:
-        rows, broken = parse_rows(path.read_text("utf-8", "replace").splitlines())
-        new = database.write(rows)
-        if broken:
-            kept = path.replace(path.with_suffix(".broken"))
-            log.error("%d lines of %s are no attempts: %s", len(broken), kept, broken[0])
-        path.unlink(missing_ok=True)
+        new = 0
+        for path in self.path.parent.glob(f"{self.path.stem}.*.jsonl"):
+            rows, broken = list[Attempt](), list[str]()
+            for line in filter(None, path.read_bytes().splitlines()):
+                try:
+                    rows.append(Attempt(**from_json(line)))
+                except (TypeError, ValueError) as error:
+                    broken.append(f"{line[:80]!r}: {error}")
+            new += book(database, rows, broken)
+            if broken:
+                kept = path.replace(path.with_suffix(".broken"))
+                log.error("%d lines of %s are no attempts: %s", len(broken), kept, broken[0])
+            path.unlink(missing_ok=True)
         return new
 
 
-def parse_rows(lines: Iterable[str | bytes]) -> tuple[list[Attempt], list[str]]:
-    """JSON Lines as attempts, and what is wrong with each line that is none."""
-    rows: list[Attempt] = []
-    broken: list[str] = []
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            rows.append(_row_type().validate_json(line))
-        except ValidationError as error:
-            wrong = error.errors(include_url=False)[0]
-            where = ".".join(map(str, wrong["loc"]))
-            broken.append(f"{line[:80]!r}: {where} {wrong['msg']}")
-    return rows, broken
+def book(database: Database, rows: Sequence[Attempt], wrong: list[str]) -> int:
+    """Write rows without those that are refused, which are added to `wrong`: the number of new."""
+    try:
+        return database.write(rows)
+    except RowsRefused as error:
+        if len(rows) == 1:
+            wrong.append(f"call {rows[0].call_id}: {error}")
+            return 0
+    half = len(rows) // 2
+    return book(database, rows[:half], wrong) + book(database, rows[half:], wrong)
 
 
-@cache
-def _row_type() -> TypeAdapter[Attempt]:
-    return TypeAdapter(Attempt)
-
-
-_Entry = tuple[Sequence[Attempt], asyncio.Future[None]]
+_Entry = tuple[Sequence[Attempt], Sequence[Statement], asyncio.Future[None]]
 
 
 class Ledger:
@@ -542,125 +442,137 @@ class Ledger:
 
     def __init__(self, path: Location, settings: LedgerSettings | None = None) -> None:
         self.path = path
+        self._days = settings.retention_days if settings else 0
         self._database = connect(path)
         self._spill = Spill(path)
-        self._spilled = True
-        self._days = settings.retention_days if settings else 0
-        self._queue: queue.SimpleQueue[_Entry | None] = queue.SimpleQueue()
+        self._spilled, self._reason, self._retry_at = True, "", 0.0
+        self._tick: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
+        self._queue: queue.SimpleQueue[list[_Entry]] = queue.SimpleQueue()
         self._closed = False
         # A daemon: a program that dies must not hang on its ledger; `close` is the orderly way.
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    async def write(self, rows: Sequence[Attempt]) -> None:
+    async def write(self, rows: Sequence[Attempt], also: Sequence[Statement] = ()) -> None:
         """Return once the rows are on disk: committed, or in the spill file with a warning.
 
+        `also` runs in the same transaction; it is left out where the rows are set aside.
         Raises LedgerError when neither worked (the log then has the rows), or for a wrong row.
         """
+        self.expect_open()
         if not rows:
             return
+        loop = asyncio.get_running_loop()
+        saved: asyncio.Future[None] = loop.create_future()
+        # What one turn of the event loop writes is handed over at once, since every wake-up of the
+        # thread costs a fight for the interpreter's lock; but no more than PART, so that the
+        # thread commits one part while the loop makes the next.
+        waiting = self._tick.setdefault(loop, [])
+        if not waiting:
+            loop.call_soon(self._hand_over, loop)
+        waiting.append((rows, also, saved))
+        if len(waiting) == PART:
+            self._hand_over(loop)
+        await saved
+
+    def expect_open(self) -> None:
+        """Raises LedgerError once it is closed: what is asked now could not be booked."""
         if self._closed:
             raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
-        saved: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._queue.put((rows, saved))
-        await saved
 
     def close(self) -> None:
         """Commit what is waiting and end the thread."""
+        for loop in list(self._tick):
+            self._hand_over(loop)
         self._closed = True
-        self._queue.put(None)
+        self._queue.put([])
         self._thread.join()
+
+    def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
+        if waiting := self._tick.pop(loop, None):
+            self._queue.put(waiting)
 
     def _run(self) -> None:
         self._import_spilled()
-        pruning, prune_again = self._days > 0, time.monotonic() + 86_400
-        open_ = True
-        while open_:
+        prune_at = time.monotonic()
+        while not (self._closed and self._queue.empty()):
             try:
-                entry = self._queue.get(block=not pruning)
+                batch = self._queue.get(timeout=max(0, prune_at - time.monotonic()))
             except queue.Empty:
-                pruning = self._prune()
+                prune_at = time.monotonic() + (0 if self._prune() else DAY_S)
                 continue
-            batch, open_ = self._batch(entry)
-            self._commit(batch)
-            if self._days and time.monotonic() > prune_again:
-                pruning, prune_again = True, time.monotonic() + 86_400
+            while not self._queue.empty():
+                batch += self._queue.get()
+            if batch:
+                self._commit(batch)
+        self._import_spilled()
         self._database.close()
 
-    def _batch(self, entry: _Entry | None) -> tuple[list[_Entry], bool]:
-        """Everything that waits, and whether the ledger stays open."""
-        batch: list[_Entry] = []
-        while entry is not None:
-            batch.append(entry)
-            try:
-                entry = self._queue.get_nowait()
-            except queue.Empty:
-                return batch, True
-        return batch, False
-
-    def _commit(self, batch: list[_Entry]) -> None:
-        error = self._save([row for rows, _ in batch for row in rows])
-        if isinstance(error, RowsRefused) and len(batch) > 1:
-            for entry in batch:
-                self._commit([entry])
-        else:
-            _tell(batch, error)
-
-    def _save(self, rows: Sequence[Attempt]) -> LedgerError | None:
+    def _commit(self, batch: Sequence[_Entry]) -> None:
+        failed: LedgerError | None = None
         try:
-            self._database.write(rows)
-        except RowsRefused as error:
-            return error
-        except Exception as error:  # whatever it is: callers wait for this thread
-            return self._set_aside(rows, error)
-        if self._spilled:
-            self._import_spilled()
-        return None
+            rows = [row for rows, _, _ in batch for row in rows]
+            self._save(rows, [statement for _, also, _ in batch for statement in also])
+        except LedgerError as error:
+            if isinstance(error, RowsRefused) and len(batch) > 1:
+                for entry in batch:
+                    self._commit([entry])
+                return
+            failed = error
+        # One wake-up of each event loop, however many of its callers wait.
+        for loop, entries in groupby(batch, key=lambda entry: entry[2].get_loop()):
+            with suppress(RuntimeError):  # a closed loop: nobody waits any more
+                loop.call_soon_threadsafe(_settle, [saved for *_, saved in entries], failed)
 
-    def _set_aside(self, rows: Sequence[Attempt], reason: Exception) -> LedgerError | None:
+    def _save(self, rows: Sequence[Attempt], also: Sequence[Statement]) -> None:
+        """Commit rows; while the database does not work, which is tried now and then, spill them.
+
+        Raises RowsRefused, and LedgerError when they cannot be spilled either.
+        """
+        if time.monotonic() >= self._retry_at:
+            try:
+                self._database.write(rows, also)
+            except RowsRefused:
+                raise
+            except Exception as error:  # whatever it is: callers wait for this thread
+                self._reason, self._retry_at = str(error), time.monotonic() + RETRY_S
+                log.warning("%s Until then attempts go to %s.", error, self._spill.path)
+            else:
+                return self._import_spilled() if self._spilled else None
         try:
             self._spill.add(rows)
+            self._spilled = True
         except OSError as error:
+            self._retry_at = 0
             for row in rows:
                 log.error("not in the ledger: %s", to_json(row).decode())
-            return LedgerError(f"{reason} Nor can {self._spill.path} be written ({error}).")
-        if not self._spilled:
-            log.warning("%s Until then attempts go to %s.", reason, self._spill.path)
-        self._spilled = True
-        return None
+            told = f"{self._reason} Nor can {self._spill.path} be written ({error})."
+            raise LedgerError(told) from None
 
     def _import_spilled(self) -> None:
+        self._spilled = False
         try:
             if new := self._spill.import_into(self._database):
                 log.warning("%d attempts that were set aside are in the ledger now", new)
-            self._spilled = False
         except (LedgerError, OSError) as error:
-            log.warning("attempts set aside at %s wait: %s", self._spill.path, error)
+            log.warning(
+                "attempts set aside at %s wait for another start: %s", self._spill.path, error
+            )
 
     def _prune(self) -> bool:
+        """Remove old rows; whether there are more."""
         try:
-            return self._database.prune(self._days)
+            return self._days > 0 and self._database.prune(self._days)
         except LedgerError as error:
             log.warning("old attempts stay for now: %s", error)
             return False
 
 
-def _tell(batch: list[_Entry], error: LedgerError | None) -> None:
-    """Wake the callers: one wake-up of each event loop, however many of its callers wait."""
-    waiting: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
-    for _, saved in batch:
-        waiting.setdefault(saved.get_loop(), []).append(saved)
-    for loop, futures in waiting.items():
-        # A closed loop: nobody waits any more.
-        with suppress(RuntimeError):
-            loop.call_soon_threadsafe(_settle, futures, error)
-
-
-def _settle(futures: list[asyncio.Future[None]], error: LedgerError | None) -> None:
-    for saved in futures:
-        if saved.done():
+def _settle(waiting: Iterable[asyncio.Future[None]], failed: LedgerError | None) -> None:
+    for saved in waiting:
+        if saved.done():  # who waited has left
             continue
-        if error:
-            saved.set_exception(error)
+        if failed:
+            saved.set_exception(failed)
         else:
             saved.set_result(None)

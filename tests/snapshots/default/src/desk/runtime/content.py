@@ -1,0 +1,94 @@
+"""What models were asked and answered, beside the ledger's rows: only with `record_content = true`.
+
+Every text goes through the REDACT functions of wiring.py first; where one fails, nothing of the
+call is stored. Values of secret environment variables are blacked out in any case.
+"""
+
+import json
+import logging
+import os
+import re
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+from pydantic import JsonValue
+from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
+
+from .attempt import Call, Texts
+from .errors import LedgerError
+from .ledger.store import DAY_US, LedgerSettings, Location, Statement, connect, select
+
+log = logging.getLogger(__name__)
+
+Redact = Callable[[str], str]
+SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
+TABLE = """CREATE TABLE IF NOT EXISTS contents (
+    call_id TEXT NOT NULL, attempt BIGINT NOT NULL, ts_us BIGINT NOT NULL, user_ref TEXT,
+    request TEXT NOT NULL, response TEXT NOT NULL, PRIMARY KEY (call_id, attempt))"""
+INDEX = "CREATE INDEX IF NOT EXISTS contents_by_time ON contents (ts_us)"
+INSERT = "INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
+
+
+def texts(
+    location: Location, settings: LedgerSettings, redact: Sequence[Redact] = ()
+) -> Texts | None:
+    """What stores a call's texts; None where none are recorded. Older ones go either way."""
+    days = min(settings.content_days, settings.retention_days or settings.content_days)
+    if settings.record_content or recorded(location):
+        with closing(connect(location)) as database, database.transaction() as execute:
+            for query, values in [(TABLE, ()), (INDEX, ()), _prune(days)]:
+                execute(query, values)
+    hooks = (_without_secrets, *redact)
+    return (lambda call: _statements(call, hooks, days)) if settings.record_content else None
+
+
+def recorded(location: Location) -> bool:
+    """Whether the ledger has any texts."""
+    try:
+        return bool(select(location, "SELECT 1 FROM contents LIMIT 1"))
+    except LedgerError:
+        return False
+
+
+def _statements(call: Call, redact: Sequence[Redact], days: int) -> list[Statement]:
+    try:
+        asked = _text(call.messages, redact)
+        answered = {at: _text([response], redact) for at, response in call.completions.items()}
+    except Exception:  # a redaction is the team's code: it raises anything
+        log.exception("The texts of call %s are not stored: redaction failed.", call.id)
+        return []
+    rows = [row for row in call.rows if row.attempt in answered]
+    return [_prune(days)] + [
+        (INSERT, (call.id, row.attempt, row.ts_us, row.user_ref, asked, answered[row.attempt]))
+        for row in rows
+    ]
+
+
+def _prune(days: int) -> Statement:
+    return "DELETE FROM contents WHERE ts_us < ?", (time.time_ns() // 1000 - days * DAY_US,)
+
+
+def _text(messages: list[ModelMessage], redact: Sequence[Redact]) -> str:
+    told = ModelMessagesTypeAdapter.dump_python(messages, mode="json", exclude_none=True)
+    return json.dumps(_redacted(told, redact), ensure_ascii=False)
+
+
+def _redacted(value: JsonValue, redact: Sequence[Redact]) -> JsonValue:
+    """The same with every text in it redacted, and without the bytes of files."""
+    if isinstance(value, dict):
+        left_out = "data" if value.get("kind") == "binary" else None
+        return {key: _redacted(one, redact) for key, one in value.items() if key != left_out}
+    if isinstance(value, list):
+        return [_redacted(one, redact) for one in value]
+    if isinstance(value, str):
+        for hook in redact:
+            value = hook(value)
+    return value
+
+
+def _without_secrets(text: str) -> str:
+    for name, value in os.environ.items():
+        if SECRET.search(name) and len(value) >= 8:
+            text = text.replace(value, "***")
+    return text
