@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from tests import harness
@@ -107,6 +108,16 @@ def row(store: Any, **given: Any) -> Any:
         "cost_source": "list",
     }
     return store.Attempt(**{**usual, **given})
+
+
+def call(id_: str, messages: list[Any], *answered: tuple[Any, Any]) -> Any:
+    """What is read of a call to a chain when its texts are stored: rows with their completions."""
+    return SimpleNamespace(
+        id=id_,
+        messages=messages,
+        rows=[row for row, _ in answered],
+        completions={row.attempt: response for row, response in answered},
+    )
 
 
 def fold(store: Any, rows: Iterable[Any]) -> dict[tuple[Any, ...], dict[str, int]]:

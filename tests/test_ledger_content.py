@@ -180,8 +180,7 @@ def test_texts_are_kept_no_longer_than_rows(recording: Desk) -> None:
     content, store = recording.module("runtime.content"), recording.module("runtime.ledger.store")
     path = recording.root / "ledger.sqlite3"
     settings = store.LedgerSettings(record_content=True, retention_days=3, content_days=30)
-    call = recording.module("runtime.attempt").Call()
-    [(_, (before,))] = content.texts(path, settings)(call)
+    [(_, (before,))] = content.texts(path, settings)(ledger_package.call("one", []))
     assert before == pytest.approx(time.time_ns() // 1000 - 3 * store.DAY_US, abs=60_000_000)
 
 
@@ -189,10 +188,10 @@ def test_the_bytes_of_files_are_left_out(recording: Desk) -> None:
     prompt = UserPromptPart(
         ["What is on it?", BinaryContent(b"\x89PNG" * 40, media_type="image/png")]
     )
-    call = recording.module("runtime.attempt").Call(messages=[ModelRequest(parts=[prompt])])
-    call.rows = [ledger_package.row(recording.module("runtime.ledger.store"), call_id=call.id)]
-    call.completions = {1: ModelResponse(parts=[ToolCallPart("look", {"data": "kept"})])}
     content, store = recording.module("runtime.content"), recording.module("runtime.ledger.store")
+    answer = ModelResponse(parts=[ToolCallPart("look", {"data": "kept"})])
+    row = ledger_package.row(store, call_id="one")
+    call = ledger_package.call("one", [ModelRequest(parts=[prompt])], (row, answer))
     settings = store.LedgerSettings(record_content=True)
     [_, (_, values)] = content.texts(recording.root / "ledger.sqlite3", settings)(call)
     *_, asked, answered = values

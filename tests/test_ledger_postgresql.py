@@ -158,10 +158,12 @@ def test_texts_are_stored_with_their_rows_and_erased(store: Any, location: Any) 
     from pydantic_ai.messages import ModelRequest, ModelResponse, TextPart, UserPromptPart
 
     content = importlib.import_module(f"{PACKAGE}.runtime.content")
-    call = importlib.import_module(f"{PACKAGE}.runtime.attempt").Call()
-    call.messages = [ModelRequest(parts=[UserPromptPart("What\0?")])]
-    call.rows = [ledger_package.row(store, call_id=call.id, user_ref="a\0b")]
-    call.completions = {1: ModelResponse(parts=[TextPart("That.")])}
+    row, answer = (
+        ledger_package.row(store, user_ref="a\0b"),
+        ModelResponse(parts=[TextPart("That.")]),
+    )
+    asked = [ModelRequest(parts=[UserPromptPart("What\0?")])]
+    call = ledger_package.call(row.call_id, asked, (row, answer))
     settings = store.LedgerSettings(record_content=True)
 
     async def play() -> None:
