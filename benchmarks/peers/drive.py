@@ -41,11 +41,11 @@ def run(make: Make, package: str) -> None:
     logging.disable(logging.CRITICAL)
     port, calls = int(sys.argv[1]), int(sys.argv[2])
     result: dict[str, Any] = {"package": f"{package} {version(package)}", "faults": {}}
+    if calls:
+        asyncio.run(_load(make, port, calls, result))
     started = time.perf_counter()
     asyncio.run(_faults(make, port, result["faults"]))
     result["faults_s"] = round(time.perf_counter() - started, 1)
-    if calls:
-        asyncio.run(_load(make, port, calls, result))
     print(json.dumps(result))
 
 

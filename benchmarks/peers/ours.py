@@ -40,6 +40,8 @@ async def make(port: int, primary: str, *, stream: bool, timeout_s: float) -> As
         )
         async with Workspace.open(root) as workspace:
             chain = workspace.chains["main"]
+            for candidate in chain.candidates:
+                await candidate.load()  # the others make their clients here, too
 
             async def ask() -> str:
                 if stream:
