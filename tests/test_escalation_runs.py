@@ -78,11 +78,12 @@ class Desk(fleets.Desk):
         fleet = FLEET.format(small=SMALL, big=BIG, url=url, checks=self.answer_checks) + self.more
         (self.root / "fleet.toml").write_text(fleet)
 
-    def play(self, use: Callable[[Any], Awaitable[Any]]) -> Any:
+    def play(self, use: Callable[[Any], Awaitable[Any]], build: Any = None) -> Any:
         self.write()
 
         async def run() -> Any:
-            async with self.module("workspace").Workspace.open(self.root) as opened:
+            workspace = self.module("workspace").Workspace
+            async with workspace.open(self.root, build=build) as opened:
                 return await use(opened)
 
         return asyncio.run(run())

@@ -257,7 +257,7 @@ tiers = [
 """,
     )
 
-    def cost(**usage: int) -> int:
+    def cost(**usage: Any) -> int:
         return table.cost(ref(prices, "openai:tiered"), RequestUsage(**usage)).nano_usd // 1000
 
     assert cost(input_tokens=100, cache_read_tokens=50) == 50 + 5

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -76,20 +76,22 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Server
+    @property
+    def cloud(self) -> Server:
+        return cast(Server, self.server)
 
     def do_GET(self) -> None:
-        self.server.asked_for = f"{self.headers['X-IDENTITY-HEADER']} {self.path}"
+        self.cloud.asked_for = f"{self.headers['X-IDENTITY-HEADER']} {self.path}"
         self._send({"access_token": "t0ken", "expires_on": "4102444800", "token_type": "Bearer"})
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        self.server.hits += 1
-        self.server.authorized = self.headers.get("Authorization", "")
-        self._send(self.server.body)
+        self.cloud.hits += 1
+        self.cloud.authorized = self.headers.get("Authorization", "")
+        self._send(self.cloud.body)
 
     def _send(self, told: dict[str, Any]) -> None:
-        server = self.server
+        server = self.cloud
         body = json.dumps(told).encode()
         self.send_response(server.status)
         self.send_header("Content-Type", "application/json")

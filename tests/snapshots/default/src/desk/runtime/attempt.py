@@ -35,7 +35,7 @@ from .run import Run, Stage
 log = logging.getLogger(__name__)
 
 CHARS_PER_TOKEN = 5  # a prompt that is too long by this careful measure is too long
-PER_CLIENT = 16  # requests at once; a client looks at each of its idle connections for every one
+PER_CLIENT = 16  # requests at once: a client looks at all its idle connections for each of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,7 @@ class Candidate:
     _told: set[Failure] = field(default_factory=set[Failure], init=False)
 
     async def load(self) -> None:
-        """Open its first client: an SDK takes a second or two to import, and an outage is no time
-        for that.
-        """
+        """Open its first client; an import of a second or two, for which an outage has no time."""
         if not (self._clients or self.missing_keys):
             await self._open()
 

@@ -121,15 +121,15 @@ class Chain(Model):
     ) -> AsyncGenerator[Call]:
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, rules, shared = current.get() or Stage(), self.rules, self.shared
-        for candidate in self.candidates:
-            await candidate.load()
         call = Call(stage, messages, settings, parameters, self.name, shared)
-        until = (stage.parent or stage.run).deadline
-        call.deadline = min(time.monotonic() + rules.deadline_s, until)
         call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
         call.to_human = rules.on_exhausted == "human"
         shared.begin(call)
         try:
+            for candidate in self.candidates:
+                await candidate.load()
+            until = (stage.parent or stage.run).deadline
+            call.deadline = min(time.monotonic() + rules.deadline_s, until)
             yield call
         finally:
             if stage.parent:

@@ -243,8 +243,8 @@ def cells(row: Totals, before: Totals | None) -> list[str]:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns under their heads; numbers and dollars to the right, `-` for None."""
-    lines = [["-" if cell is None else str(cell) for cell in row] for row in rows]
+    """Columns under their heads; numbers and dollars to the right, `-` for nothing."""
+    lines = [["-" if cell in (None, "") else str(cell) for cell in row] for row in rows]
     columns: list[list[str]] = []
     for head, *cells in zip(heads, *lines, strict=True):
         number = cells and all(one[:1] in "≥$-0123456789" or one == "unpriced" for one in cells)
