@@ -398,12 +398,15 @@ class Call:
             **(_told(response) if response else {}),
             **self.stage.labels,
         )
+        self._keep(row, response)
+
+    def _keep(self, row: Attempt, response: ModelResponse | None) -> None:
         self.rows.append(row)
+        self.stage.run.attempts.append(row)
+        self.spent_nano += row.cost_nano_usd or 0
         if response:
             self.completions[row.attempt] = response
-        self.stage.run.attempts.append(row)
-        self.spent_nano += cost.nano_usd or 0
-        if outcome == "ok" and response:
+        if response and row.outcome == "ok":
             self.settle(response)
 
     @cached_property
