@@ -18,6 +18,7 @@ __all__ = ["next_release", "with_next"]
 LEDGER = "src/desk/runtime/ledger"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_next")
 def test_cost_reports_of_an_earlier_release_stay(tmp_path: Path) -> None:
     desk = new(tmp_path / "desk", "--ref", "v0.3.0")

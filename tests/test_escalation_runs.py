@@ -261,6 +261,7 @@ def test_a_judge_and_a_second_opinion_cost_the_task_that_asked(desk: Desk) -> No
     assert answer.cost_nano_usd == sum(row[3] for row in rows)
 
 
+@pytest.mark.slow
 def test_bulk_retry_after_an_outage(desk: Desk) -> None:
     desk.server.script[SMALL] = DOWN
     tickets = [desk.pipeline("answer", f"Question {n}?", id=f"r{n}").ticket for n in range(4)]
@@ -285,6 +286,7 @@ def test_bulk_retry_after_an_outage(desk: Desk) -> None:
     assert desk.hits() == []
 
 
+@pytest.mark.slow
 def test_from_the_command_line(desk: Desk) -> None:
     desk.server.script.update({SMALL: DOWN, BIG: DOWN})
     desk.write()

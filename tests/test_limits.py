@@ -236,6 +236,7 @@ def test_what_is_the_requests_fault_opens_no_circuit(desk: Desk, reply: Reply) -
     assert "circuit_open" not in of(desk, "breaks")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limited", [False, True])
 @pytest.mark.parametrize("streamed", [False, True])
 def test_one_probe_only_when_half_open(desk: Desk, limited: bool, streamed: bool) -> None:
@@ -294,6 +295,7 @@ def test_a_probe_that_fails_opens_it_again(desk: Desk) -> None:
     assert of(desk, "breaks") == ["overloaded"] * 4 + ["circuit_open"] * 2
 
 
+@pytest.mark.slow
 def test_a_cancelled_probe_does_not_lock_the_circuit(desk: Desk) -> None:
     breaker(desk, *[Reply(status=503)] * 3, Reply(fault="hang"), Reply())
     asked = desk.module("runtime.run").Request

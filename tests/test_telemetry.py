@@ -15,6 +15,8 @@ from scaffold.render import render
 from tests.conftest import ROOT
 from tests.loopback import Reply, Server, serve
 
+pytestmark = pytest.mark.slow  # each is a program of its own, which imports the SDKs anew
+
 EXTRAS = ["streaming"]
 """What is on beside the extras that every workspace has."""
 
