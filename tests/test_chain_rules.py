@@ -212,3 +212,21 @@ def test_a_mistake_of_ours_is_told_once(desk: Desk, caplog: pytest.LogCaptureFix
     failures, queries = desk.module("runtime.failures"), desk.module("runtime.ledger.queries")
     found = queries.mistakes(desk.root / "data" / "ledger.sqlite3", failures.LOUD, 0)
     assert found == [("openai", "status-401", "openai", "authentication", 3)]
+
+
+def test_a_client_that_cannot_be_made_is_told_in_one_line(desk: Desk) -> None:
+    desk.models = ["openai:ok"]
+    desk.write()
+    workspace, errors = desk.module("workspace").Workspace, desk.module("runtime.errors")
+
+    def build(_: Any) -> Any:
+        raise ImportError("No module named 'sdk'")
+
+    async def ask() -> None:
+        async with workspace.open(desk.root, build=build) as opened:
+            await opened.handle(desk.module("runtime.run").Request("?"))
+
+    with pytest.raises(
+        errors.SettingsError, match=r"openai:ok@openai cannot be set up \(No module"
+    ):
+        asyncio.run(ask())
