@@ -1,9 +1,12 @@
 """`scaffold new` and `scaffold list` as a user calls them."""
 
+import ast
+import io
 import json
 import os
 import subprocess
 import sys
+import tokenize
 import tomllib
 from pathlib import Path
 
@@ -54,12 +57,32 @@ def test_single_is_small(tmp_path: Path) -> None:
     assert sum(path.is_file() for path in (tmp_path / "desk").rglob("*")) <= 25
 
 
+def code_lines(module: Path) -> int:
+    """Lines with code: no blank ones, no comments, no docstrings."""
+    text = module.read_text("utf-8")
+    told = {
+        line
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    blank = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
+    code = {
+        line
+        for token in tokenize.generate_tokens(io.StringIO(text).readline)
+        if token.type not in (*blank, tokenize.ENDMARKER)
+        for line in range(token.start[0], token.end[0] + 1)
+    }
+    return len(code - told)
+
+
 def test_default_is_small(workspace: Path) -> None:
     files = [path for path in workspace.rglob("*") if path.is_file()]
     source = [path for path in files if "src" in path.parts]
     assert len(files) <= 45
-    # The aim is 3,500: what is over it is named in the open issues.
-    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 6000
+    assert sum(code_lines(path) for path in source if path.suffix == ".py") <= 3500
+    # docs/decisions/0007 says what the rest is; the aim is 3,500 in all.
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 4800
 
 
 def test_json_is_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
