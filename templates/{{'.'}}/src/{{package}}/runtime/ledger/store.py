@@ -377,6 +377,7 @@ def _bring_forward(database: sqlite3.Connection, path: Path) -> None:
     with suppress(sqlite3.OperationalError):
         database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = NORMAL")
+    database.execute("PRAGMA wal_autocheckpoint = 8000")  # pages: it holds up who waits
     database.execute("PRAGMA secure_delete = ON")  # what is erased is not left in the file
 
 

@@ -25,7 +25,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from .errors import Escalated, Unanswered
+from .errors import Escalated, SettingsError, Unanswered
 from .failures import FAILURES, POLICY, Failure, Health, of_error, of_response, survivable
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
@@ -156,7 +156,11 @@ class Candidate:
                 self._in_flight -= 1
 
     async def _open(self) -> Model:
-        model = _observed(self.build())
+        try:
+            model = _observed(self.build())
+        except Exception as error:  # whatever an SDK raises, it is no outage
+            told = f"{self.ref} cannot be set up ({error}): see `doctor`, run `uv sync`."
+            raise SettingsError(told) from error
         self._clients.append(model)
         self._stack.push_async_callback(_hang_up, model)
         return await self._stack.enter_async_context(model)
@@ -176,10 +180,14 @@ class Candidate:
 
 def _observed(model: Model) -> Model:
     """With a span per attempt, without its texts, where the program has set up a tracer."""
-    if "opentelemetry.sdk" not in sys.modules:
+    sdk: Any = sys.modules.get("opentelemetry.sdk.trace")
+    if sdk is None:
         return model
+    from opentelemetry.trace import get_tracer_provider
     from pydantic_ai.models.instrumented import InstrumentationSettings, InstrumentedModel
 
+    if not isinstance(get_tracer_provider(), sdk.TracerProvider):
+        return model  # somebody only imported it
     return InstrumentedModel(model, InstrumentationSettings(include_content=False))
 
 
