@@ -35,7 +35,7 @@ from .run import Run, Stage
 log = logging.getLogger(__name__)
 
 CHARS_PER_TOKEN = 5  # a prompt that is too long by this careful measure is too long
-PER_CLIENT = 16  # requests at once: a client looks at all its idle connections for each of them
+PER_CLIENT = 10  # requests at once: a client looks at all its idle connections for each of them
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 SCHEMA_VERSION = 2
 LOCK_S = 2
 RETRY_S = 10
-PART = 16
 DAY_S = 24 * 3600
 DAY_US = DAY_S * 1_000_000
 
@@ -465,15 +464,12 @@ class Ledger:
             return
         loop = asyncio.get_running_loop()
         saved: asyncio.Future[None] = loop.create_future()
-        # What one turn of the event loop writes is handed over at once, since every wake-up of the
-        # thread costs a fight for the interpreter's lock; but no more than PART, so that the
-        # thread commits one part while the loop makes the next.
+        # What one turn of the event loop writes is handed over at once: every wake-up of the thread
+        # costs a fight for the interpreter's lock.
         waiting = self._tick.setdefault(loop, [])
         if not waiting:
             loop.call_soon(self._hand_over, loop)
         waiting.append((rows, also, saved))
-        if len(waiting) == PART:
-            self._hand_over(loop)
         await saved
 
     def expect_open(self) -> None:
