@@ -240,6 +240,7 @@ def test_what_is_resolved_is_deleted_in_time(desk: Desk) -> None:
     assert desk.tickets("all") == []
 
 
+@pytest.mark.slow
 def test_close_in_bulk(desk: Desk) -> None:
     for n in range(3):
         desk.handle(f"Question {n}?")
@@ -312,6 +313,7 @@ PRAGMA user_version = 1;
 """
 
 
+@pytest.mark.slow
 def test_tickets_of_the_third_release_are_answered(desk: Desk) -> None:
     desk.handle("How many vans?", id="r1")
     path = desk.root / "escalations.sqlite3"

@@ -220,6 +220,7 @@ def test_there_is_nothing_to_show(desk: Desk, folder: Path) -> None:
     assert "record_content = true" in shown.stderr
 
 
+@pytest.mark.slow
 def test_a_locked_ledger_keeps_the_rows_without_texts(recording: Desk) -> None:
     async def play() -> None:
         async with recording.open(REPLIES) as workspace:

@@ -259,6 +259,7 @@ def test_one_probe_only_when_half_open(desk: Desk, limited: bool, streamed: bool
     assert Counter(of(desk, "breaks")) == {"overloaded": 4, "circuit_open": 49}
 
 
+@pytest.mark.slow
 def test_one_probe_only_when_its_callers_queue_for_a_slot(desk: Desk) -> None:
     """Who waited in the queue while the probe failed does not ask after it."""
     breaker(desk, *[Reply(status=503)] * 3, Reply(status=503, delay_s=0.05))
@@ -289,6 +290,7 @@ def test_a_probe_that_succeeds_closes_the_circuit_for_all(desk: Desk) -> None:
     assert of(desk, "breaks") == ["overloaded"] * 3 + ["circuit_open"] + ["ok"] * 3
 
 
+@pytest.mark.slow
 def test_a_probe_that_fails_opens_it_again(desk: Desk) -> None:
     breaker(desk, Reply(status=503))
     one_by_one(desk, 0, 0, 0, OPEN_S + 0.1, 0, 0)

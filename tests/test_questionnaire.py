@@ -53,7 +53,7 @@ def test_committed_text_is_the_generated_one(catalogue: Catalogue) -> None:
         ]
     ),
 )
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_plain_copier_renders_the_same(
     tmp_path_factory: pytest.TempPathFactory,
     patterns: list[str],

@@ -175,6 +175,7 @@ def test_ctrl_b_goes_back_through_every_prompt(terminal: Terminal) -> None:
     terminal.until("What is the project called?")
 
 
+@pytest.mark.slow
 def test_wrong_input_is_told_and_can_be_mended(terminal: Terminal) -> None:
     go_to(terminal, "What is the project called?")
     terminal.press(CLEAR, "???", ENTER)
@@ -241,6 +242,7 @@ def test_providers_show_their_keys_and_the_rest_under_more(terminal: Terminal) -
     assert "groq:" in terminal.until("? Chain cheap")
 
 
+@pytest.mark.slow
 def test_a_chain_is_reordered_shortened_and_extended(terminal: Terminal) -> None:
     text = go_to(terminal, "? Chain cheap")
     assert "per million" in text and "per 1,000 requests" in text and "1000k" in text
@@ -269,6 +271,7 @@ def test_a_chain_is_reordered_shortened_and_extended(terminal: Terminal) -> None
     assert finish(terminal)["chains"]["cheap"] == ["openai:gpt-6-luna", "openai:ft:mine"]
 
 
+@pytest.mark.slow
 def test_sub_agents_are_added_edited_and_removed(terminal: Terminal) -> None:
     go_to(terminal, "? Sub-agents")
     terminal.press(DOWN, ENTER)
