@@ -13,6 +13,7 @@ from .runtime import (
     checks,
     content,
     escalation,
+    grounded,
 )
 from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
@@ -40,6 +41,7 @@ READERS: list[Callable[[Path], str]] = []
 
 # Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
 CHECKS: dict[str, MakeCheck] = {
+    **grounded.CHECKS,
     **checks.CHECKS,
 }
 
