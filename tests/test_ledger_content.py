@@ -137,11 +137,15 @@ def test_redaction_comes_before_the_disk(
 def test_a_redaction_that_fails_stores_nothing_and_fails_no_call(
     recording: Desk, redact: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    redact.append(lambda text: text.missing)
+    def fails(text: str) -> str:
+        raise ValueError(text)
+
+    redact.append(fails)
     assert recording.ask().output == ANSWERED
     assert recording.texts() == []
     assert len(recording.rows("outcome")) == 3
-    assert "not stored: redaction failed" in caplog.text
+    assert "not stored: redaction failed (ValueError)" in caplog.text
+    assert "Lovelace" not in caplog.text
     assert b"Lovelace" not in recording.bytes()
 
 
