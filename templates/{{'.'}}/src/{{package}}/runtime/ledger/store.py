@@ -207,6 +207,8 @@ INSERT = (
     f"INSERT INTO attempts ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
     "ON CONFLICT (call_id, attempt) DO NOTHING"
 )
+# SQLite takes NaN as NULL; for every None, sqlite3 looks for an adapter (half of an insert's time).
+_NULL = float("nan")
 _ADD_LAST = adding_up("attempts WHERE rowid > (SELECT MAX(rowid) FROM attempts) - ?")
 # Counted from the newest row: a clock that jumps ahead must not empty the ledger.
 _PRUNE = (
@@ -293,7 +295,8 @@ class Database:
         Returns the number of new rows. Raises RowsRefused.
         """
         with self.transaction() as execute:
-            new = self._sqlite.executemany(INSERT, map(values_of, rows)).rowcount
+            values = ([_NULL if one is None else one for one in values_of(row)] for row in rows)
+            new = self._sqlite.executemany(INSERT, values).rowcount
             execute(_ADD_LAST, (self.writer, new))
             for query, values in also:
                 execute(query, values)
