@@ -16,10 +16,11 @@ import secrets
 import sqlite3
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
-from itertools import groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
@@ -122,14 +123,11 @@ def percentile(counts: Sequence[int], share: float) -> int | None:
     wanted = share * sum(counts)
     if not wanted:
         return None
-    below = 0
-    for at, count in enumerate(counts):
-        if count and below + count >= wanted:
-            upper = BOUNDS_MS[min(at, len(BOUNDS_MS) - 1)]
-            lower = BOUNDS_MS[at - 1] if at else 1
-            return round(lower * (upper / lower) ** ((wanted - below) / count))
-        below += count
-    return None
+    totals = list(accumulate(counts))
+    at = bisect_left(totals, wanted)
+    lower = BOUNDS_MS[at - 1] if at else 1
+    upper = BOUNDS_MS[min(at, len(BOUNDS_MS) - 1)]
+    return round(lower * (upper / lower) ** (1 - (totals[at] - wanted) / counts[at]))
 
 
 ROLLUP_KEY = (
@@ -349,21 +347,14 @@ def _version(database: sqlite3.Connection) -> int:
     return database.execute("PRAGMA user_version").fetchone()[0]
 
 
-_AT_FAULT = (
-    sqlite3.IntegrityError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
-    OverflowError,
-    UnicodeEncodeError,
-)
+_AT_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError, UnicodeEncodeError)
 _HINTS = {
     sqlite3.SQLITE_BUSY: "another process holds it: end that one, or set FLEET_LEDGER_URL",
     sqlite3.SQLITE_FULL: "make room on the disk",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable",
     sqlite3.SQLITE_CANTOPEN: "make the file and its folder accessible",
     sqlite3.SQLITE_NOTADB: "move the file away, a new one is made; `ledger import` takes exports",
-    sqlite3.SQLITE_CORRUPT: "move the file away, a new one is made; "
-    "`sqlite3 FILE .recover` saves rows",
+    sqlite3.SQLITE_CORRUPT: "move the file away, a new one is made; `sqlite3 FILE .recover` reads it",
 }
 
 
@@ -396,10 +387,10 @@ def bring_in(spill: Path, database: Database) -> int:
         with closing(Database(spill)) as aside, aside.transaction() as execute:
             for row in rows:
                 execute(moved, (row.call_id, row.attempt))
-    for file in spill.parent.glob(f"{spill.stem}*.jsonl"):
+    if left := sorted(spill.parent.glob(f"{spill.stem}*.jsonl")):
         raise LedgerError(
-            f"{file} was set aside by an earlier release: add the extra ledger_tools, "
-            f"`ledger import {file}`, then remove it."
+            f"An earlier release set {left[0]} aside: add the extra ledger_tools, "
+            f"`ledger import {left[0]}`, then remove it."
         )
     return new
 
