@@ -22,7 +22,7 @@ from .runtime import fleet
 from .runtime.errors import FleetError, LedgerError
 from .runtime.ledger import queries
 from .runtime.ledger.queries import dollars
-from .runtime.ledger.store import DAY_US, Location, database_path
+from .runtime.ledger.store import DAY_US, database_path
 
 if TYPE_CHECKING:
     from .runtime.run import Request
@@ -103,7 +103,8 @@ def demo(_: argparse.Namespace) -> int:
 
     print("Recorded answers: no model is called and nothing is billed. Costs are what the")
     print("recorded tokens would cost at list price.\n")
-    root, runs = fleet.find_root(), list[str]()
+    root = fleet.find_root()
+    runs: list[str] = []
     for scene in scenes(root / "examples" / "demo"):
         request = Request(scene.text, options=scene.options)
         result, *_again = [
@@ -159,10 +160,12 @@ def month_text(report: queries.Report) -> str:
 
 def doctor(_: argparse.Namespace) -> int:
     """Which keys are set, which models are priced; exit status 1 if a chain cannot be asked."""
+    from .runtime.failures import LOUD
     from .workspace import keys_of, load_prices, missing_keys
 
     root = fleet.find_root()
-    settings, prices = fleet.load(root / "fleet.toml"), load_prices(root)
+    settings, ledger = fleet.load(root / "fleet.toml"), database_path(root)
+    prices = load_prices(root)
     rows: list[list[object]] = []
     dead: list[str] = []
     for name, chain in settings.chains.items():
@@ -173,20 +176,14 @@ def doctor(_: argparse.Namespace) -> int:
             rows.append([name, str(ref), told or "no key needed", prices.known(ref) or "unpriced"])
         dead += [name] if all(unset.values()) else []
     print(queries.table(["chain", "model", "key", "price"], rows))
-    print(f"\nTemplate {_template_version(root)}, ledger {database_path(root)}")
-    _show_refused(database_path(root))
+    print(f"\nTemplate {_template_version(root)}, ledger {ledger}")
+    with suppress(LedgerError):  # without a ledger nothing was asked
+        # Models that refused us: the fallback hides them.
+        for *ref, kind, times in queries.mistakes(ledger, LOUD, time.time_ns() // 1000 - DAY_US):
+            print(f"{fleet.ModelRef(*ref)}: {kind}, {times} times in the last day")
     if dead:
         print(f"No key for chain {', '.join(dead)}: set one variable listed for it above.")
     return 1 if dead else 0
-
-
-def _show_refused(location: Location) -> None:
-    """What the fallback hides: models that refused us for the last day, and why."""
-    from .runtime.failures import LOUD
-
-    with suppress(LedgerError):  # without a ledger nothing was asked
-        for *ref, kind, times in queries.mistakes(location, LOUD, time.time_ns() // 1000 - DAY_US):
-            print(f"{fleet.ModelRef(*ref)}: {kind}, {times} times in the last day")
 
 
 def _template_version(root: Path) -> str:

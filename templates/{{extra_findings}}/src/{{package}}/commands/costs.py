@@ -50,9 +50,8 @@ def run(options: argparse.Namespace) -> int:
 def _write_csv(report: Report) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([*report.by, *NUMBERS, *(f"previous_{name}" for name in NUMBERS)])
-    for row in report.rows:
-        numbers, before = _numbers(row), _numbers(report.before.get(row.key))
-        writer.writerow([*queries.labels(report.by, row), *numbers.values(), *before.values()])
+    for name, row, before in report.groups():
+        writer.writerow([*name, *_numbers(row).values(), *_numbers(before).values()])
 
 
 def findings_text(found: Sequence[Finding]) -> str:
@@ -69,11 +68,12 @@ def findings_text(found: Sequence[Finding]) -> str:
 def _as_dict(
     report: Report, found: Sequence[Finding], question: Question, forecast: int | None
 ) -> dict[str, Any]:
-    rows: list[dict[str, Any]] = []
-    for row in report.rows:
-        named = dict(zip(report.by, queries.labels(report.by, row), strict=True))
-        before = report.before.get(row.key)
-        rows.append({**named, **_numbers(row), "previous": before and _numbers(before)})
+    rows = [
+        dict(zip(report.by, name, strict=True))
+        | _numbers(row)
+        | {"previous": before and _numbers(before)}
+        for name, row, before in report.groups()
+    ]
     return {
         "since": queries.day_of(report.since),
         "until": queries.day_of(report.today),

@@ -6,7 +6,7 @@ A day is a number: days since 1970-01-01, in UTC. A week is seven days; the last
 import importlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
@@ -165,6 +165,13 @@ class Report:
             self.unpriced = {":".join(row.key): row.unpriced for row in models if row.unpriced}
         self.ahead = total(sums(location, (), self.today + 1, LATER, environment)).attempts
 
+    def groups(self) -> Iterator[tuple[list[str], Totals, Totals | None]]:
+        """Each group's name by column, its sums, and those of the days before."""
+        for row in self.rows:
+            pairs = zip(self.by, row.key, strict=True)
+            name = [str(day_of(part) if by in ("day", "week") else part) for by, part in pairs]
+            yield name, row, self.before.get(row.key)
+
 
 def month_by_task(location: Location, environment: str | None = None) -> Counter[str]:
     """Nano-dollars that the calendar month (UTC) has cost so far; the demo has cost nothing."""
@@ -201,7 +208,8 @@ def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tu
 
 def as_text(asked: Report) -> str:
     """What has no price, both periods in a sentence, and a line per group."""
-    now, before, unpriced = total(asked.rows), total(asked.before.values()), "Unpriced: none."
+    now, last = total(asked.rows), total(asked.before.values())
+    unpriced = "Unpriced: none."
     if asked.unpriced:
         models = ", ".join(f"{model} ({count:,})" for model, count in asked.unpriced.items())
         count = sum(asked.unpriced.values())
@@ -209,18 +217,12 @@ def as_text(asked: Report) -> str:
     recorded = " that the demo recorded, billed to nobody" if asked.environment == DEMO else ""
     told = (
         f"{day_of(asked.since)} to {day_of(asked.today)}: {money(now)}, {now.calls:,} calls"
-        f"{recorded}; the {asked.days} days before: {money(before)}, {before.calls:,} calls."
+        f"{recorded}; the {asked.days} days before: {money(last)}, {last.calls:,} calls."
     )
     if asked.ahead:
         told += f"\n{asked.ahead:,} calls are dated after today: a clock ran ahead."
-    lines = [[*labels(asked.by, row), *cells(row, asked.before.get(row.key))] for row in asked.rows]
+    lines = [[*name, *cells(row, before)] for name, row, before in asked.groups()]
     return f"{unpriced}\n{told}\n\n{table([*asked.by, *HEADS], lines)}"
-
-
-def labels(by: Sequence[str], row: Totals) -> list[str]:
-    """A group's name, column by column."""
-    named = zip(by, row.key, strict=True)
-    return [str(day_of(value) if name in ("day", "week") else value) for name, value in named]
 
 
 def cells(row: Totals, before: Totals | None) -> list[str]:

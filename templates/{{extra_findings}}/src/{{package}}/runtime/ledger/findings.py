@@ -5,7 +5,7 @@ evidence from 30 verdicts on. Where costs are compared, a group with a missing p
 """
 
 import importlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -88,27 +88,22 @@ def search(question: Question) -> Iterator[Finding]:
     models = dict.fromkeys(ModelRef(ref.provider, ref.model) for ref in chained)
     rows = question.month("task_type", "provider", "request_model")
     for dear in rows:
-        group = [row for row in rows if row.key[0] == dear.key[0]]
-        tried = {_ref(row): row for row in group if row is dear or row.verdicts >= ENOUGH}
-        good = [(_cost_on(row, dear, question), ref) for ref, row in tried.items()]
-        new = [(question.price(ref, dear), ref) for ref in models if ref not in tried]
+        group = {ModelRef(*row.key[1:]): row for row in rows if row.key[0] == dear.key[0]}
+        tried = {ref: row for ref, row in group.items() if row is dear or row.verdicts >= ENOUGH}
+        good = {ref: _cost_on(ref, row, dear, question) for ref, row in tried.items()}
+        new = {ref: question.price(ref, dear) for ref in models if ref not in tried}
         short = dear.ok >= FEW and dear.output_tokens <= SHORT_TOKENS * dear.ok
         if found := _cheapest(good, dear, WORTH):
-            yield _finding(dear, *found, tried[found[1]])
+            yield _finding(dear, *found, tried[found[0]])
         elif short and (found := _cheapest(new, dear, HALF)):
             yield _finding(dear, *found)
 
 
-def _ref(row: Totals) -> ModelRef:
-    _, provider, model = row.key
-    return ModelRef(provider, model)
-
-
-def _cost_on(other: Totals, dear: Totals, question: Question) -> int | None:
+def _cost_on(ref: ModelRef, other: Totals, dear: Totals, question: Question) -> int | None:
     """The dear one's tokens on one that does as well; calls at its average cost without a price."""
     if other is dear or not _does_as_well(other, dear):
         return None
-    listed = question.price(_ref(other), dear)
+    listed = question.price(ref, dear)
     if listed is None and other.priced and not other.unpriced:
         return round(Decimal(other.cost_nano_usd) * dear.attempts / other.attempts)
     return listed
@@ -126,20 +121,20 @@ def _does_as_well(other: Totals, dear: Totals) -> bool:
 
 
 def _cheapest(
-    costs: Iterable[tuple[int | None, ModelRef]], dear: Totals, least: Decimal
-) -> tuple[int, ModelRef] | None:
+    costs: Mapping[ModelRef, int | None], dear: Totals, least: Decimal
+) -> tuple[ModelRef, int] | None:
     """What takes the least for the same tokens, if it saves more than this share."""
     limit = (1 - least) * dear.cost_nano_usd
-    known = [(cost, ref) for cost, ref in costs if cost is not None and cost < limit]
-    return None if dear.unpriced else min(known, key=lambda one: one[0], default=None)
+    known = [(ref, cost) for ref, cost in costs.items() if cost is not None and cost < limit]
+    return None if dear.unpriced else min(known, key=lambda one: one[1], default=None)
 
 
-def _finding(dear: Totals, cost: int, ref: ModelRef, other: Totals | None = None) -> Finding:
+def _finding(dear: Totals, ref: ModelRef, cost: int, other: Totals | None = None) -> Finding:
     """Evidence where the other model was asked often enough, else a hypothesis."""
-    task, _, model = dear.key
+    task, provider, model = dear.key
     saved = dear.cost_nano_usd - cost
     evidence: dict[str, int | float | str] = {
-        **{"task_type": task, "model": str(_ref(dear)), "n": dear.verdicts},
+        **{"task_type": task, "model": f"{provider}:{model}", "n": dear.verdicts},
         **{"input_tokens": dear.input_tokens, "output_tokens": dear.output_tokens},
         **{"cost_nano_usd": dear.cost_nano_usd, "success_rate": round(dear.success_rate or 0, 4)},
         **{"other_model": str(ref), "other_nano_usd": cost},
