@@ -122,8 +122,6 @@ class Cost:
     version: str | None = None
 
 
-UNKNOWN = Cost(None, "none")
-"""An attempt that reported no usage: skipped, failed, or cut off."""
 UNPRICED = Cost(None, "unpriced")
 
 
@@ -134,8 +132,9 @@ class Prices:
     """
 
     def __init__(self, overrides: Mapping[str, object], list_ids: Mapping[str, str | None]) -> None:
-        lists = {ref: own if isinstance(own, list) else [own] for ref, own in overrides.items()}
-        self._overrides = OVERRIDES.validate_python(lists)
+        self._overrides = OVERRIDES.validate_python(
+            {ref: own if isinstance(own, list) else [own] for ref, own in overrides.items()}
+        )
         self._list_ids = list_ids
         self._list_version = f"genai-prices {version('genai-prices')}"
 
@@ -165,7 +164,7 @@ class Prices:
         that day (default: now). `seconds`: how long it took, for a server paid by the hour.
         """
         if usage is None:
-            return UNKNOWN
+            return Cost(None, "none")  # skipped, failed, or cut off
         at, context = at or datetime.now(UTC), context or {}
         if context.get("service_tier") == "batch":
             context = {**context, **BATCH}
