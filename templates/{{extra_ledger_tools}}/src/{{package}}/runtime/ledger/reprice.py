@@ -72,7 +72,7 @@ def _priced(row: Attempt, prices: Prices, told: Repricing) -> Attempt | None:
     cost = prices.cost(
         ref,
         usage_of(row),
-        context=_context(row),
+        context={"service_tier": row.service_tier},
         at=datetime.fromtimestamp(row.ts_us / 1_000_000, UTC),
         seconds=row.latency_ms / 1000,
     )
@@ -97,9 +97,3 @@ def usage_of(row: Attempt) -> RequestUsage:
         output_reasoning_tokens=row.reasoning_output_tokens or 0,
         **other,
     )
-
-
-def _context(row: Attempt) -> Mapping[str, str]:
-    if row.service_tier == "batch":
-        return {"processing": "batch"}
-    return {"service_tier": row.service_tier} if row.service_tier else {}
