@@ -1,4 +1,4 @@
-"""What can go wrong with one attempt, what a chain does about it, and what a model has learnt of it.
+"""What can go wrong with one attempt, what a chain does about it, and the health of a model.
 
 One closed set of kinds and one table: read it, change it, and every chain follows.
 A response can fail as well as a request: empty, cut off, refused.
@@ -142,10 +142,10 @@ def of_error(error: BaseException) -> Failure | None:
         return None
     found = (kind for kind, classes in _BY_CLASS.items() if isinstance(error, classes))
     kind = next(found, Failure.MALFORMED)
-    # The text of an HTTP error tells our own name of the model, too.
-    told = "" if isinstance(error, ModelHTTPError) else str(error)
+    told = str(error)
     if isinstance(error, ModelHTTPError):
         kind = _BY_STATUS.get(error.status_code, kind)
+        told = ""  # it has our own name of the model in it
     if isinstance(error, ModelAPIError):
         told += f" {error.provider_error_code} {error.provider_error_type} {error.body}"
     texts = _BY_TEXT if kind in _VAGUE else _BY_TEXT_ALWAYS
