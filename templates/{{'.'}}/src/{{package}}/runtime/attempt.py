@@ -23,7 +23,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from .errors import Escalated, Unanswered
+from .errors import ChainExhausted, Escalated, MissingKey, Unanswered
 from .failures import FAILURES, Candidate, Failure, of_error, of_response
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
@@ -234,20 +234,28 @@ class Call:
         human = self.shared.human
         return await human.earlier(self) if human and self.stage.request.id else None
 
-    async def handed_over(self) -> ModelResponse | None:
-        """A person's answer, if the chain ends in one. Raises Escalated when it comes later."""
-        human = self.shared.human if self.to_human and self.stage.human else None
+    async def give_up(self, candidates: Sequence[Candidate]) -> ModelResponse:
+        """A person's answer, if the chain ends in one, or the error that says why nobody answered.
+
+        Raises ChainExhausted, MissingKey, or Escalated when a person's answer comes later.
+        """
+        if all(row.error_type == Failure.NO_KEY for row in self.rows):
+            keys = dict.fromkeys(key for c in candidates for key in c.missing_keys)
+            raise MissingKey(f"Set {' or '.join(keys)} to ask a model of chain '{self.chain}'.")
         try:
-            return await human.answer(self) if human else None
+            if self.shared.human and self.to_human and self.stage.human:
+                return await self.shared.human.answer(self)
         except Escalated:
             self.book(PERSON, "escalated")
             raise
         except Unanswered as error:
             log.warning("No person answers: %s", error)
             self.book(PERSON, "failed", Finding(error.reason))
-            return None
+        told = [(row.request_model, row.error_type or row.outcome) for row in self.rows]
+        self._settle(told)
+        raise ChainExhausted(self.chain, told)
 
-    def settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
+    def _settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
         """Tell the run how it ended: in a completion, or with the models that failed and why."""
         if self.stage.request.id:
             self.stage.run.settled.append((self, end))
@@ -307,7 +315,7 @@ class Call:
         if response:
             self.completions[row.attempt] = response
         if response and row.outcome == "ok":
-            self.settle(response)
+            self._settle(response)
 
     def _suits(self, profile: ModelProfile) -> bool:
         """Whether a model can do what the request needs: tools, a schema, images."""

@@ -24,7 +24,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
 from .attempt import Call, Finding, Shared
-from .errors import BudgetReached, ChainExhausted, MissingKey
+from .errors import BudgetReached
 from .failures import FILTERED, Candidate, Failure, Policy
 from .fleet import ChainSettings
 from .run import Stage, current
@@ -162,7 +162,7 @@ class Chain(Model):
                     return result
                 if result in FILTERED and self.rules.on_content_filter != "next":
                     call.to_human = self.rules.on_content_filter == "human"
-                    return await self._give_up(call)
+                    return await call.give_up(self.candidates)
                 policy = result.policy if isinstance(result, Failure) else Policy()
                 if policy.retry:
                     again.append(candidate)
@@ -171,7 +171,7 @@ class Chain(Model):
                     waiting.sort(key=lambda other: other.ref.provider == provider)
             waiting = sorted(again, key=lambda candidate: candidate.rest_until)
             call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
-        return await self._give_up(call)
+        return await call.give_up(self.candidates)
 
     async def _affordable(self, call: Call) -> Sequence[Candidate]:
         """Whom to ask: its own candidates, or what `at_limit` says where a budget is used up."""
@@ -188,14 +188,3 @@ class Chain(Model):
         if not left and not call.to_human:
             raise BudgetReached(f"The budget {budget} is used up: raise it, or change at_limit.")
         return left
-
-    async def _give_up(self, call: Call) -> ModelResponse:
-        """A person's answer, or the error that says why nobody answered."""
-        if all(row.error_type == Failure.NO_KEY for row in call.rows):
-            keys = dict.fromkeys(key for c in self.candidates for key in c.missing_keys)
-            raise MissingKey(f"Set {' or '.join(keys)} to ask a model of chain '{self.name}'.")
-        if answer := await call.handed_over():
-            return answer
-        told = [(row.request_model, row.error_type or row.outcome) for row in call.rows]
-        call.settle(told)
-        raise ChainExhausted(self.name, told)
