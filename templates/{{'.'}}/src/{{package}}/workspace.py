@@ -13,10 +13,10 @@ from pydantic_ai.models import Model
 
 from . import wiring
 from .runtime import fleet as settings
-from .runtime.attempt import Candidate, Check, Human, Shared, Texts
+from .runtime.attempt import Check, Human, Shared, Texts
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
-from .runtime.failures import ALWAYS, Health
+from .runtime.failures import ALWAYS, Candidate
 from .runtime.fleet import Fleet, ModelRef, Provider
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
@@ -161,7 +161,7 @@ def candidates(
             partial(build or partial(_build, fleet), ref),
             missing_keys=() if build else missing_keys(ref, fleet),
             window=prices.context_window(ref),
-            health=Health(fleet.circuits),
+            circuits=fleet.circuits,
             gate=gates.get(ref.place) or nullcontext(),
         )
         for ref in refs
