@@ -109,7 +109,8 @@ class Workspace:
         self._checks = {name: _checks(name, stage.checks) for name, stage in stages.items()}
         self._human = wiring.HUMAN(root, fleet) if wiring.HUMAN else None
         prices, location = load_prices(root), database_path(root)
-        self._candidates = known = _candidates(fleet, prices, build)
+        models = _candidates(fleet, prices, build)
+        self._candidates = models.values()
         texts = wiring.TEXTS(location, books) if wiring.TEXTS else None
         self.ledger = Ledger(location, books)
         spending = Spending(fleet.budgets, partial(queries.month_by_task, location))
@@ -117,10 +118,12 @@ class Workspace:
             self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
         )
         self._under_way = shared.under_way
-        asked = {name: [known[ref] for ref in chain.models] for name, chain in fleet.chains.items()}
+        asked = {
+            name: [models[ref] for ref in rules.models] for name, rules in fleet.chains.items()
+        }
         self.chains = {
-            name: Chain(name, chain, asked[name], shared, asked.get("cheap", ()))
-            for name, chain in fleet.chains.items()
+            name: Chain(name, rules, asked[name], shared, asked.get("cheap", ()))
+            for name, rules in fleet.chains.items()
         }
 
     async def __aenter__(self) -> Self:
@@ -132,7 +135,7 @@ class Workspace:
             closing.callback(self.ledger.close)
             if self._human:
                 closing.push_async_callback(self._human.aclose)
-            for candidate in self._candidates.values():
+            for candidate in self._candidates:
                 closing.push_async_callback(candidate.close)
             tasks = {task for task in self._under_way.values() if task} - {asyncio.current_task()}
             for task in tasks:

@@ -239,15 +239,20 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
 
 
 def checked(type_: type[Section], table: object, where: str) -> Section:
-    """A table as its settings. Raises SettingsError that names every wrong key, in one line."""
+    """A table as its settings. Raises SettingsError that names every wrong key."""
     try:
         return type_.model_validate(table)
     except ValidationError as error:
-        wrong = [
-            ".".join(map(str, one["loc"])) + f": {one['msg']}"
-            for one in error.errors(include_url=False)
-        ]
-        raise SettingsError(f"{where}{'; '.join(wrong)}.") from None
+        raise advice(error, where) from None
+
+
+def advice(error: ValidationError, where: str) -> SettingsError:
+    """Every wrong key, by its name, in one line."""
+    wrong = [
+        ".".join(map(str, detail["loc"])) + f": {detail['msg']}"
+        for detail in error.errors(include_url=False)
+    ]
+    return SettingsError(f"{where}{'; '.join(wrong)}.")
 
 
 def find_root() -> Path:
