@@ -94,10 +94,10 @@ class RecordedModel(FunctionModel):
             kind = ModelRateLimitError if reply.status == 429 else ModelServerError
             name = self._ref.model
             raise ModelHTTPError.for_category(kind, status_code=reply.status, model_name=name)
-        text, answer = TextPart(reply.text), reply.answer
+        answer = None if reply.answer is None else ToolCallPart(OUTPUT_TOOL, reply.answer)
         tokens = RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
         return ModelResponse(
-            parts=[text if answer is None else ToolCallPart(OUTPUT_TOOL, answer)],
+            parts=[answer or TextPart(reply.text)],
             usage=tokens if tokens.has_values() else RequestUsage(unmeasured_requests=1),
             provider_name=self._ref.provider,
             finish_reason=reply.finish_reason,
