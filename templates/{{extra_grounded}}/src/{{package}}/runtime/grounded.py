@@ -36,14 +36,16 @@ NUMBER = re.compile(
     re.VERBOSE,
 )
 _SCALE = {"thousand": 3, "k": 3, "million": 6, "m": 6, "billion": 9, "bn": 9, "trillion": 12}
-_SPELT = {"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15}
-_SPELT |= {"sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20}
-_SPELT |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80}
-_SPELT |= {"ninety": 90, "hundred": 100}
-# Of a date, the month, which may be a word elsewhere, and a day that may be the month.
+_SPELT = {
+    **{"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15},
+    **{"sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30},
+    **{"forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90},
+    **{"hundred": 100},
+}
+# The month of a date, which may be a word elsewhere; between slashes, whatever may be one.
 _MONTH = re.compile(
-    r"(?<=\b\d{4}-)\d\d(?=-\d\d(?!\d))"
-    r"|\b(?:0?\d|1[0-2])(?=[./]\d\d?[./]\d{4})|(?<=\d[./])(?:0?\d|1[0-2])(?=[./]\d{4})"
+    r"(?<=\b\d{4}-)\d\d(?=-\d\d(?!\d))|(?<=\d\.)\d\d?(?=\.\d{4}(?!\d))"
+    r"|\b(?:0?\d|1[0-2])(?=/\d\d?/\d{4})|(?<=\d/)(?:0?\d|1[0-2])(?=/\d{4})"
 )
 
 
@@ -82,13 +84,13 @@ def missing(answer: str, source: str) -> tuple[list[str], int]:
     return absent, len(quotes) + len(numbers)
 
 
-def typed(answer: str) -> Any:
+def typed(answer: str) -> dict[str, Any] | list[Any] | str:
     """The object or list that a typed answer is, else the text itself."""
     try:
         value: Any = json.loads(answer.strip().removeprefix("```json").removesuffix("```"))
     except (ValueError, RecursionError):
         return answer
-    return cast(Any, value) if isinstance(value, dict | list) else answer
+    return cast(dict[str, Any], value) if isinstance(value, dict | list) else answer
 
 
 def plain(text: str) -> str:
