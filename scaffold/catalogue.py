@@ -19,7 +19,7 @@ _TIER_OF: dict[str, Tier] = {tier: tier for tier in TIERS}
 
 @dataclass(frozen=True)
 class Catalogue:
-    """The features of one template, sorted by kind, order and name."""
+    """The features of one template; what others require comes after them."""
 
     root: Path
     features: tuple[Feature, ...] = field(repr=False)
@@ -30,7 +30,8 @@ class Catalogue:
 
     def of(self, kind: str) -> list[Feature]:
         """The features of one kind that can be chosen, in listing order."""
-        return [feature for feature in self.features if feature.kind == kind and not feature.hidden]
+        there = [one for one in self.features if one.kind == kind and not one.hidden]
+        return sorted(there, key=lambda feature: (feature.order, feature.name))
 
     def get(self, kind: str, name: str) -> Feature:
         """One feature. Raises KeyError."""

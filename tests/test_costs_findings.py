@@ -1,5 +1,6 @@
 """Findings on ledgers whose truth is known: what is there is found, what is not is not."""
 
+import importlib
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
@@ -32,15 +33,23 @@ def findings(package: str) -> Any:
     return module(package, "findings")
 
 
-def listed(_: str, model: str, row: Any) -> int | None:
-    """List prices of three models, in nano-dollars per token; others have none."""
-    rates = {DEAR: (5000, 25_000), CHEAP: (100, 500), OTHER: (1000, 5000)}.get(model)
-    return rates and row.input_tokens * rates[0] + row.output_tokens * rates[1]
+REFS = [f"anthropic:{DEAR}", f"openai:{CHEAP}", f"anthropic:{OTHER}"]
+USD = dict(zip(REFS, [("5", "25"), ("0.1", "0.5"), ("1", "5")], strict=True))
+"""Per million tokens of input and output; other models have no price."""
+
+
+def question(findings: Any, path: Path, *, budget_usd: object = 0, **given: Any) -> Any:
+    """About a chain of three models."""
+    package = findings.__name__.partition(".")[0]
+    fleet = importlib.import_module(f"{package}.runtime.fleet").Fleet.model_validate(
+        {"chains": {"main": {"models": REFS}}, "budgets": {"month_usd": budget_usd}}
+    )
+    own = {ref: {"input_usd": asked, "output_usd": told} for ref, (asked, told) in USD.items()}
+    return findings.Question(path, fleet, module(package, "prices").Prices(own, {}), **given)
 
 
 def asked(findings: Any, path: Path, **given: Any) -> list[Any]:
-    models = [("anthropic", DEAR), ("openai", CHEAP), ("anthropic", OTHER)]
-    return findings.find(findings.Question(path, listed, models, **given))
+    return findings.find(question(findings, path, **given))
 
 
 def kinds(found: list[Any]) -> list[str]:
@@ -141,6 +150,11 @@ def test_no_hypothesis_where_it_would_be_wrong(
 ) -> None:
     path = write(store, tmp_path / "l.sqlite3", dear(store, 20, **given))
     assert asked(findings, path) == []
+
+
+def test_a_model_is_no_cheaper_one_than_itself(store: Any, findings: Any, tmp_path: Path) -> None:
+    fallen = attempts(store, 20, model=CHEAP, output_tokens=20, cost_nano_usd=400_000)
+    assert asked(findings, write(store, tmp_path / "l.sqlite3", fallen)) == []
 
 
 def test_few_calls_are_no_finding(store: Any, findings: Any, tmp_path: Path) -> None:
@@ -281,20 +295,21 @@ def test_forecast_adds_the_pace_of_the_last_seven_days(
     for ago in range(0, 8):
         rows += attempts(store, 1, days_ago=ago, cost_nano_usd=7000)
     path = write(store, tmp_path / "l.sqlite3", rows)
-    question = findings.Question(path, listed)
     package = findings.__name__.partition(".")[0]
     queries, trends = module(package, "queries"), module(package, "findings_trends")
     day = queries.day_of(today())
     length = (day.replace(day=28).toordinal() + 4 - day.toordinal()) + day.day
     last = queries.day_of(today() - day.day + length).replace(day=1).toordinal() - 1
     left = last - day.toordinal()
-    assert trends.forecast_nano_usd(question) == 7000 * min(day.day, 8) + 7000 * left
+    assert (
+        trends.forecast_nano_usd(question(findings, path)) == 7000 * min(day.day, 8) + 7000 * left
+    )
 
 
 def test_a_young_ledger_has_no_forecast(store: Any, findings: Any, tmp_path: Path) -> None:
     path = write(store, tmp_path / "l.sqlite3", dear(store, 3, days_ago=2))
     trends = module(findings.__name__.partition(".")[0], "findings_trends")
-    assert trends.forecast_nano_usd(findings.Question(path, listed)) is None
+    assert trends.forecast_nano_usd(question(findings, path)) is None
 
 
 GROUP = st.fixed_dictionaries(

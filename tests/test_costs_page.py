@@ -1,5 +1,6 @@
 """The cost page: its numbers are the query's, a hostile name stays text, a reader finds its way."""
 
+import importlib
 import json
 import re
 import shutil
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,12 +66,22 @@ class Tree(HTMLParser):
         self._open[-1].text += data
 
 
+def question(package: str, path: Path) -> Any:
+    """About the rows alone: a fleet without a chain, and no prices."""
+    fleet = importlib.import_module(f"{package}.runtime.fleet").Fleet(chains={})
+    return module(package, "findings").Question(
+        path, fleet, module(package, "prices").Prices({}, {})
+    )
+
+
 def page_of(package: str, path: Path, days: int = 7) -> str:
     queries, findings = module(package, "queries"), module(package, "findings")
-    asked = queries.Report(path, ("task_type", "request_model"), days)
-    question = findings.Question(path, lambda *_: None)
+    report, asked = (
+        queries.Report(path, ("task_type", "request_model"), days),
+        question(package, path),
+    )
     page = module(package, "page")
-    return page.html(asked, findings.find(question), "This month: $1", question)
+    return page.html(report, findings.find(asked), "This month: $1", asked)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +120,7 @@ def test_weeks_add_up_to_the_query(package: str, path: Path, text: str) -> None:
 
 def test_findings_and_what_is_unpriced_are_listed(package: str, path: Path, text: str) -> None:
     findings = module(package, "findings")
-    found = findings.find(findings.Question(path, lambda *_: None))
+    found = findings.find(question(package, path))
     items = [item.words() for item in Tree(text).root.all("li")]
     assert len(items) == len(found) > 1
     for item, finding in zip(items, found, strict=True):

@@ -5,6 +5,8 @@ import io
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -123,6 +125,14 @@ def test_text_puts_what_is_unpriced_before_the_sums(store: Any, costs: Any, path
     assert "unpriced" in own and "$0" not in own
 
 
+def test_no_success_has_no_least_cost(store: Any, costs: Any, path: Path) -> None:
+    rejected = attempts(store, 3, outcome="rejected", cost_nano_usd=1_000_000)
+    unpriced: dict[str, Any] = {"cost_nano_usd": None, "cost_source": "unpriced"}
+    write(store, path, rejected, attempts(store, 2, outcome="rejected", **unpriced))
+    told = costs()[1]
+    assert "≥$0.003" in told and "≥-" not in told
+
+
 def test_small_amounts_keep_their_digits(store: Any, costs: Any, path: Path) -> None:
     write(store, path, attempts(store, 1, cost_nano_usd=42_000))
     assert "$0.000042" in costs()[1]
@@ -214,6 +224,26 @@ def test_demo_rows_stand_in_only_while_there_are_no_others(
     assert "This month: $0.00" in told and "billed to nobody" in told
 
 
+def test_the_demo_has_cost_the_month_nothing(store: Any, costs: Any, path: Path) -> None:
+    write(store, path, attempts(store, 3, days_ago=0, environment="demo"))
+    month = json.loads(costs("--json", "--environment", "demo")[1])["month"]
+    assert month["cost_nano_usd"] == 0 and month["forecast_nano_usd"] is None
+
+
+def test_help_loads_no_library_for_models(package: str, cli: ModuleType) -> None:
+    code = (
+        f"import sys; from {package} import cli\n"
+        "sys.argv[1:] = ['--help']\n"
+        "try: cli.main()\n"
+        "except SystemExit: pass\n"
+        "print({'pydantic_ai', 'genai_prices', 'httpx'} & set(sys.modules))"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    words = [sys.executable, "-c", code]
+    told = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout.splitlines()[-1] == "set()"
+
+
 def test_no_ledger_is_advice(costs: Any) -> None:
     status, _ = costs()
     assert "run `demo` or `ask` first" in str(status)
@@ -294,7 +324,8 @@ def test_months_are_calendar_months(store: Any, queries: Any, path: Path) -> Non
         attempts(store, 1, days_ago=0, cost_nano_usd=5),
         attempts(store, 1, days_ago=day, cost_nano_usd=7),
     )
-    assert queries.month_nano_usd(path) == 5
+    assert queries.month_by_task(path) == {"classification": 5}
+    assert queries.month_by_task(path, "demo").total() == 0
 
 
 def varied(store: Any, path: Path) -> Path:

@@ -6,7 +6,17 @@ from decimal import Decimal
 
 from .findings import ENOUGH, MONTH_DAYS, WITHIN, Finding, Question
 from .prices import NANO
-from .queries import Totals, day_of, dollars, month_nano_usd, percent, sums, today, total
+from .queries import (
+    DEMO,
+    Totals,
+    day_of,
+    dollars,
+    month_by_task,
+    percent,
+    sums,
+    today,
+    total,
+)
 
 REWRITTEN = 0.3
 SPIKE = Decimal("1.5")
@@ -68,22 +78,22 @@ def _drafts(question: Question) -> Iterator[Finding]:
 def forecast_nano_usd(question: Question) -> int | None:
     """The month so far, and the rest of it at the pace of the last seven whole days.
 
-    None while fewer than five of those days have calls.
+    None while fewer than five of those days have calls, and for the demo.
     """
     now = today()
     days = sums(question.location, ("day",), now - 7, now, question.environment)
-    if len(days) < 5:
+    if len(days) < 5 or question.environment == DEMO:
         return None
     date = day_of(now)
     left = calendar.monthrange(date.year, date.month)[1] - date.day
-    spent = month_nano_usd(question.location, question.environment)
+    spent = month_by_task(question.location, question.environment).total()
     return spent + round(Decimal(total(days).cost_nano_usd) * left / 7)
 
 
 def _over_budget(question: Question) -> Iterator[Finding]:
     """The month is over its budget, or will be."""
-    budget = round(question.budget_usd * NANO)
-    spent = month_nano_usd(question.location, question.environment)
+    budget = round(question.fleet.budgets.month_usd * NANO)
+    spent = month_by_task(question.location, question.environment).total()
     end = max(spent, forecast_nano_usd(question) or 0)
     if not budget or end <= budget:
         return

@@ -21,7 +21,6 @@ from .queries import (
     cells,
     day_of,
     dollars,
-    labels,
     money,
     per_success,
     percent,
@@ -169,9 +168,9 @@ def _weeks(asked: Report, question: Question) -> Html:
 def _detail(asked: Report) -> Html:
     names = [name.removeprefix("request_").replace("_type", "").capitalize() for name in asked.by]
     rows: list[Html] = []
-    for row in asked.rows:
-        named = [tag("th", label or "-", scope="row") for label in labels(asked.by, row)]
-        figures = [tag("td", cell) for cell in cells(row, asked.before.get(row.key))]
+    for name, row, before in asked.groups():
+        named = [tag("th", part or "-", scope="row") for part in name]
+        figures = [tag("td", cell) for cell in cells(row, before)]
         rows.append(tag("tr", *named, *figures))
     caption = f"The last {asked.days} days beside the {asked.days} before"
     return _table(caption, names, [f"{head[0].upper()}{head[1:]}" for head in HEADS], rows)
