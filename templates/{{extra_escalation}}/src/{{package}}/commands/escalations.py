@@ -16,8 +16,7 @@ from ..runtime.inbox import STATES, Ticket, Tickets
 from ..runtime.ledger.queries import table
 
 HELP = "Answer what no model could: list, show, answer, close, retry."
-Told = tuple[dict[str, Any], str]
-"""What an action prints with `--json`, and without."""
+Told = tuple[dict[str, Any], str]  # what an action prints with --json, and without
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

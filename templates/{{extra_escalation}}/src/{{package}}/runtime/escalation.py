@@ -65,8 +65,9 @@ class Escalation:
 
     async def answer(self, call: Call) -> ModelResponse:
         """Hand a call over. Raises Escalated, or Unanswered; waits if its request says so."""
-        stage, run, output = call.stage, call.stage.run, call.stage.agent.output
-        kind: Any = output if isinstance(output, type) else Any
+        stage, run = call.stage, call.stage.run
+        output: Any = stage.agent.output
+        kind = output if isinstance(output, type) else Any  # a list of something has no name
         details = {
             "messages": call.messages,
             "parameters": call.parameters,

@@ -171,11 +171,8 @@ class Tickets:
     def tidy(self) -> None:
         """Expire what was open for too long; delete what was resolved `keep_days` ago."""
         now = now_us()
-        self._run(
-            "UPDATE tickets SET state = 'expired', resolved_by = 'expiry', resolved_us = ?1 "
-            "WHERE state = 'open' AND expires_us < ?1",
-            (now,),
-        )
+        expired = "state = 'expired', resolved_by = 'expiry', resolved_us = ?1"
+        self._run(f"UPDATE tickets SET {expired} WHERE state = 'open' AND expires_us < ?1", (now,))
         long_ago = now - int(self.settings.keep_days * 24 * HOUR_US)
         self._run("DELETE FROM tickets WHERE resolved_us < ?", (long_ago,))
 
