@@ -1,17 +1,15 @@
 """WorkspaceSpec: every answer of a workspace, typed, completed and checked."""
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from scaffold import models, names, problems
-from scaffold.catalogue import Catalogue, tier_of
-from scaffold.defaults import AGENT_CHAIN, filled_in
+from scaffold import names, problems
+from scaffold.catalogue import Catalogue
+from scaffold.defaults import filled_in
 from scaffold.errors import AnswersError, Problem
-from scaffold.facts import TIERS
 from scaffold.feature import KINDS
 from scaffold.problems.shape import of_shape
 from scaffold.questionnaire import MOST_USD
@@ -101,38 +99,6 @@ def known_keys(catalogue: Catalogue) -> set[str]:
 def missing(given: Mapping[str, object]) -> list[str]:
     """The main answer keys that were not given and so took their default."""
     return [key for key in WorkspaceSpec.model_fields if key not in given and key != "settings"]
-
-
-def warnings(catalogue: Catalogue, spec: WorkspaceSpec) -> list[str]:
-    """What is allowed but worth a second look."""
-    told = [*_unheard_of(catalogue, spec)]
-    for name, refs in spec.chains.items():
-        if len({ref.partition(":")[0] for ref in refs}) == 1:
-            told.append(f"Chain {name} has one provider: when it is down, nothing answers.")
-    for ref in dict.fromkeys(ref for refs in spec.chains.values() for ref in refs):
-        known = models.facts(catalogue, ref)
-        if known.matched is None and known.listed:
-            told.append(f"{ref} is unknown and unpriced: give its price in prices.toml.")
-        elif known.matched not in (None, known.model):
-            told.append(f"{ref} is priced as {known.matched}: check that this is right.")
-    return told
-
-
-def _unheard_of(catalogue: Catalogue, spec: WorkspaceSpec) -> Iterator[str]:
-    """The chains that nothing asks, and those a sub-agent names that were given no models."""
-    by_stages = catalogue.chains_used({**spec.answers(), "agents": [], "chains": {}})
-    by_agents = {agent.chain: agent.name for agent in spec.agents}
-    for name, refs in spec.chains.items():
-        if name in by_stages:
-            continue
-        if name not in by_agents:
-            close = difflib.get_close_matches(name, [*by_stages, *by_agents], n=1)
-            meant = f"; did you mean {close[0]}?" if close else "."
-            yield f"Chain {name} is asked by no stage and no sub-agent{meant}"
-        elif name not in (*TIERS, AGENT_CHAIN) and refs == catalogue.default_models(
-            tier_of(name), spec.providers
-        ):
-            yield f"Chain {name} of sub-agent {by_agents[name]} is new: it asks {', '.join(refs)}."
 
 
 def require_shape(given: Mapping[str, Any]) -> None:

@@ -8,7 +8,8 @@ from typing import Any, cast
 
 from scaffold.errors import ManifestError
 from scaffold.facts import TIERS, Question, Tier
-from scaffold.feature import KINDS, MANIFEST, Feature, read
+from scaffold.feature import KINDS, Feature
+from scaffold.manifest import MANIFEST, read
 
 MOST_PROVIDERS = 3
 """A default chain names at most this many providers: a longer one is a choice to make."""

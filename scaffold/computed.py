@@ -1,5 +1,10 @@
 """What templates loop over, computed in Jinja: a render without this program is the same render."""
 
+from collections.abc import Sequence
+
+from scaffold.choices import is_chosen
+from scaffold.feature import Feature
+
 ANSWER_CHAIN = """\
 {% set named = enabled | map('extract', facts) | map(attribute='wires') %}
 {{ (named | map(attribute='answer_chain') | select | list + ['balanced']) | first }}"""
@@ -48,3 +53,20 @@ FLEET_CHAINS = """\
 {% endfor %}
 {{ found | to_json(ensure_ascii=False) }}"""
 SLUG = "{{ project_name | lower | regex_replace('[^a-z0-9]+', '-') | trim('-') }}"
+
+
+def folder(feature: Feature, features: Sequence[Feature]) -> str:
+    """Where a feature's folder goes: here when it is chosen or one of `features` requires it."""
+    wanting = [other.id for other in features if feature.ref in other.requires]
+    wanting += [] if feature.hidden else [is_chosen(feature)]
+    return f"{{{{ '.' if {' or '.join(wanting) or 'false'} else '' }}}}"
+
+
+def enabled(features: Sequence[Feature]) -> str:
+    """The ids of the features whose folders are rendered."""
+    pairs = ", ".join(f"('{feature.id}', {feature.id})" for feature in features)
+    return (
+        "{% set ids = ['core'] %}\n"
+        f"{{% for id, folder in [{pairs}] if folder %}}\n"
+        "{% set _ = ids.append(id) %}\n{% endfor %}\n{{ ids | to_json }}"
+    )

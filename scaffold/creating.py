@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold import given, releases, repository, target, verify
-from scaffold.answers import WorkspaceSpec, complete, missing, warnings
+from scaffold.answers import WorkspaceSpec, complete, missing
 from scaffold.catalogue import Catalogue, load
+from scaffold.doubts import warnings
 from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors
 from scaffold.given import Given
 from scaffold.outcome import Written

@@ -1,16 +1,12 @@
-"""The manifest of one feature folder: everything the rest of the program knows about it."""
+"""A feature as its manifest tells it: everything the rest of the program knows about it."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from scaffold import fast_yaml
-from scaffold.errors import ManifestError
 from scaffold.facts import (
     AgentFact,
     EnvVar,
@@ -22,9 +18,6 @@ from scaffold.facts import (
     Tier,
     Wires,
 )
-
-MANIFEST = "feature.yml"
-CORE_FOLDER = "{{'.'}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,31 +114,3 @@ class Feature(BaseModel):
         """What templates may loop over; `folder` is the path under the template's root."""
         told = self.model_dump(mode="json", exclude=_OF_UPDATES)
         return {**told, "folder": f"templates/{self.folder.name}"}
-
-
-def read(path: Path) -> Feature:
-    """Read one feature.yml. Raises ManifestError that names the file, the field and the fix."""
-    where = f"{path.parent.name}/{path.name}"
-    try:
-        table: object = fast_yaml.load(path.read_text("utf-8"))
-        feature = Feature.model_validate(table).model_copy(update={"folder": path.parent})
-    except yaml.YAMLError as error:
-        first = " ".join(str(error).split())
-        raise ManifestError(
-            f"{where} is not YAML: {first}; quote text that holds a colon."
-        ) from None
-    except ValidationError as error:
-        told = "; ".join(
-            f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in error.errors()
-        )
-        raise ManifestError(f"{where}: {told}; see docs/adding-a-feature.md.") from None
-    _check_folder(feature, where)
-    return feature
-
-
-def _check_folder(feature: Feature, where: str) -> None:
-    expected = CORE_FOLDER if feature.kind == "core" else "{{" + feature.id + "}}"
-    if re.sub(r"\s", "", feature.folder.name) != expected:
-        raise ManifestError(
-            f"{where}: kind and name ask for a folder called {expected}; rename it."
-        )

@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
-from scaffold import fast_yaml
+from scaffold import yaml_text
 from scaffold.catalogue import Catalogue
 from scaffold.errors import AnswersError, Problem
 from scaffold.presets import PRESETS, split
@@ -16,6 +14,7 @@ from scaffold.problems.wording import nearest, shown
 
 MOST_BYTES = 1_000_000
 _LINES = "write `key: value` lines"
+_ONE_OF_THEM = "keep one of them"
 
 Answers = dict[str, Any]
 
@@ -95,15 +94,20 @@ def _text(path: Path) -> str:
 
 def _parsed(path: Path, text: str) -> object:
     try:
-        # JSON is YAML but for its surrogate pairs: what JSON escapes as two is one character.
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        pass
-    try:
-        return yaml.safe_load(text)
-    except fast_yaml.UNREADABLE as error:
+        return _loaded(text)
+    except yaml_text.KeyTwiceError as error:
+        raise _refused("--answers", f"{path} {error}", _ONE_OF_THEM) from None
+    except yaml_text.UNREADABLE as error:
         told = f"{path} is not YAML ({' '.join(str(error).split())[:120]})"
         raise _refused("--answers", told, _LINES) from None
+
+
+def _loaded(text: str) -> object:
+    try:
+        # JSON is YAML but for its surrogate pairs: what JSON escapes as two is one character.
+        return json.loads(text, object_pairs_hook=yaml_text.pairs_once)
+    except (ValueError, RecursionError):
+        return yaml_text.load(text)
 
 
 def _value(text: str) -> Answers:
@@ -114,8 +118,10 @@ def _value(text: str) -> Answers:
     if key.startswith("_"):
         raise _refused("--set", f"{shown(key)} is no answer key", "a key has no _ before it")
     try:
-        return {key: yaml.safe_load(value)}
-    except fast_yaml.UNREADABLE:
+        return {key: yaml_text.load(value)}
+    except yaml_text.KeyTwiceError as error:
+        raise _refused("--set", f"{shown(key)} {error}", _ONE_OF_THEM) from None
+    except yaml_text.UNREADABLE:
         told = f"the value of {shown(key)} is not YAML"
         raise _refused("--set", told, "quote it as a YAML string") from None
 

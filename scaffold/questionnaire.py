@@ -9,18 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from scaffold import choices
+from scaffold import choices, computed, yaml_text
 from scaffold.catalogue import Catalogue, load
-from scaffold.computed import (
-    ANSWER_CHAIN,
-    DEFAULT_AGENTS,
-    DEFAULT_CHAINS,
-    FLEET_CHAINS,
-    SLUG,
-    STAGE_CHAINS,
-)
 from scaffold.feature import KINDS, Feature
 from scaffold.names import AGENTS_RULE, CHAINS_RULE, NAME_RULE, PACKAGE_RULE
 from scaffold.trust import OLDEST_KEY
@@ -49,48 +39,34 @@ def questions(catalogue: Catalogue) -> dict[str, Any]:
         **SETTINGS,
         **_names(),
         **{kind.answer_key: choices.question(catalogue, kind) for kind in KINDS.values()},
-        **{feature.id: _hidden(_folder_of(feature, features), "str") for feature in features},
+        **{feature.id: _hidden(computed.folder(feature, features), "str") for feature in features},
         "facts": _hidden({feature.id: feature.facts() for feature in catalogue.features}),
-        "enabled": _hidden(_enabled(features)),
-        "slug": _hidden(SLUG, "str"),
-        "answer_chain": _hidden(ANSWER_CHAIN, "str"),
-        "stage_chains": _hidden(STAGE_CHAINS),
+        "enabled": _hidden(computed.enabled(features)),
+        "slug": _hidden(computed.SLUG, "str"),
+        "answer_chain": _hidden(computed.ANSWER_CHAIN, "str"),
+        "stage_chains": _hidden(computed.STAGE_CHAINS),
         "agents": {
             "type": "yaml",
             "help": "Named sub-agents: a list of {name, description, chain}",
-            "default": DEFAULT_AGENTS,
+            "default": computed.DEFAULT_AGENTS,
             "validator": AGENTS_RULE,
         },
-        "default_chains": _hidden(DEFAULT_CHAINS),
+        "default_chains": _hidden(computed.DEFAULT_CHAINS),
         "chains": {
             "type": "yaml",
             "help": "Chain name: provider:model in the order they are asked",
             "default": "{{ default_chains | to_json }}",
             "validator": CHAINS_RULE,
         },
-        "fleet_chains": _hidden(FLEET_CHAINS),
+        "fleet_chains": _hidden(computed.FLEET_CHAINS),
         **_of_features(features),
-        "quality_threshold": {
-            "type": "float",
-            "help": "From which score or confidence on an answer is good enough (0 to 1)",
-            "default": 0.7,
-            "validator": _bounds("quality_threshold", 0, 1),
-        },
-        "monthly_budget_usd": {
-            "type": "float",
-            "help": "What a month may cost in US dollars (0: no budget)",
-            "default": 100,
-            "validator": _bounds("monthly_budget_usd", 0, MOST_USD),
-        },
+        **_limits(),
     }
 
 
 def copier_yml(catalogue: Catalogue) -> str:
     """The text of copier.yml."""
-    dumped = yaml.dump(
-        questions(catalogue), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100
-    )
-    return HEADER + dumped
+    return HEADER + yaml_text.dumped(questions(catalogue))
 
 
 def _names() -> dict[str, Any]:
@@ -104,7 +80,7 @@ def _names() -> dict[str, Any]:
         "package": {
             "type": "str",
             "help": "Its Python package",
-            "default": SLUG.replace("'-'", "'_'"),
+            "default": computed.SLUG.replace("'-'", "'_'"),
             "validator": PACKAGE_RULE,
         },
         "description": {
@@ -115,19 +91,21 @@ def _names() -> dict[str, Any]:
     }
 
 
-def _folder_of(feature: Feature, features: list[Feature]) -> str:
-    wanting = [other.id for other in features if feature.ref in other.requires]
-    wanting += [] if feature.hidden else [choices.is_chosen(feature)]
-    return f"{{{{ '.' if {' or '.join(wanting) or 'false'} else '' }}}}"
-
-
-def _enabled(features: list[Feature]) -> str:
-    pairs = ", ".join(f"('{feature.id}', {feature.id})" for feature in features)
-    return (
-        "{% set ids = ['core'] %}\n"
-        f"{{% for id, folder in [{pairs}] if folder %}}\n"
-        "{% set _ = ids.append(id) %}\n{% endfor %}\n{{ ids | to_json }}"
-    )
+def _limits() -> dict[str, Any]:
+    return {
+        "quality_threshold": {
+            "type": "float",
+            "help": "From which score or confidence on an answer is good enough (0 to 1)",
+            "default": 0.7,
+            "validator": _bounds("quality_threshold", 0, 1),
+        },
+        "monthly_budget_usd": {
+            "type": "float",
+            "help": "What a month may cost in US dollars (0: no budget)",
+            "default": 100,
+            "validator": _bounds("monthly_budget_usd", 0, MOST_USD),
+        },
+    }
 
 
 def _of_features(features: list[Feature]) -> dict[str, Any]:
@@ -156,21 +134,6 @@ def _bounds(key: str, least: float | None, most: float | None) -> str:
 
 def _hidden(default: object, type_: str = "yaml") -> dict[str, Any]:
     return {"type": type_, "when": False, "default": default}
-
-
-class _Dumper(yaml.SafeDumper):
-    """Multi-line text as a literal block, and no anchors: people read this file."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        del data
-        return True
-
-
-def _text(_dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    return yaml.ScalarNode("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
-
-
-_Dumper.add_representer(str, _text)
 
 
 if __name__ == "__main__":

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import yaml
-
-from scaffold import fast_yaml
+from scaffold import yaml_text
 from scaffold.errors import TargetError
 
 ANSWERS_FILE = ".copier-answers.yml"
@@ -53,10 +51,12 @@ def _table(path: Path) -> dict[str, Any]:
                 f"{path} holds conflict markers; solve them and commit, or"
                 " `scaffold update --abort`."
             )
-        table: object = yaml.safe_load(text)
+        table: object = yaml_text.load(text)
     except OSError as error:
         raise TargetError(f"{path} cannot be read ({error.strerror}).") from None
-    except fast_yaml.UNREADABLE as error:
+    except yaml_text.KeyTwiceError as error:
+        raise TargetError(f"{path} {error}; keep one of them.") from None
+    except yaml_text.UNREADABLE as error:
         told = " ".join(str(error).split())[:160]
         raise TargetError(f"{path} is not YAML ({told}); mend it or restore it from git.") from None
     if not isinstance(table, dict):

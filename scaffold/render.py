@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from scaffold import fast_yaml
+from scaffold import yaml_text
 from scaffold.errors import TemplateError
 from scaffold.temporary import work_folder
 
@@ -28,7 +28,7 @@ def render(
 
     try:
         # Without git copier takes the folder as it is, instead of its latest tag.
-        with local.env(PATH=""), _compiled_once(), fast_yaml.for_copier():
+        with local.env(PATH=""), _compiled_once(), yaml_text.for_copier():
             worker = copier.run_copy(
                 str(root.resolve()),
                 target.resolve(),

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from scaffold import unrendered
-from scaffold.answers import WorkspaceSpec, complete, known_keys, require_shape, warnings
+from scaffold.answers import WorkspaceSpec, complete, known_keys, require_shape
 from scaffold.carryover import carried_over, newly_offered
 from scaffold.catalogue import Catalogue, load
 from scaffold.change import Answers
+from scaffold.doubts import warnings
 from scaffold.recorded import Recorded
 from scaffold.template import Source
 

@@ -5,7 +5,7 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, cast
 
-from scaffold import fast_yaml
+from scaffold import yaml_text
 from scaffold.errors import TemplateError
 
 OLDEST_KEY = "_scaffold_min"
@@ -31,8 +31,8 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     if not path.is_file():
         raise TemplateError(f"{name} has no copier.yml; name a template folder or repository.")
     try:
-        settings: Any = fast_yaml.load(path.read_text("utf-8")) or {}
-    except fast_yaml.UNREADABLE:
+        settings: Any = yaml_text.load_trusted(path.read_text("utf-8")) or {}
+    except yaml_text.UNREADABLE:
         raise TemplateError(f"The copier.yml of {name} is not YAML.") from None
     if not isinstance(settings, dict):
         raise TemplateError(f"The copier.yml of {name} is no mapping.")

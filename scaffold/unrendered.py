@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scaffold.catalogue import Catalogue
-from scaffold.feature import KINDS, MANIFEST, Feature
+from scaffold.feature import KINDS, Feature
+from scaffold.manifest import MANIFEST
 from scaffold.ownership import filled
 from scaffold.recorded import Recorded
 

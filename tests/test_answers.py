@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from scaffold.answers import complete, warnings
+from scaffold.answers import complete
 from scaffold.catalogue import Catalogue
+from scaffold.doubts import warnings
 from scaffold.errors import AnswersError
 from scaffold.names import (
     default_package,

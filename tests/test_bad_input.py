@@ -39,6 +39,7 @@ def refused(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> li
         ("description=!!python/name:os.system", "is not YAML"),
         ("description=2001-02-30", "is not YAML"),
         ("description=" + "[" * 5000, "is not YAML"),
+        ("chains={cheap: [openai:a], cheap: [openai:b]}", "chains has the key 'cheap' twice"),
     ],
 )
 def test_a_wrong_value_is_told(
@@ -57,6 +58,13 @@ def test_a_wrong_value_is_told(
         (b"a: " + b"[" * 20_000, "is not YAML"),
         (b"package: !!timestamp x", "is not YAML"),
         (b"", "is no mapping"),
+        (b"package: a\nextras: []\npackage: b\n", "answers.yml has the key 'package' twice"),
+        (b"package: a\nextras: []\npackage: b\n", "again in line 3; keep one of them"),
+        (b"chains: &it\n  cheap: [a]\n  cheap: [b]\nagents: *it\n", "again in line 3"),
+        (b"agents: [{name: a, name: b}]", "the key 'name' twice"),
+        (b'"a\\u0007b": 1\n"a\\u0007b": 2', "the key 'a\\x07b' twice"),
+        (b'{"package": "a", "package": "b"}', "answers.yml has the key 'package' twice;"),
+        (b'{"chains": {"a": [], "a": []}}', "the key 'a' twice"),
     ],
 )
 def test_a_wrong_answers_file_is_told(
@@ -67,6 +75,16 @@ def test_a_wrong_answers_file_is_told(
     lines = refused(tmp_path, capsys, f"--answers={file}")
     assert len(lines) == 1
     assert told in lines[0]
+
+
+def test_a_key_may_replace_one_it_was_merged_with(tmp_path: Path) -> None:
+    file = tmp_path / "answers.yml"
+    file.write_text(
+        "_usual: &usual {name: usual, description: Bills, chain: cheap}\n"
+        "agents: [{<<: *usual, name: invoices}, {<<: *usual, name: refunds}]\n"
+    )
+    assert cli.run(["new", str(tmp_path / "desk"), "--no-git", "--answers", str(file)]) == 0
+    assert (tmp_path / "desk/src/desk/agents/refunds.py").is_file()
 
 
 @pytest.mark.parametrize("name", [".", "/dev/zero", "/dev/null"])

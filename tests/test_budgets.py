@@ -141,6 +141,15 @@ def test_what_others_spend_is_noticed_while_this_process_runs(
     assert reached("answering") == "month_usd"
 
 
+def test_a_task_may_be_called_like_the_months_budget(desk: Desk) -> None:
+    prices, fleet, run = (
+        desk.module(f"runtime.{name}") for name in ("ledger.prices", "fleet", "run")
+    )
+    budgets = fleet.Budgets(month_usd=Decimal(1), task_usd={"month_usd": Decimal(9)})
+    spending = prices.Spending(budgets, lambda: {"answering": 2 * 10**9})
+    assert asyncio.run(spending.reached(stage(run, "month_usd"))) == "month_usd"
+
+
 def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
     """What is not committed yet is not forgotten when the ledger is read."""
     prices, fleet, run, store = (

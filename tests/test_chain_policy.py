@@ -1,5 +1,8 @@
 """What a chain does about a failing primary: every row of the table in the design."""
 
+import json
+from typing import Any
+
 import pytest
 
 from tests.fleets import Desk, desk, loopback
@@ -75,3 +78,29 @@ def test_a_retry_heals(desk: Desk) -> None:
     desk.server.script["flaky"] = [Reply(status=503), Reply()]
     desk.ask()
     assert desk.rows() == [("flaky", "failed", "overloaded"), ("flaky", "ok", None)]
+
+
+@pytest.mark.parametrize("status", [429, 413])
+def test_what_the_account_may_never_ask_is_not_asked_again(desk: Desk, status: int) -> None:
+    """Neither in this call nor of a window as large; the next call may be smaller."""
+    told = "Request too large for m on tokens per min (TPM): Limit 30000, Requested 30601."
+    body = json.dumps({"error": {"message": told, "type": "tokens", "code": "rate_limit_exceeded"}})
+    desk.models = ["openai:gpt-5-nano", "openai:gpt-5-mini"]
+    desk.server.script["gpt-5-nano"] = [
+        Reply(status=status, body=body, headers={"Retry-After": "60"}),
+        Reply(),
+    ]
+    desk.server.script["gpt-5-mini"] = [Reply(text="")]
+    run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
+
+    async def use(workspace: Any) -> None:
+        with pytest.raises(errors.ChainExhausted, match="request_too_large"):
+            await workspace.handle(run.Request("long"))
+        await workspace.handle(run.Request("short"))
+
+    desk.play(use)
+    assert desk.rows() == [
+        ("gpt-5-nano", "failed", "request_too_large"),
+        ("gpt-5-mini", "rejected", "empty"),
+        ("gpt-5-nano", "ok", None),
+    ]

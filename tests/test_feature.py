@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from scaffold import cli
 from scaffold.catalogue import Catalogue, load
 from scaffold.errors import ManifestError
-from scaffold.feature import read
+from scaffold.manifest import read
 from scaffold.presets import PRESETS, split
 
 CORE = "kind: core\nname: core\ntitle: t\nsummary: s\n"
@@ -24,6 +25,8 @@ def folder(root: Path, name: str, text: str) -> Path:
     ("text", "told"),
     [
         ("kind: [", "is not YAML"),
+        (PATTERN + "title: u\n", "feature.yml has the key 'title' twice, again in line 5"),
+        (PATTERN + "chains: {a: cheap, a: balanced}\n", "the key 'a' twice"),
         ("just text", "see docs/adding-a-feature.md"),
         (PATTERN + "tilte: x\n", "tilte"),
         (PATTERN.replace("relay", "Relay"), "name"),
@@ -44,6 +47,19 @@ def test_a_wrong_manifest_is_named(tmp_path: Path, text: str, told: str) -> None
     assert told in str(caught.value)
     assert "pattern_relay" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_with_a_key_twice_ends_a_command(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder(tmp_path, "{{'.'}}", CORE + "title: u\n")
+    (tmp_path / "copier.yml").write_text("_subdirectory: templates\n")
+    words = ["--template", str(tmp_path), "--defaults", "--no-git"]
+    assert cli.run(["new", str(tmp_path / "desk"), *words]) == 1
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 1
+    assert "feature.yml has the key 'title' twice" in told[0]
+    assert not (tmp_path / "desk").exists()
 
 
 def test_a_template_without_a_core_is_refused(tmp_path: Path) -> None:

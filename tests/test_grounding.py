@@ -1,6 +1,6 @@
 """Precision and recall of the grounding check on quotes from real meetings."""
 
-import importlib.util
+import importlib
 import sys
 from collections import Counter
 from functools import cache
@@ -15,23 +15,32 @@ from benchmarks import quote_pairs
 from benchmarks.duplicate_pairs import DATA
 from tests.conftest import ROOT
 
-RUNTIME = ROOT / "templates" / "{{extra_sources}}" / "src" / "{{package}}" / "runtime"
-SPLITTING = "{{pattern_extractor_reasoner}}/src/{{package}}/runtime/splitting.py"
+RUNTIMES = [
+    str(ROOT / "templates" / feature / "src" / "{{package}}" / "runtime")
+    for feature in (
+        "{{'.'}}",
+        "{{extra_grounded}}",
+        "{{extra_sources}}",
+        "{{pattern_extractor_reasoner}}",
+    )
+]
 NO_DATA = pytest.mark.skipif(not DATA.is_dir(), reason="evaluation data is elsewhere")
 TEXT = st.text(st.sampled_from("ab \n.#:1é—'\"*"), max_size=600)
 
 
 @cache
 def module(name: str) -> ModuleType:
-    """A module as it lies in the template: these have no relative import."""
-    path = ROOT / "templates" / SPLITTING if name == "splitting" else RUNTIME / f"{name}.py"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec
-    assert spec.loader
-    loaded = importlib.util.module_from_spec(spec)
-    sys.modules[name] = loaded
-    spec.loader.exec_module(loaded)
-    return loaded
+    """A module of the runtime as it lies in the templates."""
+    package = ModuleType("unrendered")
+    package.__path__ = RUNTIMES
+    sys.modules.setdefault(package.__name__, package)
+    return importlib.import_module(f"{package.__name__}.{name}")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imported() -> None:
+    """An import takes longer than hypothesis gives an example."""
+    module("grounding")
 
 
 @NO_DATA

@@ -16,6 +16,7 @@ from pydantic_ai.messages import (
     BinaryContent,
     ModelRequest,
     ModelResponse,
+    TextPart,
     ToolCallPart,
     UserPromptPart,
 )
@@ -201,6 +202,19 @@ def test_the_bytes_of_files_are_left_out(recording: Desk) -> None:
     *_, asked, answered = values
     assert "What is on it?" in asked and "image/png" in asked and len(asked) < 400
     assert "kept" in answered
+
+
+def test_an_answer_cut_within_a_character_is_stored(recording: Desk) -> None:
+    content, store = recording.module("runtime.content"), recording.module("runtime.ledger.store")
+    answer = ModelResponse(parts=[TextPart("All is well \ud83d")])
+    row = ledger_package.row(store, call_id="one")
+    settings = store.LedgerSettings(record_content=True)
+    also = content.texts(path := recording.root / "ledger.sqlite3", settings)
+    database = store.connect(path)
+    database.write([row], also(ledger_package.call("one", [], (row, answer))))
+    database.close()
+    [(_, answered)] = recording.texts()
+    assert "All is well ?" in answered
 
 
 def test_a_user_is_erased_with_the_texts(recording: Desk, folder: Path) -> None:

@@ -239,6 +239,18 @@ output_usd = "3"
     assert table.cost(dated, thousand, at=late).nano_usd == 3_000_000
 
 
+def test_a_batch_is_known_by_its_service_tier(prices: Any, listed: Any, tmp_path: Path) -> None:
+    """As Anthropic tells it: an attempt is booked at the price at which it would be repriced."""
+    told = {"service_tier": "batch"}
+    claude, usage = ref(prices, "anthropic:claude-sonnet-4-5"), RequestUsage(input_tokens=1000)
+    batch = listed.cost(claude, usage, context=told)
+    assert batch == listed.cost(claude, usage, context=prices.BATCH)
+    assert batch.nano_usd * 2 == listed.cost(claude, usage).nano_usd
+    text = '["openai:own"]\ninput_usd = 1\noutput_usd = 2\nbatch_factor = "0.5"\n'
+    table = own(prices, tmp_path, text)
+    assert table.cost(ref(prices, "openai:own"), usage, context=told).nano_usd == 500_000
+
+
 def test_a_tier_has_all_its_own_prices(prices: Any, tmp_path: Path) -> None:
     """What a tier leaves unset costs as much as its own input, not as what stands above it."""
     table = own(
@@ -351,6 +363,8 @@ def test_the_cost_a_provider_reports_counts(prices: Any, listed: Any) -> None:
         ('["openai:x"]\ninput_usd = "1"\n', "give input_usd and output_usd"),
         ('["openai:x"]\ninput_usd = "-1"\noutput_usd = "1"\n', "openai:x.0.input_usd"),
         ('["openai:x"]\ninput = "1"\noutput_usd = "1"\n', "openai:x.0.input"),
+        ('["openai:x"]\noutput_usd = "-1"\n["openai:y"]\nfactor = "x"\n', "openai:y.0.factor"),
+        ('"openai:x" = 3\n', "openai:x.0: Input should be"),
         ("[openai", "not valid TOML"),
         ('["openai:x"]\nhour_usd = "1"\nunit_usd = {searches = "1"}\n', "'searches' is no unit"),
     ],

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-import json
+import math
 import os
 import random
 import resource
@@ -139,6 +139,7 @@ def test_a_wrong_row_is_told_to_its_caller_alone(store: Any, path: Path) -> None
         ledger_package.row(store, latency_ms=2**70),
         ledger_package.row(store, latency_ms="fast"),
         ledger_package.row(store, tags={"a": 1}),
+        ledger_package.row(store, user_ref="\ud83d"),  # half a character
     ]
 
     async def play() -> list[Any]:
@@ -151,7 +152,7 @@ def test_a_wrong_row_is_told_to_its_caller_alone(store: Any, path: Path) -> None
     told = asyncio.run(play())
     assert [isinstance(one, store.LedgerError) for one in told] == [
         *[False] * 2,
-        *[True] * 4,
+        *[True] * 5,
         False,
     ]
     assert len(keys(store, path)) == 3
@@ -267,7 +268,7 @@ def test_rows_of_a_locked_ledger_come_in_later(
             other.execute("BEGIN IMMEDIATE")
             for _ in range(3):
                 await asyncio.wait_for(ledger.write([ledger_package.row(store)]), 3)
-            assert path.with_suffix(".spill.jsonl").is_file()
+            assert len(keys(store, store.spill_of(path))) == 3
             other.execute("ROLLBACK")
         await ledger.write([ledger_package.row(store)])
         ledger.close()
@@ -275,43 +276,56 @@ def test_rows_of_a_locked_ledger_come_in_later(
     asyncio.run(play())
     assert len(keys(store, path)) == 5
     assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
-    assert not list(path.parent.glob("*.jsonl"))
+    assert keys(store, store.spill_of(path)) == []
     assert "another process holds it" in caplog.text
 
 
-def test_a_spill_file_is_imported_at_the_next_opening(
+def test_what_was_set_aside_is_brought_in_at_the_next_opening(
     store: Any, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     row = ledger_package.row(store)
     write(store, path, [row])
-    spill = store.Spill(path)
-    spill.add([row, ledger_package.row(store)])
-    with spill.path.open("a") as file:
-        file.write('{"ts_us": 1, "call_')  # killed while it wrote
-    spill.add([ledger_package.row(store)])
+    write(store, store.spill_of(path), [row], [ledger_package.row(store) for _ in range(2500)])
     write(store, path)
-    assert len(keys(store, path)) == 3
+    assert len(keys(store, path)) == 2501
     assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
-    assert not list(path.parent.glob("*.jsonl"))
-    assert len(list(path.parent.glob("*.broken"))) == 1
-    assert "no attempts" in caplog.text
+    assert keys(store, store.spill_of(path)) == []
+    assert "2500 attempts that were set aside are in the ledger now" in caplog.text
 
 
-def test_rows_spilled_while_another_process_imports_are_not_lost(store: Any, path: Path) -> None:
+def test_what_an_earlier_release_set_aside_is_named(
+    store: Any, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(store, path, [ledger_package.row(store)])
+    write(store, store.spill_of(path), [ledger_package.row(store)])
+    for name in ("ledger.spill.jsonl", "ledger.spill.0123.jsonl"):
+        file = path.with_name(name)
+        file.write_text("{}")
+        caplog.clear()
+        write(store, path)
+        assert f"`ledger import {file}`" in caplog.text
+        file.unlink()
+    assert len(keys(store, path)) == 2
+
+
+def test_rows_set_aside_while_another_process_brings_in_are_not_lost(
+    store: Any, path: Path
+) -> None:
     write(store, path)
-    spill, total = store.Spill(path), 300
+    spill, total = store.spill_of(path), 300
 
     def add() -> None:
         for _ in range(total // 3):
-            spill.add([ledger_package.row(store)])
+            with contextlib.closing(store.connect(spill)) as aside:
+                aside.write([ledger_package.row(store)])
 
     adding = [threading.Thread(target=add) for _ in range(3)]
     for thread in adding:
         thread.start()
     database = store.connect(path)
     while any(thread.is_alive() for thread in adding):
-        spill.import_into(database)
-    spill.import_into(database)
+        store.bring_in(spill, database)
+    store.bring_in(spill, database)
     database.close()
     assert len(keys(store, path)) == total
 
@@ -435,9 +449,8 @@ def test_rows_for_a_database_that_breaks_are_set_aside(store: Any, path: Path) -
         ledger.close()
 
     asyncio.run(play())
-    [kept] = path.parent.glob("ledger.spill*.jsonl")
-    [line] = kept.read_text().split()
-    assert store.Attempt(**json.loads(line)).outcome == "ok"
+    [kept] = stored(store, store.spill_of(path))
+    assert kept.outcome == "ok"
 
 
 def test_there_is_no_ledger_yet(store: Any, path: Path) -> None:
@@ -488,18 +501,24 @@ def test_a_clock_that_jumps_back_keeps_rows_and_their_days(
     assert {key[0] for key in rollup(store, path)} == {now // store.DAY_US, back // store.DAY_US}
 
 
-def test_a_refused_row_in_the_spill_file_holds_up_no_others(
-    store: Any, path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_wrong_row_is_not_set_aside(store: Any, path: Path) -> None:
+    """While the database does not work either, it is told to its caller alone."""
     write(store, path)
-    wrong = ledger_package.row(store, latency_ms=2**70)
-    store.Spill(path).add([ledger_package.row(store), wrong, ledger_package.row(store)])
-    write(store, path)
+    rows = [ledger_package.row(store, **given) for given in ({}, {"latency_ms": 2**70}, {})]
+
+    async def play() -> list[Any]:
+        ledger = store.Ledger(path)
+        ledger._retry_at = math.inf
+        told = await asyncio.gather(*(ledger.write([row]) for row in rows), return_exceptions=True)
+        ledger.close()
+        return told
+
+    assert [isinstance(one, store.RowsRefused) for one in asyncio.run(play())] == [
+        False,
+        True,
+        False,
+    ]
     assert len(keys(store, path)) == 2
-    assert not list(path.parent.glob("*.jsonl"))
-    [kept] = path.parent.glob("*.broken")
-    assert wrong.call_id in kept.read_text()
-    assert wrong.call_id in caplog.text
 
 
 def test_negative_counts_say_nothing(store: Any, path: Path) -> None:

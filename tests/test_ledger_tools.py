@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -104,9 +105,9 @@ def test_pages_do_not_lose_rows_of_the_same_moment(
     path = tmp_path / "a.sqlite3"
     write(store, path, [ledger_package.row(store, ts_us=7 + at // 50) for at in range(120)])
     monkeypatch.setattr(transfer, "PAGE", 11)
-    pages = list(transfer.attempts(path, *ALL))
+    pages = list(transfer.pages(path, "1 = 1", *ALL))
     assert len({row.call_id for page in pages for row in page}) == 120
-    assert sum(len(page) for page in transfer.attempts(path, 8, 9)) == 50
+    assert sum(len(page) for page in transfer.pages(path, "attempt = 1", 8, 9)) == 50
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -181,7 +182,7 @@ def test_an_export_that_fails_leaves_the_old_file(
 def test_a_user_is_erased_and_the_sums_stay(store: Any, folder: Path, ledger: Path) -> None:
     write(store, ledger, [ledger_package.row(store, user_ref="ada-4711") for _ in range(4)])
     write(store, ledger, [ledger_package.row(store, user_ref="bob")])
-    store.Spill(ledger).add([ledger_package.row(store, user_ref="ada-4711")])
+    write(store, store.spill_of(ledger), [ledger_package.row(store, user_ref="ada-4711")])
     done = command(folder, "ledger", "erase", "--user", "ada-4711")
     assert done.stdout.startswith("5 attempts erased"), done.stderr
     assert len(stored(store, ledger)) == 1
@@ -190,6 +191,23 @@ def test_a_user_is_erased_and_the_sums_stay(store: Any, folder: Path, ledger: Pa
     left = b"".join(path.read_bytes() for path in ledger.parent.glob("ledger*"))
     assert b"ada-4711" not in left
     assert b"bob" in left
+
+
+def test_what_an_earlier_release_set_aside_is_imported_before_a_user_is_erased(
+    store: Any, folder: Path, ledger: Path
+) -> None:
+    write(store, ledger, [ledger_package.row(store, user_ref="ada-4711")])
+    left = ledger.with_suffix(".spill.jsonl")
+    row = json.dumps(asdict(ledger_package.row(store, user_ref="ada-4711")))
+    left.write_text(f'\n{row}\n{{"ts_us": 1, "call_')  # killed while it wrote
+    refused = command(folder, "ledger", "erase", "--user", "ada-4711")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1), refused.stderr
+    assert f"`ledger import {left}`" in refused.stderr
+    done = command(folder, "ledger", "import", str(left))
+    assert done.stdout.startswith("1 new attempts"), done.stderr
+    left.unlink()
+    done = command(folder, "ledger", "erase", "--user", "ada-4711")
+    assert done.stdout.startswith("2 attempts erased"), done.stderr
 
 
 def test_what_had_no_price_gets_one(store: Any, folder: Path, ledger: Path) -> None:

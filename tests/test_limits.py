@@ -177,6 +177,38 @@ def test_being_busy_is_no_failure_of_the_model(desk: Desk) -> None:
     assert desk.rows()[-1] == ("full", "ok", None)
 
 
+def test_the_time_in_the_queue_is_none_of_the_attempts(desk: Desk) -> None:
+    """Who gets the slot late has a time of its own; the row tells how long the model took."""
+    desk.models, desk.rules = ["openai:paced"], {"attempt_s": 2, "deadline_s": 60}
+    desk.more = '[limits]\n"openai@openai" = 1\n[circuits]\nfailures = 1\nopen_s = 60\n'
+    desk.server.script["paced"] = [Reply(delay_s=1.2)]
+    assert crowd(desk, 2) == ["answered"] * 2
+    rows = desk.rows("outcome, latency_ms")
+    assert [row[0] for row in rows] == ["ok"] * 2
+    assert all(1200 <= row[1] < 2000 for row in rows), rows
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_a_slot_that_comes_too_late_is_not_taken(desk: Desk, streamed: bool) -> None:
+    """A model that gets no fair time to answer is left alone, and its circuit stays closed."""
+    desk.models, desk.rules = ["openai:paced"], {"deadline_s": 3}
+    desk.more = '[limits]\n"openai@openai" = 1\n[circuits]\nfailures = 1\nopen_s = 60\n'
+    desk.server.script["paced"] = [Reply(delay_s=2), Reply()]
+    asked = desk.module("runtime.run").Request
+
+    async def use(workspace: Any) -> None:
+        chain = workspace.chains["main"]
+        calls = [read(chain) if streamed else model_request(chain, QUESTION) for _ in range(2)]
+        ended = await asyncio.gather(*calls, return_exceptions=True)
+        assert isinstance(ended[1], desk.module("runtime.errors").ChainExhausted), ended
+        await workspace.handle(asked("once more"))
+
+    desk.play(use)
+    rows = sorted(desk.rows())
+    assert rows == [("paced", "ok", None)] * 2 + [("paced", "skipped", "busy")]
+    assert desk.hits() == ["paced"] * 2
+
+
 # Circuit breakers.
 
 OPEN_S = 3.0

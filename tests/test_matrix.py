@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.feature import MANIFEST
+from scaffold.manifest import MANIFEST
 from tests import harness
 
 RENDERS = {

@@ -283,6 +283,7 @@ def test_the_package_moves_with_the_teams_edits_and_files(desk: Path) -> None:
     ("text", "said"),
     [
         ("a: [", "is not YAML"),
+        ("_commit: v1.0.0\n_commit: v1.0.0\n", "has the key '_commit' twice, again in line 2"),
         ("- a\n", "holds no answers"),
         ("<<<<<<< yours\n", "conflict markers"),
         ("_src_path: x\n", "has no _commit"),

@@ -93,6 +93,23 @@ def test_every_release_updates_to_the_next_with_the_teams_work(
     assert cli.run(["check", str(desk)]) == 0
 
 
+@pytest.mark.usefixtures("with_next")
+@pytest.mark.parametrize(
+    ("extras", "pattern"),
+    [("[quality_checks]", "[]"), ("[grounded]", "[]"), ("[]", "[research]")],
+)
+def test_one_check_alone_gets_what_it_reads_texts_with(
+    extras: str, pattern: str, tmp_path: Path
+) -> None:
+    settings = ("--set", f"extras={extras}", "--set", f"patterns={pattern}")
+    desk = new(tmp_path / "desk", "--ref", "0.4.0", *settings, "--set", "search=[local_folder]")
+    had = "**checks.CHECKS" in (desk / "src/desk/wiring.py").read_text()
+    assert cli.run(["update", str(desk)]) == 0
+    wiring = (desk / "src/desk/wiring.py").read_text()
+    assert ("**grounded.CHECKS" in wiring, "**checks.CHECKS" in wiring) == (True, had)
+    assert (desk / "src/desk/runtime/grounded.py").is_file()
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_next")
 @pytest.mark.parametrize("version", releases.releases())

@@ -6,7 +6,8 @@ A team's own dependency and one that the template adds beside it are no conflict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scaffold.merge.arrays import arrays, rewritten
+from scaffold.merge.array_edits import rewritten
+from scaffold.merge.arrays import arrays
 from scaffold.merge.requirement import Clash, Requirement, combined, parsed
 
 

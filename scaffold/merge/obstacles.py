@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scaffold.merge.lab import Blob, Files, Lab
 from scaffold.merge.repository import records
+from scaffold.merge.steps import Merged
 from scaffold.merge.workspace import Workspace
 
 
@@ -33,6 +34,19 @@ def obstacles(lab: Lab, ours: Files, result: Files) -> Obstacles:
 def blocked(workspace: Workspace, paths: Iterable[str], leaving: Collection[str]) -> list[str]:
     """Those of `paths` where something lies on disk that is not among the `leaving` files."""
     return [path for path in paths if _met(workspace, path, leaving)]
+
+
+def without_taken(merged: Merged, met: Obstacles) -> Merged:
+    """Leave out what would overwrite a file git does not have; show it as added by the template.
+
+    An ignored file may hold a secret: not even its name goes into the index.
+    """
+    if not met.taken:
+        return merged
+    files = {path: blob for path, blob in merged.files.items() if path not in met.taken}
+    shown = met.taken - met.ignored - merged.stages.keys()
+    added = {path: {3: merged.files[path]} for path in shown}
+    return replace(merged, tree=None, files=files, stages={**merged.stages, **added})
 
 
 def _met(workspace: Workspace, path: str, leaving: Collection[str]) -> str | None:

@@ -7,16 +7,14 @@ from pathlib import Path
 
 from scaffold.errors import MergeError
 from scaffold.merge.changes import Change, ChangeKind, Sides, classified
-from scaffold.merge.dependencies import Settled, settle
-from scaffold.merge.lab import Blob, Files, Lab, lab, label
+from scaffold.merge.lab import Files, Lab, lab, label
 from scaffold.merge.moves import moved, moves
-from scaffold.merge.obstacles import Obstacles, obstacles
+from scaffold.merge.obstacles import obstacles, without_taken
 from scaffold.merge.ownership import seeds
+from scaffold.merge.project_file import merge
 from scaffold.merge.renders import aligned, rendered
-from scaffold.merge.steps import Merged, Stages, merge
+from scaffold.merge.steps import Merged, Stages
 from scaffold.merge.workspace import ANSWERS, Workspace
-
-_DEPENDENCIES = "pyproject.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,23 +87,18 @@ def plan(
     with lab(workspace) as work:
         around = committed(work)
         there = work.workspace_files(around)
-        if ANSWERS not in there:
-            raise MergeError(
-                f"git does not have {workspace.folder / ANSWERS}; run git add and git commit first."
-            )
+        _require_answers(workspace, there)
         sides = _sides(work, there, (before, after), renames or {})
-        names = _names(labels)
         held = seeds(sides.before, sides.after, sides.ours, team_owned, follow=follow)
         base = {**sides.before, **{path: sides.ours[path] for path in always if path in sides.ours}}
-        merged = _merged(work, around, base, sides.ours, held.after, names)
+        merged = merge(work, around, base, sides.ours, held.after, _names(labels))
         met = obstacles(work, there, merged.files)
-        final = _without_taken(merged, met)
+        final = without_taken(merged, met)
         yield Plan(
             workspace=workspace,
             changes=classified(replace(sides, result=final.files), final, held.newer, met),
             before=around,
-            after=final.tree
-            or (around if final.files == there else work.tree(around, final.files)),
+            after=_tree(work, around, there, final),
             stages=final.stages,
             identical=met.identical,
             lab=work,
@@ -117,6 +110,12 @@ def committed(work: Lab) -> str:
     if head := work.workspace.head:
         return work.git("rev-parse", f"{head}^{{tree}}")
     return work.team("write-tree")
+
+
+def _require_answers(workspace: Workspace, there: Files) -> None:
+    if ANSWERS not in there:
+        answers = workspace.folder / ANSWERS
+        raise MergeError(f"git does not have {answers}; run git add and git commit first.")
 
 
 def _sides(
@@ -136,59 +135,12 @@ def _sides(
     )
 
 
+def _tree(work: Lab, around: str, there: Files, final: Merged) -> str:
+    if final.tree:
+        return final.tree
+    return around if final.files == there else work.tree(around, final.files)
+
+
 def _names(labels: Labels) -> tuple[str, str]:
     mine, other = label(labels.ours), label(labels.theirs)
     return (mine, other) if mine != other else (mine, f"{other}-template")
-
-
-def _merged(
-    work: Lab, around: str, before: Files, ours: Files, after: Files, names: Sequence[str]
-) -> Merged:
-    settled = _settled(work, before, ours, after)
-    if settled is None:
-        return merge(work, around, before, ours, after, names)
-    old, new = (
-        Blob(files[_DEPENDENCIES].mode, work.blob(text))
-        for files, text in ((before, settled.before), (after, settled.after))
-    )
-    merged = merge(
-        work,
-        around,
-        {**before, _DEPENDENCIES: old},
-        ours,
-        {**after, _DEPENDENCIES: new},
-        names,
-    )
-    result = merged.files.get(_DEPENDENCIES)
-    text = result and settled.applied(work.contents([result.oid])[result.oid])
-    if not result or text is None:
-        return merge(work, around, before, ours, after, names)
-    files = {**merged.files, _DEPENDENCIES: Blob(result.mode, work.blob(text))}
-    real = {1: before[_DEPENDENCIES], 3: after[_DEPENDENCIES]}
-    stages = dict(merged.stages)
-    if _DEPENDENCIES in stages:
-        stages[_DEPENDENCIES] = {**stages[_DEPENDENCIES], **real}
-    return replace(merged, tree=None, files=files, stages=stages)
-
-
-def _settled(work: Lab, before: Files, ours: Files, after: Files) -> Settled | None:
-    versions = [files.get(_DEPENDENCIES) for files in (before, ours, after)]
-    oids = [version.oid for version in versions if version]
-    if len(set(oids)) < 3:
-        return None
-    known = work.contents(oids)
-    settled = settle(*(known[oid] for oid in oids))
-    return settled if settled.final else None
-
-
-def _without_taken(merged: Merged, met: Obstacles) -> Merged:
-    """Leave out what would overwrite a file git does not have; show it as added by the template.
-
-    An ignored file may hold a secret: not even its name goes into the index.
-    """
-    if not met.taken:
-        return merged
-    files = {path: blob for path, blob in merged.files.items() if path not in met.taken}
-    shown = met.taken - met.ignored - merged.stages.keys()
-    added = {path: {3: merged.files[path]} for path in shown}
-    return replace(merged, tree=None, files=files, stages={**merged.stages, **added})

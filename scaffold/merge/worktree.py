@@ -1,13 +1,12 @@
 """Work tree and index taken from one tree to another by git, on an index of our own."""
 
-import os
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.merge.lab import Blob
-from scaffold.merge.repository import Git, records
+from scaffold.merge.repository import Git
 from scaffold.merge.workspace import Workspace
 
 
@@ -117,42 +116,6 @@ def restore(
     told += [f"{new.mode} {new.oid} 0\t{path}\0" for path, (_, new) in differing.items() if new]
     ready.git("update-index", "-z", "--index-info", feed="".join(told))
     ready.finish(workspace)
-
-
-def edited(
-    workspace: Workspace, git: Git, folder: Path, trees: tuple[str, str], identical: Iterable[str]
-) -> list[str]:
-    """The differing paths whose file on disk is neither tree's, nor one cut short in the writing."""
-    differing = changed(git, *trees)
-    unlike: list[set[str]] = []
-    for at, both in enumerate((trees, (trees[1], trees[0]))):
-        own = switch(workspace, git, folder, both).git
-        absent = {path for path, versions in differing.items() if versions[at] is None}
-        unlike.append(absent | {*records(own("diff-files", "--name-only", "-z"))})
-    return [
-        path
-        for path in sorted(differing.keys() & unlike[0] & unlike[1] - {*identical})
-        if _is_file(workspace.top / path) and not _cut_short(workspace, git, path, differing[path])
-    ]
-
-
-def _cut_short(
-    workspace: Workspace, git: Git, path: str, both: tuple[Blob | None, Blob | None]
-) -> bool:
-    place = workspace.top / path
-    if place.is_symlink():
-        return False
-    content = place.read_bytes()
-    return any(blob.oid and _bytes(git, blob.oid).startswith(content) for blob in both if blob)
-
-
-def _bytes(git: Git, oid: str) -> bytes:
-    told = git("cat-file", "--batch", feed=f"{oid}\n")
-    return told.partition("\n")[2].encode("utf-8", "surrogateescape")
-
-
-def _is_file(place: Path) -> bool:
-    return os.path.lexists(place) and (place.is_symlink() or place.is_file())
 
 
 def _gone(paths: Iterable[str], like: str) -> str:

@@ -4,7 +4,8 @@ from collections.abc import Callable, Mapping
 
 from questionary import Choice
 
-from scaffold.answers import WorkspaceSpec, warnings
+from scaffold.answers import WorkspaceSpec
+from scaffold.doubts import warnings
 from scaffold.errors import AnswersError
 from scaffold.tree import drawn
 from scaffold.wizard.prompts import Back, one, say, title

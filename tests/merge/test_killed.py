@@ -19,11 +19,12 @@ from typing import Any
 import pytest
 
 from scaffold import merge
-from scaffold.merge import journal, locks, stash, transition, worktree
+from scaffold.merge import backward, forward, journal, locks, rescue, stash, transition, worktree
 from scaffold.merge.journal import Progress
 from tests.merge.desk import Desk, git, lines
 
-WRITING = {module.__file__ for module in (journal, locks, stash, transition, worktree)}
+MODULES = (backward, forward, journal, locks, rescue, stash, transition, worktree)
+WRITING = {module.__file__ for module in MODULES}
 State = tuple[object, ...]
 
 

@@ -20,45 +20,30 @@ class Router:
 
     async def choose(self, run: Run) -> Route:
         """The route of a run's request; when the classifier fails, its length decides."""
+        settings = run.fleet.section("router", RouterSettings)
         try:
             verdict = await run.ask(CLASSIFY, _question(run.fleet, run.request.text))
         except (ChainExhausted, AnswerInvalid) as error:
-            return _by_length(run, error)
-        return _by_verdict(run.fleet, verdict)
+            length, limit = len(run.request.text), settings.long_from_chars
+            chain = "expensive" if length >= limit else "cheap"
+            reason = f"the classifier failed ({error}); {length} characters against {limit}"
+            return Route(chain, reason, "rule")
+        return _by_verdict(run.fleet, verdict, settings.expensive_from)
 
 
-def _by_verdict(fleet: Fleet, verdict: Verdict) -> Route:
-    agent = fleet.agents.get(verdict.intent)
-    pipeline = verdict.intent if verdict.intent in fleet.pipelines else "answer"
-    unsure = verdict.confidence < fleet.quality.threshold
-    hard = verdict.complexity >= fleet.section("router", RouterSettings).expensive_from
+def _by_verdict(fleet: Fleet, verdict: Verdict, expensive_from: int) -> Route:
+    """Where a verdict leads; an unsure one to the expensive chain's plain answer."""
     reason = f"complexity {verdict.complexity}, {verdict.reason}"
-    if agent and not unsure:
-        chain = agent.chain
-    elif unsure:
-        chain = "expensive"
+    chain = "expensive" if verdict.complexity >= expensive_from else "cheap"
+    pipeline = agent = "answer"
+    if verdict.confidence < fleet.quality.threshold:
         reason = f"only {verdict.confidence:.0%} sure: {reason}"
-    else:
-        chain = "expensive" if hard else "cheap"
-    return Route(
-        chain=chain,
-        reason=reason,
-        decided_by="classifier",
-        pipeline="answer" if unsure or agent else pipeline,
-        agent=verdict.intent if agent and not unsure else "answer",
-        intent=verdict.intent,
-        complexity=verdict.complexity,
-    )
-
-
-def _by_length(run: Run, error: Exception) -> Route:
-    limit = run.fleet.section("router", RouterSettings).long_from_chars
-    length = len(run.request.text)
-    return Route(
-        chain="expensive" if length >= limit else "cheap",
-        reason=f"the classifier failed ({error}); {length} characters against {limit}",
-        decided_by="rule",
-    )
+        chain = "expensive"
+    elif named := fleet.agents.get(verdict.intent):
+        chain, agent = named.chain, verdict.intent
+    elif verdict.intent in fleet.pipelines:
+        pipeline = verdict.intent
+    return Route(chain, reason, "classifier", pipeline, agent, verdict.intent, verdict.complexity)
 
 
 def _question(fleet: Fleet, text: str) -> str:

@@ -19,7 +19,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from desk import cli, wiring
-from desk.runtime import fleet
+from desk.runtime import fleet, run
 from desk.runtime.errors import (
     ChainExhausted,
     SettingsError,
@@ -27,14 +27,14 @@ from desk.runtime.errors import (
 )
 from desk.runtime.fleet import ModelRef
 from desk.runtime.ledger import queries
-from desk.runtime.ledger.prices import NANO, Override, Prices
+from desk.runtime.ledger.prices import NANO, Prices
 from desk.runtime.ledger.store import (
     Attempt,
     Ledger,
     database_path,
     new_id,
 )
-from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape
+from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape, scenes
 from desk.runtime.run import Request, SubAgent
 from desk.workspace import BuildModel, Workspace, keys_of
 
@@ -204,7 +204,7 @@ def test_ids_sort_by_time() -> None:
 
 def test_own_price_counts_cached_tokens_once() -> None:
     ref = ModelRef("own", "tuned")
-    price = Override.model_validate({"input_usd": "2", "output_usd": "10", "cache_read_usd": "0.5"})
+    price = {"input_usd": "2", "output_usd": "10", "cache_read_usd": "0.5"}
     usage = RequestUsage(input_tokens=1000, output_tokens=100, cache_read_tokens=400)
     cost = Prices({str(ref): price}, {}).cost(ref, usage)
     assert cost.nano_usd == (600 * 2 + 400 * 0.5 + 100 * 10) * NANO / 1_000_000
@@ -249,6 +249,7 @@ def test_bad_model_reference_is_refused(text: str) -> None:
         ('[chains.b]\nmodels = ["x"]\n[stages.s]\nchain = "b"', r"chains\.b\.models\.0.*task_type"),
         ('[stages.s]\nchain = "b"\ntask_type = "t"', r"stages\.s\.chain is 'b', which is not"),
         ('[agents.a]\ndescription = "?"\nchain = "main"\nskill = ["x"]', r"agents\.a: key 'skill'"),
+        ('[agents.a]\ndescription = "?"\nchain = "main"\nskill = "x"', r"agents\.a\.skill: "),
         ('[agents.a]\ndescription = "?"\nchain = "main"\nchecks = ["x"]', "'x' is none of"),
     ],
 )
@@ -256,6 +257,18 @@ def test_wrong_settings_are_named(tmp_path: Path, wrong: str, told: str) -> None
     (tmp_path / "fleet.toml").write_text(FLEET + wrong)
     with pytest.raises(SettingsError, match=told):
         Workspace.open(tmp_path)
+
+
+def test_a_file_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "texts"
+    folder.mkdir()
+    for name in ("answer.md", "scene.toml"):
+        (folder / name).write_bytes(b"\xff\xfe")
+    monkeypatch.setattr(run, "PROMPTS", folder)
+    with pytest.raises(SettingsError, match=r"prompts/answer\.md is missing or no UTF-8 text"):
+        ask(tmp_path, SPOKEN)
+    with pytest.raises(SettingsError, match=r"scene\.toml is not valid TOML"):
+        scenes(folder)
 
 
 def test_settings_of_this_workspace_are_wired() -> None:
@@ -281,7 +294,7 @@ def test_demo_runs_and_costs_show_it(
     assert "overloaded" in told
     assert command(monkeypatch, "costs") == 0
     assert "answering" in capsys.readouterr().out
-    assert queries.month_nano_usd(database_path(ROOT)) == 0
+    assert queries.month_by_task(database_path(ROOT)).total() == 0
 
 
 def test_ask_without_a_key_says_which_to_set(

@@ -1,49 +1,31 @@
-"""What can go wrong with one attempt, and what a chain does about it.
+"""What can go wrong with one attempt, what a chain does about it, and the health of a model.
 
 One closed set of kinds and one table: read it, change it, and every chain follows.
 A response can fail as well as a request: empty, cut off, refused.
 """
 
+import logging
 import re
+import sys
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from dataclasses import dataclass, field
 from enum import StrEnum
+from inspect import isawaitable
+from typing import Any
 
 from pydantic import ValidationError
 from pydantic_ai import exceptions
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models import Model
+from pydantic_ai.profiles import ModelProfile
 
-from .errors import FleetError
-from .fleet import Circuits
+from .errors import FleetError, SettingsError
+from .fleet import Circuits, ModelRef
 
-
-class Failure(StrEnum):
-    """Why an attempt gave no answer, or was not made; the ledger keeps it as `error_type`."""
-
-    RATE_LIMITED = "rate_limited"
-    OVERLOADED = "overloaded"
-    NETWORK = "network"
-    TIMEOUT = "timeout"
-    CONTEXT_TOO_LONG = "context_too_long"
-    CONTENT_FILTER = "content_filter"
-    REFUSAL = "refusal"
-    BAD_REQUEST = "bad_request"
-    AUTHENTICATION = "authentication"
-    QUOTA = "quota"
-    UNKNOWN_MODEL = "unknown_model"
-    MALFORMED = "malformed"
-    EMPTY = "empty"
-    TRUNCATED = "truncated"
-    # Reasons to skip a model:
-    NO_KEY = "no_key"
-    DATA_CLASS = "data_class"
-    NO_CAPABILITY = "no_capability"
-    OVER_BUDGET = "over_budget"
-    CIRCUIT_OPEN = "circuit_open"
-    COOLING_DOWN = "cooling_down"
-    BUSY = "busy"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,66 +38,71 @@ class Policy:
     loud: bool = False  # a mistake of ours, hidden by the fallback: log it once
 
 
-POLICY: Mapping[str, Policy] = {
-    Failure.RATE_LIMITED: Policy(provider_last=True, retry=True),
-    Failure.OVERLOADED: Policy(provider_last=True, retry=True, trips=True),
-    Failure.NETWORK: Policy(provider_last=True, retry=True, trips=True),
-    Failure.TIMEOUT: Policy(provider_last=True, retry=True, trips=True),
-    Failure.CONTEXT_TOO_LONG: Policy(),  # and only larger windows are asked from here on
-    Failure.CONTENT_FILTER: Policy(provider_last=True),  # or as the chain's `on_content_filter`
-    Failure.REFUSAL: Policy(provider_last=True),  # says: stop, or a human
-    Failure.BAD_REQUEST: Policy(loud=True),
-    Failure.AUTHENTICATION: Policy(provider_last=True, trips=True, loud=True),
-    Failure.QUOTA: Policy(provider_last=True, trips=True, loud=True),
-    Failure.UNKNOWN_MODEL: Policy(trips=True, loud=True),
-    Failure.MALFORMED: Policy(),
-    Failure.EMPTY: Policy(),
-    Failure.TRUNCATED: Policy(),
-    Failure.COOLING_DOWN: Policy(retry=True),
-}
+class Failure(StrEnum):
+    """Why an attempt gave no answer, or was not made; the ledger keeps it as `error_type`."""
 
-NO_POLICY = Policy()
-"""What follows a reason that is not in the table: one of a check, or a skip."""
+    policy: Policy
+
+    def __new__(cls, name: str, policy: Policy = Policy()) -> "Failure":
+        self = str.__new__(cls, name)
+        self._value_, self.policy = name, policy
+        return self
+
+    RATE_LIMITED = "rate_limited", Policy(provider_last=True, retry=True)
+    OVERLOADED = "overloaded", Policy(provider_last=True, retry=True, trips=True)
+    NETWORK = "network", Policy(provider_last=True, retry=True, trips=True)
+    TIMEOUT = "timeout", Policy(provider_last=True, retry=True, trips=True)
+    CONTEXT_TOO_LONG = "context_too_long"  # and only larger windows are asked from here on
+    REQUEST_TOO_LARGE = "request_too_large", Policy(loud=True)  # for the account's limits
+    CONTENT_FILTER = "content_filter", Policy(provider_last=True)  # or as the chain's
+    REFUSAL = "refusal", Policy(provider_last=True)  # `on_content_filter` says: stop, or a human
+    BAD_REQUEST = "bad_request", Policy(loud=True)
+    AUTHENTICATION = "authentication", Policy(provider_last=True, trips=True, loud=True)
+    QUOTA = "quota", Policy(provider_last=True, trips=True, loud=True)
+    UNKNOWN_MODEL = "unknown_model", Policy(trips=True, loud=True)
+    MALFORMED = "malformed"
+    EMPTY = "empty"
+    TRUNCATED = "truncated"
+    # Reasons to skip a model:
+    NO_KEY = "no_key"
+    DATA_CLASS = "data_class"
+    NO_CAPABILITY = "no_capability"
+    OVER_BUDGET = "over_budget"
+    CIRCUIT_OPEN = "circuit_open"
+    COOLING_DOWN = "cooling_down", Policy(retry=True)
+    BUSY = "busy"
+
 
 FILTERED = (Failure.CONTENT_FILTER, Failure.REFUSAL)
-LOUD = tuple(kind for kind, policy in POLICY.items() if policy.loud)
+LOUD = tuple(kind for kind in Failure if kind.policy.loud)
+PER_CLIENT = 10  # requests at once: a client looks at all its idle connections for each of them
 MAX_COOL_S = 600  # a provider that asks for a longer rest is asked again after this
 ALWAYS = ("not_empty", "not_truncated", "not_refusal", "schema")
 """Checks that every completion gets, whether its stage names them or not."""
 
-# The most specific class comes first: several of these derive from each other.
-_BY_CLASS: tuple[tuple[type[Exception], Failure], ...] = (
-    (exceptions.ModelQuotaExceededError, Failure.QUOTA),
-    (exceptions.ModelRateLimitError, Failure.RATE_LIMITED),
-    (exceptions.ModelUnavailableError, Failure.OVERLOADED),
-    (exceptions.ModelServerError, Failure.OVERLOADED),
-    (exceptions.ModelTimeoutError, Failure.TIMEOUT),
-    (exceptions.ModelRequestTimeout, Failure.TIMEOUT),
-    (exceptions.ModelContextWindowExceededError, Failure.CONTEXT_TOO_LONG),
-    (exceptions.ModelAuthenticationError, Failure.AUTHENTICATION),
-    (exceptions.ModelNotFoundError, Failure.UNKNOWN_MODEL),
-    (exceptions.ModelRequestRejectedError, Failure.BAD_REQUEST),
-    (exceptions.ModelConnectionError, Failure.NETWORK),
-    (ModelHTTPError, Failure.BAD_REQUEST),
-    (ModelAPIError, Failure.NETWORK),
-    (TimeoutError, Failure.TIMEOUT),
-    (OSError, Failure.NETWORK),
-)
-
-# Statuses that say more than the class of their error.
-_BY_STATUS: dict[int, Failure] = {
-    408: Failure.TIMEOUT,
-    409: Failure.OVERLOADED,
-    413: Failure.CONTEXT_TOO_LONG,
-    424: Failure.OVERLOADED,
-    425: Failure.OVERLOADED,
-    504: Failure.TIMEOUT,
-}
-
 FAILURES = (ModelAPIError, UnexpectedModelBehavior, TimeoutError, ValidationError, OSError)
 """What an attempt raises by design. A client may raise more when a provider sends nonsense."""
 
-# Where a provider's error has no class of its own, its text says what it is. First match wins.
+# How an error is recognised: by its class, first match wins, for several derive from each other.
+_BY_CLASS = {
+    Failure.QUOTA: exceptions.ModelQuotaExceededError,
+    Failure.RATE_LIMITED: exceptions.ModelRateLimitError,
+    Failure.OVERLOADED: (exceptions.ModelUnavailableError, exceptions.ModelServerError),
+    Failure.TIMEOUT: (exceptions.ModelTimeoutError, exceptions.ModelRequestTimeout, TimeoutError),
+    Failure.CONTEXT_TOO_LONG: exceptions.ModelContextWindowExceededError,
+    Failure.AUTHENTICATION: exceptions.ModelAuthenticationError,
+    Failure.UNKNOWN_MODEL: exceptions.ModelNotFoundError,
+    Failure.BAD_REQUEST: (exceptions.ModelRequestRejectedError, ModelHTTPError),
+    Failure.NETWORK: (ModelAPIError, OSError),
+}
+# By its status, where that says more.
+_BY_STATUS = {
+    **dict.fromkeys((408, 504), Failure.TIMEOUT),
+    **dict.fromkeys((409, 424, 425), Failure.OVERLOADED),
+    413: Failure.CONTEXT_TOO_LONG,
+}
+# By its text, where class and status say little. First match wins.
+_VAGUE = (Failure.BAD_REQUEST, Failure.MALFORMED, Failure.AUTHENTICATION, Failure.NETWORK)
 _BY_TEXT = {
     Failure.CONTENT_FILTER: r"content[_ ](policy|filter|management)|responsible_?ai"
     r"|safety (system|policy)|flagged as potentially|blocked by .*(guardrail|safety)"
@@ -131,9 +118,11 @@ _BY_TEXT = {
     Failure.QUOTA: r"credit balance|insufficient[_ ](quota|balance|credits)|billing"
     r"|API usage limits",
 }
-_BY_CODE = {"billing_not_active": Failure.QUOTA}  # says more than its status
-# Kinds that a provider's text may make more precise.
-_VAGUE = (Failure.BAD_REQUEST, Failure.MALFORMED, Failure.AUTHENTICATION, Failure.NETWORK)
+# And where they say the wrong thing: a limit that no waiting helps against.
+_BY_TEXT_ALWAYS = {
+    Failure.QUOTA: r"billing_not_active",
+    Failure.REQUEST_TOO_LARGE: r"request too large for .* per (min|day)",
+}
 
 # How a refusal begins, when a model declines in words instead of by its finish reason.
 _REFUSAL = re.compile(
@@ -147,24 +136,20 @@ _REFUSAL_CHARS = 600  # a longer text is an answer that begins with a reservatio
 _FINISH = {"length": Failure.TRUNCATED, "content_filter": Failure.CONTENT_FILTER}
 
 
-def survivable(error: BaseException) -> bool:
-    """Whether what a client raised is one model's failure: no mistake of ours, no cancellation."""
-    return isinstance(error, Exception) and not isinstance(error, FleetError | UserError)
-
-
-def of_error(error: BaseException) -> Failure:
-    """The kind of a survivable error."""
-    kind = next((kind for cls, kind in _BY_CLASS if isinstance(error, cls)), Failure.MALFORMED)
+def of_error(error: BaseException) -> Failure | None:
+    """The kind of a model's failure; None for what is none: a mistake of ours, a cancellation."""
+    if not isinstance(error, Exception) or isinstance(error, FleetError | UserError):
+        return None
+    found = (kind for kind, classes in _BY_CLASS.items() if isinstance(error, classes))
+    kind = next(found, Failure.MALFORMED)
+    told = str(error)
     if isinstance(error, ModelHTTPError):
         kind = _BY_STATUS.get(error.status_code, kind)
-        kind = _BY_CODE.get(str(error.provider_error_code), kind)
-    if kind not in _VAGUE:
-        return kind
-    # The text of an HTTP error tells our own name of the model, too.
-    told = "" if isinstance(error, ModelHTTPError) else str(error)
+        told = ""  # it has our own name of the model in it
     if isinstance(error, ModelAPIError):
         told += f" {error.provider_error_code} {error.provider_error_type} {error.body}"
-    return next((k for k, text in _BY_TEXT.items() if re.search(text, told, re.IGNORECASE)), kind)
+    texts = _BY_TEXT if kind in _VAGUE else _BY_TEXT_ALWAYS
+    return next((k for k, text in texts.items() if re.search(text, told, re.IGNORECASE)), kind)
 
 
 def of_response(response: ModelResponse, *, may_refuse: bool = False) -> Failure | None:
@@ -180,37 +165,114 @@ def of_response(response: ModelResponse, *, may_refuse: bool = False) -> Failure
     return None
 
 
-class Health:
-    """When a model is left alone, for all chains alike.
+@dataclass(eq=False)
+class Candidate:
+    """One model, shared by the chains that name it: its clients, its free slots, its health.
 
-    It rests while its provider's Retry-After lasts, or while its circuit is open: after failures
-    in a row, until a pause is over and one request, the probe, has gone through.
+    `window` is the number of tokens its context window holds, if known. It rests while its
+    provider's Retry-After lasts, or while its circuit is open: after failures in a row, until a
+    pause is over and one request, the probe, has gone through.
     """
 
-    def __init__(self, circuits: Circuits | None = None) -> None:
-        self.rest_until = 0.0  # on the monotonic clock
-        self._rests_as = Failure.COOLING_DOWN
-        self._failures = 0
-        self._circuits = circuits or Circuits()
+    ref: ModelRef
+    build: Callable[[], Model]
+    missing_keys: tuple[str, ...] = ()
+    window: int | None = None
+    circuits: Circuits = field(default_factory=Circuits)
+    gate: AbstractAsyncContextManager[Any] = field(default_factory=nullcontext[None])
+    rest_until: float = field(default=0, init=False)  # on the monotonic clock
+    _rests_as: Failure = field(default=Failure.COOLING_DOWN, init=False)
+    _failures: int = field(default=0, init=False)
+    _told: set[Failure] = field(default_factory=set[Failure], init=False)
+    _clients: list[Model] = field(default_factory=list[Model], init=False)
+    _in_flight: int = field(default=0, init=False)
+    _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
+
+    async def load(self) -> None:
+        """Open its first client; an import of a second or two, for which an outage has no time."""
+        if not (self._clients or self.missing_keys):
+            await self._open()
+
+    @property
+    def profile(self) -> ModelProfile:
+        """What the model can do, once it is loaded."""
+        return self._clients[0].profile
+
+    @asynccontextmanager
+    async def client(self) -> AsyncGenerator[Model]:
+        """A client of it, once a slot is free, which `close` closes.
+
+        Raises TimeoutError where it rests by then.
+        """
+        async with self.gate:
+            if self.resting:  # since the call began to wait here
+                raise TimeoutError
+            self._open_circuit()
+            at = self._in_flight // PER_CLIENT
+            self._in_flight += 1
+            try:
+                yield self._clients[at] if at < len(self._clients) else await self._open()
+            finally:
+                self._in_flight -= 1
+
+    async def _open(self) -> Model:
+        try:
+            model = _observed(self.build())
+        except Exception as error:  # whatever an SDK raises, it is no outage
+            told = f"{self.ref} cannot be set up ({error}): see `doctor`, run `uv sync`."
+            raise SettingsError(told) from error
+        self._clients.append(model)
+        self._stack.push_async_callback(_hang_up, model)
+        return await self._stack.enter_async_context(model)
+
+    async def close(self) -> None:
+        self._clients.clear()
+        await self._stack.aclose()
 
     @property
     def resting(self) -> Failure | None:
         return self._rests_as if time.monotonic() < self.rest_until else None
 
-    def asked(self) -> None:
-        """A request goes out: if it is the probe, no second one follows it."""
-        if self._failures >= self._circuits.failures:
-            self._rest(Failure.CIRCUIT_OPEN, self._circuits.open_s)
-
     def succeeded(self) -> None:
         self._failures, self.rest_until = 0, 0.0
 
     def failed(self, failure: Failure, error: BaseException) -> None:
-        """Learn from a failure: rest if it was one too many, or as long as the provider says."""
-        self._failures += POLICY[failure].trips
-        self.asked()
-        if isinstance(error, ModelAPIError) and error.retry_after:
-            self._rest(Failure.COOLING_DOWN, min(error.retry_after, MAX_COOL_S))
+        """Learn from a failure; a mistake of ours, which the fallback hides, is told once."""
+        policy = failure.policy
+        self._failures += policy.trips
+        self._open_circuit()
+        wait_s = isinstance(error, ModelAPIError) and error.retry_after
+        if wait_s and (policy.retry or policy.trips):  # else it is the request's own fault
+            self._rest(Failure.COOLING_DOWN, min(wait_s, MAX_COOL_S))
+        if failure not in self._told and (policy.loud or not isinstance(error, FAILURES)):
+            self._told.add(failure)
+            log.warning("%s: %s (%s); chains go on without it", self.ref, failure, error)
+
+    def _open_circuit(self) -> None:
+        """After failures in a row, and as the probe goes out: no second one follows it."""
+        if self._failures >= self.circuits.failures:
+            self._rest(Failure.CIRCUIT_OPEN, self.circuits.open_s)
 
     def _rest(self, reason: Failure, seconds: float) -> None:
         self._rests_as, self.rest_until = reason, time.monotonic() + seconds
+
+
+def _observed(model: Model) -> Model:
+    """With a span per attempt, without its texts, where the program has set up a tracer."""
+    sdk: Any = sys.modules.get("opentelemetry.sdk.trace")
+    if sdk is None:
+        return model
+    from opentelemetry.trace import get_tracer_provider
+    from pydantic_ai.models.instrumented import InstrumentationSettings, InstrumentedModel
+
+    if not isinstance(get_tracer_provider(), sdk.TracerProvider):
+        return model  # somebody only imported it
+    return InstrumentedModel(model, InstrumentationSettings(include_content=False))
+
+
+async def _hang_up(model: Model) -> None:
+    # pydantic-ai closes the clients it made itself, not one that a provider was given.
+    client: Any = model.provider and model.provider.client
+    closing = client.close() if hasattr(client, "close") else None
+    if isawaitable(closing):
+        await closing

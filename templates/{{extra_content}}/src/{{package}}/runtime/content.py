@@ -52,18 +52,18 @@ def recorded(location: Location) -> bool:
 
 
 def _statements(call: Call, redact: Sequence[Redact], days: int) -> list[Statement]:
+    statements = [_prune(days)]
     try:
         asked = _text(call.messages, redact)
-        answered = {at: _text([response], redact) for at, response in call.completions.items()}
+        for row in call.rows:
+            if response := call.completions.get(row.attempt):
+                key = (call.id, row.attempt, row.ts_us, row.user_ref)
+                statements.append((INSERT, (*key, asked, _text([response], redact))))
     except Exception as error:  # a redaction is the team's code: it raises anything
         name = type(error).__name__  # its message may hold the very text
         log.error("The texts of call %s are not stored: redaction failed (%s).", call.id, name)
         return []
-    rows = [row for row in call.rows if row.attempt in answered]
-    return [_prune(days)] + [
-        (INSERT, (call.id, row.attempt, row.ts_us, row.user_ref, asked, answered[row.attempt]))
-        for row in rows
-    ]
+    return statements
 
 
 def _prune(days: int) -> Statement:
@@ -72,7 +72,8 @@ def _prune(days: int) -> Statement:
 
 def _text(messages: list[ModelMessage], redact: Sequence[Redact]) -> str:
     told = ModelMessagesTypeAdapter.dump_python(messages, mode="json", exclude_none=True)
-    return json.dumps(_redacted(told, redact), ensure_ascii=False)
+    text = json.dumps(_redacted(told, redact), ensure_ascii=False)
+    return text.encode(errors="replace").decode()  # a cut answer may end in half a character
 
 
 def _redacted(value: JsonValue, redact: Sequence[Redact]) -> JsonValue:

@@ -30,5 +30,6 @@ def equip(agent: SubAgent[Any], files: Sequence[str], fleet: Fleet) -> SubAgent[
 def _read(name: str) -> str:
     try:
         return (PROMPTS / "identity" / Path(name).name).read_text("utf-8").strip()
-    except OSError:
-        raise SettingsError(f"prompts/identity/{name} is missing: write it.") from None
+    except (OSError, UnicodeDecodeError):
+        told = f"prompts/identity/{name} is missing or no UTF-8 text: write it."
+        raise SettingsError(told) from None

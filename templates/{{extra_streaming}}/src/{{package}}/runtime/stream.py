@@ -25,10 +25,10 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import CompletedStreamedResponse, StreamedResponse
 from pydantic_ai.usage import RequestUsage
 
-from .attempt import NOTHING, Call, Candidate, Finding
+from .attempt import NOTHING, Call, Finding
 from .chain import Chain
 from .errors import ChainExhausted, FleetError
-from .failures import Failure, of_error, of_response, survivable
+from .failures import Candidate, Failure, of_error, of_response
 
 Events = AsyncIterator[ModelResponseStreamEvent]
 
@@ -122,9 +122,9 @@ class ChainStream(StreamedResponse):
                         self.final_result_event = event
                     yield event
             except BaseException as error:
-                if self._opened is None or not survivable(error):
-                    raise
                 reason = of_error(error)
+                if self._opened is None or reason is None:
+                    raise
                 self._opened.candidate.failed(reason, error)
                 await self._close("failed", Finding(reason))
             else:
@@ -177,15 +177,14 @@ class ChainStream(StreamedResponse):
             raise cut from error
         return Restarted(model=self.model_name, reason=reason)
 
-    async def _ask(self, candidate: Candidate, seconds: float) -> Opened | str:
-        """Open one model's stream and wait for its first word."""
+    async def _ask(self, candidate: Candidate, models: int) -> Opened | str:
+        """Open one model's stream and wait for its first word; as `Call.attempt`."""
         self._asked.add(candidate)
-        call, stack, started = self._call, AsyncExitStack(), time.perf_counter()
-        asked = False
+        call, stack, started = self._call, AsyncExitStack(), None
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(call.share(models + 1)) as limit:
                 model = await stack.enter_async_context(candidate.client())
-                asked = True
+                started, idle_s = call.start(limit, models), call.share(models)
                 prepared = model.prepare_messages(call.messages, call.parameters)
                 opening = model.request_stream(prepared, call.settings, call.parameters)
                 inner = await stack.enter_async_context(opening)
@@ -199,9 +198,9 @@ class ChainStream(StreamedResponse):
                     return reason
         except BaseException as error:
             await stack.aclose()
-            return call.fail(candidate, error, started, asked=asked)
+            return call.fail(candidate, error, started)
         ttft_ms = round((time.perf_counter() - started) * 1000)
-        return Opened(candidate, inner, events, held, stack, started, ttft_ms, seconds)
+        return Opened(candidate, inner, events, held, stack, started, ttft_ms, idle_s)
 
     async def _close(self, outcome: str, finding: Finding = NOTHING) -> None:
         """Book the open attempt and hang up."""
@@ -211,7 +210,7 @@ class ChainStream(StreamedResponse):
         if outcome in ("failed", "aborted"):
             response = replace(response, state="incomplete")  # its tokens are not all counted
         else:
-            opened.candidate.health.succeeded()
+            opened.candidate.succeeded()
         self._call.book(
             opened.candidate.ref, outcome, finding, response, opened.started, opened.ttft_ms
         )

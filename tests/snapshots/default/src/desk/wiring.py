@@ -41,8 +41,8 @@ READERS: list[Callable[[Path], str]] = []
 
 # Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
 CHECKS: dict[str, MakeCheck] = {
-    **grounded.CHECKS,
     **checks.CHECKS,
+    **grounded.CHECKS,
 }
 
 ROUTER = Router()

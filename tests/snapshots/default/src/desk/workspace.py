@@ -2,8 +2,8 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, nullcontext
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,15 +12,14 @@ from typing import Any, Self, TypeVar
 from pydantic_ai.models import Model
 
 from . import wiring
-from .runtime import fleet as settings
-from .runtime.attempt import Candidate, Check, Human, Shared, Texts
+from .runtime.attempt import Check, Shared
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
-from .runtime.failures import ALWAYS, Health
-from .runtime.fleet import Fleet, ModelRef, Provider
+from .runtime.failures import ALWAYS, Candidate
+from .runtime.fleet import Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
-from .runtime.ledger.store import Ledger, LedgerSettings, Location, database_path
+from .runtime.ledger.store import Ledger, LedgerSettings, database_path
 from .runtime.run import Request, Route, Run, SubAgent
 
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
@@ -58,61 +57,6 @@ PIPELINES: Mapping[str, Pipeline] = {"answer": answer, **wiring.PIPELINES}
 class Workspace:
     """Open it once, use it for many requests, close it: `async with Workspace.open() as w`."""
 
-    def __init__(self, root: Path, fleet: Fleet, build: BuildModel | None) -> None:
-        self.fleet = fleet
-        self.environment = os.environ.get("FLEET_ENVIRONMENT", "production")
-        self._stack = AsyncExitStack()
-        self._checks = _checks(fleet)
-        self._human = _human(root, fleet)
-        for name, agent in fleet.agents.items():
-            for key in agent.further:
-                _find(f"fleet.toml: agents.{name}: key", key, wiring.AGENT_KEYS)
-        prices, location = load_prices(root), database_path(root)
-        self._candidates = candidates(fleet, prices, build)
-        books = fleet.section("ledger", LedgerSettings)
-        texts, self.ledger = _texts(location, books), Ledger(location, books)
-        spending = Spending(fleet.budgets, partial(queries.month_by_task, location))
-        shared = Shared(
-            self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
-        )
-        self._under_way = shared.under_way
-        asked = {
-            name: [self._candidates[ref] for ref in chain.models]
-            for name, chain in fleet.chains.items()
-        }
-        self.chains = {
-            name: Chain(name, chain, asked[name], shared, asked.get("cheap", ()))
-            for name, chain in fleet.chains.items()
-        }
-
-    @classmethod
-    def open(cls, root: Path | None = None, *, build: BuildModel | None = None) -> Self:
-        """Read the settings and open the ledger; `build` stands in for the providers (tests).
-
-        Raises SettingsError or LedgerError. Keys are looked for when a chain is used.
-        """
-        root = root or settings.find_root()
-        return cls(root, settings.load(root / "fleet.toml"), build)
-
-    async def __aenter__(self) -> Self:
-        self._stack.callback(self.ledger.close)
-        if self._human:
-            self._stack.push_async_callback(self._human.aclose)
-        for candidate in self._candidates.values():
-            self._stack.push_async_callback(candidate.close)
-        self._stack.push_async_callback(self._cancel_calls)
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Calls that are still under way are cancelled, and in the ledger as aborted."""
-        await self._stack.aclose()
-
-    async def _cancel_calls(self) -> None:
-        tasks = {task for task in self._under_way.values() if task} - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
     async def handle(self, request: Request) -> Answer:
         """Answer one request. Raises FleetError when no model could."""
         run = self.start(request)
@@ -130,46 +74,122 @@ class Workspace:
             request,
             self.fleet,
             self.chains,
-            environment=self.environment,
-            agents=AGENTS,
-            checks=self._checks,
-            agent_keys=wiring.AGENT_KEYS,
+            self.environment,
+            AGENTS,
+            self._checks,
+            wiring.AGENT_KEYS,
         )
 
     async def _answer(self, run: Run, route: Route) -> Answer:
-        pipeline, run.pipeline = _find("Pipeline", route.pipeline, PIPELINES), route.pipeline
+        pipeline = _find("Pipeline", route.pipeline, PIPELINES)
+        run.pipeline = route.pipeline
         try:
             output = await pipeline(run, route)
         except Escalated as handed:
             if self._human:
                 self._human.keep(run, handed.ticket)
-            cost = run.cost_nano_usd()
-            return Answer(None, "escalated", route, cost, run.id, handed.ticket)
+            return Answer(None, "escalated", route, run.cost_nano_usd(), run.id, handed.ticket)
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
 
+    @classmethod
+    def open(cls, root: Path | None = None, *, build: BuildModel | None = None) -> Self:
+        """Read the settings and open the ledger; `build` stands in for the providers (tests).
 
-def candidates(
-    fleet: Fleet, prices: Prices, build: BuildModel | None = None
+        Raises SettingsError or LedgerError. Keys are looked for when a chain is used.
+        """
+        root = root or find_root()
+        return cls(root, load(root / "fleet.toml"), build)
+
+    def __init__(self, root: Path, fleet: Fleet, build: BuildModel | None) -> None:
+        self.fleet = fleet
+        self.environment = os.environ.get("FLEET_ENVIRONMENT", "production")
+        books = fleet.section("ledger", LedgerSettings)
+        _expect_wired(fleet, books)
+        stages = {**fleet.agents, **fleet.stages}
+        self._checks = {name: _checks(name, stage.checks) for name, stage in stages.items()}
+        self._human = wiring.HUMAN(root, fleet) if wiring.HUMAN else None
+        prices, location = load_prices(root), database_path(root)
+        models = _candidates(fleet, prices, build)
+        self._candidates = models.values()
+        texts = wiring.TEXTS(location, books) if wiring.TEXTS else None
+        self.ledger = Ledger(location, books)
+        spending = Spending(fleet.budgets, partial(queries.month_by_task, location))
+        shared = Shared(
+            self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
+        )
+        self._under_way = shared.under_way
+        asked = {
+            name: [models[ref] for ref in rules.models] for name, rules in fleet.chains.items()
+        }
+        self.chains = {
+            name: Chain(name, rules, asked[name], shared, asked.get("cheap", ()))
+            for name, rules in fleet.chains.items()
+        }
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Calls that are still under way are cancelled, and in the ledger as aborted."""
+        async with AsyncExitStack() as closing:
+            closing.callback(self.ledger.close)
+            if self._human:
+                closing.push_async_callback(self._human.aclose)
+            for candidate in self._candidates:
+                closing.push_async_callback(candidate.close)
+            tasks = {task for task in self._under_way.values() if task} - {asyncio.current_task()}
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _expect_wired(fleet: Fleet, books: LedgerSettings) -> None:
+    """Raise SettingsError where fleet.toml asks for what only an extra brings."""
+    rules: set[str] = {fleet.budgets.at_limit}
+    for chain in fleet.chains.values():
+        rules |= {chain.on_exhausted, chain.on_content_filter}
+    if "human" in rules and not wiring.HUMAN:
+        raise SettingsError('fleet.toml: "human" needs `scaffold add extra escalation`.')
+    if books.record_content and not wiring.TEXTS:
+        raise SettingsError("fleet.toml: record_content needs `scaffold add extra content`.")
+    for name, agent in fleet.agents.items():
+        for key in agent.further:
+            _find(f"fleet.toml: agents.{name}: key", key, wiring.AGENT_KEYS)
+
+
+def _checks(stage: str, named: Sequence[str]) -> list[Check]:
+    """The checks that fleet.toml names for a stage, beyond those that every completion gets."""
+    known = {**dict.fromkeys(ALWAYS), **wiring.CHECKS}
+    more = " More come with `scaffold add extra quality_checks`, or `grounded`."
+    checks: list[Check] = []
+    for text in named:
+        name, _, argument = text.partition(":")
+        make = _find("Check", name, known, more)
+        try:
+            checks += [make(argument)] if make else []
+        except ValueError as error:
+            raise SettingsError(f"fleet.toml: checks of {stage}: {text}: {error}.") from None
+    return checks
+
+
+def _candidates(
+    fleet: Fleet, prices: Prices, build: BuildModel | None
 ) -> dict[ModelRef, Candidate]:
     """Every model of the chains, each once: what one chain learns of it, the others know."""
-    refs = dict.fromkeys(ref for chain in fleet.chains.values() for ref in chain.models)
-    limits = {ref.place: fleet.limit(ref) for ref in refs}
-    gates = {place: asyncio.Semaphore(limit) for place, limit in limits.items() if limit}
-    return {
-        ref: Candidate(
+    gates: dict[str, AbstractAsyncContextManager[Any]] = {}
+    found: dict[ModelRef, Candidate] = {}
+    for ref in dict.fromkeys(ref for chain in fleet.chains.values() for ref in chain.models):
+        place = fleet.deployment(ref)
+        limit = place.max_concurrent or fleet.limits.get(ref.place)
+        found[ref] = Candidate(
             ref,
-            partial(build or partial(_build, fleet), ref),
+            partial(build, ref) if build else partial(provider_of(ref).build, ref.model, place),
             missing_keys=() if build else missing_keys(ref, fleet),
             window=prices.context_window(ref),
-            health=Health(fleet.circuits),
-            gate=gates.get(ref.place) or nullcontext(),
+            circuits=fleet.circuits,
+            gate=gates.setdefault(ref.place, asyncio.Semaphore(limit) if limit else nullcontext()),
         )
-        for ref in refs
-    }
-
-
-def _build(fleet: Fleet, ref: ModelRef) -> Model:
-    return provider_of(ref).build(ref.model, fleet.deployment(ref))
+    return found
 
 
 def missing_keys(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
@@ -192,45 +212,7 @@ def load_prices(root: Path) -> Prices:
 
 
 def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:
-    try:
-        return wired[name]
-    except KeyError:
+    if name not in wired:
         known = ", ".join(wired) or "nothing"
-        raise SettingsError(
-            f"{what} '{name}' is none of what wiring.py connects: {known}.{more}"
-        ) from None
-
-
-def _checks(fleet: Fleet) -> dict[str, list[Check]]:
-    """The checks that fleet.toml names, by stage, beyond those that every completion gets."""
-    stages = {**fleet.agents, **fleet.stages}
-    found = {name: [_check(name, text) for text in stage.checks] for name, stage in stages.items()}
-    return {name: [check for check in checks if check] for name, checks in found.items()}
-
-
-def _check(stage: str, text: str) -> Check | None:
-    name, _, argument = text.partition(":")
-    more = " More come with `scaffold add extra quality_checks`, or `grounded`."
-    make = _find("Check", name, {**dict.fromkeys(ALWAYS), **wiring.CHECKS}, more)
-    try:
-        return make(argument) if make else None
-    except ValueError as error:
-        raise SettingsError(f"fleet.toml: checks of {stage}: {text}: {error}.") from None
-
-
-def _human(root: Path, fleet: Fleet) -> Human | None:
-    if wiring.HUMAN:
-        return wiring.HUMAN(root, fleet)
-    rules = [fleet.budgets.at_limit]
-    rules += [how for c in fleet.chains.values() for how in (c.on_exhausted, c.on_content_filter)]
-    if "human" in rules:
-        raise SettingsError('fleet.toml: "human" needs `scaffold add extra escalation`.')
-    return None
-
-
-def _texts(location: Location, books: LedgerSettings) -> Texts | None:
-    if wiring.TEXTS:
-        return wiring.TEXTS(location, books)
-    if books.record_content:
-        raise SettingsError("fleet.toml: record_content needs `scaffold add extra content`.")
-    return None
+        raise SettingsError(f"{what} '{name}' is none of what wiring.py connects: {known}.{more}")
+    return wired[name]

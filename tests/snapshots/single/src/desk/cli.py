@@ -6,7 +6,6 @@ The only place where async work is started.
 import argparse
 import asyncio
 import importlib
-import json
 import os
 import sys
 import time
@@ -17,13 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_jsonable_python
+from pydantic_core import to_json
 
 from .runtime import fleet
 from .runtime.errors import FleetError, LedgerError
 from .runtime.ledger import queries
 from .runtime.ledger.queries import dollars
-from .runtime.ledger.store import DAY_US, Location, database_path
+from .runtime.ledger.store import DAY_US, database_path
 
 if TYPE_CHECKING:
     from .runtime.run import Request
@@ -58,9 +57,16 @@ def ask(options: argparse.Namespace) -> int:
 
 def run(options: argparse.Namespace) -> int:
     """Run one pipeline on a text, or on a file's when INPUT names one."""
+    from . import wiring
     from .runtime.run import Request
 
-    request = Request(_input(options.input), options=dict(options.set))
+    text, path = options.input, Path(options.input)
+    if len(text) <= 1000 and path.is_file():
+        try:
+            text = wiring.READERS[0](path) if wiring.READERS else path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise FleetError(f"{path} cannot be read as UTF-8 text: {error}.") from None
+    request = Request(text, options=dict(options.set))
     return _show(asyncio.run(_answer(request, options.pipeline)), options)
 
 
@@ -80,27 +86,14 @@ async def _answer(
 def _show(result: "Answer", options: argparse.Namespace) -> int:
     if options.json:
         names = ("status", "output", "run_id", "cost_nano_usd", "ticket")
-        told = {name: getattr(result, name) for name in names}
-        print(json.dumps(told, ensure_ascii=False, default=to_jsonable_python))
+        print(to_json({name: getattr(result, name) for name in names}).decode())
         return 0
-    told = f"Waiting for a person: ticket {result.ticket}, see `escalations`."
-    print(told if result.ticket else result.output)
+    waiting = f"Waiting for a person: ticket {result.ticket}, see `escalations`."
+    print(waiting if result.ticket else result.output)
     route = result.route
     print(f"\n{route.chain} chain, {route.decided_by}: {route.reason}", file=sys.stderr)
     print(f"cost {dollars(result.cost_nano_usd)}, run {result.run_id}", file=sys.stderr)
     return 0
-
-
-def _input(text: str) -> str:
-    from . import wiring
-
-    path = Path(text)
-    if len(text) > 1000 or not path.is_file():
-        return text
-    try:
-        return wiring.READERS[0](path) if wiring.READERS else path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FleetError(f"{text} cannot be read as UTF-8 text: {error}.") from None
 
 
 def demo(_: argparse.Namespace) -> int:
@@ -108,9 +101,9 @@ def demo(_: argparse.Namespace) -> int:
     from .runtime.recorded import RecordedModel, Tape, scenes
     from .runtime.run import Request
 
-    root = fleet.find_root()
     print("Recorded answers: no model is called and nothing is billed. Costs are what the")
     print("recorded tokens would cost at list price.\n")
+    root = fleet.find_root()
     runs: list[str] = []
     for scene in scenes(root / "examples" / "demo"):
         request = Request(scene.text, options=scene.options)
@@ -155,21 +148,24 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
 
 
 def month_text(report: queries.Report) -> str:
-    """What this month has cost so far, in the report's environment; the demo has cost nothing."""
+    """What this month has cost so far, in the report's environment."""
     root = fleet.find_root()
-    live = None if report.environment == queries.DEMO else report.environment
-    spent = dollars(queries.month_nano_usd(database_path(root), live))
+    spent = queries.month_by_task(database_path(root), report.environment).total()
+    if report.environment not in (None, queries.DEMO):
+        return f"This month: {dollars(spent)}"  # the budget is one for all of them
     budget = fleet.load(root / "fleet.toml").budgets.month_usd
-    limit = f" of {dollars(round(budget * queries.NANO))}" if budget else ", no budget set"
-    return f"This month: {spent}{'' if live else limit}"
+    limit = f" of {dollars(round(budget.scaleb(9)))}" if budget else ", no budget set"
+    return f"This month: {dollars(spent)}{limit}"
 
 
 def doctor(_: argparse.Namespace) -> int:
     """Which keys are set, which models are priced; exit status 1 if a chain cannot be asked."""
+    from .runtime.failures import LOUD
     from .workspace import keys_of, load_prices, missing_keys
 
     root = fleet.find_root()
-    settings, prices = fleet.load(root / "fleet.toml"), load_prices(root)
+    settings, ledger = fleet.load(root / "fleet.toml"), database_path(root)
+    prices = load_prices(root)
     rows: list[list[object]] = []
     dead: list[str] = []
     for name, chain in settings.chains.items():
@@ -180,20 +176,14 @@ def doctor(_: argparse.Namespace) -> int:
             rows.append([name, str(ref), told or "no key needed", prices.known(ref) or "unpriced"])
         dead += [name] if all(unset.values()) else []
     print(queries.table(["chain", "model", "key", "price"], rows))
-    print(f"\nTemplate {_template_version(root)}, ledger {database_path(root)}")
-    _show_refused(database_path(root))
+    print(f"\nTemplate {_template_version(root)}, ledger {ledger}")
+    with suppress(LedgerError):  # without a ledger nothing was asked
+        # Models that refused us: the fallback hides them.
+        for *ref, kind, times in queries.mistakes(ledger, LOUD, time.time_ns() // 1000 - DAY_US):
+            print(f"{fleet.ModelRef(*ref)}: {kind}, {times} times in the last day")
     if dead:
         print(f"No key for chain {', '.join(dead)}: set one variable listed for it above.")
     return 1 if dead else 0
-
-
-def _show_refused(location: Location) -> None:
-    """What the fallback hides: models that refused us for the last day, and why."""
-    from .runtime.failures import LOUD
-
-    with suppress(LedgerError):  # without a ledger nothing was asked
-        for *ref, kind, times in queries.mistakes(location, LOUD, time.time_ns() // 1000 - DAY_US):
-            print(f"{fleet.ModelRef(*ref)}: {kind}, {times} times in the last day")
 
 
 def _template_version(root: Path) -> str:

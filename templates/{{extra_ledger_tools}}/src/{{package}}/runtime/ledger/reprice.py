@@ -11,13 +11,9 @@ from pydantic_ai.usage import RequestUsage
 
 from ..fleet import ModelRef
 from .prices import Prices
-from .store import COLUMNS, COUNTERS, Attempt, Database, Location, adding_up, connect, select
+from .store import COUNTERS, Attempt, Database, Location, adding_up, connect
+from .transfer import pages
 
-PAGE = 1_000
-_UNPRICED = (
-    f"SELECT {', '.join(COLUMNS)} FROM attempts WHERE cost_source = 'unpriced' "
-    f"AND (ts_us, call_id, attempt) > (?, ?, ?) ORDER BY ts_us, call_id, attempt LIMIT {PAGE}"
-)
 SET_COST = (
     "UPDATE attempts SET cost_nano_usd = ?, cost_source = ?, price_version = ? "
     "WHERE call_id = ? AND attempt = ? AND cost_source = 'unpriced'"
@@ -47,15 +43,13 @@ def reprice(
 
     Raises LedgerError; what was priced until then stays priced.
     """
-    told, last, seen = Repricing(), (-1, "", 0), 0
+    told, seen = Repricing(), 0
     database = None if dry_run else connect(location)
     try:
-        while found := select(location, _UNPRICED, last):
-            rows = [Attempt(**dict(zip(COLUMNS, row, strict=True))) for row in found]
+        for rows in pages(location, "cost_source = 'unpriced'", -1, 2**62):
             now_priced = [priced for row in rows if (priced := _priced(row, prices, told))]
             if database and now_priced:
                 _book(database, now_priced)
-            last = (rows[-1].ts_us, rows[-1].call_id, rows[-1].attempt)
             seen += len(rows)
             progress(seen)
     finally:
@@ -78,7 +72,7 @@ def _priced(row: Attempt, prices: Prices, told: Repricing) -> Attempt | None:
     cost = prices.cost(
         ref,
         usage_of(row),
-        context=_context(row),
+        context={"service_tier": row.service_tier},
         at=datetime.fromtimestamp(row.ts_us / 1_000_000, UTC),
         seconds=row.latency_ms / 1000,
     )
@@ -103,9 +97,3 @@ def usage_of(row: Attempt) -> RequestUsage:
         output_reasoning_tokens=row.reasoning_output_tokens or 0,
         **other,
     )
-
-
-def _context(row: Attempt) -> Mapping[str, str]:
-    if row.service_tier == "batch":
-        return {"processing": "batch"}
-    return {"service_tier": row.service_tier} if row.service_tier else {}

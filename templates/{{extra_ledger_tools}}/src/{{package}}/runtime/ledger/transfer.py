@@ -15,29 +15,32 @@ from ..errors import LedgerError, SettingsError
 from .store import (
     COLUMNS,
     Attempt,
+    Database,
     Location,
-    Spill,
-    book,
+    RowsRefused,
+    attempts,
+    bring_in,
     connect,
     select,
+    spill_of,
     values_of,
 )
 
-PAGE = 5_000
+PAGE = 1_000
 _OPTIONAL = {column.name for column in fields(Attempt) if "None" in str(column.type)}
 
 Progress = Callable[[int], None]
 
 
-def attempts(location: Location, since_us: int, until_us: int) -> Iterator[list[Attempt]]:
-    """The attempts of a span of time, oldest first, in pages: the ledger may be larger than RAM."""
-    query = (
-        f"SELECT {', '.join(COLUMNS)} FROM attempts WHERE (ts_us, call_id, attempt) > (?, ?, ?) "
-        f"AND ts_us < ? ORDER BY ts_us, call_id, attempt LIMIT {PAGE}"
-    )
+def pages(location: Location, which: str, since_us: int, until_us: int) -> Iterator[list[Attempt]]:
+    """The attempts of a span of time that an SQL condition takes, oldest first.
+
+    In pages: the ledger may be larger than RAM.
+    """
+    span = "(ts_us, call_id, attempt) > (?, ?, ?) AND ts_us < ?"
     last: tuple[int, str, int] = (since_us, "", 0)
-    while rows := select(location, query, (*last, until_us)):
-        page = [Attempt(**dict(zip(COLUMNS, row, strict=True))) for row in rows]
+    query = f"WHERE {which} AND {span} ORDER BY ts_us, call_id, attempt LIMIT {PAGE}"
+    while page := attempts(location, query, (*last, until_us)):
         yield page
         last = (page[-1].ts_us, page[-1].call_id, page[-1].attempt)
 
@@ -51,7 +54,7 @@ def export(
     """
     count = 0
     with _whole(path) as part, _writer(format_, part) as write:
-        for page in attempts(location, *span):
+        for page in pages(location, "1 = 1", *span):
             write(page)
             count += len(page)
             progress(count)
@@ -68,7 +71,7 @@ def import_(
     database, new, wrong = connect(location), 0, list[str]()
     try:
         for rows, broken in _read(path, format_):
-            new += book(database, rows, wrong)
+            new += _book(database, rows, wrong)
             wrong += broken
             progress(new)
     finally:
@@ -76,11 +79,23 @@ def import_(
     return new, wrong
 
 
+def _book(database: Database, rows: Sequence[Attempt], wrong: list[str]) -> int:
+    """Write rows without those that are refused, which are added to `wrong`: the number of new."""
+    try:
+        return database.write(rows)
+    except RowsRefused as error:
+        if len(rows) == 1:
+            wrong.append(f"call {rows[0].call_id}: {error}")
+            return 0
+    half = len(rows) // 2
+    return _book(database, rows[:half], wrong) + _book(database, rows[half:], wrong)
+
+
 def erase(location: Location, user_ref: str) -> int:
     """Erase a user's attempts and texts, those set aside as well; the rollup has no users."""
     database = connect(location)
     try:
-        Spill(location).import_into(database)
+        bring_in(spill_of(location), database)
         with database.transaction() as execute:
             if _has_texts(location):
                 execute("DELETE FROM contents WHERE user_ref = ?", [user_ref])

@@ -6,11 +6,10 @@ from decimal import Decimal
 
 from .export_formats import KINDS
 from .exports import Billed, Export, plain_name
-from .prices import NANO
 from .queries import Totals, sums, total
 from .store import Location
 
-SLACK_USD = Decimal(1) / NANO
+SLACK_USD = Decimal("1e-9")
 """What rounding each call to a whole nano-dollar may add up to, per call."""
 
 
@@ -93,7 +92,7 @@ def _lines(
     if costed:
         same = bool(pairs) and all(a == b for kind, (a, b) in pairs.items() if kind != "requests")
         theirs_usd = (known.usd if known else None) or Decimal(0)
-        ours_usd = Decimal(own.cost_nano_usd) / NANO if own else Decimal(0)
+        ours_usd = Decimal(own.cost_nano_usd).scaleb(-9) if own else Decimal(0)
         why = _why_usd(theirs_usd, ours_usd, known, own, same)
         yield Line(day, model, "usd", theirs_usd, ours_usd, why)
 

@@ -1,16 +1,14 @@
 """OpenAI's models on Azure; a model is called as your deployment of it."""
 
-from __future__ import annotations
-
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
+from ..fleet import Deployment
+
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-    from ..fleet import Deployment
 
 KEY = "AZURE_OPENAI_API_KEY"
 ENDPOINT = "AZURE_OPENAI_ENDPOINT"
@@ -25,7 +23,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
     return (*key, *(() if deployment.base_url else (ENDPOINT,)), VERSION)
 
 
-def build(model: str, deployment: Deployment) -> Model:
+def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from openai import AsyncAzureOpenAI
     from pydantic_ai.models.openai import OpenAIChatModel

@@ -1,14 +1,12 @@
 """Models on AWS Bedrock, with the credentials that AWS's own tools find."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING, Any, cast
 
+from ..fleet import Deployment
+
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-    from ..fleet import Deployment
 
 REGION = "AWS_DEFAULT_REGION"
 PRICES = "aws"
@@ -19,7 +17,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
     return () if deployment.region else (REGION,)
 
 
-def build(model: str, deployment: Deployment) -> Model:
+def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     import boto3  # pyright: ignore[reportMissingTypeStubs] - it has none
     from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs] - nor this

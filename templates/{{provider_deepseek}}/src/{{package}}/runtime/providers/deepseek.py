@@ -1,25 +1,22 @@
 """DeepSeek's models."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING
 
+from ..fleet import Deployment
+
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-    from ..fleet import Deployment
 
 KEY = "DEEPSEEK_API_KEY"
 PRICES = "deepseek"
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
-    """The environment variables it needs there."""
     return (deployment.key_env or KEY,)
 
 
-def build(model: str, deployment: Deployment) -> Model:
+def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from openai import AsyncOpenAI
     from pydantic_ai.models.openai import OpenAIChatModel

@@ -1,31 +1,27 @@
 """Mistral's models."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING
 
+from ..fleet import Deployment
+
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-    from ..fleet import Deployment
 
 KEY = "MISTRAL_API_KEY"
 PRICES = "mistral"
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
-    """The environment variables it needs there."""
     return (deployment.key_env or KEY,)
 
 
-def build(model: str, deployment: Deployment) -> Model:
+def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.models.mistral import MistralModel
     from pydantic_ai.providers.mistral import MistralProvider
 
     # Mistral's SDK retries only when it is given a retry configuration.
-    provider = MistralProvider(
-        api_key=os.environ[deployment.key_env or KEY], base_url=deployment.base_url
-    )
+    key = os.environ[deployment.key_env or KEY]
+    provider = MistralProvider(api_key=key, base_url=deployment.base_url)
     return MistralModel(model, provider=provider)

@@ -1,14 +1,12 @@
 """Models on your own machine, served by Ollama."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING
 
+from ..fleet import Deployment
+
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-    from ..fleet import Deployment
 
 PRICES = None
 USUAL_URL = "http://localhost:11434/v1"
@@ -19,7 +17,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
     return ()
 
 
-def build(model: str, deployment: Deployment) -> Model:
+def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.models.ollama import OllamaModel
     from pydantic_ai.providers.ollama import OllamaProvider

@@ -1,14 +1,12 @@
 """Any server that speaks OpenAI's protocol: vLLM, llama.cpp, LM Studio and others."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING
 
+from ..fleet import Deployment
+
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-    from ..fleet import Deployment
 
 URL = "OPENAI_COMPATIBLE_BASE_URL"
 KEY = "OPENAI_COMPATIBLE_API_KEY"
@@ -21,7 +19,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
     return (*url, deployment.key_env) if deployment.key_env else url
 
 
-def build(model: str, deployment: Deployment) -> Model:
+def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider

@@ -1,25 +1,22 @@
 """Many vendors' models behind one key."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING
 
+from ..fleet import Deployment
+
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-    from ..fleet import Deployment
 
 KEY = "OPENROUTER_API_KEY"
 PRICES = "openrouter"
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
-    """The environment variables it needs there."""
     return (deployment.key_env or KEY,)
 
 
-def build(model: str, deployment: Deployment) -> Model:
+def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from openai import AsyncOpenAI
     from pydantic_ai.models.openrouter import OpenRouterModel

@@ -1,25 +1,22 @@
 """xAI's Grok models."""
 
-from __future__ import annotations
-
 import os
 from typing import TYPE_CHECKING
 
+from ..fleet import Deployment
+
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-    from ..fleet import Deployment
 
 KEY = "XAI_API_KEY"
 PRICES = "x-ai"
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
-    """The environment variables it needs there."""
     return (deployment.key_env or KEY,)
 
 
-def build(model: str, deployment: Deployment) -> Model:
+def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.models.xai import XaiModel
     from pydantic_ai.providers.xai import XaiProvider

@@ -2,44 +2,56 @@
 
 import argparse
 import csv
-import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict
-from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
+
+from pydantic_core import to_json
 
 from ..cli import cost_report, month_text
 from ..runtime import fleet
 from ..runtime.errors import LedgerError
 from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
-from ..runtime.ledger.prices import Prices
-from ..runtime.ledger.queries import DEMO, Report, Totals, dollars
+from ..runtime.ledger.queries import Report, Totals, dollars, month_by_task
 from ..runtime.ledger.store import database_path
 
 SHOWN = 5
+DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))
+NUMBERS = (*queries.COUNTS, *DERIVED)
 
 
 def run(options: argparse.Namespace) -> int:
+    from ..workspace import load_prices
+
     report = cost_report(options)
     if options.csv:
         _write_csv(report)
         return 0
-    question = _question(report)
-    found, forecast = find(question), _forecast_nano_usd(question)
+    root = fleet.find_root()
+    settings, prices = fleet.load(root / "fleet.toml"), load_prices(root)
+    question = Question(database_path(root), settings, prices, report.environment)
+    found, forecast = find(question), None
+    with suppress(LedgerError):  # only the extra `cost_reports` knows where the month heads
+        forecast = queries.of_reports("findings_trends").forecast_nano_usd(question)
     month = month_text(report) + (f", heading for {dollars(forecast)}" if forecast else "")
     if options.json:
-        print(json.dumps(_as_dict(report, found, question, forecast), ensure_ascii=False))
+        print(to_json(_as_dict(report, found, question, forecast)).decode())
     elif options.html:
         page = queries.of_reports("page")
         print(page.write(Path(options.html), page.html(report, found, month, question)))
     else:
         print(f"{findings_text(found)}\n\n{queries.as_text(report)}\n\n{month}")
     return 0
+
+
+def _write_csv(report: Report) -> None:
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow([*report.by, *NUMBERS, *(f"previous_{name}" for name in NUMBERS)])
+    for name, row, before in report.groups():
+        writer.writerow([*name, *_numbers(row).values(), *_numbers(before).values()])
 
 
 def findings_text(found: Sequence[Finding]) -> str:
@@ -53,83 +65,34 @@ def findings_text(found: Sequence[Finding]) -> str:
     return "\n".join(lines) or "Nothing stands out."
 
 
-def _question(report: Report) -> Question:
-    from ..workspace import load_prices
-
-    root = fleet.find_root()
-    settings = fleet.load(root / "fleet.toml")
-    refs = dict.fromkeys(ref for chain in settings.chains.values() for ref in chain.models)
-    return Question(
-        database_path(root),
-        partial(_price, load_prices(root)),
-        [(ref.provider, ref.model) for ref in refs],
-        settings.budgets.month_usd if report.environment != DEMO else Decimal(0),
-        report.environment,
-    )
-
-
-def _price(prices: Prices, provider: str, model: str, row: Totals) -> int | None:
-    """Tokens of many calls as calls of their average size, which decides on tiers, and a rest."""
-    from pydantic_ai.usage import RequestUsage
-
-    def cost(asked: int, answered: int, read: int) -> int | None:
-        usage = RequestUsage(input_tokens=asked, cache_read_tokens=min(asked, read))
-        usage.output_tokens = answered
-        return prices.cost(fleet.ModelRef(provider, model), usage).nano_usd
-
-    calls = max(1, row.priced)
-    tokens = (row.input_tokens, row.output_tokens, row.cache_read_input_tokens)
-    call, rest = cost(*(n // calls for n in tokens)), cost(*(n % calls for n in tokens))
-    return None if call is None or rest is None else calls * call + rest
-
-
-def _write_csv(report: Report) -> None:
-    names = list(_numbers(queries.total([])))
-    previous = [f"previous_{name}" for name in names]
-    writer = csv.DictWriter(sys.stdout, [*report.by, *names, *previous], lineterminator="\n")
-    writer.writeheader()
-    for record in _records(report):
-        before: dict[str, Any] = record.pop("previous") or {}
-        writer.writerow(record | {f"previous_{name}": before.get(name) for name in names})
-
-
 def _as_dict(
     report: Report, found: Sequence[Finding], question: Question, forecast: int | None
 ) -> dict[str, Any]:
+    rows = [
+        dict(zip(report.by, name, strict=True))
+        | _numbers(row)
+        | {"previous": before and _numbers(before)}
+        for name, row, before in report.groups()
+    ]
     return {
-        "since": str(queries.day_of(report.since)),
-        "until": str(queries.day_of(report.today)),
+        "since": queries.day_of(report.since),
+        "until": queries.day_of(report.today),
         "by": report.by,
         "environment": report.environment,
-        "findings": [asdict(finding) for finding in found],
+        "findings": found,
         "unpriced": report.unpriced,
         "total": _numbers(queries.total(report.rows)),
         "previous_total": _numbers(queries.total(report.before.values())),
-        "rows": list(_records(report)),
+        "rows": rows,
         "month": {
-            "cost_nano_usd": queries.month_nano_usd(question.location, question.environment),
+            "cost_nano_usd": month_by_task(question.location, question.environment).total(),
             "forecast_nano_usd": forecast,
-            "budget_usd": str(question.budget_usd),
+            "budget_usd": question.fleet.budgets.month_usd,
         },
     }
 
 
-def _records(report: Report) -> Iterator[dict[str, Any]]:
-    for row in report.rows:
-        named = zip(report.by, queries.labels(report.by, row), strict=True)
-        before = report.before.get(row.key)
-        yield {**dict(named), **_numbers(row), "previous": before and _numbers(before)}
-
-
-def _numbers(row: Totals) -> dict[str, int | float | None]:
+def _numbers(row: Totals | None) -> dict[str, int | float | None]:
     """Exact numbers; null where something is not known, which is not 0."""
-    told = {name: getattr(row, name) for name in (*queries.COUNTS, *queries.DERIVED)}
-    return told if row.priced else told | {"cost_nano_usd": None}
-
-
-def _forecast_nano_usd(question: Question) -> int | None:
-    """Where the month heads; None for the demo, and where the extra that tells is not here."""
-    with suppress(LedgerError):
-        trends = queries.of_reports("findings_trends")
-        return None if question.environment == DEMO else trends.forecast_nano_usd(question)
-    return None
+    told = {name: getattr(row, name, None) for name in NUMBERS}
+    return told if row and row.priced else told | {"cost_nano_usd": None}

@@ -4,6 +4,7 @@ It is a pydantic-ai `Model`, so `direct`, an `Agent` or a framework can use it a
 The chain alone writes the ledger: a row per attempt, failures and skips included.
 """
 
+import asyncio
 import random
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
@@ -22,15 +23,15 @@ from pydantic_ai.models import (
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
-from .attempt import Call, Candidate, Finding, Shared
-from .errors import BudgetReached, ChainExhausted, MissingKey
-from .failures import FILTERED, NO_POLICY, POLICY, Failure
+from .attempt import Call, Finding, Shared
+from .errors import BudgetReached
+from .failures import FILTERED, Candidate, Failure, Policy
 from .fleet import ChainSettings
 from .run import Stage, current
 
 Answer = TypeVar("Answer")
-Asks = Callable[[Candidate, float], Awaitable[Answer | str]]
-"""Asks a candidate within some seconds: its answer, or why there is none."""
+Asks = Callable[[Candidate, int], Awaitable[Answer | str]]
+"""Asks the first of so many models that are left: its answer, or why there is none."""
 
 
 class Chain(Model):
@@ -121,10 +122,11 @@ class Chain(Model):
     ) -> AsyncGenerator[Call]:
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, rules, shared = current.get() or Stage(), self.rules, self.shared
-        call = Call(stage, messages, settings, parameters, self.name, shared)
+        call = Call(stage, messages, settings, parameters, self.name, shared, rules.attempt_s)
         call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
         call.to_human = rules.on_exhausted == "human"
-        shared.begin(call)
+        shared.ledger.expect_open()
+        shared.under_way[call.id] = asyncio.current_task()
         try:
             for candidate in self.candidates:
                 await candidate.load()
@@ -134,7 +136,9 @@ class Chain(Model):
         finally:
             if stage.parent:
                 stage.parent.spent_nano += call.spent_nano
-            await shared.end(call)
+            del shared.under_way[call.id]
+            shared.spending.add(call.rows)
+            await shared.ledger.write(call.rows, shared.texts(call) if shared.texts else ())
 
     async def answer(
         self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None
@@ -152,20 +156,22 @@ class Chain(Model):
                 if result := call.obstacle(candidate):
                     call.book(candidate.ref, "skipped", Finding(result))
                 else:
-                    result = await ask(candidate, self._share(call, waiting))
+                    models = 1 + sum(not call.obstacle(other) for other in waiting)
+                    result = await ask(candidate, models)
                 if not isinstance(result, str):
                     return result
                 if result in FILTERED and self.rules.on_content_filter != "next":
                     call.to_human = self.rules.on_content_filter == "human"
-                    return await self._give_up(call)
-                policy, provider = POLICY.get(result, NO_POLICY), candidate.ref.provider
+                    return await call.give_up(self.candidates)
+                policy = result.policy if isinstance(result, Failure) else Policy()
                 if policy.retry:
                     again.append(candidate)
                 if policy.provider_last:
+                    provider = candidate.ref.provider
                     waiting.sort(key=lambda other: other.ref.provider == provider)
-            waiting = sorted(again, key=lambda candidate: candidate.health.rest_until)
+            waiting = sorted(again, key=lambda candidate: candidate.rest_until)
             call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
-        return await self._give_up(call)
+        return await call.give_up(self.candidates)
 
     async def _affordable(self, call: Call) -> Sequence[Candidate]:
         """Whom to ask: its own candidates, or what `at_limit` says where a budget is used up."""
@@ -182,19 +188,3 @@ class Chain(Model):
         if not left and not call.to_human:
             raise BudgetReached(f"The budget {budget} is used up: raise it, or change at_limit.")
         return left
-
-    def _share(self, call: Call, waiting: Sequence[Candidate]) -> float:
-        """Seconds for one attempt: a hang must leave enough for the models after it."""
-        models = 1 + sum(not call.obstacle(candidate) for candidate in waiting)
-        return min(call.time_left() / models, self.rules.attempt_s or call.time_left())
-
-    async def _give_up(self, call: Call) -> ModelResponse:
-        """A person's answer, or the error that says why nobody answered."""
-        if call.keyless():
-            keys = dict.fromkeys(key for c in self.candidates for key in c.missing_keys)
-            raise MissingKey(f"Set {' or '.join(keys)} to ask a model of chain '{self.name}'.")
-        if answer := await call.handed_over():
-            return answer
-        told = [(row.request_model, row.error_type or row.outcome) for row in call.rows]
-        call.settle(told)
-        raise ChainExhausted(self.name, told)

@@ -5,13 +5,9 @@ follows the first `:` is its argument. A rejected answer is paid for and booked;
 is asked. A check of your own is a function of the same form: name it in `wiring.CHECKS`.
 """
 
-import json
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
-from decimal import Decimal
-from typing import Any, cast
 
 from pydantic import BaseModel, Field
 from pydantic_ai.direct import model_request
@@ -19,15 +15,10 @@ from pydantic_ai.messages import ModelResponse
 
 from .attempt import Call, Check, Finding, MakeCheck
 from .errors import FleetError, SettingsError
+from .grounded import NUMBER, SHARE, plain, readings, typed
 from .run import SubAgent, current, text_of
 
-# How numbers are written: 1,200.50, 1 200, 12,5, -3, 1.2 million.
-_NUMBER = re.compile(
-    r"(?:(?<![\w)])-)?(\d{1,3}(?:[,' ]\d{3})+(?!\d)(?:\.\d+)?|\d+(?:[.,]\d+)?)"
-    r"(?:\s?(thousand|million|billion|k|m|bn)\b)?"
-)
-_SCALE = {"thousand": 3, "k": 3, "million": 6, "m": 6, "billion": 9, "bn": 9}
-_UP_TO_ANSWER = re.compile(r".*(?:answer(?: is)?|result(?: is)?|####|=|boxed\{)\s*:?\s*(?=\S)")
+_UP_TO_ANSWER = re.compile(r"(?:answer(?: is)?|result(?: is)?|####|=|boxed\{)[\s:]*(?=\S)")
 _WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d]+|[-+/^](?=\s?(?:\d|[a-z]\b))")
 # A number and its unit; x^2, 1/2 and 2x are none.
 _QUANTITY = re.compile(r"(?<![\w./^])(-?\d+(?:\.\d+)?)(?![a-z]\b|[./^]\w)[\s%]*([a-z]*)")
@@ -105,7 +96,7 @@ def judge(argument: str) -> Check:
     It asks the chain of `[stages.judge]`, else the one that answered. A judge that cannot be
     asked rejects nothing.
     """
-    if not re.fullmatch(r"(0|1|0?\.\d+|1\.0+)?", argument):
+    if not SHARE.fullmatch(argument):
         raise ValueError("judge takes a number from 0 to 1, such as judge:0.7")
 
     async def check(completion: ModelResponse, call: Call) -> Finding | None:
@@ -137,19 +128,11 @@ def same(one: str, other: str, field: str = "") -> bool:
     Of a text counts what follows "answer:", else its last line. It agrees with the same words, or
     with the same number where one of them is no more than a number and its unit.
     """
-    left, right = _value(one), _value(other)
+    left, right = typed(one), typed(other)
     if isinstance(left, dict) and isinstance(right, dict):
         names = {field} if field else left.keys() | right.keys()
         return all(_agree(str(left.get(name)), str(right.get(name))) for name in names)
     return _agree(str(left), str(right))
-
-
-def _value(text: str) -> dict[str, Any] | list[Any] | str:
-    try:
-        value: Any = json.loads(text.strip().removeprefix("```json").removesuffix("```"))
-    except ValueError:
-        return text
-    return cast(dict[str, Any], value) if isinstance(value, dict | list) else text
 
 
 def _agree(one: str, other: str) -> bool:
@@ -166,11 +149,9 @@ def _agree(one: str, other: str) -> bool:
 def _final(text: str) -> str:
     """How a text ends, with its numbers written in one way."""
     lines = [line for line in text.splitlines() if re.search(r"\w", line)] or [text]
-    last = unicodedata.normalize("NFKC", lines[-1]).casefold().replace("\u2212", "-")
-    return _NUMBER.sub(_plain_number, _UP_TO_ANSWER.sub("", last, count=1).rstrip("}$. "))
+    return NUMBER.sub(_written, _UP_TO_ANSWER.split(plain(lines[-1]))[-1].rstrip("}$. "))
 
 
-def _plain_number(found: re.Match[str]) -> str:
-    digits = re.sub(r"[' ]|,(?=\d{3}(?:\D|$))", "", found[1]).replace(",", ".")
-    value = Decimal(digits).scaleb(_SCALE.get(found[2] or "", 0))
-    return f"{'-' * found[0].startswith('-')}{value.normalize():f}"
+def _written(number: re.Match[str]) -> str:
+    digits = f"{number['sign']}{readings(number)[0]:f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits

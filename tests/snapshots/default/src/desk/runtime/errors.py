@@ -1,15 +1,10 @@
-"""Every error a workspace raises on purpose.
+"""Every error a workspace raises on purpose; its text is advice, in one line.
 
-FleetError                    its text is advice, in one line
-├── SettingsError             fleet.toml, prices.toml or a prompt is wrong
-├── MissingKey                no model of a chain has its key in the environment
-├── ChainExhausted            every model of a chain was asked and none answered
-├── BudgetReached             a budget of fleet.toml is used up and says "refuse"
-├── Escalated                 a person has to answer: holds the ticket
-├── Unanswered                no person will: the inbox is full, or the ticket is closed or expired
-├── AnswerInvalid             an answer does not fit its output type, after one repair
-├── ToolsFailed               a sub-agent's tools raised, or it asked for too many calls
-└── LedgerError               the ledger cannot be opened or written
+FleetError
+├── SettingsError, MissingKey, BudgetReached    the team has to change something
+├── ChainExhausted, AnswerInvalid, ToolsFailed  whoever was asked gave nothing of use
+├── Escalated, Unanswered                       a person will answer, or none will
+└── LedgerError                                 the ledger cannot be opened or written
 """
 
 from collections.abc import Sequence

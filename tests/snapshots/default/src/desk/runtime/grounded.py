@@ -1,9 +1,12 @@
-"""The check `grounded`: the quotes and numbers of an answer have to be in its source."""
+"""The check `grounded`: the quotes and numbers of an answer have to be in its source.
+
+How it reads a text is what other comparisons build on: `typed`, `plain`, `WORD` and `NUMBER`.
+"""
 
 import json
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 
@@ -12,57 +15,54 @@ from pydantic_ai.messages import ModelResponse
 from .attempt import Call, Check, Finding, MakeCheck
 from .run import text_of
 
-# Typographic quotation marks, apostrophes and dashes, by their code points.
-_DOUBLE = "\u201c\u201d\u201e\u00ab\u00bb\u2033"
-_SINGLE = "\u2019\u2018\u201a\u2032"
-_SIGNS = str.maketrans({**dict.fromkeys(_DOUBLE, '"'), **dict.fromkeys(_SINGLE, "'")})
-_DASHES = re.compile("[\u2010-\u2015\u2212]")
-_NUMBER = re.compile(
-    r"(\d{1,3}(?:[.,' ]\d{3})+(?:[.,]\d+)?|\d+(?:[.,]\d+)?)"
-    r"(?:\s?(thousand|million|billion|trillion|bn|k|m)\b)?"
+SHARE = re.compile(r"0|1|0?\.\d+|1\.0+|")
+# Typographic signs as a keyboard has them, and no characters that nobody sees.
+_KEYBOARD = str.maketrans(
+    "\u201c\u201d\u201e\xab\xbb\u2019\u2010\u2013\u2212",
+    '"""""\'---',
+    "\xad\u200b\u200c\u200d\u2060\ufeff",
+)
+_QUOTED = re.compile(r'(?<!\w)"([^"]+)"')
+# What counts of a passage: words, numbers, and signs such as those of "-5 %" and "$1,200.50".
+WORD = re.compile(
+    r"[^\W_]+(?:(?<=\d)[.,](?=\d)[^\W_]+)*|(?<![\w)])-(?=\d)"
+    r"|[$%+<>=/&@#^~|\xa2-\xa7\xb0\xb1\xd7\xf7\u2030\u20a0-\u22ff]"
+)
+# 1,200.50, 1 200, 12,5, -3, 1.2 million; "1,2,3" is three of them.
+NUMBER = re.compile(
+    r"""(?=[-\d])(?P<sign>(?:(?<![\w)])-)?)(?P<digits>(?<!\d[.,])(?:
+        \d{1,3}(?P<mark>[.,'\ ])\d{3}(?:(?P=mark)\d{3})*(?:(?!(?P=mark))[.,]\d+)?|\d+[.,]\d+
+    )(?![.,]?\d)|\d+)(?:\s*(?P<scale>thousand|million|billion|trillion|bn|k|m)\b)?""",
+    re.VERBOSE,
 )
 _SCALE = {"thousand": 3, "k": 3, "million": 6, "m": 6, "billion": 9, "bn": 9, "trillion": 12}
-_WORDS = {
-    word: Decimal(at if at <= 20 else 10 * (at - 18))
-    for at, word in enumerate(
-        (
-            *("ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen"),
-            *("seventeen", "eighteen", "nineteen", "twenty", "thirty", "forty", "fifty"),
-            *("sixty", "seventy", "eighty", "ninety", "hundred"),
-        ),
-        start=10,
-    )
+_SPELT = {
+    **{"ten": 10, "eleven": 11, "twelve": 12, "thirteen": 13, "fourteen": 14, "fifteen": 15},
+    **{"sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30},
+    **{"forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90},
+    **{"hundred": 100},
 }
-_ISO_DATE = re.compile(r"\b(\d{4})-\d{2}-(\d{2})\b")
-_DATE = re.compile(r"\b(\d{1,2})[./](\d{1,2})[./](\d{4})\b")
-_QUOTED = re.compile(r'"([^"]+)"')
+# The month of a date, which may be a word elsewhere; between slashes, whatever may be one.
+_MONTH = re.compile(
+    r"(?<=\b\d{4}-)\d\d(?=-\d\d(?!\d))|(?<=\d\.)\d\d?(?=\.\d{4}(?!\d))"
+    r"|\b(?:0?\d|1[0-2])(?=/\d\d?/\d{4})|(?<=\d/)(?:0?\d|1[0-2])(?=/\d{4})"
+)
 
 
 def grounded(argument: str) -> Check:
     """`grounded` or `grounded:0.9`: the share of quotes and numbers that the source has."""
-    try:
-        least = float(argument or 1)
-    except ValueError:
-        least = -1
-    if not 0 <= least <= 1:
+    if not SHARE.fullmatch(argument):
         raise ValueError("grounded takes a number from 0 to 1, such as grounded:0.9")
 
     def check(completion: ModelResponse, call: Call) -> Finding:
-        source = call.stage.source or call.question
-        absent, of = missing(text_of(completion), source)
+        absent, of = missing(text_of(completion), call.stage.source or call.question)
         quality = 1 - len(absent) / of if of else 1.0
-        return Finding("ungrounded" if quality < least else None, quality, "check")
+        return Finding("ungrounded" if quality < float(argument or 1) else None, quality, "check")
 
     return check
 
 
 CHECKS: Mapping[str, MakeCheck] = {"grounded": grounded}
-
-
-def plain(text: str) -> str:
-    """A text without what is only spelling: case, white space, typographic signs."""
-    text = _DASHES.sub("-", unicodedata.normalize("NFKC", text).translate(_SIGNS))
-    return " ".join(text.casefold().split())
 
 
 def missing(answer: str, source: str) -> tuple[list[str], int]:
@@ -72,77 +72,70 @@ def missing(answer: str, source: str) -> tuple[list[str], int]:
     of a typed answer. Whole numbers under 10, and scores from 0 to 1 in a typed answer, are taken
     for the model's own.
     """
-    known, have = plain(source), set(_values(source))
-    absent: list[str] = []
-    claims = 0
-    for key, leaf in _leaves(_typed(answer)):
-        quotes, numbers = _claims(key, leaf)
-        claims += len(quotes) + len(numbers)
-        absent += [quote for quote in quotes if not _occurs(quote, known)]
-        absent += [shown for shown, readings in numbers if not readings & have]
-    return absent, claims
+    text = plain(source)
+    words = lined(text)
+    # Numbers in a row may be one or several, as in a table: "120 135 150".
+    there = NUMBER.finditer(f"{text}\n{text.replace(' ', '  ')}")
+    have = {value for number in there for value in readings(number)}
+    have |= {Decimal(value) for word, value in _SPELT.items() if lined(word) in words}
+    quotes, numbers = _claims(typed(answer))
+    absent = [one for one in quotes if not all(lined(part) in words for part in one.split("..."))]
+    absent += [shown for shown, values in numbers if have.isdisjoint(values)]
+    return absent, len(quotes) + len(numbers)
 
 
-def _typed(answer: str) -> Any:
+def typed(answer: str) -> dict[str, Any] | list[Any] | str:
+    """The object or list that a typed answer is, else the text itself."""
     try:
-        value: Any = json.loads(answer)
-    except ValueError:
+        value: Any = json.loads(answer.strip().removeprefix("```json").removesuffix("```"))
+    except (ValueError, RecursionError):
         return answer
-    return cast(Any, value) if isinstance(value, dict | list) else answer
+    return cast(dict[str, Any], value) if isinstance(value, dict | list) else answer
 
 
-def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for name, inner in cast(dict[str, Any], value).items():
-            yield from _leaves(inner, name)
-    elif isinstance(value, list):
-        for inner in cast(list[Any], value):
-            yield from _leaves(inner, key)
-    elif value is not None and not isinstance(value, bool):
-        yield key, value
+def plain(text: str) -> str:
+    """A text without what is only spelling: case, typographic signs, kinds of blanks."""
+    return unicodedata.normalize("NFKC", text).casefold().translate(_KEYBOARD)
 
 
-def _claims(key: str, leaf: Any) -> tuple[list[str], list[tuple[str, set[Decimal]]]]:
-    if isinstance(leaf, int | float):
-        own = 0 <= leaf <= 1 or (leaf == int(leaf) and abs(leaf) < 10)
-        return [], [] if own else [(str(leaf), {abs(Decimal(str(leaf)))})]
-    text = plain(str(leaf))
-    quotes = [quote for quote in _QUOTED.findall(text) if len(quote.split()) >= 3]
-    if key in ("quote", "quotes"):
-        quotes = [text]
-    for quote in quotes:
-        text = text.replace(quote, " ")  # its numbers stand or fall with it
-    dated = _ISO_DATE.sub(r"\1 \2", text)
-    dated = _DATE.sub(lambda d: f"{d[3]} {max(int(d[1]), int(d[2]))}", dated)
-    numbers = [(shown, found) for shown, found in _readings(dated) if not _own(found)]
-    return quotes, numbers
+def lined(text: str) -> str:
+    """The words of a plain text, a line each: a passage's lines are among those of its text."""
+    return "\n".join(["", *WORD.findall(text), ""])
 
 
-def _own(readings: set[Decimal]) -> bool:
-    return all(value < 10 and value == int(value) for value in readings)
+def readings(number: re.Match[str]) -> list[Decimal]:
+    """What a NUMBER of a plain text may mean without its sign, the likeliest first.
+
+    "1.234" is 1234 to some, and "5 m" may be metres.
+    """
+    digits = re.sub("[' ]", "", number["digits"])
+    head, mark, tail = digits.rpartition("," if digits.rfind(",") > digits.rfind(".") else ".")
+    written = [f"{re.sub('[.,]', '', head)}.{tail}"] if mark and mark not in head else []
+    if not written or len(tail) == 3:
+        written.insert(0 if mark == "," else 1, re.sub("[.,]", "", digits))
+    powers = dict.fromkeys((_SCALE.get(number["scale"], 0), 0))
+    # As text, since arithmetic rounds to 28 digits.
+    return [Decimal(f"{one}e{power}") for power in powers for one in written]
 
 
-def _occurs(quote: str, source: str) -> bool:
-    parts = re.split(r"\[?(?:\.\.\.|…)\]?", quote)
-    return all(part.strip(" .,;:!?") in source for part in parts)
-
-
-def _values(text: str) -> Iterator[Decimal]:
-    text = plain(text)
-    for _, readings in _readings(text):
-        yield from readings
-    yield from (_WORDS[word] for word in re.findall(r"[a-z]+", text) if word in _WORDS)
-
-
-def _readings(text: str) -> Iterator[tuple[str, set[Decimal]]]:
-    """Each number of a text, with what it may mean: "1.234" is 1234 to some."""
-    for found in _NUMBER.finditer(text):
-        digits = found[1].replace("'", "").replace(" ", "")
-        head, mark, tail = digits.rpartition("," if digits.rfind(",") > digits.rfind(".") else ".")
-        values = set[Decimal]()
-        if not mark or len(tail) == 3:
-            values.add(Decimal(re.sub(r"[.,]", "", digits)))
-        if mark and mark not in head:
-            values.add(Decimal(f"{re.sub(r'[.,]', '', head)}.{tail}"))
-        scale = Decimal(10) ** _SCALE.get(found[2] or "", 0)
-        yield found[0], {value * factor for value in values for factor in (Decimal(1), scale)}
+def _claims(answer: Any) -> tuple[list[str], list[tuple[str, list[Decimal]]]]:
+    """The quotes of an answer, and the numbers outside them with their readings."""
+    quotes: list[str] = []
+    numbers: list[tuple[str, list[Decimal]]] = []
+    parts: list[tuple[str, Any]] = [("", answer)]
+    while parts:
+        key, part = parts.pop()
+        if isinstance(part, dict):
+            parts += reversed(cast(dict[str, Any], part).items())
+        elif isinstance(part, list):
+            parts += [(key, one) for one in reversed(cast(list[Any], part))]
+        elif part is not None and not (isinstance(part, int | float) and 0 <= part <= 1):
+            text = plain(str(part))
+            said = [quote for quote in _QUOTED.findall(text) if len(quote.split()) >= 3]
+            said = [text] if key in ("quote", "quotes") else said
+            for quote in said:
+                text = text.replace(quote, " ")  # its numbers stand or fall with it
+            quotes += said
+            found = NUMBER.finditer(_MONTH.sub("", text))
+            numbers += [(number[0], readings(number)) for number in found]
+    return quotes, [one for one in numbers if any(value not in range(10) for value in one[1])]

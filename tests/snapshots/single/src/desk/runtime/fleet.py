@@ -10,14 +10,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import SettingsError
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
-MAX_REQUESTS = 10
 Section = TypeVar("Section", bound=BaseModel)
 
 
@@ -30,13 +29,12 @@ class Settings(BaseModel):
 class Open(Settings):
     """A table whose further keys, each a list of names, are not known beforehand."""
 
-    further: dict[str, tuple[str, ...]] = {}
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, tuple[str, ...]] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
 
-    @model_validator(mode="before")
-    @classmethod
-    def _gather(cls, table: dict[str, Any]) -> dict[str, Any]:
-        own = {key: value for key, value in table.items() if key in cls.model_fields}
-        return {**own, "further": {key: table[key] for key in table.keys() - own.keys()}}
+    @property
+    def further(self) -> dict[str, tuple[str, ...]]:
+        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +63,7 @@ class ModelRef:
 
 
 class Deployment(Settings):
-    """Where and with which key a provider is reached, when it is not the usual place.
-
-    `keyless`: with the cloud's own login, where the provider has one, instead of a key.
-    """
+    """Where and how a provider is reached; `keyless`: with the cloud's own login, not a key."""
 
     key_env: str | None = None
     keyless: bool = False
@@ -78,18 +73,16 @@ class Deployment(Settings):
 
 
 class Provider(Protocol):
-    """What each module of runtime/providers offers; `PRICES` is its id in genai-prices, if any."""
+    """What each module of runtime/providers offers; `PRICES` is its id in genai-prices, if any.
+
+    `keys` are the environment variables it needs there, beyond what the deployment itself says;
+    `build` makes a client for one model, SDK retries off: every attempt is the chain's.
+    """
 
     @property
     def PRICES(self) -> str | None: ...
-
-    def keys(self, deployment: Deployment) -> tuple[str, ...]:
-        """The environment variables it needs there, beyond what the deployment itself says."""
-        ...
-
-    def build(self, model: str, deployment: Deployment) -> "Model":
-        """A client for one model, SDK retries off: every attempt is the chain's."""
-        ...
+    def keys(self, deployment: Deployment) -> tuple[str, ...]: ...
+    def build(self, model: str, deployment: Deployment) -> "Model": ...
 
 
 class ChainSettings(Settings):
@@ -110,7 +103,7 @@ class ChainSettings(Settings):
 
 
 class StageSettings(Settings):
-    """Which chain a stage asks, the task type it is booked under, and what its answer must pass.
+    """The chain a stage asks, the task type it is booked under, what its answer has to pass.
 
     `may_refuse`: an answer that sounds like a refusal can be a good one here.
     """
@@ -130,7 +123,10 @@ class AgentSettings(StageSettings, Open):
 
     task_type: str = ""
     description: str
-    max_requests: int = Field(default=MAX_REQUESTS, ge=1)
+    max_requests: int = Field(default=10, ge=1)
+
+
+UNKNOWN = AgentSettings(chain="", description="")
 
 
 class PipelineSettings(Settings):
@@ -197,23 +193,19 @@ class Fleet(BaseModel):
 
     def section(self, name: str, type_: type[Section]) -> Section:
         """The table `[name]` of a feature; its defaults where the table is absent."""
-        try:
-            return type_.model_validate((self.model_extra or {}).get(name, {}))
-        except ValidationError as error:
-            raise advice(error, f"fleet.toml: {name}.") from None
+        return checked(type_, (self.model_extra or {}).get(name, {}), f"fleet.toml: {name}.")
+
+    def agent(self, name: str) -> AgentSettings:
+        """The settings of a sub-agent; without a chain where there are none."""
+        return self.agents.get(name, UNKNOWN)
 
     def stage(self, name: str) -> StageSettings:
-        """The settings of a stage or sub-agent; without a chain where there are none."""
-        unknown = StageSettings(chain="", task_type=name)
-        return self.stages.get(name) or self.agents.get(name) or unknown
+        """The settings of a stage, or of the sub-agent of that name."""
+        return self.stages.get(name) or self.agent(name)
 
     def deployment(self, ref: ModelRef) -> Deployment:
         """The deployment a reference names, or the provider's usual place."""
         return self.deployments[ref.deployment] if ref.deployment else Deployment()
-
-    def limit(self, ref: ModelRef) -> int | None:
-        """How many requests may be under way at once where a model runs."""
-        return self.deployment(ref).max_concurrent or self.limits.get(ref.place)
 
     def permits(self, ref: ModelRef, data_class: str | None) -> bool:
         """Whether data of a class may go to a model. A class that nobody listed goes nowhere."""
@@ -228,27 +220,46 @@ class Fleet(BaseModel):
 
 def load(path: Path) -> Fleet:
     """Read fleet.toml. Raises SettingsError that names every wrong key."""
-    try:
-        text = path.read_bytes()
-        version = sha256(text).hexdigest()[:12]
-        fleet = Fleet.model_validate({**tomllib.loads(text.decode()), "version": version})
-    except OSError:
-        raise SettingsError(f"{path} cannot be read; run from the workspace's folder.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
-    except ValidationError as error:
-        raise advice(error) from None
+    tables, version = read_toml(path)
+    fleet = checked(Fleet, {**tables, "version": version}, "fleet.toml: ")
     if wrong := "; ".join(_dangling(fleet)):
         raise SettingsError(f"fleet.toml: {wrong}.")
     return fleet
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """The tables of a file, and a hash that tells versions of it apart. Raises SettingsError."""
+    try:
+        text = path.read_bytes()
+        return tomllib.loads(text.decode()), sha256(text).hexdigest()[:12]
+    except OSError:
+        raise SettingsError(f"{path} cannot be read; run from the workspace's folder.") from None
+    except ValueError as error:  # bad TOML, or no UTF-8
+        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+
+
+def checked(type_: type[Section], table: object, where: str) -> Section:
+    """A table as its settings. Raises SettingsError that names every wrong key."""
+    try:
+        return type_.model_validate(table)
+    except ValidationError as error:
+        raise advice(error, where) from None
+
+
+def advice(error: ValidationError, where: str) -> SettingsError:
+    """Every wrong key, by its name, in one line."""
+    wrong = [
+        ".".join(map(str, detail["loc"])) + f": {detail['msg']}"
+        for detail in error.errors(include_url=False)
+    ]
+    return SettingsError(f"{where}{'; '.join(wrong)}.")
 
 
 def find_root() -> Path:
     """The workspace's folder: FLEET_ROOT, else the nearest one upwards with a fleet.toml."""
     if root := os.environ.get("FLEET_ROOT"):
         return Path(root)
-    package = Path(__file__).resolve()
-    places = [Path.cwd(), *Path.cwd().parents, *package.parents]
+    places = [Path.cwd(), *Path.cwd().parents, *Path(__file__).resolve().parents]
     return next((place for place in places if (place / "fleet.toml").is_file()), Path.cwd())
 
 
@@ -262,12 +273,3 @@ def _dangling(fleet: Fleet) -> Iterator[str]:
         for ref in chain.models:
             if ref.deployment and ref.deployment not in fleet.deployments:
                 yield f"chains.{name}: there is no [deployments.{ref.deployment}]"
-
-
-def advice(error: ValidationError, where: str = "fleet.toml: ") -> SettingsError:
-    """Every wrong key, by its name, in one line."""
-    lines = [
-        ".".join(map(str, detail["loc"])) + f": {detail['msg']}"
-        for detail in error.errors(include_url=False)
-    ]
-    return SettingsError(f"{where}{'; '.join(lines)}.")

@@ -4,23 +4,22 @@ A file holds scenes in TOML; each is one request and, by stage, the replies in o
 a `text`, a typed answer (`answer`), or an HTTP `status` to fail with.
 """
 
-import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_ai.exceptions import ModelHTTPError, ModelRateLimitError, ModelServerError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from .errors import SettingsError
-from .fleet import ModelRef, Settings, advice
+from .fleet import ModelRef, Settings, checked, read_toml
 from .run import OUTPUT_TOOL, Stage, current
 
 
 class Reply(Settings):
-    """What one attempt gets back. Tokens are what the provider would report."""
+    """What one attempt gets back; tokens as the provider would report them."""
 
     text: str = ""
     answer: dict[str, Any] | None = None
@@ -33,8 +32,7 @@ class Reply(Settings):
 class Scene(Settings):
     """One recorded request: what it shows, its text, and the replies each stage gets.
 
-    With a `pipeline` it is run on that one, past the router, with these `options`. The demo plays
-    it so many `times`.
+    With a `pipeline` it goes past the router. The demo plays it so many `times`.
     """
 
     title: str
@@ -46,28 +44,20 @@ class Scene(Settings):
 
 
 class Scenes(Settings):
-    """One file: its scenes, and the reply a stage usually gets in any scene of the folder."""
+    """One file: its scenes, and what a stage gets that a scene of the folder says nothing of."""
 
     scene: list[Scene] = Field(default_factory=list[Scene])
     usual: dict[str, Reply] = Field(default_factory=dict[str, Reply])
 
 
 def scenes(folder: Path) -> list[Scene]:
-    """The scenes of every .toml file in a folder, by file name.
-
-    A stage that a scene says nothing of gets the folder's `[usual.STAGE]` reply, if there is one.
-    """
+    """The scenes of every .toml file in a folder, by file name. Raises SettingsError."""
     found: list[Scene] = []
     usual: dict[str, list[Reply]] = {}
     for path in sorted(folder.glob("*.toml")):
-        try:
-            table = Scenes.model_validate(tomllib.loads(path.read_text("utf-8")))
-        except tomllib.TOMLDecodeError as error:
-            raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
-        except ValidationError as error:
-            raise advice(error, f"{path.name}: ") from None
-        found += table.scene
-        usual |= {stage: [reply] for stage, reply in table.usual.items()}
+        tables = checked(Scenes, read_toml(path)[0], f"{path.name}: ")
+        found += tables.scene
+        usual |= {stage: [reply] for stage, reply in tables.usual.items()}
     if not found:
         raise SettingsError(f"There are no recorded scenes in {folder}: restore its .toml files.")
     return [scene.model_copy(update={"replies": {**usual, **scene.replies}}) for scene in found]
@@ -104,10 +94,10 @@ class RecordedModel(FunctionModel):
             kind = ModelRateLimitError if reply.status == 429 else ModelServerError
             name = self._ref.model
             raise ModelHTTPError.for_category(kind, status_code=reply.status, model_name=name)
+        answer = None if reply.answer is None else ToolCallPart(OUTPUT_TOOL, reply.answer)
         tokens = RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
-        text, answer = TextPart(reply.text), reply.answer
         return ModelResponse(
-            parts=[text if answer is None else ToolCallPart(OUTPUT_TOOL, answer)],
+            parts=[answer or TextPart(reply.text)],
             usage=tokens if tokens.has_values() else RequestUsage(unmeasured_requests=1),
             provider_name=self._ref.provider,
             finish_reason=reply.finish_reason,

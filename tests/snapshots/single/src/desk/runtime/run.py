@@ -1,7 +1,6 @@
 """One request on its way through the workspace, and what a sub-agent is.
 
-A `Run` asks sub-agents. Each ask is a `Stage`; `current`, the one context variable, tells the
-chain below which one it is working for.
+A `Run` asks sub-agents; each ask is a `Stage`, which `current` tells the chain below.
 """
 
 import json
@@ -25,7 +24,7 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
-from .fleet import MAX_REQUESTS, Fleet, Settings, StageSettings, advice
+from .fleet import Fleet, Section, StageSettings, checked
 from .ledger.prices import NANO
 from .ledger.store import Attempt, new_id
 
@@ -35,16 +34,14 @@ if TYPE_CHECKING:
 PROMPTS = Path(__file__).parents[1] / "prompts"
 OUTPUT_TOOL = "final_result"
 Output = TypeVar("Output")
-Table = TypeVar("Table", bound=Settings)
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
     """What somebody asks: text, and the conversation before it if there was one.
 
-    `deadline_s` and `max_cost_usd` are for all that is done for it. Under the same `id` again it
-    is the same request: what a person has answered to it is not asked for a second time.
-    `options` are for the pipeline; unlike `tags` they are not kept in the ledger.
+    `deadline_s` and `max_cost_usd` are for all that is done for it. Under the same `id` it is the
+    same request, and nobody is asked or paid twice. `options` are for the pipeline alone.
     """
 
     text: str
@@ -91,9 +88,9 @@ def text_of(completion: ModelResponse) -> str:
 class SubAgent(Generic[Output]):
     """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
 
-    A tool is a typed Python function, plain or async; its docstring tells the model its use.
-    `toolsets` are pydantic-ai's. `checks` are its own, after those that fleet.toml names for it.
-    `human`: a person may answer for it where its chain ends in one.
+    A tool is a typed function, plain or async, whose docstring tells the model its use; `toolsets`
+    are pydantic-ai's. `checks` come after those that fleet.toml names for it. `human`: a person may
+    answer for it where its chain ends in one.
     """
 
     name: str
@@ -107,8 +104,9 @@ class SubAgent(Generic[Output]):
         """What it is told, read at every call so that an edit needs no restart."""
         try:
             return (PROMPTS / f"{self.name}.md").read_text("utf-8")
-        except OSError:
-            raise SettingsError(f"prompts/{self.name}.md is missing: write it.") from None
+        except (OSError, UnicodeDecodeError):
+            told = f"prompts/{self.name}.md is missing or no UTF-8 text: write it."
+            raise SettingsError(told) from None
 
     @cached_property
     def parameters(self) -> ModelRequestParameters:
@@ -177,25 +175,24 @@ class Stage:
 
     @property
     def human(self) -> bool:
-        """Whether a person may answer."""
         return self.agent.human and not self.parent
 
     @cached_property
     def labels(self) -> dict[str, Any]:
         """The columns that all attempts of a stage share."""
-        run, request, prompt = self.run, self.request, self.prompt
+        prompt = sha256(self.prompt.encode()).hexdigest()[:12] if self.prompt else None
         return {
-            "run_id": run.id,
+            "run_id": self.run.id,
             "parent_id": self.parent.id if self.parent else None,
             "agent": self.name,
             "task_type": self.task_type,
-            "pipeline": run.pipeline,
+            "pipeline": self.run.pipeline,
             "stage": self.name,
-            "prompt_version": sha256(prompt.encode()).hexdigest()[:12] if prompt else None,
-            "config_version": run.fleet.version,
-            "environment": run.environment,
-            "user_ref": request.user_ref,
-            "tags": json.dumps(dict(request.tags), ensure_ascii=False, sort_keys=True),
+            "prompt_version": prompt,
+            "config_version": self.run.fleet.version,
+            "environment": self.run.environment,
+            "user_ref": self.request.user_ref,
+            "tags": json.dumps(dict(self.request.tags), ensure_ascii=False, sort_keys=True),
         }
 
     def left_nano(self) -> float:
@@ -241,7 +238,8 @@ class Run:
         Raises ChainExhausted when no model answered, MissingKey when none could be asked,
         ToolsFailed when its tools did, BudgetReached, or Escalated when a person will answer.
         """
-        agent = self._equipped(agent)
+        for key, names in self.fleet.agent(agent.name).further.items():
+            agent = self.agent_keys[key](agent, names, self.fleet)
         stage = Stage(self, agent, agent.prompt(), source, parent)
         name = chain or stage.settings.chain
         if name not in self.chains:
@@ -254,13 +252,10 @@ class Run:
         finally:
             current.reset(token)
 
-    def settings(self, name: str, type_: type[Table]) -> Table:
+    def settings(self, name: str, type_: type[Section]) -> Section:
         """The table `[name]` of fleet.toml, and over it the request's options."""
         table = self.fleet.section(name, type_)
-        try:
-            return type_.model_validate({**dict(table), **self.request.options})
-        except ValidationError as error:
-            raise advice(error, "Option ") from None
+        return checked(type_, {**dict(table), **self.request.options}, "Option ")
 
     @property
     def deadline(self) -> float:
@@ -276,13 +271,6 @@ class Run:
     def spent_nano(self) -> int:
         """What its priced attempts have cost so far, in nano-USD."""
         return sum(attempt.cost_nano_usd or 0 for attempt in self.attempts)
-
-    def _equipped(self, agent: SubAgent[Output]) -> SubAgent[Output]:
-        """With what the further keys of its `[agents.X]` give it."""
-        named = self.fleet.agents.get(agent.name)
-        for key, names in named.further.items() if named else ():
-            agent = self.agent_keys[key](agent, names, self.fleet)
-        return agent
 
     async def _ask(self, stage: Stage, model: Model, text: str) -> Any:
         asked = ModelRequest(parts=[UserPromptPart(text)], instructions=stage.prompt)
@@ -303,8 +291,7 @@ class Run:
             toolsets=stage.agent.toolsets,
         )
         history = list(self.request.history)
-        named = self.fleet.agents.get(stage.name)
-        limits = UsageLimits(request_limit=named.max_requests if named else MAX_REQUESTS)
+        limits = UsageLimits(request_limit=self.fleet.agent(stage.name).max_requests)
         try:
             return (await asked.run(text, message_history=history, usage_limits=limits)).output
         except FleetError:

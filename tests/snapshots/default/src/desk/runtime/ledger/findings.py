@@ -5,14 +5,18 @@ evidence from 30 verdicts on. Where costs are compared, a group with a missing p
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
+from ..fleet import Fleet, ModelRef
 from .queries import Totals, dollars, percent, sums, today
 from .store import Location
+
+if TYPE_CHECKING:
+    from .prices import Prices
 
 MONTH_DAYS = 30
 ENOUGH = 30
@@ -20,11 +24,6 @@ FEW = 10
 WITHIN = 0.02
 WORTH, HALF = Decimal("0.1"), Decimal("0.5")
 SHORT_TOKENS = 200
-
-Ref = tuple[str, str]
-"""A provider and its model's name."""
-Price = Callable[[str, str, Totals], int | None]
-"""Nano-dollars that a group's tokens would cost on a provider's model; None: unpriced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +43,35 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which rows findings are looked for in, and the models (provider, name) they may propose."""
+    """Which rows findings are looked for in, and the fleet and prices that they are about."""
 
     location: Location
-    price: Price
-    models: Sequence[Ref] = ()
-    budget_usd: Decimal = Decimal(0)
+    fleet: Fleet
+    prices: "Prices"
     environment: str | None = None
 
     def month(self, *by: str) -> list[Totals]:
         """The last 30 days by some groups. Raises LedgerError."""
         now = today()
         return sums(self.location, by, now + 1 - MONTH_DAYS, now + 1, self.environment)
+
+    def price(self, ref: ModelRef, row: Totals) -> int | None:
+        """Nano-dollars that a group's tokens would cost on a model; None: unpriced.
+
+        They are those of calls of the average size, which decides on tiers, and a rest.
+        """
+        calls = max(1, row.priced)
+        tokens = (row.input_tokens, row.output_tokens, row.cache_read_input_tokens)
+        call = self._cost(ref, *(count // calls for count in tokens))
+        rest = self._cost(ref, *(count % calls for count in tokens))
+        return None if call is None or rest is None else calls * call + rest
+
+    def _cost(self, ref: ModelRef, asked: int, answered: int, read: int) -> int | None:
+        from pydantic_ai.usage import RequestUsage
+
+        usage = RequestUsage(input_tokens=asked, output_tokens=answered)
+        usage.cache_read_tokens = min(asked, read)
+        return self.prices.cost(ref, usage).nano_usd
 
 
 def find(question: Question) -> list[Finding]:
@@ -68,25 +84,26 @@ def find(question: Question) -> list[Finding]:
 
 def search(question: Question) -> Iterator[Finding]:
     """Models for which there is a cheaper one that does as well, or might."""
+    chained = [ref for chain in question.fleet.chains.values() for ref in chain.models]
+    models = dict.fromkeys(ModelRef(ref.provider, ref.model) for ref in chained)
     rows = question.month("task_type", "provider", "request_model")
     for dear in rows:
-        others = [row for row in rows if row.key[0] == dear.key[0] and row.verdicts >= ENOUGH]
-        tried = {row.key[1:]: row for row in others}
+        group = {ModelRef(*row.key[1:]): row for row in rows if row.key[0] == dear.key[0]}
+        tried = {ref: row for ref, row in group.items() if row is dear or row.verdicts >= ENOUGH}
+        good = {ref: _cost_on(ref, row, dear, question) for ref, row in tried.items()}
+        new = {ref: question.price(ref, dear) for ref in models if ref not in tried}
         short = dear.ok >= FEW and dear.output_tokens <= SHORT_TOKENS * dear.ok
-        good = [(_cost_on(row, dear, question), ref) for ref, row in tried.items()]
-        new = [(question.price(*ref, dear), ref) for ref in question.models if ref not in tried]
         if found := _cheapest(good, dear, WORTH):
-            yield _finding(dear, *found, tried[found[1]])
+            yield _finding(dear, *found, tried[found[0]])
         elif short and (found := _cheapest(new, dear, HALF)):
             yield _finding(dear, *found)
 
 
-def _cost_on(other: Totals, dear: Totals, question: Question) -> int | None:
+def _cost_on(ref: ModelRef, other: Totals, dear: Totals, question: Question) -> int | None:
     """The dear one's tokens on one that does as well; calls at its average cost without a price."""
-    if not _does_as_well(other, dear):
+    if other is dear or not _does_as_well(other, dear):
         return None
-    _, provider, model = other.key
-    listed = question.price(provider, model, dear)
+    listed = question.price(ref, dear)
     if listed is None and other.priced and not other.unpriced:
         return round(Decimal(other.cost_nano_usd) * dear.attempts / other.attempts)
     return listed
@@ -94,43 +111,42 @@ def _cost_on(other: Totals, dear: Totals, question: Question) -> int | None:
 
 def _does_as_well(other: Totals, dear: Totals) -> bool:
     """Within two points: in successes, and where both were scored often, in their scores."""
-    if dear.verdicts < ENOUGH or other is dear:
+    if dear.verdicts < ENOUGH:
         return False
     if min(other.quality_n, dear.quality_n) >= ENOUGH:
-        scores = [row.quality_milli / row.quality_n / 1000 for row in (other, dear)]
-        if scores[0] < scores[1] - WITHIN:
+        score, wanted = (row.quality_milli / row.quality_n / 1000 for row in (other, dear))
+        if score < wanted - WITHIN:
             return False
     return (other.success_rate or 0) >= (dear.success_rate or 0) - WITHIN
 
 
 def _cheapest(
-    costs: Iterable[tuple[int | None, Ref]], dear: Totals, least: Decimal
-) -> tuple[int, Ref] | None:
+    costs: Mapping[ModelRef, int | None], dear: Totals, least: Decimal
+) -> tuple[ModelRef, int] | None:
     """What takes the least for the same tokens, if it saves more than this share."""
-    known = [(cost, ref) for cost, ref in costs if cost is not None]
-    cost, ref = min(known, default=(dear.cost_nano_usd, ("", "")))
-    saves = dear.cost_nano_usd - cost > least * dear.cost_nano_usd
-    return (cost, ref) if saves and not dear.unpriced else None
+    limit = (1 - least) * dear.cost_nano_usd
+    known = [(ref, cost) for ref, cost in costs.items() if cost is not None and cost < limit]
+    return None if dear.unpriced else min(known, key=lambda one: one[1], default=None)
 
 
-def _finding(dear: Totals, cost: int, ref: Ref, other: Totals | None = None) -> Finding:
+def _finding(dear: Totals, ref: ModelRef, cost: int, other: Totals | None = None) -> Finding:
     """Evidence where the other model was asked often enough, else a hypothesis."""
     task, provider, model = dear.key
+    saved = dear.cost_nano_usd - cost
     evidence: dict[str, int | float | str] = {
         **{"task_type": task, "model": f"{provider}:{model}", "n": dear.verdicts},
         **{"input_tokens": dear.input_tokens, "output_tokens": dear.output_tokens},
         **{"cost_nano_usd": dear.cost_nano_usd, "success_rate": round(dear.success_rate or 0, 4)},
-        **{"other_model": ":".join(ref), "other_nano_usd": cost},
+        **{"other_model": str(ref), "other_nano_usd": cost},
     }
-    saved = dear.cost_nano_usd - cost
     text = (
         f"{task} on {model} cost {dollars(dear.cost_nano_usd)} in 30 days, for {dear.ok:,} answers "
-        f"of {dear.output_tokens // max(1, dear.ok)} tokens; {ref[1]} would take {dollars(cost)} "
+        f"of {dear.output_tokens // max(1, dear.ok)} tokens; {ref.model} would take {dollars(cost)} "
         "for the same tokens"
     )
     if other is None:
         action = (
-            f"Whether {ref[1]} does it as well is not known. Shadow test: ask it the next 100 "
+            f"Whether {ref.model} does it as well is not known. Shadow test: ask it the next 100 "
             f"{task} requests as well, and change over when at least 98 agree."
         )
         return Finding("try_cheaper", "hypothesis", saved, f"{text}.", action, evidence)
@@ -139,8 +155,8 @@ def _finding(dear: Totals, cost: int, ref: Ref, other: Totals | None = None) -> 
         f"against {percent(dear.success_rate)} of {dear.verdicts:,}."
     )
     action = (
-        f"Put {':'.join(ref)} first for {task} in fleet.toml, for a part of the traffic to begin "
-        "with: it may have had the easier requests so far."
+        f"Put {ref} first for {task} in fleet.toml, for a part of the traffic to begin with: "
+        "it may have had the easier requests so far."
     )
     rate = round(other.success_rate or 0, 4)
     evidence |= {"other_n": other.verdicts, "other_success_rate": rate}

@@ -1,13 +1,14 @@
 """The ledger: one row per attempt and a daily rollup, committed together.
 
 One thread writes; whoever calls `write` waits for the commit, so many callers share one
-transaction. Rows that the database does not take go to a spill file beside it, from where the
-next opening or the next commit that works brings them in. Names of columns follow
+transaction. Rows that the database does not take are set aside in a second ledger beside it, from
+where the next opening or the next commit that works brings them in. Names of columns follow
 OpenTelemetry's conventions for generative AI.
 """
 
 import asyncio
 import importlib
+import json
 import logging
 import os
 import queue
@@ -15,16 +16,16 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, fields
-from itertools import groupby
+from dataclasses import asdict, dataclass, fields
+from itertools import accumulate, groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import Field
-from pydantic_core import from_json, to_json
 
 from ..errors import LedgerError
 from ..fleet import Settings, find_root
@@ -122,14 +123,11 @@ def percentile(counts: Sequence[int], share: float) -> int | None:
     wanted = share * sum(counts)
     if not wanted:
         return None
-    below = 0
-    for at, count in enumerate(counts):
-        if count and below + count >= wanted:
-            upper = BOUNDS_MS[min(at, len(BOUNDS_MS) - 1)]
-            lower = BOUNDS_MS[at - 1] if at else 1
-            return round(lower * (upper / lower) ** ((wanted - below) / count))
-        below += count
-    return None
+    totals = list(accumulate(counts))
+    at = bisect_left(totals, wanted)
+    lower = BOUNDS_MS[at - 1] if at else 1
+    upper = BOUNDS_MS[min(at, len(BOUNDS_MS) - 1)]
+    return round(lower * (upper / lower) ** (1 - (totals[at] - wanted) / counts[at]))
 
 
 ROLLUP_KEY = (
@@ -146,30 +144,31 @@ _TIMED = f"{_REACHED} AND outcome != 'aborted'"
 _PRICED = "cost_source != 'unpriced' AND cost_source != 'none'"
 _WASTED = f"{_PRICED} AND (outcome = 'failed' OR outcome = 'rejected' OR outcome = 'aborted')"
 _UNCOUNTED = "outcome != 'failed' AND (input_tokens IS NULL OR output_tokens IS NULL)"
-_SUMS = {
-    "calls": ("1", "attempt = 1"),
-    "attempts": ("1", _REACHED),
-    **{outcome: ("1", f"outcome = '{outcome}'") for outcome in OUTCOMES},
-    "fallbacks": ("1", "outcome = 'ok' AND attempt > 1"),
-    "priced": ("1", _PRICED),
-    "unpriced": ("1", "cost_source = 'unpriced'"),
-    "unmeasured": ("1", f"{_TIMED} AND {_UNCOUNTED}"),
-    **{tokens: (tokens, _REACHED) for tokens in TOKENS},
-    "cost_nano_usd": ("cost_nano_usd", _PRICED),
-    "wasted_nano_usd": ("cost_nano_usd", _WASTED),
-    "quality_n": ("1", "quality IS NOT NULL"),
-    "quality_milli": ("CAST(ROUND(quality * 1000) AS BIGINT)", "quality IS NOT NULL"),
-    "latency_ms": ("latency_ms", _TIMED),
-    **{
-        bucket: ("1", f"{_TIMED} AND latency_ms > {above} AND latency_ms <= {bound}")
-        for bucket, above, bound in zip(
-            BUCKETS, (-(2**62), *BOUNDS_MS), (*BOUNDS_MS, 2**62), strict=True
-        )
-    },
-}
+_EDGES = (-(2**62), *BOUNDS_MS, 2**62)
+
+
+def _sum(which: str, value: str = "1") -> str:
+    return f"COALESCE(SUM({value}) FILTER (WHERE {which}), 0)"
+
+
 COUNTERS = {
-    name: f"COALESCE(SUM({value}) FILTER (WHERE {which}), 0)"
-    for name, (value, which) in _SUMS.items()
+    "calls": _sum("attempt = 1"),
+    "attempts": _sum(_REACHED),
+    **{outcome: _sum(f"outcome = '{outcome}'") for outcome in OUTCOMES},
+    "fallbacks": _sum("outcome = 'ok' AND attempt > 1"),
+    "priced": _sum(_PRICED),
+    "unpriced": _sum("cost_source = 'unpriced'"),
+    "unmeasured": _sum(f"{_TIMED} AND {_UNCOUNTED}"),
+    **{tokens: _sum(_REACHED, tokens) for tokens in TOKENS},
+    "cost_nano_usd": _sum(_PRICED, "cost_nano_usd"),
+    "wasted_nano_usd": _sum(_WASTED, "cost_nano_usd"),
+    "quality_n": _sum("quality IS NOT NULL"),
+    "quality_milli": _sum("quality IS NOT NULL", "CAST(ROUND(quality * 1000) AS BIGINT)"),
+    "latency_ms": _sum(_TIMED, "latency_ms"),
+    **{
+        bucket: _sum(f"{_TIMED} AND latency_ms > {above} AND latency_ms <= {bound}")
+        for bucket, (above, bound) in zip(BUCKETS, pairwise(_EDGES), strict=True)
+    },
 }
 """What the rollup counts: a column, and its SQL over the attempts of a group."""
 
@@ -193,20 +192,33 @@ _TYPES: dict[Any, str] = {
     str: "TEXT NOT NULL",
     str | None: "TEXT",
 }
-_SCHEMA = (
-    f"""CREATE TABLE IF NOT EXISTS attempts (
+# Two processes may be at it at once; the second waits for the first one's whole migration, after
+# which none of this changes anything. Version 1 had no rollup.
+_MIGRATION = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS attempts (
     {", ".join(f"{column.name} {_TYPES[column.type]}" for column in fields(Attempt))},
-    UNIQUE (call_id, attempt)) STRICT""",
-    "CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (ts_us)",
-    f"""CREATE TABLE IF NOT EXISTS rollup (
+    UNIQUE (call_id, attempt)) STRICT;
+CREATE INDEX IF NOT EXISTS attempts_by_time ON attempts (ts_us);
+CREATE TABLE IF NOT EXISTS rollup (
     day INTEGER NOT NULL, {", ".join(f"{name} TEXT NOT NULL" for name in ROLLUP_KEY[1:])},
     {", ".join(f"{name} INTEGER NOT NULL" for name in COUNTERS)},
-    PRIMARY KEY ({", ".join(ROLLUP_KEY)})) STRICT, WITHOUT ROWID""",
-)
+    PRIMARY KEY ({", ".join(ROLLUP_KEY)})) STRICT, WITHOUT ROWID;
+{adding_up("attempts WHERE NOT EXISTS (SELECT 1 FROM rollup)").replace("?", "''")};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+_SETTINGS = """
+PRAGMA synchronous = NORMAL;
+PRAGMA wal_autocheckpoint = 8000; -- pages: it holds up who waits
+PRAGMA secure_delete = ON; -- what is erased is not left in the file
+"""
 INSERT = (
     f"INSERT INTO attempts ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "
     "ON CONFLICT (call_id, attempt) DO NOTHING"
 )
+# SQLite takes NaN as NULL; for every None, sqlite3 looks for an adapter (half of an insert's time).
+_NULL = float("nan")
 _ADD_LAST = adding_up("attempts WHERE rowid > (SELECT MAX(rowid) FROM attempts) - ?")
 # Counted from the newest row: a clock that jumps ahead must not empty the ledger.
 _PRUNE = (
@@ -269,6 +281,12 @@ def select(location: Location, query: str, values: Sequence[Any] = ()) -> list[t
         return database.execute(query, values).fetchall()
 
 
+def attempts(location: Location, which: str, values: Sequence[Any] = ()) -> list[Attempt]:
+    """The attempts that some SQL after FROM chooses. Raises LedgerError."""
+    rows = select(location, f"SELECT {', '.join(COLUMNS)} FROM attempts {which}", values)
+    return [Attempt(**dict(zip(COLUMNS, row, strict=True))) for row in rows]
+
+
 class Database:
     """A ledger open for writing: a file, which several processes may write. Raises LedgerError.
 
@@ -285,7 +303,16 @@ class Database:
             self._sqlite = sqlite3.connect(
                 path, timeout=LOCK_S, isolation_level=None, check_same_thread=False
             )
-            _bring_forward(self._sqlite, path)
+            if _version(self._sqlite) < SCHEMA_VERSION:
+                with closing(sqlite3.connect(path, timeout=600)) as patient:
+                    patient.executescript(_MIGRATION)
+            # SQLite does not wait for the lock that WAL needs: then it is for who opens it next.
+            with suppress(sqlite3.OperationalError):
+                self._sqlite.execute("PRAGMA journal_mode = WAL")
+            self._sqlite.executescript(_SETTINGS)
+            if _version(self._sqlite) > SCHEMA_VERSION:
+                told = f"The ledger {path} was written by a newer workspace: update this one."
+                raise LedgerError(told)
 
     def write(self, rows: Sequence[Attempt], also: Sequence[Statement] = ()) -> int:
         """Add rows and their rollup, and run `also`; a key that is there already stays as it is.
@@ -293,25 +320,19 @@ class Database:
         Returns the number of new rows. Raises RowsRefused.
         """
         with self.transaction() as execute:
-            new = self._sqlite.executemany(INSERT, map(values_of, rows)).rowcount
+            values = ([_NULL if one is None else one for one in values_of(row)] for row in rows)
+            new = self._sqlite.executemany(INSERT, values).rowcount
             execute(_ADD_LAST, (self.writer, new))
-            for query, values in also:
-                execute(query, values)
+            for query, given in also:
+                execute(query, given)
         return new
 
     @contextmanager
     def transaction(self) -> Generator[Execute]:
         """Commit what is executed in it together, or nothing of it."""
-        with _told(self._path, "written"):
+        with _told(self._path, "written"), self._sqlite:
             self._sqlite.execute("BEGIN IMMEDIATE")
-            try:
-                yield lambda query, values: self._sqlite.execute(query, values).rowcount
-                self._sqlite.execute("COMMIT")
-            except BaseException:
-                # Some errors have rolled back by themselves; a broken disk cannot at all.
-                with suppress(sqlite3.Error):
-                    self._sqlite.execute("ROLLBACK")
-                raise
+            yield lambda query, values: self._sqlite.execute(query, values).rowcount
 
     def prune(self, days: int) -> bool:
         """Remove some of the rows older than `days`; True while there are more. Rollup stays."""
@@ -322,19 +343,18 @@ class Database:
         self._sqlite.close()
 
 
-_AT_FAULT = (
-    sqlite3.IntegrityError,
-    sqlite3.ProgrammingError,
-    sqlite3.InterfaceError,
-    OverflowError,
-)
+def _version(database: sqlite3.Connection) -> int:
+    return database.execute("PRAGMA user_version").fetchone()[0]
+
+
+_AT_FAULT = (sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError, UnicodeEncodeError)
 _HINTS = {
-    "SQLITE_BUSY": "another process holds it: end that one, or set FLEET_LEDGER_URL",
-    "SQLITE_FULL": "make room on the disk",
-    "SQLITE_READONLY": "make the file and its folder writable",
-    "SQLITE_CANTOPEN": "make the file and its folder accessible",
-    "SQLITE_NOTADB": "move the file away, a new one is made; `ledger import` takes exports",
-    "SQLITE_CORRUPT": "move the file away, a new one is made; `sqlite3 FILE .recover` saves rows",
+    sqlite3.SQLITE_BUSY: "another process holds it: end that one, or set FLEET_LEDGER_URL",
+    sqlite3.SQLITE_FULL: "make room on the disk",
+    sqlite3.SQLITE_READONLY: "make the file and its folder writable",
+    sqlite3.SQLITE_CANTOPEN: "make the file and its folder accessible",
+    sqlite3.SQLITE_NOTADB: "move the file away, a new one is made; `ledger import` takes exports",
+    sqlite3.SQLITE_CORRUPT: "move the file away, a new one is made; `sqlite3 FILE .recover` reads it",
 }
 
 
@@ -343,98 +363,39 @@ def _told(path: Path, what: str) -> Generator[None]:
     """SQLite's errors as LedgerError, with what to do about it."""
     try:
         yield
-    except (OSError, OverflowError, sqlite3.Error) as error:
+    except (OSError, sqlite3.Error, *_AT_FAULT) as error:
         if isinstance(error, _AT_FAULT) or "overflow" in str(error):
             raise RowsRefused(f"The ledger does not take an attempt: {error}.") from None
-        name = getattr(error, "sqlite_errorname", "")
-        hints = (hint for code, hint in _HINTS.items() if name.startswith(code))
-        hint = next(hints, "look at the disk")
+        hint = _HINTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "look at the disk")
         raise LedgerError(f"The ledger {path} cannot be {what} ({error}): {hint}.") from None
 
 
-def _version(database: sqlite3.Connection) -> int:
-    return database.execute("PRAGMA user_version").fetchone()[0]
+def spill_of(ledger: Location) -> Path:
+    """The ledger beside a ledger (of a server: in data/) for rows that it does not take."""
+    at = ledger if isinstance(ledger, Path) else find_root() / "data" / "ledger"
+    return at.with_suffix(".spill.sqlite3")
 
 
-def _bring_forward(database: sqlite3.Connection, path: Path) -> None:
-    """Make or migrate the schema, in one transaction: a process killed half-way changes nothing."""
-    if _version(database) > SCHEMA_VERSION:
-        raise LedgerError(f"The ledger {path} was written by a newer workspace: update this one.")
-    if _version(database) < SCHEMA_VERSION:
-        # Two processes may be here at once; the second waits for the first one's whole migration,
-        # after which none of this changes anything.
-        database.execute("PRAGMA busy_timeout = 600000")
-        database.execute("BEGIN IMMEDIATE")
-        for statement in _SCHEMA:
-            database.execute(statement)
-        # Version 1 had no rollup.
-        database.execute(adding_up("attempts WHERE NOT EXISTS (SELECT 1 FROM rollup)"), ("",))
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        database.execute("COMMIT")
-        database.execute(f"PRAGMA busy_timeout = {LOCK_S * 1000:.0f}")
-    # SQLite does not wait for the lock that this needs: then it is for who opens the file next.
-    with suppress(sqlite3.OperationalError):
-        database.execute("PRAGMA journal_mode = WAL")
-    database.execute("PRAGMA synchronous = NORMAL")
-    database.execute("PRAGMA wal_autocheckpoint = 8000")  # pages: it holds up who waits
-    database.execute("PRAGMA secure_delete = ON")  # what is erased is not left in the file
+def bring_in(spill: Path, database: Database) -> int:
+    """Move every row that was set aside into the ledger: the number of new ones.
+
+    Raises LedgerError, with nothing lost: a row that is moved twice is booked once.
+    """
+    new, moved = 0, "DELETE FROM attempts WHERE call_id = ? AND attempt = ?"
+    while spill.exists() and (rows := attempts(spill, "LIMIT 1000")):
+        new += database.write(rows)
+        with closing(Database(spill)) as aside, aside.transaction() as execute:
+            for row in rows:
+                execute(moved, (row.call_id, row.attempt))
+    if left := sorted(spill.parent.glob(f"{spill.stem}*.jsonl")):
+        raise LedgerError(
+            f"An earlier release set {left[0]} aside: add the extra ledger_tools, "
+            f"`ledger import {left[0]}`, then remove it."
+        )
+    return new
 
 
-class Spill:
-    """Rows that the database did not take, as JSON Lines beside it (for other backends: in data/)."""
-
-    def __init__(self, ledger: Location) -> None:
-        at = ledger if isinstance(ledger, Path) else find_root() / "data" / "ledger"
-        self.path = at.with_suffix(".spill.jsonl")
-
-    def add(self, rows: Iterable[Attempt]) -> None:
-        """Append rows; they are on disk when this returns. Raises OSError."""
-        # The first newline ends a line that a killed process left half written.
-        text = b"".join([b"\n", *(to_json(row) + b"\n" for row in rows)])
-        there = False
-        while not there:
-            with self.path.open("ab") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-                # Whoever imports moves the file away first, perhaps before this was in it: once
-                # more then, and a row that got in twice is booked once.
-                with suppress(FileNotFoundError):
-                    there = os.path.samestat(os.fstat(file.fileno()), self.path.stat())
-
-    def import_into(self, database: Database) -> int:
-        """Book every row that was set aside. Raises LedgerError or OSError, with all files left."""
-        if self.path.exists():
-            self.path.replace(self.path.with_suffix(f".{new_id()}.jsonl"))
-        new = 0
-        for path in self.path.parent.glob(f"{self.path.stem}.*.jsonl"):
-            rows, broken = list[Attempt](), list[str]()
-            for line in filter(None, path.read_bytes().splitlines()):
-                try:
-                    rows.append(Attempt(**from_json(line)))
-                except (TypeError, ValueError) as error:
-                    broken.append(f"{line[:80]!r}: {error}")
-            new += book(database, rows, broken)
-            if broken:
-                kept = path.replace(path.with_suffix(".broken"))
-                log.error("%d lines of %s are no attempts: %s", len(broken), kept, broken[0])
-            path.unlink(missing_ok=True)
-        return new
-
-
-def book(database: Database, rows: Sequence[Attempt], wrong: list[str]) -> int:
-    """Write rows without those that are refused, which are added to `wrong`: the number of new."""
-    try:
-        return database.write(rows)
-    except RowsRefused as error:
-        if len(rows) == 1:
-            wrong.append(f"call {rows[0].call_id}: {error}")
-            return 0
-    half = len(rows) // 2
-    return book(database, rows[:half], wrong) + book(database, rows[half:], wrong)
-
-
-_Entry = tuple[Sequence[Attempt], Sequence[Statement], asyncio.Future[None]]
+_Entry = tuple[Sequence[Attempt], Sequence[Statement], asyncio.Future[LedgerError | None]]
 
 
 class Ledger:
@@ -444,9 +405,9 @@ class Ledger:
         self.path = path
         self._days = settings.retention_days if settings else 0
         self._database = connect(path)
-        self._spill = Spill(path)
-        self._spilled, self._reason, self._retry_at = True, "", 0.0
-        self._tick: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
+        self._spill = spill_of(path)
+        self._outage, self._retry_at = "", 0.0
+        self._turn: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
         self._queue: queue.SimpleQueue[list[_Entry]] = queue.SimpleQueue()
         self._closed = False
         # A daemon: a program that dies must not hang on its ledger; `close` is the orderly way.
@@ -454,23 +415,22 @@ class Ledger:
         self._thread.start()
 
     async def write(self, rows: Sequence[Attempt], also: Sequence[Statement] = ()) -> None:
-        """Return once the rows are on disk: committed, or in the spill file with a warning.
+        """Return once the rows are on disk: committed, or set aside with a warning.
 
         `also` runs in the same transaction; it is left out where the rows are set aside.
         Raises LedgerError when neither worked (the log then has the rows), or for a wrong row.
         """
         self.expect_open()
-        if not rows:
-            return
         loop = asyncio.get_running_loop()
-        saved: asyncio.Future[None] = loop.create_future()
+        saved: asyncio.Future[LedgerError | None] = loop.create_future()
         # What one turn of the event loop writes is handed over at once: every wake-up of the thread
         # costs a fight for the interpreter's lock.
-        waiting = self._tick.setdefault(loop, [])
+        waiting = self._turn.setdefault(loop, [])
         if not waiting:
             loop.call_soon(self._hand_over, loop)
         waiting.append((rows, also, saved))
-        await saved
+        if failed := await saved:
+            raise failed
 
     def expect_open(self) -> None:
         """Raises LedgerError once it is closed: what is asked now could not be booked."""
@@ -479,18 +439,18 @@ class Ledger:
 
     def close(self) -> None:
         """Commit what is waiting and end the thread."""
-        for loop in list(self._tick):
+        for loop in list(self._turn):
             self._hand_over(loop)
         self._closed = True
         self._queue.put([])
         self._thread.join()
 
     def _hand_over(self, loop: asyncio.AbstractEventLoop) -> None:
-        if waiting := self._tick.pop(loop, None):
+        if waiting := self._turn.pop(loop, None):
             self._queue.put(waiting)
 
     def _run(self) -> None:
-        self._import_spilled()
+        self._bring_in()
         prune_at = time.monotonic()
         while not (self._closed and self._queue.empty()):
             try:
@@ -502,7 +462,7 @@ class Ledger:
                 batch += self._queue.get()
             if batch:
                 self._commit(batch)
-        self._import_spilled()
+        self._bring_in()
         self._database.close()
 
     def _commit(self, batch: Sequence[_Entry]) -> None:
@@ -519,42 +479,40 @@ class Ledger:
         # One wake-up of each event loop, however many of its callers wait.
         for loop, entries in groupby(batch, key=lambda entry: entry[2].get_loop()):
             with suppress(RuntimeError):  # a closed loop: nobody waits any more
-                loop.call_soon_threadsafe(_settle, [saved for *_, saved in entries], failed)
+                loop.call_soon_threadsafe(_settle, list(entries), failed)
 
     def _save(self, rows: Sequence[Attempt], also: Sequence[Statement]) -> None:
-        """Commit rows; while the database does not work, which is tried now and then, spill them.
+        """Commit rows; while the database does not work, which is tried now and then, set them aside.
 
-        Raises RowsRefused, and LedgerError when they cannot be spilled either.
+        Raises RowsRefused, and LedgerError when they cannot be set aside either.
         """
-        if time.monotonic() >= self._retry_at:
-            try:
-                self._database.write(rows, also)
-            except RowsRefused:
-                raise
-            except Exception as error:  # whatever it is: callers wait for this thread
-                self._reason, self._retry_at = str(error), time.monotonic() + RETRY_S
-                log.warning("%s Until then attempts go to %s.", error, self._spill.path)
-            else:
-                return self._import_spilled() if self._spilled else None
         try:
-            self._spill.add(rows)
-            self._spilled = True
-        except OSError as error:
+            if time.monotonic() >= self._retry_at:
+                self._database.write(rows, also)
+                return self._bring_in() if self._outage else None
+        except RowsRefused:
+            raise
+        except Exception as error:  # whatever it is: callers wait for this thread
+            self._outage, self._retry_at = str(error), time.monotonic() + RETRY_S
+            log.warning("%s Until then attempts go to %s.", error, self._spill)
+        try:
+            with closing(Database(self._spill)) as aside:
+                aside.write(rows)
+        except RowsRefused:
+            raise
+        except Exception as error:
             self._retry_at = 0
             for row in rows:
-                log.error("not in the ledger: %s", to_json(row).decode())
-            told = f"{self._reason} Nor can {self._spill.path} be written ({error})."
-            raise LedgerError(told) from None
+                log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
+            raise LedgerError(f"{self._outage} Nor can it be set aside: {error}") from None
 
-    def _import_spilled(self) -> None:
-        self._spilled = False
+    def _bring_in(self) -> None:
+        self._outage = ""
         try:
-            if new := self._spill.import_into(self._database):
+            if new := bring_in(self._spill, self._database):
                 log.warning("%d attempts that were set aside are in the ledger now", new)
-        except (LedgerError, OSError) as error:
-            log.warning(
-                "attempts set aside at %s wait for another start: %s", self._spill.path, error
-            )
+        except LedgerError as error:
+            log.warning("attempts set aside in %s wait for another start: %s", self._spill, error)
 
     def _prune(self) -> bool:
         """Remove old rows; whether there are more."""
@@ -565,11 +523,7 @@ class Ledger:
             return False
 
 
-def _settle(waiting: Iterable[asyncio.Future[None]], failed: LedgerError | None) -> None:
-    for saved in waiting:
-        if saved.done():  # who waited has left
-            continue
-        if failed:
-            saved.set_exception(failed)
-        else:
-            saved.set_result(None)
+def _settle(entries: Sequence[_Entry], failed: LedgerError | None) -> None:
+    for *_, saved in entries:
+        if not saved.done():  # else who waited has left
+            saved.set_result(failed)

@@ -7,6 +7,7 @@ import time
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -20,15 +21,15 @@ from genai_prices.data_units import unit_data
 from genai_prices.decompose import compute_leaf_values
 from genai_prices.types import ModelInfo, ModelPrice, Provider, Tier, TieredPrices, calc_unit_price
 from genai_prices.units import UnitRegistry
-from pydantic import BeforeValidator, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic_ai.usage import RequestUsage
 
 from ..errors import LedgerError, SettingsError
-from ..fleet import Budgets, ModelRef, Settings
+from ..fleet import Budgets, ModelRef, Settings, advice
+from .store import Attempt
 
 if TYPE_CHECKING:
     from ..run import Stage
-    from .store import Attempt
 
 log = logging.getLogger(__name__)
 
@@ -37,9 +38,8 @@ BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
 OWN = "prices.toml"
 WARN_AT = Decimal("0.8")
-
 UNITS = UnitRegistry(unit_data).units
-BY_PRICE = {unit.price_key: unit for unit in UNITS.values()}
+UNIT_OF = {unit.price_key: key for key, unit in UNITS.items()}
 Usd = Annotated[Decimal, Field(ge=0)]
 
 
@@ -48,10 +48,7 @@ def _own(alias: str, like: str) -> Any:
 
 
 class TokenPrices(Settings):
-    """US dollars per million tokens, under genai-prices' names for them.
-
-    A cached or reasoning token costs as much as any input or output token if unset.
-    """
+    """US dollars per million tokens; if unset, a cached or reasoning token costs as any other."""
 
     input_mtok: Usd = Field(default=Decimal(0), alias="input_usd")
     output_mtok: Usd = Field(default=Decimal(0), alias="output_usd")
@@ -60,8 +57,7 @@ class TokenPrices(Settings):
     output_reasoning_mtok: Usd = _own("reasoning_usd", like="output_mtok")
 
 
-TOKENS = tuple(TokenPrices.model_fields)
-OTHER_UNITS = UNITS.keys() - {BY_PRICE[name].usage_key for name in TOKENS} - {"requests"}
+OTHER_UNITS = UNITS.keys() - {UNIT_OF[name] for name in TokenPrices.model_fields} - {"requests"}
 
 
 class LongPrices(TokenPrices):
@@ -94,33 +90,27 @@ class Override(TokenPrices):
     @cached_property
     def price(self) -> ModelPrice:
         """What is paid per token, piece and call, as genai-prices has it."""
-        tokens = {
-            name: TieredPrices(
-                getattr(self, name),
-                [Tier(long.above_tokens, getattr(long, name)) for long in self.tiers],
-            )
-            for name in TOKENS
-        }
-        pieces = {UNITS[key].price_key: usd * UNITS[key].per for key, usd in self.unit_usd.items()}
-        return ModelPrice(**tokens, **{**pieces, "requests_kcount": 1000 * self.call_usd})
+        prices: dict[str, Decimal | TieredPrices] = {}
+        for name in TokenPrices.model_fields:
+            tiers = [Tier(long.above_tokens, getattr(long, name)) for long in self.tiers]
+            prices[name] = TieredPrices(getattr(self, name), tiers)
+        for key, usd in {**self.unit_usd, "requests": self.call_usd}.items():
+            prices[UNITS[key].price_key] = usd * UNITS[key].per
+        return ModelPrice(**prices)
 
     def usd(
         self, usage: RequestUsage, context: Mapping[str, Any], seconds: float | None
     ) -> Decimal:
-        """Raises ValueError where the price of this usage is unknown."""
+        """By this price alone. Raises ValueError where it is unknown for this usage."""
         usd = _usd(self.price, usage)
         if self.hour_usd is not None:
             if seconds is None:
                 raise ValueError("a server is paid by the hour, and how long it took is unknown")
             usd += self.hour_usd * Decimal(str(seconds)) / 3600 / self.parallel
-        return usd * (self.batch_factor if context.get("processing") == "batch" else 1)
+        return usd * self.batch_factor if context.get("processing") == "batch" else usd
 
 
-def _several(entry: Any) -> Any:
-    return [entry] if isinstance(entry, dict | Override) else entry
-
-
-OVERRIDES = TypeAdapter(dict[str, Annotated[list[Override], BeforeValidator(_several)]])
+OVERRIDES = TypeAdapter(dict[str, list[Override]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +122,6 @@ class Cost:
     version: str | None = None
 
 
-UNKNOWN = Cost(None, "none")
-"""An attempt that reported no usage: skipped, failed, or cut off."""
 UNPRICED = Cost(None, "unpriced")
 
 
@@ -144,22 +132,21 @@ class Prices:
     """
 
     def __init__(self, overrides: Mapping[str, object], list_ids: Mapping[str, str | None]) -> None:
-        self._overrides = OVERRIDES.validate_python(overrides)
+        self._overrides = OVERRIDES.validate_python(
+            {ref: own if isinstance(own, list) else [own] for ref, own in overrides.items()}
+        )
         self._list_ids = list_ids
         self._list_version = f"genai-prices {version('genai-prices')}"
 
     @classmethod
-    def load(cls, path: Path, list_ids: Mapping[str, str | None]) -> "Prices":
+    def load(cls, path: Path, list_ids: Mapping[str, str | None]) -> Self:
         """Read prices.toml if there is one. Raises SettingsError."""
         try:
             return cls(tomllib.loads(path.read_text("utf-8")) if path.exists() else {}, list_ids)
         except ValidationError as error:
-            wrong = error.errors(include_url=False)[0]
-            where = ".".join(map(str, wrong["loc"]))
-            told = f"{where}: {wrong['msg']}; see the example in it"
+            raise advice(error, f"{path.name}: ") from None
         except (OSError, ValueError) as error:
-            told = f"not valid TOML: {error}"
-        raise SettingsError(f"{path.name}: {told}.")
+            raise SettingsError(f"{path.name}: not valid TOML: {error}.") from None
 
     def cost(
         self,
@@ -172,13 +159,15 @@ class Prices:
     ) -> Cost:
         """The cost of one attempt, computed in Decimal and rounded once.
 
-        `context`: what else the price depends on: BATCH, or a response's `provider_details`
-        (service tier, a cost that the provider reports). `at`: when it was made, for the prices of
+        `context`: a response's `provider_details`: what else the price depends on, such as the
+        service tier, or a cost the provider reports. `at`: when it was made, for the prices of
         that day (default: now). `seconds`: how long it took, for a server paid by the hour.
         """
         if usage is None:
-            return UNKNOWN
+            return Cost(None, "none")  # skipped, failed, or cut off
         at, context = at or datetime.now(UTC), context or {}
+        if context.get("service_tier") == "batch":
+            context = {**context, **BATCH}
         own = self._override(ref, at)
         reported = usage.cost if usage.cost is not None else context.get("cost")
         try:
@@ -194,10 +183,9 @@ class Prices:
 
     def known(self, ref: ModelRef) -> str | None:
         """The name of the price entry a model is booked under, or None: unpriced."""
-        own = self._override(ref, datetime.now(UTC))
+        own, found = self._override(ref, datetime.now(UTC)), self._find(ref)
         if own and own.factor is None:
             return OWN
-        found = self._find(ref)
         return found and found[1].id + (f" x {own.factor}" if own else "")
 
     def context_window(self, ref: ModelRef) -> int | None:
@@ -211,45 +199,36 @@ class Prices:
 
     def _find(self, ref: ModelRef) -> tuple[Provider, ModelInfo] | None:
         """A model's entry in the list, which matches by prefix: `known` tells what it matched."""
-        provider = self._list_ids.get(ref.provider)
-        if provider is None:
-            return None
-        try:
-            return get_snapshot().find_provider_model(ref.model, None, provider, None)
-        except LookupError:
-            return None
+        if provider := self._list_ids.get(ref.provider):
+            with suppress(LookupError):
+                return get_snapshot().find_provider_model(ref.model, None, provider, None)
+        return None
 
     def _list_usd(
         self, ref: ModelRef, usage: RequestUsage, context: Mapping[str, Any], at: datetime
     ) -> Decimal:
         """By list price. Raises LookupError or ValueError."""
-        found = self._find(ref)
-        if found is None:
+        if not (found := self._find(ref)):
             raise LookupError(f"{ref} has no list price")
         provider, model = found
-        texts = {key: value for key, value in context.items() if isinstance(value, str)}
         if other_units(usage):  # beside text there are rules such as a least length of audio
             price = model.calc_price(
-                usage, provider, genai_request_timestamp=at, price_context=texts
+                usage, provider, genai_request_timestamp=at, price_context=context
             )
             return price.total_price
         lent = not any(model is listed for listed in provider.models)  # by another provider
-        return _usd(model.get_prices(at, None if lent else texts), usage)
+        return _usd(model.get_prices(at, None if lent else context), usage)
 
 
 def _usd(price: ModelPrice, usage: RequestUsage) -> Decimal:
-    """Each token once, at its finest price: genai-prices' own way without its slow checks.
-
-    Raises ValueError where counts contradict each other.
-    """
+    """As genai-prices does it, without its slow checks. Raises ValueError where counts conflict."""
     if any(value < 0 for key, value in vars(usage).items() if key in UNITS):
         raise ValueError("a count is negative")
-    priced = [(BY_PRICE[key], usd) for key, usd in vars(price).items() if usd is not None]
-    units = {unit.usage_key: unit for unit, _ in priced}
-    counts = compute_leaf_values(set(units), usage, units)
+    prices = {UNIT_OF[name]: usd for name, usd in vars(price).items() if usd is not None}
+    counts = compute_leaf_values(set(prices), usage, UNITS)
     pieces = (
-        calc_unit_price(usd, counts[unit.usage_key], usage.input_tokens, unit.per)
-        for unit, usd in priced
+        calc_unit_price(usd, counts[key], usage.input_tokens, UNITS[key].per)
+        for key, usd in prices.items()
     )
     return sum(pieces, Decimal(0))
 
@@ -281,28 +260,29 @@ class Spending:
 
     def call_nano(self, own_usd: Decimal | None) -> float:
         """The cap of one call: the chain's own or that of all calls, whichever is lower."""
-        caps = [usd for usd in (own_usd, self._budgets.call_usd) if usd]
-        return int(min(caps) * NANO) if caps else math.inf
+        caps = (own_usd, self._budgets.call_usd)
+        return min((int(usd * NANO) for usd in caps if usd), default=math.inf)
 
-    def add(self, attempts: Iterable["Attempt"]) -> None:
+    def add(self, attempts: Iterable[Attempt]) -> None:
         for attempt in attempts:
             if attempt.environment != "demo":
                 self._spent[attempt.task_type] += attempt.cost_nano_usd or 0
 
     async def reached(self, stage: "Stage") -> str | None:
         """The budget that is used up for a stage, if one is; at 80 % there is a warning, once."""
-        budgets, task = self._budgets, stage.task_type
-        if 0 < budgets.run_usd * NANO <= stage.run.spent_nano():
+        budgets, task, run = self._budgets, stage.task_type, stage.run
+        if 0 < budgets.run_usd * NANO <= run.spent_nano():
             return "run_usd"
-        if stage.run.environment == "demo" or not (budgets.month_usd or budgets.task_usd):
+        if run.environment == "demo" or not (budgets.month_usd or budgets.task_usd):
             return None
         await self._refresh()
-        limits = {"month_usd": budgets.month_usd, task: budgets.task_usd.get(task)}
-        spent = {"month_usd": self._spent.total(), task: self._spent[task]}
-        for name, limit in limits.items():
-            if limit and spent[name] >= limit * NANO:
+        for name, limit, spent in (
+            ("month_usd", budgets.month_usd, self._spent.total()),
+            (task, budgets.task_usd.get(task), self._spent[task]),
+        ):
+            if limit and spent >= limit * NANO:
                 return name
-            if limit and spent[name] >= limit * NANO * WARN_AT and name not in self._warned:
+            if limit and spent >= limit * NANO * WARN_AT and name not in self._warned:
                 self._warned.add(name)
                 log.warning("80 %% of the month's budget %s, $%s, is spent", name, limit)
         return None

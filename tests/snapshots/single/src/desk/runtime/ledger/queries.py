@@ -5,14 +5,14 @@ A day is a number: days since 1970-01-01, in UTC. A week is seven days; the last
 
 import importlib
 import time
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
 
 from ..errors import LedgerError
-from .prices import NANO
 from .store import BUCKETS, Location, percentile, select
 
 DEMO = "demo"
@@ -97,15 +97,14 @@ class Totals:
 
 
 COUNTS = tuple(field.name for field in fields(Totals))[1:-2]
-DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))
 
 
-def total(rows: Iterable[Totals], key: tuple[Any, ...] = ()) -> Totals:
-    """The sum of some groups."""
+def total(rows: Iterable[Totals]) -> Totals:
+    """The sum of some groups, which has no key."""
     rows = list(rows)
     counts = {name: sum(getattr(row, name) for row in rows) for name in COUNTS}
     histogram = tuple(map(sum, zip(*(row.histogram for row in rows), strict=True)))
-    return Totals(key, **counts, asked=counts["calls"], histogram=histogram)
+    return Totals((), **counts, asked=counts["calls"], histogram=histogram)
 
 
 def sums(
@@ -160,23 +159,25 @@ class Report:
         self.rows = sums(location, by, self.since, LATER, environment)
         before = sums(location, by, self.since - days, self.since, environment)
         self.before = {row.key: row for row in before}
-        ref = ("provider", "request_model")
-        partly = any(row.unpriced for row in self.rows)
-        models = sums(location, ref, self.since, LATER, environment) if partly else []
-        self.unpriced = {":".join(row.key): row.unpriced for row in models if row.unpriced}
+        self.unpriced: dict[str, int] = {}
+        if any(row.unpriced for row in self.rows):
+            models = sums(location, ("provider", "request_model"), self.since, LATER, environment)
+            self.unpriced = {":".join(row.key): row.unpriced for row in models if row.unpriced}
         self.ahead = total(sums(location, (), self.today + 1, LATER, environment)).attempts
 
+    def groups(self) -> Iterator[tuple[list[str], Totals, Totals | None]]:
+        """Each group's name by column, its sums, and those of the days before."""
+        for row in self.rows:
+            pairs = zip(self.by, row.key, strict=True)
+            name = [str(day_of(part) if by in ("day", "week") else part) for by, part in pairs]
+            yield name, row, self.before.get(row.key)
 
-def month_by_task(location: Location, environment: str | None = None) -> dict[str, int]:
-    """Nano-dollars that the calendar month (UTC) has cost so far, by task type."""
-    first = (day_of(today()).replace(day=1) - EPOCH).days
+
+def month_by_task(location: Location, environment: str | None = None) -> Counter[str]:
+    """Nano-dollars that the calendar month (UTC) has cost so far; the demo has cost nothing."""
+    first = today() - day_of(today()).day + 1
     rows = sums(location, ("task_type",), first, LATER, environment)
-    return {row.key[0]: row.cost_nano_usd for row in rows}
-
-
-def month_nano_usd(location: Location, environment: str | None = None) -> int:
-    """What the calendar month (UTC) has cost so far."""
-    return sum(month_by_task(location, environment).values())
+    return Counter({row.key[0]: row.cost_nano_usd for row in rows if environment != DEMO})
 
 
 def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -186,7 +187,7 @@ def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, .
         f"cost_nano_usd FROM attempts WHERE run_id IN ({', '.join('?' * len(run_ids))}) "
         "ORDER BY ts_us, call_id, attempt"
     )
-    return select(location, query, tuple(run_ids))
+    return select(location, query, run_ids)
 
 
 def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tuple[Any, ...]]:
@@ -195,48 +196,40 @@ def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tu
     Rows of (provider, model, deployment, kind, how often).
     """
     query = (
-        "SELECT provider, request_model, deployment, MAX(kind), COUNT(kind) FROM (SELECT *, "
-        f"CASE WHEN error_type IN ({', '.join('?' * len(kinds))}) THEN error_type END AS kind "
-        "FROM attempts WHERE ts_us >= ? AND environment != ?) AS recent "
+        "SELECT provider, request_model, deployment, MAX(error_type), COUNT(error_type) "
+        "FROM attempts WHERE ts_us >= ? AND environment != ? "
+        f"AND (outcome = 'ok' OR error_type IN ({', '.join('?' * len(kinds))})) "
         "GROUP BY provider, request_model, deployment "
-        "HAVING MAX(CASE WHEN kind IS NOT NULL THEN ts_us END) "
-        "> MAX(CASE WHEN outcome = 'ok' THEN ts_us ELSE 0 END)"
+        "HAVING MAX(CASE outcome WHEN 'ok' THEN 0 ELSE ts_us END) "
+        "> MAX(CASE outcome WHEN 'ok' THEN ts_us ELSE 0 END)"
     )
-    return select(location, query, (*kinds, since_us, DEMO))
+    return select(location, query, (since_us, DEMO, *kinds))
 
 
 def as_text(asked: Report) -> str:
     """What has no price, both periods in a sentence, and a line per group."""
-    now, before, unpriced = total(asked.rows), total(asked.before.values()), "Unpriced: none."
+    now, last = total(asked.rows), total(asked.before.values())
+    unpriced = "Unpriced: none."
     if asked.unpriced:
         models = ", ".join(f"{model} ({count:,})" for model, count in asked.unpriced.items())
-        count = f"{sum(asked.unpriced.values()):,}"
-        unpriced = f"Unpriced: {count}, in no figure below: {models}. Add prices to prices.toml."
+        count = sum(asked.unpriced.values())
+        unpriced = f"Unpriced: {count:,}, in no figure below: {models}. Add prices to prices.toml."
+    recorded = " that the demo recorded, billed to nobody" if asked.environment == DEMO else ""
     told = (
         f"{day_of(asked.since)} to {day_of(asked.today)}: {money(now)}, {now.calls:,} calls"
-        f"{' that the demo recorded, billed to nobody' if asked.environment == DEMO else ''}; "
-        f"the {asked.days} days before: {money(before)}, {before.calls:,} calls."
+        f"{recorded}; the {asked.days} days before: {money(last)}, {last.calls:,} calls."
     )
     if asked.ahead:
         told += f"\n{asked.ahead:,} calls are dated after today: a clock ran ahead."
-    lines = [[*labels(asked.by, row), *cells(row, asked.before.get(row.key))] for row in asked.rows]
+    lines = [[*name, *cells(row, before)] for name, row, before in asked.groups()]
     return f"{unpriced}\n{told}\n\n{table([*asked.by, *HEADS], lines)}"
-
-
-def labels(by: Sequence[str], row: Totals) -> list[str]:
-    """A group's name, column by column."""
-    dated = ("day", "week")
-    named = zip(by, row.key, strict=True)
-    return [str(day_of(value) if name in dated else value) for name, value in named]
 
 
 def cells(row: Totals, before: Totals | None) -> list[str]:
     """A group's figures under HEADS."""
     return [
         *(f"{count:,}" for count in (row.attempts, row.input_tokens, row.output_tokens)),
-        money(row),
-        money(before) if before else "-",
-        per_success(row),
+        *(money(row), money(before) if before else "-", per_success(row)),
         *("-" if ms is None else f"{ms:,}" for ms in (row.p50_ms, row.p95_ms)),
         *map(percent, (row.failure_rate, row.escalation_rate, row.unpriced_share)),
     ]
@@ -263,15 +256,15 @@ def money(row: Totals) -> str:
 
 def per_success(row: Totals) -> str:
     """A group's cost per successful outcome, marked like its cost."""
-    partly = "≥" if row.unpriced and row.priced else ""
-    return partly + dollars(row.nano_usd_per_success)
+    known = row.nano_usd_per_success
+    return f"≥{dollars(known)}" if row.unpriced and known is not None else dollars(known)
 
 
 def dollars(nano_usd: int | None) -> str:
     """US dollars that keep three significant digits: `$0.000042`, never `$0.00`."""
     if nano_usd is None:
         return "-"
-    usd = Decimal(nano_usd) / NANO
+    usd = Decimal(nano_usd).scaleb(-9)
     cents = max(2, 2 - usd.adjusted()) if usd else 2
     shown = f"{round(usd, cents):,f}"
     return "$" + (shown.rstrip("0") if cents > 2 else shown)
