@@ -245,7 +245,7 @@ def test_what_a_person_answered_over_budget_is_kept(people: recorded.Desk) -> No
     inbox = people.module("runtime.inbox").Tickets(people.root)
     (ticket,) = inbox.select("open")
     assert ticket.id == escalated.ticket
-    inbox.resolve(ticket.id, "answered", "ada", "Twelve.")
+    inbox.resolve([ticket], "answered", "ada", "Twelve.")
     inbox.close()
     (again,) = ask_for_vans(people, "order-2")
     assert (again.status, again.output) == ("answered", "Twelve.")

@@ -1,8 +1,10 @@
 """A person at the end of a chain: tickets, answers, the cap, expiry, retries, the webhook."""
 
+import argparse
 import asyncio
 import json
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -11,12 +13,13 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, TypeAdapter, computed_field, create_model
 
 from tests import recorded
 
@@ -180,7 +183,7 @@ def test_a_typed_answer_has_to_fit(desk: Desk) -> None:
         with pytest.raises(desk.module("runtime.errors").AnswerInvalid):
             escalation.validated(ticket, wrong)
     tickets = desk.module("runtime.inbox").Tickets(desk.root)
-    tickets.resolve(ticket.id, "answered", "ada", escalation.validated(ticket, '{"amount": 12}'))
+    tickets.resolve([ticket], "answered", "ada", escalation.validated(ticket, '{"amount": 12}'))
     tickets.close()
     assert asyncio.run(ask()) == Figure(amount=12)
 
@@ -297,6 +300,49 @@ def test_a_typed_answer_of_a_type_made_as_the_code_runs(desk: Desk) -> None:
     assert asyncio.run(ask()).amount == 12
 
 
+class Brief(NamedTuple):
+    """Stands for a sub-agent whose prompt nobody edits."""
+
+    answer: Any
+    count: Any
+
+
+def brief(desk: Desk) -> Brief:
+    run = desk.module("runtime.run")
+
+    class Agent(run.SubAgent):
+        def prompt(self) -> str:
+            return "Be brief."
+
+    return Brief(Agent("answer", str), Agent("count", str))
+
+
+def test_an_inbox_of_the_fourth_release_goes_on(desk: Desk) -> None:
+    """It holds the tickets of two requests; a model had answered r1's first stage."""
+    with closing(sqlite3.connect(desk.root / "escalations.sqlite3")) as old:
+        old.executescript((Path(__file__).parent / "inbox_v040.sql").read_text())
+        old.execute("UPDATE tickets SET expires_us = ?", (time.time_ns() // 1000 + 10**9,))
+        old.commit()
+    counted, amount = desk.tickets()
+    assert desk.command("show", amount.id[-8:])[1]["question"] == "Amount?"
+    assert desk.command("answer", amount.id, "--text", '{"amount": -1}')[0] == 1
+    assert desk.command("answer", amount.id, "--text", '{"amount": 12}')[0] == 0
+    assert desk.command("answer", counted.id, "--text", "Twelve, says Ada.", "--by", "ada")[0] == 0
+    agents, run = brief(desk), desk.module("runtime.run")
+
+    async def ask() -> list[Any]:
+        async with desk.start() as workspace:
+            first = workspace.start(run.Request("How many vans?", id="r1"))
+            count = await first.ask(agents.count, "Count the vans.", chain="main")
+            return [count, await first.ask(agents.answer, f"How many vans? {count}")]
+
+    assert asyncio.run(ask()) == ["Twelve.", "Twelve, says Ada."]
+    booked = "call_id, attempt, response_model, outcome, user_ref, task_type"
+    call = "01a21395874aabe68b05ca19582b4522"
+    assert desk.rows(booked)[-1] == (call, 4, "ada", "answered", "u1", "answering")
+    assert desk.handle("How many ships?").status == "escalated"
+
+
 V030 = """
 CREATE TABLE tickets (
     id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL,
@@ -337,6 +383,183 @@ def test_tickets_of_the_third_release_are_answered(desk: Desk) -> None:
     assert desk.command("answer", ticket, "--text", "Twelve.")[0] == 0
     assert desk.handle("How many vans?", id="r1").output == "Twelve."
     assert desk.rows("outcome")[-1] == ("answered",)
+
+
+class Sized(BaseModel, extra="forbid"):
+    length: int
+
+    @computed_field
+    @property
+    def double(self) -> int:
+        return 2 * self.length
+
+
+@pytest.mark.parametrize(
+    ("output", "wrong", "right"),
+    [
+        (list[Figure], "twelve", [{"amount": 12}]),
+        (Sized, "[1]", {"length": 12}),
+        (int, "twelve", 12),
+    ],
+)
+def test_an_answer_of_any_type_is_good_when_the_request_comes_again(
+    desk: Desk, output: Any, wrong: str, right: Any
+) -> None:
+    run, inbox = desk.module("runtime.run"), desk.module("runtime.inbox")
+    escalation, errors = desk.module("runtime.escalation"), desk.module("runtime.errors")
+
+    async def ask() -> Any:
+        async with desk.start() as workspace:
+            agent = run.SubAgent("answer", output)
+            return await workspace.start(run.Request("Amount?", id="r1")).ask(agent, "Amount?")
+
+    with pytest.raises(errors.Escalated):
+        asyncio.run(ask())
+    (ticket,) = desk.tickets()
+    with pytest.raises(errors.AnswerInvalid):
+        escalation.validated(ticket, wrong)
+    with closing(inbox.Tickets(desk.root)) as tickets:
+        asyncio.run(escalation.accept(tickets, ticket, json.dumps(right), "ada"))
+    assert asyncio.run(ask()) == TypeAdapter(output).validate_python(right)
+
+
+def test_an_id_is_no_pattern(desk: Desk) -> None:
+    ticket = desk.handle("How many vans?").ticket
+    error = desk.module("runtime.errors").FleetError
+    with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
+        for wrong in ("%", "_", f"%{ticket[-3:]}", "", "x" + ticket):
+            with pytest.raises(error, match="is no ticket"):
+                tickets.get(wrong)
+        assert tickets.get(ticket[-8:]).id == tickets.get(ticket).id == ticket
+
+
+def test_a_ticket_that_expired_while_somebody_wrote_is_not_answered(desk: Desk) -> None:
+    desk.settle(expires_h=0.3 / 3600)
+    desk.handle("How many vans?")
+    with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
+        (ticket,) = tickets.select()
+        time.sleep(0.4)
+        accepted = desk.module("runtime.escalation").accept(tickets, ticket, "Twelve.", "ada")
+        with pytest.raises(desk.module("runtime.errors").FleetError, match="expired already"):
+            asyncio.run(accepted)
+    assert ("answered",) not in desk.rows("outcome")
+
+
+def test_an_answer_that_cannot_be_booked_is_not_taken(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.handle("How many vans?")
+    with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
+        (ticket,) = tickets.select()
+        monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{desk.root}/fleet.toml/no.sqlite3")
+        accepted = desk.module("runtime.escalation").accept(tickets, ticket, "Twelve.", "ada")
+        with pytest.raises(desk.module("runtime.errors").LedgerError):
+            asyncio.run(accepted)
+        assert tickets.get(ticket.id).state == "open"
+
+
+def test_closing_many_goes_on_where_somebody_answered_one(desk: Desk) -> None:
+    for n in range(3):
+        desk.handle(f"Question {n}?")
+    error = desk.module("runtime.errors").FleetError
+    with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
+        chosen = tickets.select()
+        tickets.resolve(chosen[1:2], "answered", "ada", "Twelve.")
+        closed = tickets.resolve(chosen, "closed", "bob")
+        assert {one.id for one in closed} == {chosen[0].id, chosen[2].id}
+        with pytest.raises(error, match=f"{chosen[0].id} is closed already, by bob"):
+            tickets.resolve(chosen, "closed", "eve")
+        assert tickets.resolve([], "closed", "eve") == []
+
+
+def test_a_resolved_ticket_is_not_asked_again(desk: Desk) -> None:
+    desk.handle("How many vans?")
+    (ticket,) = desk.tickets()
+    escalation, errors = desk.module("runtime.escalation"), desk.module("runtime.errors")
+
+    async def retry() -> None:
+        with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
+            tickets.resolve([ticket], "answered", "ada", "Twelve.")
+            async with desk.start() as workspace:
+                await escalation.again(tickets, tickets.get(ticket.id), workspace.start)
+
+    before = desk.rows("outcome")
+    with pytest.raises(errors.FleetError, match="is answered already, by ada"):
+        asyncio.run(retry())
+    assert desk.rows("outcome") == before
+
+
+def test_a_retry_has_to_pass_the_checks_of_its_sub_agent(desk: Desk) -> None:
+    desk.handle("How many vans?")
+    (ticket,) = desk.tickets()
+    run, escalation = desk.module("runtime.run"), desk.module("runtime.escalation")
+
+    def start(workspace: Any, request: Any) -> Any:
+        agent = run.SubAgent("answer", str, checks=(lambda *_: "impolite",))
+        started = workspace.start(request)
+        started.agents = {"answer": agent}
+        return started
+
+    async def retry() -> None:
+        with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
+            async with desk.start({"text": "Twelve."}, {"text": "Twelve."}) as workspace:
+                await escalation.again(tickets, ticket, partial(start, workspace))
+
+    with pytest.raises(desk.module("runtime.errors").ChainExhausted, match="impolite"):
+        asyncio.run(retry())
+    assert [one.id for one in desk.tickets()] == [ticket.id]
+
+
+def test_waiting_for_a_person_ends_with_the_requests_deadline(desk: Desk) -> None:
+    started = time.monotonic()
+    answer = desk.handle("How many vans?", wait_for_human=True, deadline_s=2)
+    assert answer.status == "escalated"
+    assert time.monotonic() - started < 20
+    assert desk.rows("request_model, outcome")[-1] == ("human", "escalated")
+
+
+def test_what_is_deleted_is_not_left_in_the_file(desk: Desk) -> None:
+    ticket = desk.handle("A secret question?", id="r1").ticket
+    path = desk.root / "escalations.sqlite3"
+    assert b"A secret question?" in path.read_bytes()
+    with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
+        tickets.resolve([tickets.get(ticket)], "closed", "ada")
+    desk.settle(keep_days=0.0000001)
+    time.sleep(0.01)
+    assert desk.tickets("all") == []
+    assert b"A secret question?" not in path.read_bytes()
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("SELECT count(*) FROM askers").fetchone() == (0,)
+
+
+def test_an_unreadable_inbox_is_one_line_of_advice(desk: Desk) -> None:
+    desk.handle("How many vans?")
+    errors, inbox = desk.module("runtime.errors"), desk.module("runtime.inbox")
+    with closing(inbox.Tickets(desk.root)) as tickets:
+        with closing(sqlite3.connect(tickets.path)) as other:
+            other.execute("DROP TABLE tickets")
+        with pytest.raises(errors.LedgerError, match=r"escalations\.sqlite3 cannot be used"):
+            tickets.select()
+    path = desk.root / "escalations.sqlite3"
+    path.write_bytes(b"no database " * 1000)
+    with pytest.raises(errors.LedgerError, match=r"escalations\.sqlite3 cannot be opened"):
+        inbox.Tickets(desk.root)
+
+
+def test_who_has_no_name_is_asked_for_one(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.handle("How many vans?")
+    command = desk.module("commands.escalations")
+    parser = argparse.ArgumentParser()
+    command.configure(parser)
+
+    def nobody() -> str:
+        raise KeyError("getpwuid(): uid not found: 4711")
+
+    monkeypatch.setattr("getpass.getuser", nobody)
+    monkeypatch.setenv("FLEET_ROOT", str(desk.root))
+    with pytest.raises(desk.module("runtime.errors").FleetError, match="--by NAME"):
+        command.run(parser.parse_args(["close", "--all"]))
+    assert command.run(parser.parse_args(["close", "--all", "--by", "ada"])) == 0
 
 
 @pytest.mark.parametrize(
@@ -448,3 +671,41 @@ def test_a_webhook_that_is_down_is_told_by_the_next_process(
     assert first[-8:] in hook.got[0]["text"]
     assert second[-8:] in hook.got[0]["text"]
     assert all(ticket.told_us for ticket in desk.tickets())
+
+
+def test_a_webhook_that_never_answers_does_not_hold_up_the_end(desk: Desk, hook: Hook) -> None:
+    hook.free.clear()
+    started = time.monotonic()
+    assert desk.handle("How many vans?").status == "escalated"
+    took = time.monotonic() - started
+    hook.free.set()
+    assert took < 8, "it would be let go after ten seconds"
+
+
+@pytest.mark.parametrize("reply", [b"no HTTP at all\r\n\r\n", b""])
+def test_a_webhook_that_is_none_costs_no_answer(
+    desk: Desk, reply: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def serve(listening: socket.socket) -> None:
+        for _ in range(2):  # at once, and a second later
+            with listening.accept()[0] as taken:
+                taken.recv(65536)
+                taken.sendall(reply)
+
+    with socket.create_server(("127.0.0.1", 0)) as listening, ThreadPoolExecutor(1) as pool:
+        listening.settimeout(20)
+        pool.submit(serve, listening)
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}/services/T0/SECRET"
+        monkeypatch.setenv("FLEET_ESCALATION_WEBHOOK", url)
+        assert desk.handle("How many vans?").status == "escalated"
+    assert "did not take a notification" in caplog.text
+
+
+@pytest.mark.parametrize("url", ["hooks.example/T0/SECRET", "http://127.0.0.1:9/T0/SEC RET\n"])
+def test_the_address_of_a_webhook_is_not_logged(
+    desk: Desk, url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("FLEET_ESCALATION_WEBHOOK", url)
+    assert desk.handle("How many vans?").status == "escalated"
+    assert "did not take a notification" in caplog.text
+    assert "T0" not in caplog.text
