@@ -238,7 +238,7 @@ def test_help_loads_no_library_for_models(package: str, cli: ModuleType) -> None
         "except SystemExit: pass\n"
         "print({'pydantic_ai', 'genai_prices', 'httpx'} & set(sys.modules))"
     )
-    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1])}
+    env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__ or "").parents[1])}
     words = [sys.executable, "-c", code]
     told = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=True)
     assert told.stdout.splitlines()[-1] == "set()"

@@ -5,6 +5,7 @@ import asyncio
 import getpass
 import json
 import sys
+from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -15,25 +16,32 @@ from ..runtime.inbox import STATES, Ticket, Tickets
 from ..runtime.ledger.queries import table
 
 HELP = "Answer what no model could: list, show, answer, close, retry."
-Told = tuple[dict[str, Any], str]
-"""What an action prints with `--json`, and without."""
+Told = tuple[dict[str, Any], str]  # what an action prints with --json, and without
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    for act, words in ACTIONS.items():
+    for act in (list_, show, answer, close, retry):
         action = actions.add_parser(act.__name__.strip("_"), help=act.__doc__)
         action.set_defaults(act=act)
-        for word in (*words, "--json"):
-            action.add_argument(word, **WORDS[word])
+        if act is list_:
+            action.add_argument("--state", choices=[*STATES, "all"], default="open")
+        elif act in (show, answer):
+            action.add_argument("ticket", metavar="ID", help="a ticket's id, or the end of it")
+        else:
+            action.add_argument("tickets", metavar="ID", nargs="*", help="ids, or the ends of them")
+            action.add_argument("--all", action="store_true", help="every open ticket")
+            action.add_argument("--stage", help="every open ticket of a stage")
+        if act is answer:
+            action.add_argument("--text", default="-", help="the answer; - reads standard input")
+        if act in (answer, close):
+            action.add_argument("--by", help="who (default: you)")
+        action.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(options: argparse.Namespace) -> int:
-    tickets = Tickets(fleet.find_root())
-    try:
+    with closing(Tickets(fleet.find_root())) as tickets:
         told, lines = options.act(options, tickets)
-    finally:
-        tickets.close()
     print(json.dumps(told, ensure_ascii=False) if options.json else lines)
     return 0
 
@@ -72,7 +80,7 @@ def answer(options: argparse.Namespace, tickets: Tickets) -> Told:
     """answer one, for everybody who waits for it"""
     from ..runtime.escalation import accept
 
-    ticket, by = tickets.get(options.ticket), options.by or getpass.getuser()
+    ticket, by = tickets.get(options.ticket), _by(options)
     text = sys.stdin.read() if options.text == "-" else options.text
     done = asyncio.run(accept(tickets, ticket, text, by))
     return _public(done), f"{done.id} is answered by {done.resolved_by}."
@@ -81,9 +89,8 @@ def answer(options: argparse.Namespace, tickets: Tickets) -> Told:
 def close(options: argparse.Namespace, tickets: Tickets) -> Told:
     """give up without an answer"""
     chosen = _chosen(options, tickets)
-    by = options.by or getpass.getuser()
-    closed = [tickets.resolve(ticket.id, "closed", by).id for ticket in chosen]
-    return {"closed": closed}, f"Closed {len(closed)}."
+    closed = [ticket.id for ticket in tickets.resolve(chosen, "closed", _by(options))]
+    return {"closed": sorted(closed)}, f"Closed {len(closed)}."
 
 
 def retry(options: argparse.Namespace, tickets: Tickets) -> Told:
@@ -93,24 +100,31 @@ def retry(options: argparse.Namespace, tickets: Tickets) -> Told:
 
     chosen = _chosen(options, tickets)
 
-    async def ask() -> list[Ticket | BaseException]:
+    async def ask() -> list[BaseException | None]:
         async with Workspace.open() as workspace:
-            asked = (again(tickets, one, workspace.start) for one in chosen)
+            asked = (again(tickets, ticket, workspace.start) for ticket in chosen)
             return await asyncio.gather(*asked, return_exceptions=True)
 
-    results = zip(chosen, asyncio.run(ask()), strict=True)
-    failed = {ticket.id: result for ticket, result in results if isinstance(result, BaseException)}
+    failed = {t.id: error for t, error in zip(chosen, asyncio.run(ask()), strict=True) if error}
     answered = [ticket.id for ticket in chosen if ticket.id not in failed]
     lines = [f"{len(answered)} answered by a model, {len(failed)} not.", *map(str, failed.values())]
     return {"answered": answered, "open": list(failed)}, "\n".join(lines[:2])
 
 
 def _chosen(options: argparse.Namespace, tickets: Tickets) -> list[Ticket]:
-    if not (options.tickets or options.all or options.stage):
-        raise FleetError("Name tickets, or --stage NAME, or --all.")
+    """The open tickets that the options name. Raises FleetError if one of them is resolved."""
     if options.tickets:
-        return [tickets.get(id_) for id_ in options.tickets]
-    return [t for t in tickets.select() if options.stage in (None, t.stage)]
+        return [tickets.get(id_) for id_ in dict.fromkeys(options.tickets)]
+    if not (options.all or options.stage):
+        raise FleetError("Name tickets, or --stage NAME, or --all.")
+    return [ticket for ticket in tickets.select() if options.stage in (None, ticket.stage)]
+
+
+def _by(options: argparse.Namespace) -> str:
+    try:
+        return options.by or getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        raise FleetError("Say who you are: --by NAME.") from None
 
 
 def _public(ticket: Ticket) -> dict[str, Any]:
@@ -119,23 +133,3 @@ def _public(ticket: Ticket) -> dict[str, Any]:
 
 def _utc(us: int) -> str:
     return f"{datetime.fromtimestamp(us / 1_000_000, UTC):%Y-%m-%d %H:%M}"
-
-
-WORDS: dict[str, dict[str, Any]] = {
-    "ticket": {"metavar": "ID", "help": "a ticket's id, or the end of it"},
-    "tickets": {"metavar": "ID", "nargs": "*", "help": "ids, or the ends of them"},
-    "--all": {"action": "store_true", "help": "every open ticket"},
-    "--stage": {"help": "every open ticket of a stage"},
-    "--state": {"choices": [*STATES, "all"], "default": "open"},
-    "--text": {"default": "-", "help": "the answer; - reads standard input"},
-    "--by": {"help": "who (default: you)"},
-    "--json": {"action": "store_true", "help": "print one JSON object"},
-}
-BULK = ("tickets", "--all", "--stage")
-ACTIONS = {
-    list_: ("--state",),
-    show: ("ticket",),
-    answer: ("ticket", "--text", "--by"),
-    close: (*BULK, "--by"),
-    retry: BULK,
-}

@@ -1,32 +1,33 @@
-"""The person at the end of a chain, asked when no model has answered.
+"""The person at the end of a chain: what the chain calls, and what takes that person's answers.
 
-`Escalation` is what a chain calls; `accept` takes a person's answer, from the command line or
-from elsewhere, and books it. A notification never holds a question: texts stay in the workspace.
+A notification never holds a question: texts stay in the workspace.
 """
 
 import asyncio
-import contextlib
-import hashlib
 import json
 import logging
 import os
+import time
 import urllib.request
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from concurrent.futures import Future
+from contextlib import suppress
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 from pkgutil import resolve_name
+from threading import Thread
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, TextPart, ToolCallPart
-from pydantic_core import to_json, to_jsonable_python
+from pydantic_core import to_json
 
 from .attempt import Call
-from .errors import AnswerInvalid, ChainExhausted, Escalated, Unanswered
+from .errors import AnswerInvalid, ChainExhausted, Escalated, FleetError, LedgerError, Unanswered
 from .fleet import Fleet
 from .inbox import HOUR_US, Ticket, Tickets, now_us
-from .ledger.store import Attempt, Ledger, database_path, new_id
+from .ledger.store import Attempt, Ledger, database_path
 from .run import OUTPUT_TOOL, Request, Run, SubAgent
 
 log = logging.getLogger(__name__)
@@ -50,11 +51,7 @@ class Escalation:
         return Tickets(self._root)
 
     async def earlier(self, call: Call) -> ModelResponse | None:
-        """What this very request got for this very call before a person was asked, or from them.
-
-        Raises Escalated while that person has not answered, ChainExhausted where no model had;
-        a closed or expired ticket is as good as none.
-        """
+        """What `Human` says. A closed or expired ticket is as good as none: it may raise Escalated."""
         mark = fingerprint(call)
         for ticket in self.tickets.of_request(call.stage.request.id or ""):
             if ticket.fingerprint == mark:
@@ -68,11 +65,33 @@ class Escalation:
 
     async def answer(self, call: Call) -> ModelResponse:
         """Hand a call over. Raises Escalated, or Unanswered; waits if its request says so."""
-        request_id = call.stage.request.id or call.stage.run.id
-        ticket = self.tickets.open(self._ticket(call), request_id)
-        self.keep(call.stage.run, ticket.id)
-        if ticket.told_us is None and (self._telling is None or self._telling.done()):
-            self._telling = asyncio.create_task(self._tell())
+        stage, run = call.stage, call.stage.run
+        output: Any = stage.agent.output
+        kind = output if isinstance(output, type) else Any  # a list of something has no name
+        details = {
+            "messages": call.messages,
+            "parameters": call.parameters,
+            "source": stage.source,
+            "data_class": run.request.data_class,
+            "attempts": call.rows,
+            "chain": call.chain,
+            "labels": stage.labels,
+            # The answer's row follows those of the call and the one that says "escalated".
+            "row": {"call_id": call.id, "attempt": len(call.rows) + 2},
+        }
+        asked = Ticket(
+            fingerprint=fingerprint(call),
+            expires_us=now_us() + int(self.tickets.settings.expires_h * HOUR_US),
+            stage=stage.name,
+            question=call.question,
+            details=to_json(details, bytes_mode="base64").decode(),
+            output_type="" if output is str else f"{kind.__module__}:{kind.__qualname__}",
+        )
+        ticket = self.tickets.open(asked, run.request.id or run.id)
+        self.keep(run, ticket.id)
+        url = os.environ.get(WEBHOOK)
+        if url and ticket.told_us is None and (self._telling is None or self._telling.done()):
+            self._telling = asyncio.create_task(self._tell(url))
         return await self._answer(ticket, call)
 
     def keep(self, run: Run, ticket: str) -> None:
@@ -83,65 +102,37 @@ class Escalation:
     async def aclose(self) -> None:
         """Give a notification two seconds more, then close the file."""
         if self._telling:
-            with contextlib.suppress(TimeoutError):
+            with suppress(TimeoutError, LedgerError):
                 await asyncio.wait_for(self._telling, 2)
         if "tickets" in self.__dict__:
             self.tickets.close()
 
     async def _answer(self, ticket: Ticket, call: Call) -> ModelResponse:
+        run = call.stage.run
         while ticket.state == "open":
-            if not call.stage.request.wait_for_human:
+            left = run.deadline - time.monotonic()
+            if left <= 0 or not run.request.wait_for_human:
                 raise Escalated(ticket.id)
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(min(POLL_S, left))
             if ticket.expires_us < now_us():
                 self.tickets.tidy()
             ticket = self.tickets.get(ticket.id)
         if ticket.answer is None:
             text = f"Ticket {ticket.id} was {ticket.state} without an answer; ask again."
             raise Unanswered(ticket.state, text)
-        part = ToolCallPart(OUTPUT_TOOL, ticket.answer) if ticket.output_type else None
-        return ModelResponse(
-            parts=[part or TextPart(ticket.answer)], model_name="human", provider_name="human"
-        )
+        typed = ticket.output_type and ticket.answer.startswith("{")  # what a tool can be given
+        part = ToolCallPart(OUTPUT_TOOL, ticket.answer) if typed else TextPart(ticket.answer)
+        return ModelResponse([part], model_name="human", provider_name="human")
 
-    def _ticket(self, call: Call) -> Ticket:
-        now = now_us()
-        output: Any = call.stage.agent.output
-        details = {
-            "messages": ModelMessagesTypeAdapter.dump_python(call.messages, mode="json"),
-            "parameters": to_jsonable_python(call.parameters),
-            "source": call.stage.source,
-            "data_class": call.stage.request.data_class,
-            "attempts": [asdict(row) for row in call.rows],
-            "chain": call.chain,
-            "labels": call.stage.labels,
-            # The answer's row follows those of the call and the one that says "escalated".
-            "row": {"call_id": call.id, "attempt": len(call.rows) + 2},
-        }
-        typed = isinstance(output, type) and output is not str
-        return Ticket(
-            id=new_id(),
-            fingerprint=fingerprint(call),
-            opened_us=now,
-            expires_us=now + int(self.tickets.settings.expires_h * HOUR_US),
-            stage=call.stage.name,
-            question=call.question,
-            details=json.dumps(details, ensure_ascii=False),
-            output_type=f"{output.__module__}:{output.__qualname__}" if typed else "",
-        )
-
-    async def _tell(self) -> None:
+    async def _tell(self, url: str) -> None:
         """Notify of all that nobody was told of, in one message; later again when it fails."""
-        url = os.environ.get(WEBHOOK)
-        for pause in TRY_AGAIN_S if url else ():
+        for pause in TRY_AGAIN_S:
             await asyncio.sleep(pause)
             untold = [ticket for ticket in self.tickets.select() if ticket.told_us is None]
             if not untold:
                 return
-            try:
-                await asyncio.to_thread(_post, str(url), message(untold))
-            except (OSError, ValueError) as error:
-                log.warning("%s did not take a notification: %s", WEBHOOK, error)
+            if failed := await _post(url, untold):
+                log.warning("%s did not take a notification: %s", WEBHOOK, failed)
             else:
                 self.tickets.told(untold)
 
@@ -151,34 +142,36 @@ human = Escalation
 
 async def accept(tickets: Tickets, ticket: Ticket, text: str, by: str) -> Ticket:
     """Take a person's answer and book it. Raises AnswerInvalid, or FleetError if it is too late."""
-    ticket = tickets.resolve(ticket.id, "answered", by, validated(ticket, text))
-    details, resolved_us = json.loads(ticket.details), ticket.resolved_us or now_us()
-    row = Attempt(
-        **details["row"],
-        **details["labels"],
-        ts_us=resolved_us,
-        latency_ms=(resolved_us - ticket.opened_us) // 1000,
-        chain=details["chain"],
-        provider="human",
-        request_model="human",
-        response_model=by,
-        outcome="answered",
-        quality_source="human",
-    )
+    details, text = json.loads(ticket.details), validated(ticket, text)
     ledger = Ledger(database_path(tickets.root))
     try:
+        (ticket,) = tickets.resolve([ticket], "answered", by, text)
+        row = Attempt(
+            **details["row"],
+            **details["labels"],
+            ts_us=ticket.resolved_us or 0,
+            latency_ms=((ticket.resolved_us or 0) - ticket.opened_us) // 1000,
+            chain=details["chain"],
+            provider="human",
+            request_model="human",
+            response_model=by,
+            outcome="answered",
+            quality_source="human",
+        )
         await ledger.write([row])
     finally:
         ledger.close()
     return ticket
 
 
-async def again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run]) -> Ticket:
+async def again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run]) -> None:
     """Ask a ticket's chain once more and take its answer. Raises FleetError: it stays open."""
-    details = json.loads(ticket.details)
-    labels, agent = details["labels"], SubAgent(ticket.stage, output_type(ticket), human=False)
-    if details["parameters"]["function_tools"] or agent.output is dict:
-        raise Unanswered("open", f"{ticket.id} cannot be asked alone: send its request again.")
+    details, output = json.loads(ticket.details), output_type(ticket)
+    if ticket.state != "open":
+        raise FleetError(f"{ticket.id} is {ticket.state} already, by {ticket.resolved_by}.")
+    if details["parameters"]["function_tools"] or output in (dict, Any):
+        raise FleetError(f"{ticket.id} cannot be asked alone: send its request again.")
+    labels = details["labels"]
     request = Request(
         ticket.question,
         ModelMessagesTypeAdapter.validate_python(details["messages"][:-1]),
@@ -188,17 +181,20 @@ async def again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run
     )
     run = start(request)
     run.id, run.pipeline = labels["run_id"], labels["pipeline"]
+    known = run.agents.get(ticket.stage)
+    agent = SubAgent(ticket.stage, output, checks=known.checks if known else (), human=False)
     answer = await run.ask(agent, request.text, chain=details["chain"], source=details["source"])
-    return tickets.resolve(ticket.id, "answered", run.attempts[-1].request_model, _text(answer))
+    by = run.attempts[-1].request_model
+    tickets.resolve([ticket], "answered", by, _stored(answer, agent))
 
 
 def validated(ticket: Ticket, text: str) -> str:
     """An answer as its stage can use it: text, or JSON of the stage's type."""
-    if not text.strip():
+    agent, text = SubAgent(ticket.stage, output_type(ticket)), text.strip()
+    if not text:
         raise AnswerInvalid("An answer needs a text.")
-    agent = SubAgent(ticket.stage, output_type(ticket))
     try:
-        return _text(agent.parse(ModelResponse(parts=[TextPart(text.strip())])))
+        return _stored(agent.parse(ModelResponse(parts=[TextPart(text)])), agent)
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         place = ".".join(map(str, wrong["loc"])) or "All of it"
@@ -208,20 +204,13 @@ def validated(ticket: Ticket, text: str) -> str:
 def output_type(ticket: Ticket) -> type[Any]:
     """The type an answer has to fit: any JSON object, where the code makes it as it runs."""
     try:
-        return resolve_name(ticket.output_type) if ticket.output_type else str
+        return resolve_name(ticket.output_type or "builtins:str")
     except (ImportError, AttributeError):
         return dict
 
 
-def _text(answer: Any) -> str:
-    return answer if isinstance(answer, str) else to_json(answer).decode()
-
-
-def message(tickets: Sequence[Ticket]) -> dict[str, str]:
-    """What a Slack-compatible webhook gets."""
-    waiting = "1 question waits" if len(tickets) == 1 else f"{len(tickets)} questions wait"
-    lines = [f"• {ticket.stage}: `escalations show {ticket.id[-8:]}`" for ticket in tickets[:10]]
-    return {"text": "\n".join([f"{waiting} for a person, see `escalations list`.", *lines])}
+def _stored(answer: Any, agent: SubAgent[Any]) -> str:
+    return answer if agent.output is str else to_json(answer, round_trip=True).decode()
 
 
 def fingerprint(call: Call) -> str:
@@ -231,11 +220,27 @@ def fingerprint(call: Call) -> str:
         for asked in call.messages
     ]
     told = json.dumps([call.stage.name, call.chain, words], default=repr)
-    return hashlib.sha256(told.encode()).hexdigest()[:32]
+    return sha256(told.encode()).hexdigest()[:32]
 
 
-def _post(url: str, body: dict[str, str]) -> None:
-    headers = {"Content-Type": "application/json"}
-    sent = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(sent, timeout=10):
-        pass
+async def _post(url: str, tickets: Sequence[Ticket]) -> str:
+    """Tell a Slack-compatible webhook of tickets: "", or why it does not know them now."""
+    lines = [f"Waiting for a person: {len(tickets)}, see `escalations list`."]
+    lines += [f"• {ticket.stage}: `escalations show {ticket.id[-8:]}`" for ticket in tickets[:10]]
+    failed = Future[str]()
+    # A daemon: for a thread of asyncio's pool the end of the program would wait.
+    body = to_json({"text": "\n".join(lines)})
+    Thread(target=_send, args=(url, body, failed), daemon=True).start()
+    return await asyncio.wrap_future(failed)
+
+
+def _send(url: str, body: bytes, failed: Future[str]) -> None:
+    failed.set_running_or_notify_cancel()
+    reason = ""
+    try:
+        post = urllib.request.Request(url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(post, timeout=10):
+            pass
+    except Exception as error:  # not its text: that may hold the address, which is a secret
+        reason = f"{type(error).__name__}: {getattr(error, 'reason', '')}"
+    failed.set_result(reason)

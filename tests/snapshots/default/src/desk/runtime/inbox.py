@@ -8,14 +8,15 @@ import json
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from pydantic import Field
 
 from . import fleet
 from .errors import FleetError, LedgerError, Unanswered
-from .ledger.store import database_path
+from .ledger.store import database_path, new_id
 
 STATES = ("open", "answered", "closed", "expired")
 HOUR_US = 3600 * 1_000_000
@@ -42,10 +43,10 @@ class Ticket:
     the requests that wait. `told_us` is when a notification of it went out.
     """
 
-    id: str
+    id: str = field(default_factory=new_id)
     fingerprint: str
     state: str = "open"
-    opened_us: int
+    opened_us: int = field(default_factory=now_us)
     expires_us: int
     asked: int = 1
     stage: str
@@ -59,6 +60,8 @@ class Ticket:
 
 
 _SCHEMA = """
+PRAGMA journal_mode = WAL;
+PRAGMA secure_delete = ON; -- what is deleted is not left in the file
 CREATE TABLE IF NOT EXISTS tickets (
     id TEXT PRIMARY KEY, fingerprint TEXT NOT NULL, state TEXT NOT NULL,
     opened_us INTEGER NOT NULL, expires_us INTEGER NOT NULL, asked INTEGER NOT NULL,
@@ -69,16 +72,26 @@ CREATE UNIQUE INDEX IF NOT EXISTS open_once ON tickets (fingerprint) WHERE state
 CREATE TABLE IF NOT EXISTS askers (
     request_id TEXT, fingerprint TEXT, ticket TEXT, PRIMARY KEY (request_id, fingerprint)
 ) STRICT;
+CREATE TRIGGER IF NOT EXISTS forget_askers AFTER DELETE ON tickets
+BEGIN DELETE FROM askers WHERE ticket = OLD.id; END;
 """
+# The same question joins the ticket that is open, as one more who asks.
+_OPEN = f"""
+INSERT INTO tickets SELECT {", ".join(f":{column.name}" for column in fields(Ticket))}
+WHERE :max_open > (SELECT count(*) FROM tickets WHERE state = 'open' AND fingerprint <> :fingerprint)
+ON CONFLICT (fingerprint) WHERE state = 'open' DO UPDATE SET asked = asked + NOT EXISTS (
+    SELECT 1 FROM askers WHERE request_id = :request AND ticket = tickets.id)
+RETURNING *
+"""
+_THESE = "id IN (SELECT value FROM json_each(?))"
 
 
 class Tickets:
-    """The table. Several processes may use it at once."""
+    """The table, which several processes may use at once. All it does may raise LedgerError."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        settings = fleet.load(root / "fleet.toml")
-        self.settings = settings.section("escalation", EscalationSettings)
+        self.settings = fleet.load(root / "fleet.toml").section("escalation", EscalationSettings)
         beside = Path(str(database_path(root))).parent
         # A ledger that is no file is a server; tickets stay with the workspace then.
         self.path = (beside if beside.is_dir() else root / "data") / "escalations.sqlite3"
@@ -86,7 +99,6 @@ class Tickets:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self.path, timeout=30)
             self._database.row_factory = sqlite3.Row
-            self._database.execute("PRAGMA journal_mode = WAL")
             self._database.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
@@ -98,37 +110,33 @@ class Tickets:
     def open(self, ticket: Ticket, request_id: str) -> Ticket:
         """Store a ticket, or join the open one with the same question. Raises Unanswered."""
         self.tidy()
-        values, most = astuple(ticket), self.settings.max_open
-        marks = ", ".join("?" * len(values))
-        free = "(SELECT count(*) FROM tickets WHERE state = 'open') < ?"
-        self._write(f"INSERT OR IGNORE INTO tickets SELECT {marks} WHERE {free}", (*values, most))
-        found = self._rows("fingerprint = ? AND state = 'open'", ticket.fingerprint)
+        more = {"request": request_id, "max_open": self.settings.max_open}
+        found = self._run(_OPEN, asdict(ticket) | more)
         if not found:
             raise Unanswered(
                 "inbox_full",
-                f"{most} questions wait for a person already: answer some, "
+                f"{self.settings.max_open} questions wait for a person already: answer some, "
                 "`escalations close --all`, or raise max_open under [escalation].",
             )
         asker = (request_id, ticket.fingerprint, found[0].id)
-        self._write("INSERT OR REPLACE INTO askers VALUES (?, ?, ?)", asker)
-        counted = "(SELECT count(*) FROM askers WHERE ticket = id)"
-        self._write(f"UPDATE tickets SET asked = {counted} WHERE id = ?", (found[0].id,))
+        self._run("INSERT OR REPLACE INTO askers VALUES (?, ?, ?)", asker)
         return found[0]
 
     def settle(self, id_: str, results: Mapping[str, str]) -> None:
         """Keep with a ticket what its requests got elsewhere, by fingerprint."""
         more = json.dumps({"settled": dict(results)})
-        self._write("UPDATE tickets SET details = json_patch(details, ?) WHERE id = ?", (more, id_))
+        self._run("UPDATE tickets SET details = json_patch(details, ?) WHERE id = ?", (more, id_))
 
     def of_request(self, request_id: str) -> list[Ticket]:
         """What a request waits for, or has an answer to."""
         asked = "id IN (SELECT ticket FROM askers WHERE request_id = ?)"
         live = "(state = 'answered' OR (state = 'open' AND expires_us > ?))"
-        return self._rows(f"{asked} AND {live}", request_id, now_us())
+        return self._run(f"SELECT * FROM tickets WHERE {asked} AND {live}", (request_id, now_us()))
 
     def get(self, id_: str) -> Ticket:
         """A ticket by its id or the end of it. Raises FleetError."""
-        found = self._rows("id LIKE ? LIMIT 2", f"%{id_}") if id_ else []
+        query = "SELECT * FROM tickets WHERE substr(id, -length(?1)) = ?1 LIMIT 2"
+        found = self._run(query, (id_,))
         if len(found) != 1:
             said = "fits several tickets" if found else "is no ticket"
             raise FleetError(f"'{id_}' {said}: see `escalations list --state all`.")
@@ -136,45 +144,42 @@ class Tickets:
 
     def select(self, state: str = "open") -> list[Ticket]:
         """Tickets in a state, or in "all" of them, the oldest first."""
-        return self._rows("? IN (state, 'all') ORDER BY opened_us, id", state)
+        query = "SELECT * FROM tickets WHERE ? IN (state, 'all') ORDER BY opened_us, id"
+        return self._run(query, (state,))
 
     def told(self, tickets: Sequence[Ticket]) -> None:
         """Note that a notification of these went out."""
-        rows = [(now_us(), ticket.id) for ticket in tickets]
-        self._write("UPDATE tickets SET told_us = ? WHERE id = ?", *rows)
+        ids = json.dumps([ticket.id for ticket in tickets])
+        self._run(f"UPDATE tickets SET told_us = ? WHERE {_THESE}", (now_us(), ids))
 
-    def resolve(self, id_: str, state: str, by: str, answer: str | None = None) -> Ticket:
-        """Answer or close an open ticket. Raises FleetError if somebody was faster."""
-        done = self._write(
+    def resolve(
+        self, tickets: Sequence[Ticket], state: str, by: str, answer: str | None = None
+    ) -> list[Ticket]:
+        """Answer or close those that are open still: these. Raises FleetError where none is."""
+        self.tidy()
+        ids = json.dumps([ticket.id for ticket in tickets])
+        done = self._run(
             "UPDATE tickets SET state = ?, resolved_by = ?, answer = ?, resolved_us = ? "
-            "WHERE id = ? AND state = 'open'",
-            (state, by, answer, now_us(), id_),
+            f"WHERE state = 'open' AND {_THESE} RETURNING *",
+            (state, by, answer, now_us(), ids),
         )
-        ticket = self.get(id_)
-        if not done:
-            raise FleetError(f"{id_} is {ticket.state} already, by {ticket.resolved_by}.")
-        return ticket
+        if tickets and not done:
+            late = self.get(tickets[0].id)
+            raise FleetError(f"{late.id} is {late.state} already, by {late.resolved_by}.")
+        return done
 
     def tidy(self) -> None:
         """Expire what was open for too long; delete what was resolved `keep_days` ago."""
         now = now_us()
-        self._write(
-            "UPDATE tickets SET state = 'expired', resolved_by = 'expiry', resolved_us = ?1 "
-            "WHERE state = 'open' AND expires_us < ?1",
-            (now,),
-        )
+        expired = "state = 'expired', resolved_by = 'expiry', resolved_us = ?1"
+        self._run(f"UPDATE tickets SET {expired} WHERE state = 'open' AND expires_us < ?1", (now,))
         long_ago = now - int(self.settings.keep_days * 24 * HOUR_US)
-        self._write("DELETE FROM tickets WHERE resolved_us < ?", (long_ago,))
-        self._write("DELETE FROM askers WHERE ticket NOT IN (SELECT id FROM tickets)", ())
+        self._run("DELETE FROM tickets WHERE resolved_us < ?", (long_ago,))
 
-    def _rows(self, where: str, *values: object) -> list[Ticket]:
-        rows = self._database.execute(f"SELECT * FROM tickets WHERE {where}", values)
-        return [Ticket(**row) for row in rows]
-
-    def _write(self, statement: str, *rows: Sequence[object]) -> int:
-        """Change the table, all rows or none: how many it changed. Raises LedgerError."""
+    def _run(self, statement: str, values: Any) -> list[Ticket]:
+        """Commit one statement: the tickets it gives."""
         try:
             with self._database:
-                return self._database.executemany(statement, rows).rowcount
+                return [Ticket(**row) for row in self._database.execute(statement, values)]
         except sqlite3.Error as error:
-            raise LedgerError(f"{self.path} was not written: {error}.") from None
+            raise LedgerError(f"{self.path} cannot be used: {error}.") from None
