@@ -35,11 +35,11 @@ REPLIES = {"classify": [ROUTE], "answer": [{"text": ""}, {"text": ANSWERED}]}
 class Desk(recorded.Desk):
     """A default workspace with a ledger of its own."""
 
-    def ask(self, text: str = ASKED, **request: Any) -> Any:
+    def ask(self, text: str = ASKED, replies: Any = REPLIES, **request: Any) -> Any:
         asked = self.module("runtime.run").Request(text, **request)
 
         async def play() -> Any:
-            async with self.open(REPLIES) as workspace:
+            async with self.open(replies) as workspace:
                 return await workspace.handle(asked)
 
         return asyncio.run(play())
@@ -229,6 +229,21 @@ def test_a_user_is_erased_with_the_texts(recording: Desk, folder: Path) -> None:
     assert recording.texts("DISTINCT user_ref") == [("bob",)]
     recording.module("runtime.ledger.store").connect(recording.root / "ledger.sqlite3").close()
     assert b"Lovelace" not in recording.bytes()
+
+
+def test_a_user_is_erased_with_what_went_to_a_person(desk: Desk, folder: Path) -> None:
+    given = (desk.root / "fleet.toml").read_text()
+    desk.write(given.replace("[chains.cheap]", '[chains.cheap]\non_exhausted = "human"'))
+    nobody = {"classify": [ROUTE], "answer": [{"status": 503}]}
+    assert desk.ask(replies=nobody, user_ref="ada").status == "escalated"
+    kept = desk.ask("And parcel 12?", replies=nobody, user_ref="bob").ticket
+    assert b"Lovelace" in desk.bytes()
+    done = command(folder, desk, "ledger", "erase", "--user", "ada")
+    assert "tickets erased: 1." in done.stdout, done.stderr
+    assert b"Lovelace" not in desk.bytes()
+    inbox = desk.module("runtime.inbox").Tickets(desk.root)
+    assert [ticket.id for ticket in inbox.select("all")] == [kept]
+    inbox.close()
 
 
 def test_there_is_nothing_to_show(desk: Desk, folder: Path) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from ..runtime.errors import SettingsError
-from ..runtime.fleet import find_root
+from ..runtime.fleet import find_root, load
 from ..runtime.ledger.store import database_path
 
 HELP = "export, import, show or erase attempts"
@@ -24,7 +24,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action.add_argument("--format", choices=FORMATS, help="where the ending does not")
     show = actions.add_parser("show", help="what was asked and answered, where that is recorded")
     show.add_argument("id", help="of a call, or of a run: `ask` prints it")
-    erase = actions.add_parser("erase", help="erase a user's attempts and texts; sums stay")
+    erase = actions.add_parser(
+        "erase", help="erase a user's attempts, texts and tickets; sums stay"
+    )
     erase.add_argument("--user", required=True, metavar="REF", help="the requests' user_ref")
 
 
@@ -69,10 +71,15 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _erase(options: argparse.Namespace) -> int:
+    from .. import wiring
     from ..runtime.ledger.transfer import erase
 
-    rows = erase(database_path(find_root()), options.user)
-    print(f"{rows} attempts erased, with their texts; the daily sums, which name no user, stay.")
+    root = find_root()
+    human = wiring.HUMAN(root, load(root / "fleet.toml")) if wiring.HUMAN else None
+    tickets = human.erase(options.user) if human else 0
+    rows = erase(database_path(root), options.user)
+    print(f"{rows} attempts erased, with their texts; tickets erased: {tickets}.")
+    print("The daily sums, which name no user, stay.")
     return 0
 
 
