@@ -111,6 +111,7 @@ def test_first_model_answers(tmp_path: Path, own_ledger: Path) -> None:
     [
         (Reply(status=503), "failed", "overloaded", None),
         (Reply(status=429), "failed", "rate_limited", None),
+        (Reply(status=401), "failed", "authentication", None),
         (Reply(text=" ", input_tokens=5), "rejected", "empty", 5),
         (Reply(text="cut", finish_reason="length", input_tokens=5), "rejected", "truncated", 5),
     ],

@@ -99,6 +99,10 @@ class Escalation:
         ends = {fingerprint(call): SETTLED.dump_json(end).decode() for call, end in run.settled}
         self.tickets.settle(ticket, ends)
 
+    def erase(self, user_ref: str) -> int:
+        """Delete a user's tickets, whoever else waits for them: how many there were."""
+        return len(self.tickets.erase(user_ref))
+
     async def aclose(self) -> None:
         """Give a notification two seconds more, then close the file."""
         if self._telling:

@@ -168,6 +168,11 @@ class Tickets:
             raise FleetError(f"{late.id} is {late.state} already, by {late.resolved_by}.")
         return done
 
+    def erase(self, user_ref: str) -> list[Ticket]:
+        """Delete what a user asked, in whatever state: these."""
+        asked = "json_extract(details, '$.labels.user_ref') = ?"
+        return self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (user_ref,))
+
     def tidy(self) -> None:
         """Expire what was open for too long; delete what was resolved `keep_days` ago."""
         now = now_us()

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
-from pydantic_ai.exceptions import ModelHTTPError, ModelRateLimitError, ModelServerError
+from pydantic_ai import exceptions
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
@@ -16,6 +16,14 @@ from pydantic_ai.usage import RequestUsage
 from .errors import SettingsError
 from .fleet import ModelRef, Settings, checked, read_toml
 from .run import OUTPUT_TOOL, Stage, current
+
+_ERRORS = {
+    400: exceptions.ModelRequestRejectedError,
+    401: exceptions.ModelAuthenticationError,
+    403: exceptions.ModelAuthenticationError,
+    404: exceptions.ModelNotFoundError,
+    429: exceptions.ModelRateLimitError,
+}
 
 
 class Reply(Settings):
@@ -91,9 +99,11 @@ class RecordedModel(FunctionModel):
     async def _answer(self, _messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
         reply = self._tape.next((current.get() or Stage()).name)
         if reply.status:
-            kind = ModelRateLimitError if reply.status == 429 else ModelServerError
-            name = self._ref.model
-            raise ModelHTTPError.for_category(kind, status_code=reply.status, model_name=name)
+            raise exceptions.ModelHTTPError.for_category(
+                _ERRORS.get(reply.status, exceptions.ModelServerError),
+                status_code=reply.status,
+                model_name=self._ref.model,
+            )
         answer = None if reply.answer is None else ToolCallPart(OUTPUT_TOOL, reply.answer)
         tokens = RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
         return ModelResponse(
