@@ -30,6 +30,13 @@ def test_stage_and_question_names_are_unique() -> None:
     assert len(keys) == len(set(keys))
 
 
+def test_the_longest_package_is_clean(tmp_path: Path) -> None:
+    everything = {"patterns": [f.name for f in harness.CATALOGUE.of("pattern")]}
+    folder = harness.rendered(tmp_path / "w", {**everything, "package": "p" * 30})
+    assert not harness.run(folder, "ruff", "check", "--no-cache")
+    assert not harness.run(folder, "ruff", "format", "--check", "--no-cache")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RENDERS)
 def test_render_is_clean(name: str, tmp_path: Path) -> None:

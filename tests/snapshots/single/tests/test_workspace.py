@@ -34,7 +34,13 @@ from desk.runtime.ledger.store import (
     database_path,
     new_id,
 )
-from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape, scenes
+from desk.runtime.recorded import (
+    RecordedModel,
+    Reply,
+    Scene,
+    Tape,
+    scenes,
+)
 from desk.runtime.run import Request, SubAgent
 from desk.workspace import BuildModel, Workspace, keys_of
 
