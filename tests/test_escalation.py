@@ -284,6 +284,7 @@ def test_a_full_inbox_has_room_again_when_tickets_expire(desk: Desk) -> None:
     assert asyncio.run(ask()) == ["escalated"] * 3
 
 
+@pytest.mark.slow
 def test_a_typed_answer_of_a_type_made_as_the_code_runs(desk: Desk) -> None:
     run = desk.module("runtime.run")
     agent = run.SubAgent("answer", create_model("Made", amount=(int, ...)))
@@ -317,6 +318,7 @@ def brief(desk: Desk) -> Brief:
     return Brief(Agent("answer", str), Agent("count", str))
 
 
+@pytest.mark.slow
 def test_an_inbox_of_the_fourth_release_goes_on(desk: Desk) -> None:
     """It holds the tickets of two requests; a model had answered r1's first stage."""
     with closing(sqlite3.connect(desk.root / "escalations.sqlite3")) as old:

@@ -15,7 +15,12 @@ from tests.conftest import ROOT
 from tests.fork import append, commit, edit, files, git, new
 
 NEXT = "99.0.0"
-FIRST = next(iter(releases.releases()))
+VERSIONS = list(releases.releases())
+FIRST = VERSIONS[0]
+LATEST_FIRST = [
+    *VERSIONS[:-3:-1],
+    *(pytest.param(version, marks=pytest.mark.slow) for version in VERSIONS[-3::-1]),
+]
 OURS = '"""The team\'s own module."""\n\nOURS = 1\n'
 
 
@@ -76,7 +81,7 @@ def with_next(next_release: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.usefixtures("with_next")
-@pytest.mark.parametrize("version", releases.releases())
+@pytest.mark.parametrize("version", LATEST_FIRST)
 def test_every_release_updates_to_the_next_with_the_teams_work(
     version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -93,6 +98,7 @@ def test_every_release_updates_to_the_next_with_the_teams_work(
     assert cli.run(["check", str(desk)]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("with_next")
 @pytest.mark.parametrize(
     ("extras", "pattern"),
@@ -112,7 +118,7 @@ def test_one_check_alone_gets_what_it_reads_texts_with(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("with_next")
-@pytest.mark.parametrize("version", releases.releases())
+@pytest.mark.parametrize("version", VERSIONS)
 def test_an_untouched_workspace_updated_passes_its_own_tests(version: str, tmp_path: Path) -> None:
     desk = new(tmp_path / "desk", "--ref", version)
     assert cli.run(["update", str(desk)]) == 0
