@@ -31,6 +31,18 @@ def asked(desk: Desk, model: str, times: int = 1) -> Any:
     return lambda: desk.hits().count(model) >= times
 
 
+def answered(desk: Desk, model: str) -> Any:
+    """Once the answer has had half a second to arrive: the server cannot see that."""
+    was_asked, moments = asked(desk, model), list[float]()
+
+    def waits() -> bool:
+        if was_asked():
+            moments.append(time.monotonic())
+        return bool(moments) and moments[-1] - moments[0] > 0.5
+
+    return waits
+
+
 @pytest.mark.parametrize("provider", FORMATS)
 @pytest.mark.parametrize("fault", ["hang", "hang-body"])
 def test_a_request_under_way_is_booked_as_aborted(desk: Desk, provider: str, fault: str) -> None:
@@ -119,15 +131,7 @@ def test_a_call_that_waits_for_its_turn_gives_it_up(desk: Desk) -> None:
 
 def test_a_call_that_waits_for_a_retry_keeps_what_it_has(desk: Desk) -> None:
     desk.models, desk.rules = ["openai:status-503"], {"backoff_s": 20}
-    was_asked, moments = asked(desk, "status-503"), list[float]()
-
-    def waits() -> bool:
-        """Once the answer has had half a second to arrive: the server cannot see that."""
-        if was_asked():
-            moments.append(time.monotonic())
-        return bool(moments) and moments[-1] - moments[0] > 0.5
-
-    desk.cancelled(waits)
+    desk.cancelled(answered(desk, "status-503"))
     tried = [row for row in desk.rows() if row[1] != "aborted"]
     assert tried == [("status-503", "failed", "overloaded")]
     assert desk.hits() == ["status-503"]
@@ -135,7 +139,7 @@ def test_a_call_that_waits_for_a_retry_keeps_what_it_has(desk: Desk) -> None:
 
 def test_a_call_that_waits_out_a_rate_limit_keeps_what_it_has(desk: Desk) -> None:
     desk.models = ["openai:retry-after"]
-    desk.cancelled(asked(desk, "retry-after"))
+    desk.cancelled(answered(desk, "retry-after"))
     assert desk.rows()[0] == ("retry-after", "failed", "rate_limited")
     assert desk.hits() == ["retry-after"]
 

@@ -512,6 +512,7 @@ def test_a_retry_has_to_pass_the_checks_of_its_sub_agent(desk: Desk) -> None:
     assert [one.id for one in desk.tickets()] == [ticket.id]
 
 
+@pytest.mark.slow
 def test_waiting_for_a_person_ends_with_the_requests_deadline(desk: Desk) -> None:
     started = time.monotonic()
     answer = desk.handle("How many vans?", wait_for_human=True, deadline_s=2)
@@ -662,6 +663,7 @@ def test_a_webhook_that_hangs_never_holds_a_request_up(desk: Desk, hook: Hook) -
     assert len(hook.got) == 1
 
 
+@pytest.mark.slow
 def test_a_webhook_that_is_down_is_told_by_the_next_process(
     desk: Desk, hook: Hook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -675,6 +677,7 @@ def test_a_webhook_that_is_down_is_told_by_the_next_process(
     assert all(ticket.told_us for ticket in desk.tickets())
 
 
+@pytest.mark.slow
 def test_a_webhook_that_never_answers_does_not_hold_up_the_end(desk: Desk, hook: Hook) -> None:
     hook.free.clear()
     started = time.monotonic()
@@ -684,6 +687,7 @@ def test_a_webhook_that_never_answers_does_not_hold_up_the_end(desk: Desk, hook:
     assert took < 8, "it would be let go after ten seconds"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("reply", [b"no HTTP at all\r\n\r\n", b""])
 def test_a_webhook_that_is_none_costs_no_answer(
     desk: Desk, reply: bytes, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
@@ -703,6 +707,7 @@ def test_a_webhook_that_is_none_costs_no_answer(
     assert "did not take a notification" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", ["hooks.example/T0/SECRET", "http://127.0.0.1:9/T0/SEC RET\n"])
 def test_the_address_of_a_webhook_is_not_logged(
     desk: Desk, url: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -177,6 +177,7 @@ def test_being_busy_is_no_failure_of_the_model(desk: Desk) -> None:
     assert desk.rows()[-1] == ("full", "ok", None)
 
 
+@pytest.mark.slow
 def test_the_time_in_the_queue_is_none_of_the_attempts(desk: Desk) -> None:
     """Who gets the slot late has a time of its own; the row tells how long the model took."""
     desk.models, desk.rules = ["openai:paced"], {"attempt_s": 2, "deadline_s": 60}
@@ -188,6 +189,7 @@ def test_the_time_in_the_queue_is_none_of_the_attempts(desk: Desk) -> None:
     assert all(1200 <= row[1] < 2000 for row in rows), rows
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_slot_that_comes_too_late_is_not_taken(desk: Desk, streamed: bool) -> None:
     """A model that gets no fair time to answer is left alone, and its circuit stays closed."""
@@ -316,6 +318,7 @@ def test_who_queues_when_a_circuit_opens_does_not_ask(desk: Desk) -> None:
     assert Counter(desk.hits())["breaks"] == 3
 
 
+@pytest.mark.slow
 def test_a_probe_that_succeeds_closes_the_circuit_for_all(desk: Desk) -> None:
     breaker(desk, *[Reply(status=503)] * 3, Reply())
     one_by_one(desk, 0, 0, 0, 0, OPEN_S + 0.1, 0, 0)
