@@ -57,6 +57,15 @@ PIPELINES: Mapping[str, Pipeline] = {"answer": answer, **wiring.PIPELINES}
 class Workspace:
     """Open it once, use it for many requests, close it: `async with Workspace.open() as w`."""
 
+    @classmethod
+    def open(cls, root: Path | None = None, *, build: BuildModel | None = None) -> Self:
+        """Read the settings and open the ledger; `build` stands in for the providers (tests).
+
+        Raises SettingsError or LedgerError. Keys are looked for when a chain is used.
+        """
+        root = root or find_root()
+        return cls(root, load(root / "fleet.toml"), build)
+
     async def handle(self, request: Request) -> Answer:
         """Answer one request. Raises FleetError when no model could."""
         run = self.start(request)
@@ -90,15 +99,6 @@ class Workspace:
                 self._human.keep(run, handed.ticket)
             return Answer(None, "escalated", route, run.cost_nano_usd(), run.id, handed.ticket)
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
-
-    @classmethod
-    def open(cls, root: Path | None = None, *, build: BuildModel | None = None) -> Self:
-        """Read the settings and open the ledger; `build` stands in for the providers (tests).
-
-        Raises SettingsError or LedgerError. Keys are looked for when a chain is used.
-        """
-        root = root or find_root()
-        return cls(root, load(root / "fleet.toml"), build)
 
     def __init__(self, root: Path, fleet: Fleet, build: BuildModel | None) -> None:
         self.fleet = fleet
@@ -179,11 +179,11 @@ def _candidates(
     gates: dict[str, AbstractAsyncContextManager[Any]] = {}
     found: dict[ModelRef, Candidate] = {}
     for ref in dict.fromkeys(ref for chain in fleet.chains.values() for ref in chain.models):
-        place = fleet.deployment(ref)
-        limit = place.max_concurrent or fleet.limits.get(ref.place)
+        deployed = fleet.deployment(ref)
+        limit = deployed.max_concurrent or fleet.limits.get(ref.place)
         found[ref] = Candidate(
             ref,
-            partial(build, ref) if build else partial(provider_of(ref).build, ref.model, place),
+            partial(build, ref) if build else partial(provider_of(ref).build, ref.model, deployed),
             missing_keys=() if build else missing_keys(ref, fleet),
             window=prices.context_window(ref),
             circuits=fleet.circuits,

@@ -84,6 +84,11 @@ def text_of(completion: ModelResponse) -> str:
     return completion.text or ""
 
 
+def unfenced(text: str) -> str:
+    """JSON without the fence that models like to put around it."""
+    return text.strip().removeprefix("```json").removesuffix("```")
+
+
 @dataclass(frozen=True)
 class SubAgent(Generic[Output]):
     """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
@@ -126,8 +131,7 @@ class SubAgent(Generic[Output]):
         """The typed answer of a completion. Raises pydantic's ValidationError."""
         if self.output is str:
             return self._adapter.validate_python(response.text or "")
-        text = text_of(response).strip()
-        return self._adapter.validate_json(text.removeprefix("```json").removesuffix("```"))
+        return self._adapter.validate_json(unfenced(text_of(response)))
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Output]:

@@ -5,15 +5,17 @@ A day is a number: days since 1970-01-01, in UTC. A week is seven days; the last
 
 import importlib
 import time
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 from ..errors import LedgerError
-from .store import BUCKETS, Location, percentile, select
+from .store import BOUNDS_MS, BUCKETS, Location, select
 
 DEMO = "demo"
 """The `environment` of recorded runs: shown apart, never part of a budget."""
@@ -278,6 +280,18 @@ def percent(share: float | None) -> str:
 def today() -> int:
     """The day it is, in UTC."""
     return int(time.time() // 86_400)
+
+
+def percentile(counts: Sequence[int], share: float) -> int | None:
+    """The latency (ms) below which `share` of the histogram lies, interpolated geometrically."""
+    wanted = share * sum(counts)
+    if not wanted:
+        return None
+    totals = list(accumulate(counts))
+    at = bisect_left(totals, wanted)
+    lower = BOUNDS_MS[at - 1] if at else 1
+    upper = BOUNDS_MS[min(at, len(BOUNDS_MS) - 1)]
+    return round(lower * (upper / lower) ** (1 - (totals[at] - wanted) / counts[at]))
 
 
 def day_of(day: int) -> date:

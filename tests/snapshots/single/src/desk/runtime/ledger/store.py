@@ -16,11 +16,10 @@ import secrets
 import sqlite3
 import threading
 import time
-from bisect import bisect_left
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, fields
-from itertools import accumulate, groupby, pairwise
+from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, Protocol
@@ -116,18 +115,6 @@ BOUNDS_MS = (
 )
 """Upper bounds of the latency histogram; a bucket counts what is above the one before it."""
 BUCKETS = (*(f"ms_{bound}" for bound in BOUNDS_MS), "ms_more")
-
-
-def percentile(counts: Sequence[int], share: float) -> int | None:
-    """The latency (ms) below which `share` of the histogram lies, interpolated geometrically."""
-    wanted = share * sum(counts)
-    if not wanted:
-        return None
-    totals = list(accumulate(counts))
-    at = bisect_left(totals, wanted)
-    lower = BOUNDS_MS[at - 1] if at else 1
-    upper = BOUNDS_MS[min(at, len(BOUNDS_MS) - 1)]
-    return round(lower * (upper / lower) ** (1 - (totals[at] - wanted) / counts[at]))
 
 
 ROLLUP_KEY = (
