@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any, cast
 
@@ -132,11 +133,31 @@ def load(root: Path | None = None) -> Catalogue:
             f"{root.name}/templates has no core feature.yml; take another template."
         )
     _unique_stages(found)
-    kinds = ["core", *KINDS]
-    # What others require comes last: whether it is on depends on them.
-    required = {ref for feature in found for ref in feature.requires}
-    found.sort(key=lambda f: (f.ref in required, kinds.index(f.kind), f.order, f.name))
+    kinds, levels = ["core", *KINDS], _levels(found)
+    found.sort(key=lambda f: (levels[f.ref], kinds.index(f.kind), f.order, f.name))
     return Catalogue(root, tuple(found))
+
+
+def _levels(features: Iterable[Feature]) -> dict[str, int]:
+    """What is required is a level below what requires it: whether it is on depends on that."""
+    sorter = TopologicalSorter[str]()
+    for feature in features:
+        sorter.add(feature.ref)
+        for ref in feature.requires:
+            sorter.add(ref, feature.ref)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        told = " -> ".join(reversed(error.args[1]))
+        raise ManifestError(f"Features require each other: {told}; take one out.") from None
+    levels: dict[str, int] = {}
+    level = 0
+    while sorter.is_active():
+        ready = sorter.get_ready()
+        levels |= dict.fromkeys(ready, level)
+        sorter.done(*ready)
+        level += 1
+    return levels
 
 
 def _unique_stages(features: Iterable[Feature]) -> None:

@@ -77,6 +77,26 @@ def test_two_features_with_one_stage_are_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
+def test_what_is_required_comes_after_what_requires_it(tmp_path: Path) -> None:
+    folder(tmp_path, "{{'.'}}", CORE)
+    needs = {"c": "b", "b": "a", "a": None}
+    for name, other in needs.items():
+        more = f'requires: ["pattern:{other}"]\n' if other else ""
+        folder(tmp_path, f"{{{{pattern_{name}}}}}", PATTERN.replace("relay", name) + more)
+    catalogue = load(tmp_path)
+    assert [f.name for f in catalogue.enabled({"patterns": ["c"]})] == ["core", "c", "b", "a"]
+    assert [f.name for f in catalogue.of("pattern")] == ["a", "b", "c"]
+
+
+def test_features_that_require_each_other_are_refused(tmp_path: Path) -> None:
+    folder(tmp_path, "{{'.'}}", CORE)
+    for name, other in (("a", "b"), ("b", "a")):
+        text = PATTERN.replace("relay", name) + f'requires: ["pattern:{other}"]\n'
+        folder(tmp_path, f"{{{{pattern_{name}}}}}", text)
+    with pytest.raises(ManifestError, match=r"require each other: .*pattern:a -> pattern:b"):
+        load(tmp_path)
+
+
 def test_a_preset_is_split_into_what_is_there_and_what_is_not(catalogue: Catalogue) -> None:
     small = Catalogue(catalogue.root, tuple(f for f in catalogue.features if f.kind != "pattern"))
     answers, absent = split(small, PRESETS["starter"])
