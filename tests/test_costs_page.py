@@ -153,7 +153,7 @@ def test_the_page_asks_nothing_of_the_network(text: str) -> None:
 
 def test_calls_without_usage_are_beside_every_total(package: str, tmp_path: Path) -> None:
     store = module(package, "store")
-    nothing = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
+    nothing: dict[str, Any] = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
     rows = attempts(store, 9, **nothing, cost_source="none") + attempts(store, 1)
     text = page_of(package, write(store, tmp_path / "l.sqlite3", rows))
     known = tables(text)
