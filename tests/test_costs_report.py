@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -123,6 +124,37 @@ def test_text_puts_what_is_unpriced_before_the_sums(store: Any, costs: Any, path
     assert "≥$0.05" in top
     own = next(line for line in table.splitlines() if " own " in line)
     assert "unpriced" in own and "$0" not in own
+
+
+def without_usage(store: Any, count: int, **given: Any) -> list[Any]:
+    """Answers whose provider did not say what they used."""
+    nothing = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
+    return attempts(store, count, **{**nothing, "cost_source": "none", **given})
+
+
+def test_every_total_says_how_many_calls_lack_usage(store: Any, costs: Any, path: Path) -> None:
+    today: dict[str, Any] = {"days_ago": 0}
+    answered = attempts(store, 1, cost_nano_usd=65_000, **today)
+    write(store, path, without_usage(store, 9, **today), answered)
+    _, told = costs()
+    assert f"Answered without usage: 9, in no figure below: anthropic:{DEAR} (9)." in told
+    assert "≥$0.000065 (lacks 9 without usage), 10 calls" in told
+    assert "≈$0.000065" in told and "$0.0000065" not in told  # one measured call cost that
+    assert "This month: ≥$0.000065 (lacks 9 without usage)" in told
+    whole = json.loads(costs("--json")[1])
+    assert whole["unmeasured"] == {f"anthropic:{DEAR}": 9}
+    assert (whole["total"]["unmeasured"], whole["rows"][0]["unmeasured"]) == (9, 9)
+    assert next(iter(csv.DictReader(io.StringIO(costs("--csv")[1]))))["unmeasured"] == "9"
+
+
+def test_what_is_all_unmeasured_is_not_free(store: Any, costs: Any, path: Path) -> None:
+    write(store, path, without_usage(store, 3), attempts(store, 2, days_ago=8))
+    top, _, table = costs()[1].partition("task_type")
+    assert "unmeasured (lacks 3 without usage), 3 calls" in top
+    assert "unmeasured" in table and "$0.00 " not in table
+    whole = json.loads(costs("--json")[1])
+    assert whole["total"]["cost_nano_usd"] is None
+    assert whole["previous_total"]["unmeasured"] == 0
 
 
 def test_no_success_has_no_least_cost(store: Any, costs: Any, path: Path) -> None:
@@ -264,7 +296,7 @@ def test_a_file_that_is_no_ledger_is_advice(costs: Any, path: Path) -> None:
 
 def test_a_corrupt_ledger_is_advice(store: Any, costs: Any, path: Path) -> None:
     two_weeks(store, path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = bytearray(path.read_bytes())
     content[4096:] = os.urandom(len(content) - 4096)
@@ -275,7 +307,7 @@ def test_a_corrupt_ledger_is_advice(store: Any, costs: Any, path: Path) -> None:
 
 def test_a_read_only_ledger_is_read(store: Any, costs: Any, path: Path) -> None:
     two_weeks(store, path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = DELETE")
     path.chmod(0o444)
     assert costs()[0] == 0

@@ -48,13 +48,18 @@ class Lab:
         return self.listed(f"{tree}:{path}" if path else tree)
 
     def contents(self, oids: Iterable[str]) -> dict[str, str]:
-        """The bytes of blobs by name, decoded so that encoding them again is exact."""
+        """The bytes of blobs by name, decoded so that encoding them again is exact.
+
+        What this repository does not have, such as a submodule's commit, is left out.
+        """
         asked = list(dict.fromkeys(oids))
         told = self.git("cat-file", "--batch", feed="".join(f"{oid}\n" for oid in asked))
         rest = told.encode("utf-8", "surrogateescape")
         result: dict[str, str] = {}
         for oid in asked:
             facts, _, rest = rest.partition(b"\n")
+            if facts.endswith(b" missing"):
+                continue
             size = int(facts.split()[2])
             result[oid] = rest[:size].decode("utf-8", "surrogateescape")
             rest = rest[size + 1 :]
@@ -103,6 +108,8 @@ def lab(workspace: Workspace) -> Generator[Lab]:
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_COUNT": "0",
+            "GIT_CONFIG_PARAMETERS": "",
+            "GIT_ATTR_NOSYSTEM": "1",
             "GIT_DIR": str(bare),
             # The work tree is the team's: its attributes say how to merge a file.
             "GIT_WORK_TREE": str(workspace.top),
@@ -122,6 +129,8 @@ def _make(bare: Path, workspace: Workspace) -> None:
     (bare / "objects/info/alternates").write_text(f"{workspace.objects}\n", "utf-8")
     (bare / "config").write_text(
         "[core]\nrepositoryFormatVersion = 1\nbare = true\n"
+        # Their defaults are files in the user's home, even where no setting names one.
+        "attributesFile = /dev/null\nexcludesFile = /dev/null\n"
         f"[extensions]\nobjectFormat = {workspace.hashes}\n",
         "utf-8",
     )
