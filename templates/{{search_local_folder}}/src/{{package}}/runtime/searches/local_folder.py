@@ -69,17 +69,12 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> Hits:
     if not folder.is_dir():
         raise SearchFailed(f"there is no folder {folder}: make it, or name another in fleet.toml")
     try:
-<<<<<<< HEAD
-        with closing(_open(root / "data" / "search.sqlite3")) as index:
-            with _REFRESHING:  # searches at once read each changed file once
-                problems = _refresh(index, folder, settings)
-=======
         path = root / "data" / "search.sqlite3"
         path.parent.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(path, timeout=30)) as index:
-            index.executescript(SCHEMA)
-            _refresh(index, folder, settings)
->>>>>>> origin/main
+            _prepare(index)
+            with _REFRESHING:  # searches at once read each changed file once
+                problems = _refresh(index, folder, settings)
             rows = index.execute(
                 "SELECT title, text, path, line FROM passages WHERE passages MATCH ?"
                 " ORDER BY bm25(passages, 2.0) LIMIT ?",
@@ -100,15 +95,12 @@ def _quoted(query: str) -> str:
     return " OR ".join(f'"{word}"' for word in (telling or words)[:MOST_WORDS]) or '""'
 
 
-<<<<<<< HEAD
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    index = sqlite3.connect(path, timeout=30)
+def _prepare(index: sqlite3.Connection) -> None:
+    """Make the tables, anew where another version made them."""
     if index.execute("PRAGMA user_version").fetchone() != (VERSION,):
         index.executescript(
             f"BEGIN IMMEDIATE; {DROP} {SCHEMA} PRAGMA user_version={VERSION}; COMMIT"
         )
-    return index
 
 
 def _refresh(
@@ -122,18 +114,6 @@ def _refresh(
         for name, (_, status) in present.items()
         if known.get(name) != (status.st_size, status.st_mtime_ns)
     ]
-=======
-def _refresh(index: sqlite3.Connection, folder: Path, settings: LocalFolderSettings) -> None:
-    known = {row[0]: row[1:] for row in index.execute("SELECT * FROM files")}
-    present = dict(_files(folder, settings))
-    changed = {
-        name: path
-        for name, path in present.items()
-        if known.get(name, ())[:2] != (path.stat().st_size, path.stat().st_mtime_ns)
-    }
-    if not changed and present.keys() == known.keys():
-        return
->>>>>>> origin/main
     with index:
         for name in known.keys() - present.keys():
             index.execute("DELETE FROM files WHERE path = ?", (name,))
