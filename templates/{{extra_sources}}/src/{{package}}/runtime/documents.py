@@ -13,7 +13,8 @@ from pathlib import Path
 
 from .apart import Child, Unreadable
 from .errors import FleetError
-from .readable import decode, harmless, is_html, of_html
+from .harmless import harmless
+from .readable import decode, is_html, of_html
 
 log = logging.getLogger(__name__)
 MAX_BYTES = 50_000_000

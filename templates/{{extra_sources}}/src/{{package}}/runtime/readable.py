@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .harmless import harmless
+
 etree: Any = importlib.import_module("lxml.etree")  # it has no types
 
 _MARKS = (
@@ -21,7 +23,6 @@ _DOUBLE = re.compile(
     "utf-(8|16|16-le|16-be)|gbk|gb2312|gb18030|big5|big5hkscs|hz|euc_(jp|kr)|shift_jis(x0213)?"
     "|cp(932|949|950)|iso2022_(jp|kr)"
 )
-_CONTROLS = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 _SCRIPTS = frozenset(("script", "style", "noscript", "template", "svg", "iframe", "object"))
 _FURNITURE = frozenset(("nav", "footer", "aside", "button", "select", "datalist", "dialog"))
@@ -77,11 +78,6 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
-
-
-def harmless(text: str) -> str:
-    """The same text without half characters and control characters, which no client can send."""
-    return _CONTROLS.sub("\ufffd", text.replace("\x0c", "\n"))
 
 
 def is_html(data: bytes) -> bool:

@@ -21,7 +21,8 @@ from pydantic import Field
 from .apart import Limits, Unreadable, read_page
 from .errors import FleetError
 from .fleet import Settings
-from .readable import decode, harmless
+from .harmless import harmless
+from .readable import decode
 from .searches.search import BodyRefused, read_body
 
 HTML = ("text/html", "application/xhtml+xml")

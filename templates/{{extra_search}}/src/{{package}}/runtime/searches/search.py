@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import FleetError
 from ..fleet import Fleet, Settings
+from ..harmless import harmless
 
 MAX_BYTES = 5_000_000
 Answer = TypeVar("Answer", bound=BaseModel)
@@ -38,6 +39,10 @@ class Found:
     title: str
     url: str
     text: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("title", "url", "text"):
+            object.__setattr__(self, name, harmless(getattr(self, name)))
 
 
 class Hits(list[Found]):
