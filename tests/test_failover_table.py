@@ -29,7 +29,7 @@ FAILED = {
     "status-504": "timeout",
     "cut": "network",
     "cut-body": "network",
-    "html": "malformed",
+    "html": "network",
     "wrong-json": "malformed",
     "wrong-shape": "malformed",
     "huge-error": "overloaded",
@@ -45,9 +45,7 @@ ALSO = {
     ("google", "wrong-shape"): "empty",
     ("bedrock", "wrong-shape"): "network",
     ("mistral", "content-filter"): "empty",
-    ("bedrock", "html"): "network",
     ("bedrock", "wrong-json"): "network",
-    ("mistral", "html"): "network",
     ("mistral", "wrong-json"): "network",
     ("mistral", "wrong-shape"): "network",
 }
