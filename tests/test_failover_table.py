@@ -32,7 +32,7 @@ FAILED = {
     "html": "network",
     "wrong-json": "malformed",
     "wrong-shape": "malformed",
-    "huge-error": "overloaded",
+    "huge-error": "network",
 }
 REJECTED = {
     "empty": "empty",

@@ -100,7 +100,7 @@ def _read(error: ModelAPIError) -> Reply:
     status = getattr(error, "status_code", None)
     page = bool(_PAGE.match(text)) or (status is None and _page_in(error))
     if "html" in headers.get("content-type", ""):
-        page = page or not tables or any(map(_PAGE.match, said))
+        page = page or not tables or any(one.lstrip().startswith("<") for one in said)
     return Reply(
         status or _status_in(tables),
         frozenset(_PLAIN.sub("", name).lower() for name in named if name),
@@ -125,8 +125,10 @@ def _kind(reply: Reply) -> str | None:
     kind = min(kinds, key=_KINDS.index, default=None)
     if kind == "rate_limited" and status == 413:
         return "request_too_large"
-    if kind not in (None, "rate_limited") or (kind is None and status in _SAY_ENOUGH):
-        return kind or _BY_STATUS[status or 0]
+    if kind in (None, "overloaded") and status in _SAY_ENOUGH:
+        return _BY_STATUS[status]
+    if kind not in (None, "rate_limited"):
+        return kind
     said = _by_words(reply.messages)
     if said == "context_too_long" and (kind == "rate_limited" or status == 429):
         said = None  # tokens per minute
