@@ -24,6 +24,7 @@ from pydantic_ai.profiles import ModelProfile
 
 from .errors import FleetError, SettingsError
 from .fleet import Circuits, ModelRef
+from .refusals import refuses
 
 log = logging.getLogger(__name__)
 
@@ -124,15 +125,6 @@ _BY_TEXT_ALWAYS = {
     Failure.REQUEST_TOO_LARGE: r"request too large for .* per (min|day)",
 }
 
-# How a refusal begins, when a model declines in words instead of by its finish reason.
-_REFUSAL = re.compile(
-    r"\W*((i['\u2019]?m|i am) (very |really )?sorry\W+|sorry\W+|i apologi[sz]e\W+|unfortunately\W+)?"
-    r"(but )?(as an ai[^.]{0,60}, )?"
-    r"i (can['\u2019]?t|cannot|can not|am not able to|am unable to|won['\u2019]?t|will not|must decline to)"
-    r" (assist|help|comply|fulfil|provide|support|engage|continue|do that|create|generate|write|discuss|answer)",
-    re.IGNORECASE,
-)
-_REFUSAL_CHARS = 600  # a longer text is an answer that begins with a reservation
 _FINISH = {"length": Failure.TRUNCATED, "content_filter": Failure.CONTENT_FILTER}
 
 
@@ -160,7 +152,7 @@ def of_response(response: ModelResponse, *, may_refuse: bool = False) -> Failure
     text = (response.text or "").strip()
     if not text:
         return Failure.EMPTY
-    if not may_refuse and len(text) <= _REFUSAL_CHARS and _REFUSAL.match(text):
+    if not may_refuse and refuses(text):
         return Failure.REFUSAL
     return None
 
