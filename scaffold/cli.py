@@ -10,7 +10,7 @@ from typing import NoReturn
 
 from scaffold.commands import add, advise, check, diff, new, remove, update
 from scaffold.commands import list as list_command
-from scaffold.errors import ScaffoldError, UsageError
+from scaffold.errors import ScaffoldError, UsageError, system_hint
 
 COMMANDS = {
     "new": new,
@@ -23,6 +23,8 @@ COMMANDS = {
     "advise": advise,
 }
 INTERRUPTED = 130
+MOST_SHOWN = 800
+"""The longest error or hint that is shown, in characters."""
 EPILOG = """\
 first steps:
   scaffold new desk           asks, then writes a workspace to desk/
@@ -67,25 +69,42 @@ def run(words: Sequence[str] | None = None) -> int:
     except OSError as error:
         return _tell(_refused(error), as_json="--json" in words)
     except KeyboardInterrupt:
+        return _interrupted(as_json="--json" in words)
+
+
+def _interrupted(*, as_json: bool) -> int:
+    if as_json:
+        _tell(ScaffoldError("Cancelled.", "nothing was written"), as_json=True)
+    else:
         print("\nCancelled; nothing was written.", file=sys.stderr)
-        return INTERRUPTED
+    return INTERRUPTED
 
 
 def _tell(error: ScaffoldError, *, as_json: bool) -> int:
     if as_json:
         problems = [vars_of(problem) for problem in getattr(error, "problems", ())]
-        told = {"message": str(error), "problems": problems}
-        print(json.dumps({"error": told}, ensure_ascii=False))
-    else:
-        for line in str(error).splitlines():
-            print(f"scaffold: {line}", file=sys.stderr)
+        hint = "\n".join(dict.fromkeys(hint for _, hint in error.pairs if hint))
+        report = {"message": str(error), "hint": hint, "problems": problems}
+        print(json.dumps({"error": report}, ensure_ascii=False))
+        return error.exit_status
+    for problem, hint in error.pairs:
+        print(f"error: {one_line(problem)}", file=sys.stderr)
+        if hint:
+            print(f"hint: {one_line(hint)}", file=sys.stderr)
     return error.exit_status
+
+
+def one_line(text: str) -> str:
+    """A message as a terminal may show it: one line of limited length, control characters spelt."""
+    words = " ".join(text.split()).removesuffix(".")
+    printable = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+    return printable if len(printable) <= MOST_SHOWN else f"{printable[: MOST_SHOWN - 1]}…"
 
 
 def _refused(error: OSError) -> ScaffoldError:
     """What the system refused where no one expected it: a full disk, say."""
-    where = f"{error.filename}: " if error.filename else ""
-    return ScaffoldError(f"{where}{error.strerror or error}.")
+    where = f"{str(error.filename)[:200]}: " if error.filename else ""
+    return ScaffoldError(f"{where}{error.strerror or error}.", system_hint(error))
 
 
 def vars_of(problem: object) -> dict[str, str]:

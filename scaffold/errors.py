@@ -1,6 +1,6 @@
 """Everything that can go wrong because of what the user asked for.
 
-ScaffoldError                 shown as one line; the exit status is its class's
+ScaffoldError                 shown as `error: …` and `hint: …`; the exit status is its class's
 ├── AnswersError              answers that do not fit together, all of them at once
 ├── ManifestError             a feature folder whose feature.yml is wrong
 ├── MergeError                the repository is in no state to be merged into
@@ -12,14 +12,40 @@ ScaffoldError                 shown as one line; the exit status is its class's
 └── VerifyError               rendered, but its own lint, types or tests fail (exit 4)
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+_WAYS_OUT = {
+    errno.ENOSPC: "make room on that disk, or set TMPDIR to a folder on another one",
+    errno.EDQUOT: "make room within your quota, or set TMPDIR to a folder elsewhere",
+    errno.EFBIG: "raise the limit on the size of a file (`ulimit -f unlimited`)",
+    errno.EMFILE: "raise the limit on open files (`ulimit -n 4096`)",
+    errno.EROFS: "name a folder on a file system that can be written",
+    errno.EACCES: "name a folder that you may write, or change its permissions",
+}
+
+
+def system_hint(error: OSError) -> str:
+    """Return what to do about what the system refused; empty where there is no advice."""
+    return _WAYS_OUT.get(error.errno or 0, "")
+
 
 class ScaffoldError(Exception):
-    """The base: its text is advice to the user, in one line, and never holds a secret."""
+    """The base: what is wrong and, as `hint`, what to do; neither ever holds a secret.
+
+    A text alone is split at its last semicolon: "what is wrong; what to do".
+    """
 
     exit_status = 1
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(f"{problem}; {hint}" if hint else problem)
+        first, _, last = problem.rpartition("; ")
+        self.pairs: tuple[tuple[str, str], ...] = (
+            ((problem, hint),) if hint or not first else ((first, last),)
+        )
+        """What is shown, in this order: each problem with its hint, which may be empty."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +66,7 @@ class AnswersError(ScaffoldError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
+        self.pairs = tuple((f"{one.key}: {one.what}", one.way_out) for one in self.problems)
 
 
 class ManifestError(ScaffoldError):
@@ -61,6 +88,7 @@ class SeveralErrors(ScaffoldError):
             for problem in error.problems
         )
         super().__init__("\n".join(map(str, errors)))
+        self.pairs = tuple(pair for error in errors for pair in error.pairs)
 
 
 class TargetError(ScaffoldError):

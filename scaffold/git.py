@@ -10,19 +10,49 @@ from scaffold.errors import ToolError
 
 _ELSEWHERE = frozenset(
     {
+        # What git sets for its hooks (`git rev-parse --local-env-vars`), less the user's settings.
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
         "GIT_COMMON_DIR",
+        "GIT_CONFIG",
         "GIT_DIR",
         "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
         "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
         "GIT_NAMESPACE",
         "GIT_OBJECT_DIRECTORY",
         "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
         "GIT_SHALLOW_FILE",
         "GIT_WORK_TREE",
+        # What would change the meaning of a path, or what is printed.
+        "GIT_ATTR_SOURCE",
+        "GIT_DEFAULT_HASH",
+        "GIT_DIFF_OPTS",
+        "GIT_EXTERNAL_DIFF",
+        "GIT_GLOB_PATHSPECS",
+        "GIT_ICASE_PATHSPECS",
+        "GIT_LITERAL_PATHSPECS",
+        "GIT_NOGLOB_PATHSPECS",
     }
 )
-"""What git sets for its hooks (`git rev-parse --local-env-vars`), less the user's settings."""
+_FIXED = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.quotePath=false",
+    "core.splitIndex=false",
+    "gc.auto=0",
+    "log.showSignature=false",
+    "maintenance.auto=false",
+    # A folder that looks like a bare repository may be a stranger's: --git-dir names ours.
+    "safe.bareRepository=explicit",
+    "submodule.recurse=false",
+)
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+
+
+class RoomError(ToolError):
+    """There is no room on a disk, whatever git was about."""
 
 
 class GitError(ToolError):
@@ -50,11 +80,13 @@ def git(
 ) -> str:
     """What git printed, byte for byte but for the last line's end; `feed` is its input.
 
-    `held` are open files it keeps open as well. Raises GitError, ToolError without a git.
+    `held` are open files it keeps open as well. Hooks, daemons and garbage collection never start.
+    Raises GitError, RoomError, ToolError without a git.
     """
+    settings = [word for one in _FIXED for word in ("-c", one)]
     try:
         done = subprocess.run(
-            ["git", *words],
+            ["git", *settings, *words],
             cwd=cwd,
             env=environment(env),
             input=feed.encode("utf-8", "surrogateescape"),
@@ -66,6 +98,12 @@ def git(
             raise GitError(f"{cwd} is gone") from None
         raise ToolError("git is not installed; install it and try again.") from None
     if done.returncode not in allowed:
-        told = " ".join(done.stderr.decode("utf-8", "replace").split())
-        raise GitError(told or f"git {words[0]} failed")
+        raise _error(done.stderr, words)
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
+
+
+def _error(stderr: bytes, words: Sequence[str]) -> ToolError:
+    text = " ".join(stderr.decode("utf-8", "replace").split())
+    if any(sign in text for sign in _NO_ROOM):
+        return RoomError(f"There is no room left on a disk, free some and try again: {text}")
+    return GitError(text or f"git {words[0]} failed")

@@ -14,12 +14,24 @@ KINDS = (
     "extra",
 )
 
+LONGEST = 4096
+"""The longest path or address, in characters: what Linux takes as a path."""
+
 
 def text(word: str) -> str:
-    """A word that is not empty, as an unset variable of a script would be."""
+    """A word that is not empty, as an unset variable of a script would be, and not endless."""
     if not word.strip():
         raise argparse.ArgumentTypeError("it is empty")
+    if len(word) > LONGEST:
+        raise argparse.ArgumentTypeError(f"it is longer than {LONGEST:,} characters")
+    if "\0" in word:
+        raise argparse.ArgumentTypeError("it holds a NUL character")
     return word
+
+
+def file(word: str) -> Path:
+    """A file's path."""
+    return Path(text(word))
 
 
 def folder(word: str) -> Path:

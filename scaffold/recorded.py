@@ -53,7 +53,9 @@ def _table(path: Path) -> dict[str, Any]:
             )
         table: object = yaml_text.load(text)
     except OSError as error:
-        raise TargetError(f"{path} cannot be read ({error.strerror}).") from None
+        raise TargetError(
+            f"{path} cannot be read ({error.strerror}); restore it from git."
+        ) from None
     except yaml_text.KeyTwiceError as error:
         raise TargetError(f"{path} {error}; keep one of them.") from None
     except yaml_text.UNREADABLE as error:

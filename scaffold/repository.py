@@ -29,9 +29,18 @@ def init(folder: Path, message: str) -> None:
     """Make a repository with one commit; no hook runs and nothing is signed."""
     try:
         git("init", "--quiet", "--initial-branch=main", cwd=folder)
-        git("add", "--all", cwd=folder)
-        quiet = ("-c", "core.hooksPath=/dev/null", "-c", "commit.gpgSign=false")
-        git(*identity(folder), *quiet, "commit", "--quiet", "--message", message, cwd=folder)
+        # The user's own list of ignored files says nothing of what was rendered.
+        git("-c", "core.excludesFile=/dev/null", "add", "--all", cwd=folder)
+        git(
+            *identity(folder),
+            "-c",
+            "commit.gpgSign=false",
+            "commit",
+            "--quiet",
+            "--message",
+            message,
+            cwd=folder,
+        )
     except GitError as error:
         raise ToolError(f"git failed: {error}; pass --no-git to go on without it.") from None
 

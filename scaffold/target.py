@@ -7,7 +7,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scaffold.errors import TargetError
+from scaffold.errors import TargetError, system_hint
 from scaffold.signals import deaf, sigterm_unwinds
 
 
@@ -52,7 +52,8 @@ def staged(target: Path) -> Generator[Path]:
             shutil.rmtree(staging, ignore_errors=True)
             _remove_empty(new_parents)
         if isinstance(error, OSError):
-            raise TargetError(f"{target} cannot be written ({_reason(error)}).") from error
+            hint = system_hint(error) or "name another folder"
+            raise TargetError(f"{target} cannot be written ({_reason(error)})", hint) from error
         raise
 
 

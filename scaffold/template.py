@@ -78,7 +78,7 @@ class Template:
         return Source(root, self.src_path, name, released=True)
 
     def _commit_of(self, ref: str) -> str:
-        asked = ("rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
+        asked = ("--git-dir=.", "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
         return git(*asked, cwd=self.folder, allowed=(0, 1, 128))
 
     def _what_there_is(self) -> str:

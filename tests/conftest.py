@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from scaffold.answers import complete
@@ -14,6 +15,9 @@ from scaffold.render import render
 
 ROOT = Path(__file__).parents[1]
 collect_ignore = ["snapshots"]
+# How long one example takes says more about the machine than about the code.
+hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.load_profile("unhurried")
 
 
 @pytest.fixture(scope="session")

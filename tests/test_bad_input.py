@@ -14,18 +14,19 @@ import pytest
 
 from scaffold import cli
 from tests.conftest import ROOT
+from tests.messages import mistakes
 
 MOMENTS = 12
 
 
 def refused(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
-    """The lines that `scaffold new` refuses with; nothing is written."""
+    """The errors that `scaffold new` refuses with, a line and a hint each; nothing is written."""
     before = sorted(folder.rglob("*"))
     assert cli.run(["new", str(folder / "desk"), "--no-git", "--defaults", *words]) == 1
     assert sorted(folder.rglob("*")) == before
     told = capsys.readouterr()
     assert told.out == ""
-    return told.err.splitlines()
+    return mistakes(told.err)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ def test_target_tools_and_answers_are_refused_together(
     monkeypatch.setenv("PATH", str(tmp_path))
     words = ["--preset=singel", "--set=bad=[", "--set=patterns=[nope]", "--verify"]
     assert cli.run(["new", str(tmp_path / "desk"), "--defaults", *words]) == 1
-    lines = capsys.readouterr().err.splitlines()
+    lines = mistakes(capsys.readouterr().err)
     wanted = ["is a file", "git is not", "needs uv", "mean single?", "of bad is not", "'nope'"]
     assert len(lines) == len(wanted)
     assert all(told in line for told, line in zip(wanted, lines, strict=True))
@@ -192,7 +193,7 @@ def test_a_file_system_that_takes_no_more_is_told(tmp_path: Path) -> None:
         with start(tmp_path, *words, before=small_files) as running:
             _, told = running.communicate()
         assert running.returncode == 1
-        assert told.splitlines()[-1].startswith("scaffold: ")
+        assert told.splitlines()[-1].startswith("hint: ")
         assert "File too large" in told
         assert "Traceback" not in told
         assert [path.name for path in tmp_path.iterdir()] == ["temporary"]

@@ -12,14 +12,14 @@ from scaffold.commands import new
 from scaffold.errors import ToolError
 
 
-def test_a_mistake_is_one_line_and_its_status(
+def test_a_mistake_is_an_error_a_hint_and_its_status(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "mine").write_text("")
     assert cli.run(["new", str(tmp_path / "mine"), "--defaults", "--no-git"]) == 1
     told = capsys.readouterr()
     assert told.out == ""
-    assert told.err.startswith("scaffold: ") and told.err.count("\n") == 1
+    assert told.err == (f"error: {tmp_path / 'mine'} is a file\nhint: name another folder\n")
 
 
 @pytest.mark.parametrize("words", [[], ["nwe"], ["new"], ["new", "x", "--no-such-option"]])

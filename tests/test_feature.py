@@ -9,6 +9,7 @@ from scaffold.catalogue import Catalogue, load
 from scaffold.errors import ManifestError
 from scaffold.manifest import read
 from scaffold.presets import PRESETS, split
+from tests.messages import one_mistake
 
 CORE = "kind: core\nname: core\ntitle: t\nsummary: s\n"
 PATTERN = "kind: pattern\nname: relay\ntitle: t\nsummary: s\n"
@@ -56,9 +57,8 @@ def test_a_manifest_with_a_key_twice_ends_a_command(
     (tmp_path / "copier.yml").write_text("_subdirectory: templates\n")
     words = ["--template", str(tmp_path), "--defaults", "--no-git"]
     assert cli.run(["new", str(tmp_path / "desk"), *words]) == 1
-    told = capsys.readouterr().err.splitlines()
-    assert len(told) == 1
-    assert "feature.yml has the key 'title' twice" in told[0]
+    told = one_mistake(capsys.readouterr().err)
+    assert "feature.yml has the key 'title' twice" in told
     assert not (tmp_path / "desk").exists()
 
 

@@ -55,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
     if calls is None:
         calls = _ask() if sys.stdin.isatty() and not options.json else None
     if calls is None:
-        raise UsageError("advise needs --calls-per-day N.")
+        raise UsageError("advise needs --calls-per-day N; see `scaffold advise --help`.")
     catalogue = load()
     wanted = Load(calls, options.input_tokens, options.output_tokens)
     found = ways(catalogue, wanted, _providers(options.providers))

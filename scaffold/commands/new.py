@@ -2,7 +2,6 @@
 
 import argparse
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from scaffold import options as shared
@@ -20,7 +19,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "dir", metavar="DIR", type=shared.folder, help="the new workspace's folder: new or empty"
     )
     parser.add_argument(
-        "--answers", type=Path, metavar="FILE.yml", help="take answers from a file, ask nothing"
+        "--answers",
+        type=shared.file,
+        metavar="FILE.yml",
+        help="take answers from a file, ask nothing",
     )
     shared.values(parser)
     parser.add_argument("--defaults", action="store_true", help="take defaults, ask nothing")

@@ -6,8 +6,10 @@ from scaffold.merge.changes import Change, ChangeKind
 from scaffold.merge.lab import Lab, lab
 from scaffold.merge.plan import difference
 from scaffold.merge.renders import aligned, rendered
+from scaffold.merge.repository import records
 from scaffold.merge.workspace import Workspace
 
+_SILENT = ("core.safecrlf=false",)
 _KINDS = {
     "A": ChangeKind.ADDED,
     "D": ChangeKind.REMOVED,
@@ -36,7 +38,15 @@ def _on_disk(work: Lab) -> str:
     if real.is_file():
         index.write_bytes(real.read_bytes())
     team = work.team.using(GIT_INDEX_FILE=index)
-    team("add", "--all", "--", work.workspace.pathspec, config=["core.safecrlf=false"])
+    within = work.workspace.pathspec
+    team("add", "--update", "--", within, config=_SILENT)
+    told = team("ls-files", "--others", "--exclude-standard", "-z", "--", within)
+    # A repository in the workspace is listed as a folder: it is not the team's work on this one.
+    files = (path for path in records(told) if not path.endswith("/"))
+    team(
+        "update-index", "--add", "-z", "--stdin",
+        config=_SILENT, feed="".join(f"{path}\0" for path in files),
+    )  # fmt: skip
     return team("write-tree")
 
 

@@ -103,6 +103,8 @@ def lab(workspace: Workspace) -> Generator[Lab]:
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_COUNT": "0",
+            "GIT_CONFIG_PARAMETERS": "",
+            "GIT_ATTR_NOSYSTEM": "1",
             "GIT_DIR": str(bare),
             # The work tree is the team's: its attributes say how to merge a file.
             "GIT_WORK_TREE": str(workspace.top),
@@ -122,6 +124,8 @@ def _make(bare: Path, workspace: Workspace) -> None:
     (bare / "objects/info/alternates").write_text(f"{workspace.objects}\n", "utf-8")
     (bare / "config").write_text(
         "[core]\nrepositoryFormatVersion = 1\nbare = true\n"
+        # Their defaults are files in the user's home, even where no setting names one.
+        "attributesFile = /dev/null\nexcludesFile = /dev/null\n"
         f"[extensions]\nobjectFormat = {workspace.hashes}\n",
         "utf-8",
     )

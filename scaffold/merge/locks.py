@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from pathlib import Path
 
 from scaffold.errors import MergeError
 from scaffold.merge.repository import Git
@@ -40,6 +41,8 @@ def alone(workspace: Workspace) -> Generator[Git]:
                         f"Another scaffold is at work in {workspace.top}; wait until it is done."
                     ) from None
                 time.sleep(0.1)
+            except OSError:
+                break  # a file system without locks
         _clear_lock(workspace)
         yield Git(workspace.top, workspace.git.variables, held=(handle,))
     finally:
@@ -50,22 +53,33 @@ def alone(workspace: Workspace) -> Generator[Git]:
 def index_locked(workspace: Workspace) -> Generator[None]:
     """Keep every other git from writing the index. Raises MergeError when one is."""
     lock = workspace.git_dir / "index.lock"
-    mark = workspace.git_dir / "scaffold-index-lock"
-    mark.write_bytes(_LOCK_MARK)
     try:
-        # Linked, not written: it is there whole, with the mark, or not at all.
-        os.link(mark, lock)
+        _take(lock, workspace.git_dir / "scaffold-index-lock")
     except FileExistsError:
         raise MergeError(
             f"Another git is at work in {workspace.top} (index.lock is there); "
             "wait until it is done, or remove the lock if none is."
         ) from None
-    finally:
-        mark.unlink(missing_ok=True)
     try:
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _take(lock: Path, mark: Path) -> None:
+    """Make the lock. Raises FileExistsError when there is one."""
+    mark.write_bytes(_LOCK_MARK)
+    try:
+        # Linked, not written: it is there whole, with the mark, or not at all.
+        os.link(mark, lock)
+    except FileExistsError:
+        raise
+    except OSError:
+        # A file system without hard links (FAT, many network and shared folders).
+        with lock.open("xb") as file:
+            file.write(_LOCK_MARK)
+    finally:
+        mark.unlink(missing_ok=True)
 
 
 def _clear_lock(workspace: Workspace) -> None:

@@ -59,7 +59,9 @@ class Plan:
 def difference(lab: Lab, before: str, after: str, *options: str) -> str:
     """`git diff` of the workspace's folder in two trees of the whole repository."""
     within = [f"--relative={lab.workspace.prefix}"] if lab.workspace.prefix else []
-    text = lab.git("diff", "--find-renames", *within, *options, before, after)
+    text = lab.git(
+        "diff", "--no-ext-diff", "--no-textconv", "--find-renames", *within, *options, before, after
+    )
     return f"{text}\n" if text else ""
 
 

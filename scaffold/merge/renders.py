@@ -11,6 +11,10 @@ _ATTRIBUTES = ".gitattributes"
 _AS_RENDERED = (
     "core.autocrlf=false",
     "core.safecrlf=false",
+    # A render's run bits and names count also where the team's file system has neither.
+    "core.fileMode=true",
+    "core.ignoreCase=false",
+    "core.symlinks=true",
     "core.excludesFile=/dev/null",
     "core.sparseCheckout=false",
 )

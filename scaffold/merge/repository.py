@@ -6,13 +6,6 @@ from pathlib import Path
 
 from scaffold import git as program
 
-_CALM = (
-    "core.hooksPath=/dev/null",
-    "core.fsmonitor=false",
-    "core.quotePath=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-)
 # No date: git overlooks a stash that says it is from 1970.
 _IDENTITY = {
     f"GIT_{who}_{what}": value
@@ -41,7 +34,7 @@ class Git:
         allowed: Collection[int] = (0,),
     ) -> str:
         """What git printed. Raises GitError."""
-        settings = [word for one in (*_CALM, *config) for word in ("-c", one)]
+        settings = [word for one in config for word in ("-c", one)]
         fixed = {
             **_IDENTITY,
             "GIT_LITERAL_PATHSPECS": "1",

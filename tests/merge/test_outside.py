@@ -1,0 +1,160 @@
+"""What a user's machine may look like: settings, variables, file systems. None changes a merge."""
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scaffold import git as program
+from scaffold import merge, repository
+from scaffold.errors import MergeError
+from tests.merge.desk import Desk, fill, git, lines
+
+A, B = lines("a"), lines("b")
+SETTINGS = """\
+[safe]
+    bareRepository = explicit
+[core]
+    quotePath = true
+    splitIndex = true
+    attributesFile = {attributes}
+[diff]
+    external = false
+    noprefix = true
+    mnemonicPrefix = true
+    renames = copies
+    orderFile = {order}
+[status]
+    showUntrackedFiles = all
+    branch = true
+    relativePaths = true
+[log]
+    date = iso
+    showSignature = true
+[merge]
+    conflictStyle = diff3
+    renames = false
+[stash]
+    showPatch = true
+[submodule]
+    recurse = true
+[color]
+    ui = always
+"""
+
+
+@pytest.fixture
+def odd_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings and variables that people have, and that change what git prints or does."""
+    home = tmp_path / "home"
+    (home / ".config/git").mkdir(parents=True)
+    attributes = "* merge=union diff=odd\n"
+    (home / ".config/git/attributes").write_text(attributes)
+    (home / "attributes").write_text(attributes)
+    (home / "order").write_text("*\n")
+    (home / ".gitconfig").write_text(
+        SETTINGS.format(attributes=home / "attributes", order=home / "order")
+    )
+    for name in ("GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("GIT_CONFIG_PARAMETERS", "'diff.context'='0'")
+    for name, value in {
+        "GIT_EXTERNAL_DIFF": "false",
+        "GIT_DIFF_OPTS": "-u0",
+        "GIT_GLOB_PATHSPECS": "1",
+        "GIT_LITERAL_PATHSPECS": "0",
+        "GIT_INDEX_FILE": str(home / "index"),
+        "GIT_DIR": str(home / "nowhere"),
+        "GIT_DEFAULT_HASH": "sha256",
+    }.items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.mark.usefixtures("odd_user")
+def test_settings_and_variables_of_a_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as calm:
+        for name in [name for name in os.environ if name.startswith("GIT_")]:
+            calm.delenv(name)
+        desk = Desk(tmp_path, {"a": A, "b": B, "é": A}, prefix="ws")
+        desk.replace("a", "a 5\n", "team 5\n").commit().replace("b", "b 9\n", "dirty 9\n")
+    text = merge.compare(merge.locate(desk.folder), desk.renders({})[0])[1]
+    assert "-a 5\n+team 5" in text and "a/a" in text
+    new = {"a": lines("a", _5="new 5"), "b": lines("b", _2="new 2"), "é": B}
+    with desk.plan(new) as plan:
+        assert "+new 2" in plan.diff() and "a/é" in plan.diff()
+    assert desk.update(new, autostash=True)["a"] == "conflict: content"
+    assert "<<<<<<< yours\nteam 5\n=======\nnew 5\n>>>>>>> template\n" in desk.text("a")
+    desk.abort()
+    assert desk.text("b") == lines("b", _9="dirty 9") and desk.text("é") == A
+
+
+def test_a_git_command_hears_no_variable_of_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_EXTERNAL_DIFF", "difft")
+    monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -v")
+    assert "GIT_EXTERNAL_DIFF" not in program.environment()
+    assert program.environment()["GIT_SSH_COMMAND"] == "ssh -v"
+
+
+def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
+    fill(
+        tmp_path,
+        {"git!": "#!/bin/sh\necho 'fatal: write: No space left on device' >&2; exit 128\n"},
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(tmp_path), prepend=":")
+        with pytest.raises(program.RoomError, match="no room left"):
+            program.git("add", cwd=tmp_path)
+
+
+def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    desk = Desk(tmp_path, {"a": A, "b": B}).commit().replace("b", "b 9\n", "dirty 9\n")
+    assert desk.update({"a": B, "b": B}, autostash=True) == {"a": "updated"}
+    assert desk.text("b") == lines("b", _9="dirty 9")
+    lock = desk.top / ".git/index.lock"
+    lock.write_bytes(b"")
+    with pytest.raises(MergeError, match=r"index\.lock"):
+        desk.abort()
+    lock.unlink()
+    desk.abort()
+    assert desk.text("a") == A and not lock.exists()
+
+
+def test_a_repository_in_the_workspace(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A}).replace("a", "a 5\n", "team 5\n").commit()
+    git(desk.folder, "init", "-q", "scratch")
+    desk.write("scratch/x", "x\n").write("new file", "mine\n")
+    changes, text = merge.compare(merge.locate(desk.folder), desk.renders({})[0])
+    assert [(one.path, str(one.kind)) for one in changes] == [
+        ("a", "updated"),
+        ("new file", "added"),
+    ]
+    assert "+team 5" in text
+
+
+def test_the_first_commit_has_what_a_users_ignore_file_hides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, {"home/ignore": ".env*\n.github/\n", "home/.gitconfig": "[core]\n"})
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "home/.gitconfig"))
+    git(
+        tmp_path,
+        "config",
+        "--file",
+        "home/.gitconfig",
+        "core.excludesFile",
+        str(tmp_path / "home/ignore"),
+    )
+    desk = fill(
+        tmp_path / "desk",
+        {".env.example": "K=\n", ".github/ci.yml": "x\n", ".gitignore": ".env\n", ".env": "s\n"},
+    )
+    repository.init(desk, "first")
+    assert set(git(desk, "ls-files").split()) == {".env.example", ".github/ci.yml", ".gitignore"}
