@@ -151,6 +151,23 @@ def test_the_page_asks_nothing_of_the_network(text: str) -> None:
     assert not re.search(r"https?://|//\w|url\(|@import|<script|<link|<img|<iframe", text)
 
 
+def test_calls_without_usage_are_beside_every_total(package: str, tmp_path: Path) -> None:
+    store = module(package, "store")
+    nothing: dict[str, Any] = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
+    rows = attempts(store, 9, **nothing, cost_source="none") + attempts(store, 1)
+    text = page_of(package, write(store, tmp_path / "l.sqlite3", rows))
+    known = tables(text)
+    assert "9" in known["Models without usage"].words()
+    assert (
+        known["Cost in weeks of seven days, the last one ending today"].words().count("lacks 9")
+        == 1
+    )
+    heat = known[
+        "Cost by task and model, with calls and cost per success; warmer is dearer"
+    ].words()
+    assert heat.count("(lacks 9 without usage)") == 4  # the cell, its row, its column, the whole
+
+
 def test_hostile_names_stay_text(package: str, tmp_path: Path) -> None:
     evil = "<script>alert('\"&')</script>"
     rows = attempts(

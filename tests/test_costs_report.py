@@ -125,6 +125,37 @@ def test_text_puts_what_is_unpriced_before_the_sums(store: Any, costs: Any, path
     assert "unpriced" in own and "$0" not in own
 
 
+def without_usage(store: Any, count: int, **given: Any) -> list[Any]:
+    """Answers whose provider did not say what they used."""
+    nothing = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
+    return attempts(store, count, **{**nothing, "cost_source": "none", **given})
+
+
+def test_every_total_says_how_many_calls_lack_usage(store: Any, costs: Any, path: Path) -> None:
+    today: dict[str, Any] = {"days_ago": 0}
+    answered = attempts(store, 1, cost_nano_usd=65_000, **today)
+    write(store, path, without_usage(store, 9, **today), answered)
+    _, told = costs()
+    assert f"Answered without usage: 9, in no figure below: anthropic:{DEAR} (9)." in told
+    assert "≥$0.000065 (lacks 9 without usage), 10 calls" in told
+    assert "≈$0.000065" in told and "$0.0000065" not in told  # one measured call cost that
+    assert "This month: ≥$0.000065 (lacks 9 without usage)" in told
+    whole = json.loads(costs("--json")[1])
+    assert whole["unmeasured"] == {f"anthropic:{DEAR}": 9}
+    assert (whole["total"]["unmeasured"], whole["rows"][0]["unmeasured"]) == (9, 9)
+    assert next(iter(csv.DictReader(io.StringIO(costs("--csv")[1]))))["unmeasured"] == "9"
+
+
+def test_what_is_all_unmeasured_is_not_free(store: Any, costs: Any, path: Path) -> None:
+    write(store, path, without_usage(store, 3), attempts(store, 2, days_ago=8))
+    top, _, table = costs()[1].partition("task_type")
+    assert "unmeasured (lacks 3 without usage), 3 calls" in top
+    assert "unmeasured" in table and "$0.00 " not in table
+    whole = json.loads(costs("--json")[1])
+    assert whole["total"]["cost_nano_usd"] is None
+    assert whole["previous_total"]["unmeasured"] == 0
+
+
 def test_no_success_has_no_least_cost(store: Any, costs: Any, path: Path) -> None:
     rejected = attempts(store, 3, outcome="rejected", cost_nano_usd=1_000_000)
     unpriced: dict[str, Any] = {"cost_nano_usd": None, "cost_source": "unpriced"}

@@ -150,12 +150,14 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
 def month_text(report: queries.Report) -> str:
     """What this month has cost so far, in the report's environment."""
     root = fleet.find_root()
-    spent = queries.month_by_task(database_path(root), report.environment).total()
+    month = queries.month_total(database_path(root), report.environment)
+    spent = ("≥" if month.unpriced or month.unmeasured else "") + dollars(month.cost_nano_usd)
+    spent += queries.lacking(month)
     if report.environment not in (None, queries.DEMO):
-        return f"This month: {dollars(spent)}"  # the budget is one for all of them
+        return f"This month: {spent}"  # the budget is one for all of them
     budget = fleet.load(root / "fleet.toml").budgets.month_usd
     limit = f" of {dollars(round(budget.scaleb(9)))}" if budget else ", no budget set"
-    return f"This month: {dollars(spent)}{limit}"
+    return f"This month: {spent}{limit}"
 
 
 def doctor(_: argparse.Namespace) -> int:

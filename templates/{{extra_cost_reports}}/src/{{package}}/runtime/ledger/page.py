@@ -21,6 +21,7 @@ from .queries import (
     cells,
     day_of,
     dollars,
+    lacking,
     money,
     per_success,
     percent,
@@ -89,6 +90,7 @@ def _figures(asked: Report) -> Html:
         ("Cost per success", per_success(now), f"before: {per_success(before)}"),
         ("Failed", percent(now.failure_rate), f"before: {percent(before.failure_rate)}"),
         ("Without a price", percent(now.unpriced_share), billed),
+        ("Without usage", f"{now.unmeasured:,}", f"before: {before.unmeasured:,}"),
     ]
     tiles = [
         tag("div", tag("dt", name), tag("dd", value), tag("dd", note, class_="quiet"))
@@ -138,7 +140,7 @@ def _warm(row: Totals | None, most: int) -> Html:
     if row is None:
         return tag("td", tag("span", "-", aria_label="not asked"), class_="none")
     heat = sqrt(row.cost_nano_usd / most) if most else 0
-    notes = [f"{row.attempts:,} calls"]
+    notes = [f"{row.attempts:,} calls{lacking(row)}"]
     if row.nano_usd_per_success is not None:
         notes.append(f"{per_success(row)} per success")
     small = [tag("small", note) for note in notes]
@@ -157,7 +159,8 @@ def _weeks(asked: Report, question: Question) -> Html:
         row = found.get(day) or total([])
         share = row.cost_nano_usd / most if most else 0
         bar = tag("span", style=f"--share:{100 * share:.1f}%", aria_hidden="true")
-        cells = [tag("td", _amount(row)), tag("td", bar, class_="bar"), tag("td", f"{row.calls:,}")]
+        cells = [tag("td", _amount(row)), tag("td", bar, class_="bar")]
+        cells += [tag("td", f"{row.calls:,}{lacking(row)}")]
         cells += [tag("td", per_success(row)), tag("td", percent(row.failure_rate))]
         rows.append(_row(str(day_of(day)), cells))
     caption = "Cost in weeks of seven days, the last one ending today"
@@ -177,11 +180,16 @@ def _detail(asked: Report) -> Html:
 
 
 def _unpriced(asked: Report) -> str:
-    if not asked.unpriced:
-        return tag("p", "Every attempt that was billed has a price.")
-    rows = [_row(model, [tag("td", f"{count:,}")]) for model, count in asked.unpriced.items()]
-    told = tag("p", "Their cost is in no figure on this page. Add their prices to prices.toml.")
-    return told + _table("Models without a price", ["Model"], ["Attempts"], rows)
+    told = "" if asked.unpriced else tag("p", "Every attempt that was billed has a price.")
+    for what, models, hint in (
+        ("a price", asked.unpriced, "Add their prices to prices.toml."),
+        ("usage", asked.unmeasured, "Their provider did not say how many tokens they took."),
+    ):
+        rows = [_row(model, [tag("td", f"{count:,}")]) for model, count in models.items()]
+        if rows:
+            told += tag("p", f"Their cost is in no figure on this page. {hint}")
+            told += _table(f"Models without {what}", ["Model"], ["Attempts"], rows)
+    return told
 
 
 def _table(
@@ -204,7 +212,8 @@ def _row(name: str, cells: Iterable[Html]) -> Html:
 
 
 def _sum(row: Totals) -> Html:
-    return tag("td", _amount(row), class_="sum")
+    small = [tag("small", lacking(row))] if lacking(row) else []
+    return tag("td", _amount(row), *small, class_="sum")
 
 
 def _amount(row: Totals) -> Html:

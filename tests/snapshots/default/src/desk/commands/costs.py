@@ -15,7 +15,7 @@ from ..runtime import fleet
 from ..runtime.errors import LedgerError
 from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
-from ..runtime.ledger.queries import Report, Totals, dollars, month_by_task
+from ..runtime.ledger.queries import Report, Totals, dollars, month_total
 from ..runtime.ledger.store import database_path
 
 SHOWN = 5
@@ -74,6 +74,7 @@ def _as_dict(
         | {"previous": before and _numbers(before)}
         for name, row, before in report.groups()
     ]
+    month = month_total(question.location, question.environment)
     return {
         "since": queries.day_of(report.since),
         "until": queries.day_of(report.today),
@@ -81,11 +82,14 @@ def _as_dict(
         "environment": report.environment,
         "findings": found,
         "unpriced": report.unpriced,
+        "unmeasured": report.unmeasured,
         "total": _numbers(queries.total(report.rows)),
         "previous_total": _numbers(queries.total(report.before.values())),
         "rows": rows,
         "month": {
-            "cost_nano_usd": month_by_task(question.location, question.environment).total(),
+            "cost_nano_usd": _numbers(month)["cost_nano_usd"] if month.attempts else 0,
+            "unpriced": month.unpriced,
+            "unmeasured": month.unmeasured,
             "forecast_nano_usd": forecast,
             "budget_usd": question.fleet.budgets.month_usd,
         },

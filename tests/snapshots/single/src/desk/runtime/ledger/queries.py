@@ -7,7 +7,7 @@ import importlib
 import time
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
@@ -22,11 +22,12 @@ DEMO = "demo"
 MODEL = ("request_model", "provider", "deployment")
 GROUPS = ("task_type", *MODEL, "chain", "pipeline", "stage", "environment", "day", "week")
 EPOCH = date(1970, 1, 1)
+UNKNOWN = ("unpriced", "unmeasured")
 LATER = 10**7
 """A day after every other: what a clock that ran ahead has written is counted too."""
 HEADS = (
     *("calls", "tokens in", "tokens out", "cost", "before", "per success", "p50 ms", "p95 ms"),
-    *("failed", "escalated", "unpriced"),
+    *("failed", "escalated", "unpriced", "no usage"),
 )
 
 
@@ -50,6 +51,7 @@ class Totals:
     answered: int
     priced: int
     unpriced: int
+    unmeasured: int
     input_tokens: int
     output_tokens: int
     cache_read_input_tokens: int
@@ -85,9 +87,16 @@ class Totals:
 
     @property
     def nano_usd_per_success(self) -> int | None:
-        """Known cost per successful outcome; None without one, or where no price is known."""
-        won = self.ok + self.answered
-        return round(self.cost_nano_usd / won) if won and self.priced else None
+        """Known cost per successful outcome; None without one, or where no price is known.
+
+        Completions without usage count as if they had cost what the others did.
+        """
+        won, completed = self.ok + self.answered, self.ok + self.rejected
+        measured = completed - self.unmeasured
+        if not (won and self.priced) or (self.unmeasured and measured <= 0):
+            return None
+        whole = completed / measured if self.unmeasured else 1
+        return round(self.cost_nano_usd * whole / won)
 
     @property
     def p50_ms(self) -> int | None:
@@ -161,10 +170,11 @@ class Report:
         self.rows = sums(location, by, self.since, LATER, environment)
         before = sums(location, by, self.since - days, self.since, environment)
         self.before = {row.key: row for row in before}
-        self.unpriced: dict[str, int] = {}
-        if any(row.unpriced for row in self.rows):
+        models: list[Totals] = []
+        if any(row.unpriced or row.unmeasured for row in self.rows):
             models = sums(location, ("provider", "request_model"), self.since, LATER, environment)
-            self.unpriced = {":".join(row.key): row.unpriced for row in models if row.unpriced}
+        self.unpriced = {":".join(row.key): row.unpriced for row in models if row.unpriced}
+        self.unmeasured = {":".join(row.key): row.unmeasured for row in models if row.unmeasured}
         self.ahead = total(sums(location, (), self.today + 1, LATER, environment)).attempts
 
     def groups(self) -> Iterator[tuple[list[str], Totals, Totals | None]]:
@@ -177,9 +187,18 @@ class Report:
 
 def month_by_task(location: Location, environment: str | None = None) -> Counter[str]:
     """Nano-dollars that the calendar month (UTC) has cost so far; the demo has cost nothing."""
+    rows = _this_month(location, ("task_type",), environment)
+    return Counter({row.key[0]: row.cost_nano_usd for row in rows})
+
+
+def month_total(location: Location, environment: str | None = None) -> Totals:
+    """What the calendar month (UTC) adds up to so far; the demo has cost nothing."""
+    return total(_this_month(location, (), environment))
+
+
+def _this_month(location: Location, by: Sequence[str], environment: str | None) -> list[Totals]:
     first = today() - day_of(today()).day + 1
-    rows = sums(location, ("task_type",), first, LATER, environment)
-    return Counter({row.key[0]: row.cost_nano_usd for row in rows if environment != DEMO})
+    return sums(location, by, first, LATER, environment) if environment != DEMO else []
 
 
 def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -209,17 +228,18 @@ def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tu
 
 
 def as_text(asked: Report) -> str:
-    """What has no price, both periods in a sentence, and a line per group."""
+    """What has no price or no usage, both periods in a sentence, and a line per group."""
     now, last = total(asked.rows), total(asked.before.values())
-    unpriced = "Unpriced: none."
-    if asked.unpriced:
-        models = ", ".join(f"{model} ({count:,})" for model, count in asked.unpriced.items())
-        count = sum(asked.unpriced.values())
-        unpriced = f"Unpriced: {count:,}, in no figure below: {models}. Add prices to prices.toml."
+    unpriced = f"{_left_out('Unpriced', asked.unpriced)} Add prices to prices.toml."
+    if not asked.unpriced:
+        unpriced = "Unpriced: none."
+    if asked.unmeasured:
+        unpriced += f"\n{_left_out('Answered without usage', asked.unmeasured)}"
     recorded = " that the demo recorded, billed to nobody" if asked.environment == DEMO else ""
     told = (
-        f"{day_of(asked.since)} to {day_of(asked.today)}: {money(now)}, {now.calls:,} calls"
-        f"{recorded}; the {asked.days} days before: {money(last)}, {last.calls:,} calls."
+        f"{day_of(asked.since)} to {day_of(asked.today)}: {money(now)}{lacking(now)}, {now.calls:,} calls"
+        f"{recorded}; the {asked.days} days before: {money(last)}{lacking(last)}, "
+        f"{last.calls:,} calls."
     )
     if asked.ahead:
         told += f"\n{asked.ahead:,} calls are dated after today: a clock ran ahead."
@@ -234,6 +254,7 @@ def cells(row: Totals, before: Totals | None) -> list[str]:
         *(money(row), money(before) if before else "-", per_success(row)),
         *("-" if ms is None else f"{ms:,}" for ms in (row.p50_ms, row.p95_ms)),
         *map(percent, (row.failure_rate, row.escalation_rate, row.unpriced_share)),
+        f"{row.unmeasured:,}",
     ]
 
 
@@ -242,7 +263,7 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     lines = [["-" if cell in (None, "") else str(cell) for cell in row] for row in rows]
     columns: list[list[str]] = []
     for head, *cells in zip(heads, *lines, strict=True):
-        number = cells and all(one[:1] in "≥$-0123456789" or one == "unpriced" for one in cells)
+        number = cells and all(one[:1] in "≥≈$-0123456789" or one in UNKNOWN for one in cells)
         width = max(map(len, [head, *cells]))
         shown = [head, "-" * width, *cells]
         columns.append([one.rjust(width) if number else one.ljust(width) for one in shown])
@@ -250,16 +271,29 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 
 def money(row: Totals) -> str:
-    """A group's cost: `≥` while a part of it has no price, `unpriced` while all of it has none."""
-    if row.unpriced:
-        return f"≥{dollars(row.cost_nano_usd)}" if row.priced else "unpriced"
-    return dollars(row.cost_nano_usd if row.priced else None)
+    """A group's cost: `≥` while a part of it is not known, one of UNKNOWN while all of it is."""
+    if row.priced:
+        return ("≥" if row.unpriced or row.unmeasured else "") + dollars(row.cost_nano_usd)
+    return UNKNOWN[0] if row.unpriced else UNKNOWN[1] if row.unmeasured else dollars(None)
+
+
+def lacking(row: Totals) -> str:
+    """How many calls a sum leaves out, in brackets: those without a price or without usage."""
+    told = [f"{row.unpriced:,} unpriced"] if row.unpriced else []
+    told += [f"{row.unmeasured:,} without usage"] if row.unmeasured else []
+    return f" (lacks {' and '.join(told)})" if told else ""
 
 
 def per_success(row: Totals) -> str:
-    """A group's cost per successful outcome, marked like its cost."""
+    """A group's cost per successful outcome: `≥` without some prices, `≈` without some usage."""
     known = row.nano_usd_per_success
-    return f"≥{dollars(known)}" if row.unpriced and known is not None else dollars(known)
+    mark = "≥" if row.unpriced else "≈" if row.unmeasured else ""
+    return mark + dollars(known) if known is not None else dollars(None)
+
+
+def _left_out(what: str, models: Mapping[str, int]) -> str:
+    told = ", ".join(f"{model} ({count:,})" for model, count in models.items())
+    return f"{what}: {sum(models.values()):,}, in no figure below: {told}."
 
 
 def dollars(nano_usd: int | None) -> str:
