@@ -17,6 +17,7 @@ from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
 from ..runtime.ledger.store import database_path
+from ..runtime.outside import csv_cell
 
 SHOWN = 5
 DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         page = queries.of_reports("page")
         print(page.write(Path(options.html), page.html(report, found, month, question)))
     else:
-        print(f"{findings_text(found)}\n\n{queries.as_text(report)}\n\n{month}")
+        print(printable(f"{findings_text(found)}\n\n{queries.as_text(report)}\n\n{month}"))
     return 0
 
 
@@ -51,7 +52,8 @@ def _write_csv(report: Report) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([*report.by, *NUMBERS, *(f"previous_{name}" for name in NUMBERS)])
     for name, row, before in report.groups():
-        writer.writerow([*name, *_numbers(row).values(), *_numbers(before).values()])
+        cells = [*name, *_numbers(row).values(), *_numbers(before).values()]
+        writer.writerow(map(csv_cell, cells))
 
 
 def findings_text(found: Sequence[Finding]) -> str:

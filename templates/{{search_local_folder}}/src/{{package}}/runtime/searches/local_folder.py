@@ -16,6 +16,7 @@ from pathlib import Path
 from ..documents import DocumentError, read
 from ..duplicates import SMALL
 from ..fleet import Fleet, Settings, find_root
+from ..private import private_file
 from ..readable import of_html
 from .search import Found, SearchFailed
 
@@ -54,7 +55,7 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> list[Found
         raise SearchFailed(f"there is no folder {folder}: make it, or name another in fleet.toml")
     try:
         path = root / "data" / "search.sqlite3"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_file(path)
         with closing(sqlite3.connect(path, timeout=30)) as index:
             index.executescript(SCHEMA)
             _refresh(index, folder, settings)
