@@ -17,7 +17,7 @@ from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
 from ..runtime.ledger.store import database_path
-from ..runtime.outside import csv_cell
+from ..runtime.outside import csv_cell, printable
 
 SHOWN = 5
 DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))
