@@ -28,6 +28,8 @@ from pydantic import Field
 
 from ..errors import LedgerError
 from ..fleet import Settings, find_root
+from ..outside import without_secrets
+from ..private import private_file
 
 log = logging.getLogger(__name__)
 
@@ -103,8 +105,12 @@ class Attempt:
         for name in TOKENS:
             if (getattr(self, name) or 0) < 0:
                 setattr(self, name, None)
+        for name in _THEIRS:  # a gateway may echo anything
+            if said := getattr(self, name):
+                setattr(self, name, without_secrets(said))
 
 
+_THEIRS = ("response_model", "provider_request_id", "service_tier")
 COLUMNS = tuple(column.name for column in fields(Attempt))
 TOKENS = tuple(name for name in COLUMNS if name.endswith("_tokens"))
 values_of: Callable[[Attempt], tuple[Any, ...]] = attrgetter(*COLUMNS)
@@ -289,7 +295,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self._path = path
         with _told(path, "opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_file(path)
             self._sqlite = sqlite3.connect(
                 path, timeout=LOCK_S, isolation_level=None, check_same_thread=False
             )
