@@ -55,7 +55,7 @@ def test_dry_run_shows_every_preset_and_writes_nothing(
 
 def test_single_is_small(tmp_path: Path) -> None:
     assert new(tmp_path / "desk", "--preset", "single") == 0
-    assert sum(path.is_file() for path in (tmp_path / "desk").rglob("*")) <= 25
+    assert sum(path.is_file() for path in (tmp_path / "desk").rglob("*")) <= 26
 
 
 def code_lines(module: Path) -> int:

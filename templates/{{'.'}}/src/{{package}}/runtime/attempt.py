@@ -177,7 +177,7 @@ class Call:
             return None
         nano, is_most = self._most_nano(candidate)
         held = await self.shared.spending.reservations.take(
-            limits, nano, is_most=is_most, wait_s=self.share(models + 1)
+            limits, str(candidate.ref), nano, is_most=is_most, wait_s=self.share(models + 1)
         )
         if isinstance(held, Limit):
             self.used_up = held if held.is_budget else self.used_up
@@ -189,10 +189,10 @@ class Call:
         """What all its attempts together may still cost."""
         return self.cap_nano - self.spent_nano
 
-    def release(self) -> None:
+    def release(self, cost_nano: int | None = None) -> None:
         """Give back what is reserved for an attempt that is over."""
         if self._reserved:
-            self.shared.spending.reservations.release(self._reserved)
+            self.shared.spending.reservations.release(self._reserved, cost_nano)
         self._reserved = None
 
     async def attempt(
@@ -402,7 +402,7 @@ class Call:
         while call:
             call.spent_nano += row.cost_nano_usd or 0
             call = call.stage.parent
-        self.release()
+        self.release(row.cost_nano_usd)
         if response:
             self.completions[row.attempt] = response
         if response and row.outcome == "ok":
