@@ -39,6 +39,8 @@ def made(options: argparse.Namespace) -> Written:
         taken = given.collect(catalogue, options)
         if not source.released and options.template is None:
             taken.notes.append(f"These templates are no release; recorded as {source.commit}.")
+        if source.changed:
+            taken.notes.append(_of_changes(source))
         if taken.problems:
             refused.append(AnswersError(taken.problems))
         order = _Order(options, source, catalogue, taken, refused)
@@ -46,6 +48,14 @@ def made(options: argparse.Namespace) -> Written:
         files = _write(options, source, spec)
     notes = [*taken.notes, *warnings(catalogue, spec)]
     return Written(options.dir, not options.dry_run, files, spec, source, notes)
+
+
+def _of_changes(source: Source) -> str:
+    more = f" and {len(source.changed) - 3} more" if len(source.changed) > 3 else ""
+    return (
+        f"The template has uncommitted changes ({', '.join(source.changed[:3])}{more}); recorded as"
+        f" {source.commit}. Commit and tag them first, or there is no version to update from."
+    )
 
 
 def _refused(options: argparse.Namespace) -> Refused:

@@ -48,6 +48,7 @@ _FIXED = (
     "safe.bareRepository=explicit",
     "submodule.recurse=false",
 )
+_MAKE_ROOM = "free some, or set TMPDIR to a folder on another disk"
 _NO_ROOM = ("No space left on device", "Disk quota exceeded")
 
 
@@ -105,5 +106,5 @@ def git(
 def _error(stderr: bytes, words: Sequence[str]) -> ToolError:
     text = " ".join(stderr.decode("utf-8", "replace").split())
     if any(sign in text for sign in _NO_ROOM):
-        return RoomError(f"There is no room left on a disk, free some and try again: {text}")
+        return RoomError(f"There is no room left on a disk: {text}", _MAKE_ROOM)
     return GitError(text or f"git {words[0]} failed")

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,6 +41,13 @@ def written_pins(pins: dict[str, Pin]) -> str:
     return _LIST.dump_json(pins, indent=2).decode() + "\n"
 
 
+def is_sound(bundle: Path) -> bool:
+    """Tell whether a git bundle is whole: its pack ends with the SHA-1 of what is before."""
+    data = bundle.read_bytes()
+    pack = data[data.find(b"\n\nPACK") + 2 :]
+    return hashlib.sha1(pack[:-20], usedforsecurity=False).digest() == pack[-20:]
+
+
 def fingerprint(root: Path) -> str:
     """A hash of a template folder: paths, run bits and bytes of copier.yml and templates/."""
     digest = hashlib.sha256()
@@ -58,9 +64,3 @@ def _files(root: Path) -> Iterator[Path]:
         inside = set(path.relative_to(root).parts)
         if path.is_file() and not _SKIPPED & inside and path.suffix != ".pyc":
             yield path
-
-
-def is_newer(version: str, known: str) -> bool:
-    """Whether one version's numbers come after another's."""
-    numbers = [[int(number) for number in re.findall(r"\d+", one)] for one in (version, known)]
-    return numbers[0] > numbers[1]

@@ -13,10 +13,11 @@ from pathlib import Path
 from scaffold.catalogue import load, template_root
 from scaffold.errors import ScaffoldError, TemplateError
 from scaffold.git import git
-from scaffold.pins import Pin, fingerprint, is_newer, read_pins, written_pins
+from scaffold.pins import Pin, fingerprint, read_pins, written_pins
 from scaffold.questionnaire import copier_yml
 from scaffold.releases import BUNDLE, PINS
 from scaffold.trust import check_trust
+from scaffold.versions import is_newer
 
 _WHO = "scaffold"
 _MAIL = "scaffold@fleet-scaffold.invalid"

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from scaffold import template as templates
 from scaffold.catalogue import template_root
+from scaffold.clones import clone
 from scaffold.errors import TemplateError
-from scaffold.pins import DAMAGED, Pin, fingerprint, is_newer, read_pins
+from scaffold.pins import DAMAGED, Pin, fingerprint, is_sound, read_pins
+from scaffold.problems.wording import shown
 from scaffold.template import Source, Template
 from scaffold.temporary import work_folder
+from scaffold.versions import is_newer
 
 URL = "https://fleet-scaffold.invalid/templates.git"
 """The template's canonical address: a name that nobody can register."""
@@ -51,9 +54,11 @@ class Releases(Template):
             return version
         if known and is_newer(version, known[-1]):
             raise TemplateError(
-                f"There is no release {version} here, {known[-1]} is the newest; upgrade scaffold."
+                f"There is no release {shown(version)} here, {known[-1]} is the newest; upgrade scaffold."
             )
-        raise TemplateError(f"There is no release {ref}; there are: {', '.join(known) or 'none'}.")
+        raise TemplateError(
+            f"There is no release {shown(ref)}; there are: {', '.join(known) or 'none'}."
+        )
 
     def at(self, ref: str) -> Source:
         """One release or, by its fingerprint, the unreleased templates of this installation."""
@@ -62,8 +67,8 @@ class Releases(Template):
             return here
         if "+local." in ref:
             raise TemplateError(
-                f"The unreleased templates {ref} are not here any more; to update from the nearest"
-                f" release, set `_commit: {ref.partition('+')[0]}` in .copier-answers.yml and"
+                f"The unreleased templates {shown(ref)} are not here any more; to update from the nearest"
+                f" release, set `_commit: {shown(ref.partition('+')[0])}` in .copier-answers.yml and"
                 " commit that."
             )
         pin = releases()[self.named(ref)]
@@ -91,8 +96,10 @@ def opened(src: str = URL) -> Generator[Template]:
         raise TemplateError(DAMAGED.format("bundle"))
     with work_folder() as folder:
         try:
-            templates.clone(str(BUNDLE), folder)
+            clone(str(BUNDLE), folder)
         except TemplateError:
+            if is_sound(BUNDLE):
+                raise
             raise TemplateError(DAMAGED.format("bundle")) from None
         yield Releases(URL, folder)
 

@@ -29,20 +29,23 @@ def init(folder: Path, message: str) -> None:
     """Make a repository with one commit; no hook runs and nothing is signed."""
     try:
         git("init", "--quiet", "--initial-branch=main", cwd=folder)
-        # The user's own list of ignored files says nothing of what was rendered.
-        git("-c", "core.excludesFile=/dev/null", "add", "--all", cwd=folder)
-        git(
-            *identity(folder),
-            "-c",
-            "commit.gpgSign=false",
-            "commit",
-            "--quiet",
-            "--message",
-            message,
-            cwd=folder,
-        )
+        _add_rendered(folder)
+        unsigned = ("-c", "commit.gpgSign=false")
+        git(*identity(folder), *unsigned, "commit", "--quiet", "--message", message, cwd=folder)
     except GitError as error:
         raise ToolError(f"git failed: {error}; pass --no-git to go on without it.") from None
+
+
+def _add_rendered(folder: Path) -> None:
+    """Add every file but what the workspace's own .gitignore names.
+
+    The user's ignore files do not count: an update takes every rendered file as committed.
+    """
+    listed = ("ls-files", "--others", "--exclude-per-directory=.gitignore", "-z")
+    paths = git(*listed, cwd=folder)
+    literal = {"GIT_LITERAL_PATHSPECS": "1"}
+    add = ("add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
+    git(*add, cwd=folder, env=literal, feed=paths)
 
 
 def identity(folder: Path) -> list[str]:

@@ -42,9 +42,9 @@ REJECTED = {
 }
 # Clients differ in what they make of a body that is no answer; the chain moves on from all of it.
 ALSO = {
-    ("google", "wrong-shape"): "empty",
+    ("google", "wrong-shape"): "broken_off",
     ("bedrock", "wrong-shape"): "network",
-    ("mistral", "content-filter"): "empty",
+    ("mistral", "content-filter"): "broken_off",
     ("bedrock", "html"): "network",
     ("bedrock", "wrong-json"): "network",
     ("mistral", "html"): "network",

@@ -15,7 +15,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"choose from {', '.join(choices)}" if choices else "there is none to choose yet"
 
 
-def shown(text: str) -> str:
-    """A typed text, short and printable."""
+def shown(text: str, most: int = 40) -> str:
+    """A typed text, printable and of at most that many characters."""
     printable = "".join(c if c.isprintable() else "?" for c in text)
-    return printable if len(printable) <= 40 else printable[:39] + "…"
+    return printable if len(printable) <= most else printable[: most - 1] + "…"

@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import isawaitable
@@ -23,8 +23,9 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
+from .border import least_tokens, mended
 from .budgets import Limit, Reservation
-from .errors import ChainExhausted, Escalated, MissingKey, Unanswered
+from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop
 from .failures import FAILURES, Candidate, Failure, of_error, of_response
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
@@ -36,6 +37,7 @@ log = logging.getLogger(__name__)
 CHARS_PER_TOKEN = 5  # a prompt that is too long by this careful measure is too long
 BYTES_PER_TOKEN = 4  # of English, on average
 BYTES_PER_TOKEN_AT_LEAST = 3  # what a budget reckons with
+SMALLEST_WINDOW = 500  # tokens; no server cuts a prompt to less
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ Texts = Callable[["Call", Sequence[Attempt]], Sequence[Statement]]
 OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Shared:
     """What all chains of a workspace share; `under_way` are its calls and the tasks that wait."""
 
@@ -97,6 +99,13 @@ class Shared:
     stream: OpenStream | None = None
     texts: Texts | None = None
     under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def expect_loop(self) -> None:
+        """Raise WrongLoop where this is not the event loop of the first call."""
+        self.loop = self.loop or asyncio.get_running_loop()
+        if self.loop is not asyncio.get_running_loop():
+            raise WrongLoop
 
 
 @dataclass
@@ -123,6 +132,7 @@ class Call:
     completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     spent_nano: int = 0
     outgrown: int = 0  # the largest context window that was too small
+    said: str = ""  # what a client library says of a request that its model cannot take
     used_up: Limit | None = None  # the budget that had no room for an attempt
     past_budgets: bool = False  # as `at_limit` says, "cheap_only"
     _reserved: Reservation | None = None
@@ -195,6 +205,14 @@ class Call:
             self.shared.spending.reservations.release(self._reserved, cost_nano)
         self._reserved = None
 
+    async def probed(self, candidate: Candidate) -> None:
+        """Wait for the probe of an open circuit that is under way, or make this call the probe."""
+        if candidate.probe and not candidate.probe.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(candidate.probe.wait(), self.time_left())
+        elif candidate.resting is Failure.CIRCUIT_OPEN:
+            candidate.half_open()
+
     async def attempt(
         self, candidate: Candidate, models: int, repair: ModelRequest | None = None
     ) -> ModelResponse | str:
@@ -205,12 +223,14 @@ class Call:
         """
         started = response = None
         messages = [*self.messages, repair] if repair else self.messages
+        typed = not self.parameters.allow_text_output
         try:
             async with asyncio.timeout(self.share(models + 1)) as limit:
                 async with candidate.client() as model:
                     started = self.start(limit, models)
                     prepared = model.prepare_messages(messages, self.parameters)
                     response = await model.request(prepared, self.settings, self.parameters)
+                response = mended(response, self.messages, typed=typed)
                 candidate.succeeded()
                 self.arrived(candidate.ref, response, started)
                 finding = await self.examine(response)
@@ -243,10 +263,12 @@ class Call:
         if failure is None or (response and not isinstance(error, FAILURES)):  # a check's bug
             self.book(candidate.ref, "aborted", NOTHING, response, started)
             raise error
+        if failure is Failure.NO_CAPABILITY:  # nothing was sent
+            self.said = f"{candidate.ref}: {error}. "
         if started is None:  # no slot came free in time, or the model rests by now
             failure, outcome = candidate.resting or Failure.BUSY, "skipped"
         elif response is None:
-            outcome = "failed"
+            outcome = "skipped" if failure is Failure.NO_CAPABILITY else "failed"
             candidate.failed(failure, error)
         if failure is Failure.CONTEXT_TOO_LONG:
             self.outgrown = max(self.outgrown, candidate.window or 0)
@@ -259,11 +281,18 @@ class Call:
         Raises pydantic's ValidationError where it does not fit its type. What a stage asks for
         is asked of its final answer only, not of a request to use a tool.
         """
-        stage = self.stage
+        stage, asked = self.stage, self.parameters
         if failure := of_response(response, may_refuse=stage.settings.may_refuse):
             return Finding(failure)
-        tools = {tool.name for tool in self.parameters.function_tools}
-        if any(call.tool_name in tools for call in response.tool_calls):
+        tools = {tool.name for tool in asked.function_tools}
+        calls = {call.tool_name for call in response.tool_calls}
+        if calls - tools - {tool.name for tool in asked.output_tools}:
+            return Finding(Failure.UNINVITED_TOOL)
+        if asked.allow_text_output and response.finish_reason == "tool_call" and not calls:
+            return Finding(Failure.BROKEN_OFF)  # the call that it speaks of did not arrive
+        if self._is_cut_prompt(reported(response)):
+            return Finding(Failure.PROMPT_CUT)
+        if calls & tools:
             return NOTHING
         stage.agent.parse(response)
         if stage.checks:  # which may take long, cost money, or be where the process ends
@@ -305,7 +334,7 @@ class Call:
             self.book(PERSON, "failed", Finding(error.reason))
         told = [(row.request_model, row.error_type or row.outcome) for row in self.rows]
         self._settle(told)
-        raise ChainExhausted(self.chain, told)
+        raise ChainExhausted(self.chain, told, self.said)
 
     def _settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
         """Tell the run how it ended: in a completion, or with the models that failed and why."""
@@ -336,7 +365,7 @@ class Call:
         usage, seconds = reported(response), time.perf_counter() - started if started else 0
         told = response or NO_RESPONSE
         details = told.provider_details or {}
-        broken_off = response is None or response.state != "complete"
+        broken_off = response is None or response.state not in ("complete", "suspended")
         estimate = broken_off and (outcome == "aborted" or (outcome == "failed" and told.parts))
         if started and usage is None and estimate:  # its provider bills it all the same
             usage = self._estimated(told)
@@ -408,6 +437,19 @@ class Call:
         if response and row.outcome == "ok":
             self._settle(response)
 
+    def _is_cut_prompt(self, usage: RequestUsage | None) -> bool:
+        """Whether a server counted less than half the tokens that the prompt has at the least.
+
+        Some count cached tokens apart, so these are added. What is left below the size of any
+        window is a count of something else.
+        """
+        if usage is None or usage.input_tokens < SMALLEST_WINDOW:
+            return False
+        counted = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        if counted * 8 > self._prompt_tokens * CHARS_PER_TOKEN:  # the usual case, and cheap
+            return False
+        return counted < least_tokens(self.messages) / 2
+
     def _suits(self, profile: ModelProfile) -> bool:
         """Whether a model can do what the request needs: tools, a schema, images."""
         mode = self.parameters.output_mode
@@ -475,7 +517,8 @@ def _tokens(texts: Iterable[str], bytes_each: int) -> int:
 
 def reported(response: ModelResponse | None) -> RequestUsage | None:
     """The usage of a completion, None where its provider reported none."""
-    if response is None or response.state != "complete" or response.usage.unmeasured_requests:
+    whole = response is not None and response.state in ("complete", "suspended")
+    if response is None or not whole or response.usage.unmeasured_requests:
         return None
     counted = response.usage.input_tokens or response.usage.output_tokens
     return response.usage if counted else None

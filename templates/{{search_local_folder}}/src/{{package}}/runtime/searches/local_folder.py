@@ -53,7 +53,10 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> list[Found
     if not folder.is_dir():
         raise SearchFailed(f"there is no folder {folder}: make it, or name another in fleet.toml")
     try:
-        with closing(_open(root / "data" / "search.sqlite3")) as index:
+        path = root / "data" / "search.sqlite3"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=30)) as index:
+            index.executescript(SCHEMA)
             _refresh(index, folder, settings)
             rows = index.execute(
                 "SELECT title, text, path, line FROM passages WHERE passages MATCH ?"
@@ -72,13 +75,6 @@ def _quoted(query: str) -> str:
     words = re.findall(r"\w+", query.casefold())
     telling = [word for word in words if not (SMALL.fullmatch(word) or ASKING.fullmatch(word))]
     return " OR ".join(f'"{word}"' for word in telling or words) or '""'
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    index = sqlite3.connect(path, timeout=30)
-    index.executescript(SCHEMA)
-    return index
 
 
 def _refresh(index: sqlite3.Connection, folder: Path, settings: LocalFolderSettings) -> None:

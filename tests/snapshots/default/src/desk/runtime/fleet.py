@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from .errors import SettingsError
+from .errors import SettingsError, explain
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -232,8 +232,10 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
     try:
         text = path.read_bytes()
         return tomllib.loads(text.decode()), sha256(text).hexdigest()[:12]
-    except OSError:
-        raise SettingsError(f"{path} cannot be read; run from the workspace's folder.") from None
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing; run from the workspace's folder.") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({explain(error)}).") from error
     except ValueError as error:  # bad TOML, or no UTF-8
         raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
 

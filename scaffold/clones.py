@@ -1,0 +1,114 @@
+"""Clones of a template's repository, made so that nothing in it is run or obeyed.
+
+Its configuration stays behind: all work is done in a bare clone of our own. Its attributes are
+overruled there, so that no filter touches a file.
+"""
+
+import re
+from pathlib import Path
+
+from scaffold.errors import TemplateError
+from scaffold.git import GitError, git
+from scaffold.options import LONGEST
+from scaffold.problems.wording import shown
+
+_CALM = (
+    "core.autocrlf=false",
+    "core.protectHFS=true",
+    "core.protectNTFS=true",
+    "core.sparseCheckout=false",
+    "diff.ignoreSubmodules=all",
+)
+_OPTIONS = [word for setting in _CALM for word in ("-c", setting)]
+_ENVIRONMENT = {
+    "GIT_ALLOW_PROTOCOL": "file:https:http:ssh:git",
+    "GIT_LITERAL_PATHSPECS": "1",
+    # A repository may name a command to fetch what it lacks (CVE-2024-32004).
+    "GIT_NO_LAZY_FETCH": "1",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "LC_ALL": "C",
+}
+_AS_STORED = "* -text -filter -ident -working-tree-encoding -diff -merge\n"
+_SHORT = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
+_PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
+_HINTS = (
+    ("File too large", "raise the limit on the size of a file (`ulimit -f unlimited`)"),
+    ("dubious ownership", "if you trust its owner, name it to git as `safe.directory`"),
+    ("Authentication failed|could not read (User|Pass)|Permission denied", "check your access"),
+    ("resolve host|Connection|timed out|unable to access", "check the address and the network"),
+)
+_MOVED = "if it has moved, name it with --template"
+
+
+def run_git(folder: Path, *words: str, env: dict[str, str] | None = None, feed: str = "") -> str:
+    """Return what git printed in a bare clone of ours. Raises GitError."""
+    return git(
+        *_OPTIONS, "--git-dir=.", *words, cwd=folder, env=_ENVIRONMENT | (env or {}), feed=feed
+    )
+
+
+def clone(src: str, folder: Path) -> None:
+    """Make a bare clone with every branch and tag. Raises TemplateError."""
+    try:
+        _require_whole(Path(src), folder)
+        words = ("clone", "--quiet", "--bare", "--template=", "--", src, ".")
+        git(*_OPTIONS, *words, cwd=folder, env=_ENVIRONMENT)
+    except GitError as error:
+        reason = str(error)
+        hints = (hint for pattern, hint in _HINTS if re.search(pattern, reason))
+        raise TemplateError(
+            f"The template cannot be had: {_short(reason)}", next(hints, _MOVED)
+        ) from None
+    (folder / "info").mkdir(exist_ok=True)
+    (folder / "info/attributes").write_text(_AS_STORED, "utf-8")
+
+
+def canonical(src: str) -> str:
+    """Return what is recorded of a template's address: an absolute path or a git URL.
+
+    Raises TemplateError for one with a password, and for what cannot be an address.
+    """
+    if (place := _local(src)) is not None:
+        return str(place)
+    for short, host in _SHORT.items():
+        if src.startswith(short):
+            return f"{host}{src.removeprefix(short).removesuffix('.git')}.git"
+    if re.match(r"[\w+.-]+://[^/@]*:[^/@]+@", src):
+        raise TemplateError("A template's URL must hold no password; use a git credential helper.")
+    strange = src.startswith("-") or not src.isprintable() or len(src) > LONGEST
+    if strange or "::" in src.partition("/")[0]:
+        raise TemplateError(f"'{shown(src)}' is not a template; name a folder or a git URL.")
+    return src.removeprefix("git+")
+
+
+def _local(src: str) -> Path | None:
+    """Return the folder or bundle of that path, absolute; None where there is none."""
+    try:
+        place = Path(src).expanduser()
+        if not place.exists():
+            return None
+        if not (place.is_dir() or place.is_file()):
+            raise TemplateError(f"{shown(src)} is a device or a pipe; name a folder or a bundle.")
+        return place.resolve()
+    except (OSError, RuntimeError, ValueError):
+        return None
+
+
+def _require_whole(src: Path, folder: Path) -> None:
+    """Refuse a partial clone: git would run the command it names to fetch the rest."""
+    if _local(str(src)) is None:
+        return
+    for config in (src / "config", src / ".git/config", src / ".git/config.worktree"):
+        if not config.is_file():
+            continue
+        words = ("config", "--file", str(config.resolve()), "--includes", "--get-regexp", _PROMISES)
+        if git(*words, cwd=folder, env=_ENVIRONMENT, allowed=(0, 1)):
+            raise TemplateError(
+                f"{src} is a partial clone; run `git fetch --refetch --no-filter` there, or clone"
+                " it again without --filter."
+            )
+
+
+def _short(reason: str) -> str:
+    text = reason if len(reason) <= 300 else f"{reason[:299]}…"
+    return text.rstrip(".")
