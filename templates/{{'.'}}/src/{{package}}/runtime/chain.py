@@ -132,6 +132,7 @@ class Chain(Model):
         call = Call(stage, messages, settings, parameters, self.name, shared, rules.attempt_s)
         call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
         call.to_human = rules.on_exhausted == "human"
+        shared.ledger.expect_open()
         shared.expect_loop()
         await shared.ledger.ready()
         shared.under_way[call.id] = asyncio.current_task()
