@@ -273,7 +273,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("answer.md", "scene.toml"):
         (folder / name).write_bytes(b"\xff\xfe")
     monkeypatch.setattr(run, "PROMPTS", folder)
-    with pytest.raises(SettingsError, match=r"prompts/answer\.md is missing or no UTF-8 text"):
+    with pytest.raises(SettingsError, match=r"prompts/answer\.md is not UTF-8 text"):
         ask(tmp_path, SPOKEN)
     with pytest.raises(SettingsError, match=r"scene\.toml is not valid TOML"):
         scenes(folder)

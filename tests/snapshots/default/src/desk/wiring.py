@@ -5,9 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .agents import (
-    analyst,
-)
+from .agents import analyst as agent_analyst
 from .router import Router
 from .runtime import (
     checks,
@@ -29,7 +27,7 @@ PROVIDERS: dict[str, Provider] = {
 }
 
 AGENTS: dict[str, SubAgent[Any]] = {
-    "analyst": analyst.AGENT,
+    "analyst": agent_analyst.AGENT,
 }
 
 PIPELINES: dict[str, Any] = {}
