@@ -29,10 +29,10 @@ FAILED = {
     "status-504": "timeout",
     "cut": "network",
     "cut-body": "network",
-    "html": "malformed",
+    "html": "network",
     "wrong-json": "malformed",
     "wrong-shape": "malformed",
-    "huge-error": "overloaded",
+    "huge-error": "network",
 }
 REJECTED = {
     "empty": "empty",
@@ -45,9 +45,7 @@ ALSO = {
     ("google", "wrong-shape"): "broken_off",
     ("bedrock", "wrong-shape"): "network",
     ("mistral", "content-filter"): "broken_off",
-    ("bedrock", "html"): "network",
     ("bedrock", "wrong-json"): "network",
-    ("mistral", "html"): "network",
     ("mistral", "wrong-json"): "network",
     ("mistral", "wrong-shape"): "network",
 }

@@ -25,10 +25,10 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
 from .attempt import Call, Finding, Shared
-from .border import harmless
 from .errors import BudgetReached
 from .failures import FILTERED, Candidate, Failure, Policy
 from .fleet import ChainSettings
+from .harmless import harmless
 from .run import Stage, current
 
 PAUSES = (0, 1, 2, 4)

@@ -23,9 +23,9 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
-from .border import harmless
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, explain
 from .fleet import Fleet, Section, StageSettings, checked
+from .harmless import harmless
 from .ledger.prices import NANO
 from .ledger.store import Attempt, new_id
 from .wrapped import unwrapped

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import ValidationError
 from pydantic_ai import exceptions
-from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior, UserError
+from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.profiles import ModelProfile
@@ -27,6 +27,8 @@ from pydantic_ai.profiles import ModelProfile
 from .errors import FleetError, SettingsError, exhausted, explain
 from .fleet import Circuits, ModelRef
 from .refusals import refuses
+from .replies import kind_of
+from .waits import wait_s
 
 log = logging.getLogger(__name__)
 
@@ -92,47 +94,15 @@ ALWAYS = ("not_empty", "not_truncated", "not_refusal", "schema")
 FAILURES = (ModelAPIError, UnexpectedModelBehavior, TimeoutError, ValidationError, OSError)
 """What an attempt raises by design. A client may raise more when a provider sends nonsense."""
 
-# How an error is recognised: by its class, first match wins, for several derive from each other.
+# How an error without a reply is recognised: by its class, first match wins, for several derive
+# from each other.
 _BY_CLASS = {
     Failure.NO_CAPABILITY: (UserError, NotImplementedError),  # the library's: nothing was sent
-    Failure.QUOTA: exceptions.ModelQuotaExceededError,
-    Failure.RATE_LIMITED: exceptions.ModelRateLimitError,
-    Failure.OVERLOADED: (exceptions.ModelUnavailableError, exceptions.ModelServerError),
     Failure.TIMEOUT: (exceptions.ModelTimeoutError, exceptions.ModelRequestTimeout, TimeoutError),
-    Failure.CONTEXT_TOO_LONG: exceptions.ModelContextWindowExceededError,
-    Failure.AUTHENTICATION: exceptions.ModelAuthenticationError,
-    Failure.UNKNOWN_MODEL: exceptions.ModelNotFoundError,
-    Failure.BAD_REQUEST: (exceptions.ModelRequestRejectedError, ModelHTTPError),
     Failure.NETWORK: (ModelAPIError, OSError),
 }
-# By its status, where that says more.
-_BY_STATUS = {
-    **dict.fromkeys((408, 504), Failure.TIMEOUT),
-    **dict.fromkeys((409, 424, 425), Failure.OVERLOADED),
-    413: Failure.CONTEXT_TOO_LONG,
-}
-# By its text, where class and status say little. First match wins.
-_VAGUE = (Failure.BAD_REQUEST, Failure.MALFORMED, Failure.AUTHENTICATION, Failure.NETWORK)
-_BY_TEXT = {
-    Failure.CONTENT_FILTER: r"content[_ ](policy|filter|management)|responsible_?ai"
-    r"|safety (system|policy)|flagged as potentially|blocked by .*(guardrail|safety)"
-    r"|prohibited_content",
-    Failure.CONTEXT_TOO_LONG: r"context[_ ](length|window|limit)|too many (input )?tokens"
-    r"|(prompt|input) is too long|too large for model"
-    r"|exceeds the (maximum|model)[^.]* (tokens|context)",
-    Failure.AUTHENTICATION: r"api[_ ]key (not valid|not found|is invalid)"
-    r"|invalid[_ ](api[_ ]key|x-api-key)|credential|failed to retrieve a token",
-    Failure.UNKNOWN_MODEL: r"(invalid|unknown)[_ ]model|model[^.]{0,80} (not exist|not found)"
-    r"|on-demand throughput",
-    Failure.MALFORMED: r"decode response as JSON|expected a JSON response",
-    Failure.QUOTA: r"credit balance|insufficient[_ ](quota|balance|credits)|billing"
-    r"|API usage limits",
-}
-# And where they say the wrong thing: a limit that no waiting helps against.
-_BY_TEXT_ALWAYS = {
-    Failure.QUOTA: r"billing_not_active",
-    Failure.REQUEST_TOO_LARGE: r"request too large for .* per (min|day)",
-}
+# A cloud's own login that failed, before anything was sent: of boto3, azure-identity, google-auth.
+_LOGIN = re.compile("Credential|TokenRetrieval|ClientAuthentication|RefreshError|SSO")
 
 # Why it stopped, as pydantic-ai names it; and, where it has no name for that, as the provider does.
 # None: by itself. Whatever is in neither table broke off. docs/chains.md has the sources.
@@ -161,16 +131,12 @@ def of_error(error: BaseException) -> Failure | None:
         return None
     if exhausted(error):
         return Failure.EXHAUSTED
+    if any(_LOGIN.search(type(one).__name__) for one in (error, error.__cause__)):
+        return Failure.AUTHENTICATION
+    if not isinstance(error, exceptions.ModelConnectionError) and (name := kind_of(error)):
+        return Failure(name)
     found = (kind for kind, classes in _BY_CLASS.items() if isinstance(error, classes))
-    kind = next(found, Failure.MALFORMED)
-    told = str(error)
-    if isinstance(error, ModelHTTPError):
-        kind = _BY_STATUS.get(error.status_code, kind)
-        told = ""  # it has our own name of the model in it
-    if isinstance(error, ModelAPIError):
-        told += f" {error.provider_error_code} {error.provider_error_type} {error.body}"
-    texts = _BY_TEXT if kind in _VAGUE else _BY_TEXT_ALWAYS
-    return next((k for k, text in texts.items() if re.search(text, told, re.IGNORECASE)), kind)
+    return next(found, Failure.MALFORMED)
 
 
 def of_response(response: ModelResponse, *, may_refuse: bool = False) -> Failure | None:
@@ -288,9 +254,9 @@ class Candidate:
         self._failures += policy.trips
         if self._open_circuit() and policy.trips:
             self.opened_at = math.inf if policy.loud else time.monotonic()
-        wait_s = isinstance(error, ModelAPIError) and error.retry_after
-        if wait_s and (policy.retry or policy.trips):  # else it is the request's own fault
-            self._rest(Failure.COOLING_DOWN, min(wait_s, MAX_COOL_S))
+        wait = min(wait_s(error), MAX_COOL_S)
+        if wait > 0 and (policy.retry or policy.trips):  # else it is the request's own fault
+            self._rest(Failure.COOLING_DOWN, wait)
         if failure not in self._told and (policy.loud or not isinstance(error, FAILURES)):
             self._told.add(failure)
             ours = exhausted(error)
