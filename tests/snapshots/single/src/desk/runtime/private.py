@@ -15,7 +15,8 @@ def private_file(path: Path) -> Path:
     this workspace's alone. SQLite gives the files beside a database the mode of the database.
     """
     private_folder(path.parent)
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    if not path.exists():
+        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     for one in (path, *(path.with_name(path.name + tail) for tail in _BESIDE)):
         _tighten(one, 0o600)
     return path
