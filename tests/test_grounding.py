@@ -1,11 +1,7 @@
 """Precision and recall of the grounding check on quotes from real meetings."""
 
-import importlib
-import sys
 from collections import Counter
-from functools import cache
 from itertools import pairwise
-from types import ModuleType
 
 import pytest
 from hypothesis import given
@@ -13,28 +9,10 @@ from hypothesis import strategies as st
 
 from benchmarks import quote_pairs
 from benchmarks.duplicate_pairs import DATA
-from tests.conftest import ROOT
+from tests.unrendered import module
 
-RUNTIMES = [
-    str(ROOT / "templates" / feature / "src" / "{{package}}" / "runtime")
-    for feature in (
-        "{{'.'}}",
-        "{{extra_grounded}}",
-        "{{extra_sources}}",
-        "{{pattern_extractor_reasoner}}",
-    )
-]
 NO_DATA = pytest.mark.skipif(not DATA.is_dir(), reason="evaluation data is elsewhere")
 TEXT = st.text(st.sampled_from("ab \n.#:1é—'\"*"), max_size=600)
-
-
-@cache
-def module(name: str) -> ModuleType:
-    """A module of the runtime as it lies in the templates."""
-    package = ModuleType("unrendered")
-    package.__path__ = RUNTIMES
-    sys.modules.setdefault(package.__name__, package)
-    return importlib.import_module(f"{package.__name__}.{name}")
 
 
 @pytest.fixture(scope="module", autouse=True)

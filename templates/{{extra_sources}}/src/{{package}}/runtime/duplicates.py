@@ -1,85 +1,97 @@
 """Which short texts say the same, and which say the opposite: words only, no model.
 
 Made for claims of a sentence. A wrong merge loses a claim and a missed one only repeats it, so
-every content word has to be matched, all numbers have to be equal, and so has the negation.
-Meaning is out of reach: "rose" and "fell" are simply different claims, and so are paraphrases.
+every word that carries meaning has to be matched: names and numbers with their units, negations,
+hedges, quantities, tenses, and who did what to whom. What may differ is spelling, the voice of the
+verb, and where a phrase stands. Meaning is out of reach: paraphrases are different claims.
 """
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from difflib import SequenceMatcher
-from itertools import pairwise
+from functools import cached_property
+from itertools import combinations
 
-MOST_EXTRA = 0.25
-"""The share of content words that only the longer one of two duplicates may have."""
-LEAST_ORDER = 0.5
-"""The share of words that two duplicates have in the same order: who did what to whom."""
+from .spellings import words_of
+from .wording import NOT, Wording, is_number
+from .wording import read as worded
+
 LEAST_SAME = 0.8
 """The share of content words that two contradicting texts have in common."""
+MOST_TYPOS = 2
+MOST_STARTS = 12
+"""Phrases that are tried elsewhere in a sentence; one of more has to have their order."""
 
-_WORD = re.compile(r"\d[\d.,:]*|[^\W\d_]+(?:'[^\W\d_]+)?")
-_COUNTED = "zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve"
-_NUMBERS = {word: str(number) for number, word in enumerate(_COUNTED.split("|"))}
-_NOT = re.compile(r"no|not|never|none|neither|nor|without|cannot|\w+n't")
 SMALL = re.compile(
     "a|an|the|this|that|these|those|of|to|in|on|at|by|for|from|with|as|is|are|was|were|be|been"
     "|being|it|its|their|his|her|our|your|my|and|or|but|so|also|than|then|there|here|has|have|had"
     "|do|does|did|will|would|can|could|may|might|shall|should|must|i|we|you|he|she|they|who|which"
     "|what|please|just|very"
 )
+# Pairs of words that a typing error does not explain.
+_CONFUSED = words_of(
+    "contact/contract mediation/medication mediation/meditation fiction/friction"
+    " undeserv/underserv county/country statu/statut though/through through/thorough"
+    " desert/dessert avers/advers carton/cartoon bother/brother infection/inflection"
+    " martial/marital stating/starting staring/starring"
+)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Said:
-    """What of a text is compared: its content words in order, its numbers, and its negation."""
+    """What of a text is compared."""
 
-    words: tuple[str, ...]
-    numbers: frozenset[tuple[str, int]]
-    negated: bool
+    wording: Wording
+
+    @cached_property
+    def counted(self) -> Counter[str]:
+        return Counter(self.wording.words)
+
+    @cached_property
+    def content(self) -> tuple[str, ...]:
+        return tuple(
+            word
+            for word in self.wording.words
+            if not (is_number(word) or word in NOT or word == "-ed" or SMALL.fullmatch(word))
+        )
+
+    @cached_property
+    def numbers(self) -> Counter[str]:
+        return Counter(filter(is_number, self.wording.words))
+
+    @cached_property
+    def negated(self) -> bool:
+        return sum(word in NOT for word in self.wording.words) % 2 == 1
 
 
 def read(text: str) -> Said:
-    """The parts of a text; equal parts mean that only small words, case or marks differ."""
-    words: list[str] = []
-    numbers: list[str] = []
-    negations = 0
-    for word in _WORD.findall(text.casefold().replace("\u2019", "'")):
-        if _NOT.fullmatch(word):
-            negations += 1
-        elif number := _number(word):
-            numbers.append(number)
-        elif not SMALL.fullmatch(word):
-            words.append(_stem(word))
-    return Said(tuple(words), frozenset(Counter(numbers).items()), negations % 2 == 1)
+    """The parts of a text that are compared."""
+    return Said(worded(text))
 
 
 def same(one: Said, other: Said) -> bool:
     """Whether two texts say the same."""
-    if (one.numbers, one.negated) != (other.numbers, other.negated):
+    theirs = _corrected(one, other)
+    if theirs is None:
         return False
-    short, long = sorted((one.words, other.words), key=len)
-    if not short:
-        return not long
-    matched = _matched(short, long)
-    extra = len(long) - len(short)
+    ours = one.wording.words
     return (
-        len(matched) == len(short)
-        and extra <= MOST_EXTRA * len(long)
-        and _in_order(matched) >= LEAST_ORDER
+        ours == theirs
+        or any(ours == moved for moved in _moved(theirs, other.wording))
+        or any(theirs == moved for moved in _moved(ours, one.wording))
     )
 
 
 def opposed(one: Said, other: Said) -> bool:
     """Whether two texts are about the same and differ in a number or in a negation."""
-    short, long = sorted((one.words, other.words), key=len)
+    short, long = sorted((one.content, other.content), key=len)
     if len(short) < 2 or (one.numbers, one.negated) == (other.numbers, other.negated):
         return False
     # A number that only one text has is more detail, not another figure.
     if one.negated == other.negated and not (one.numbers and other.numbers):
         return False
-    return len(_matched(short, long)) >= LEAST_SAME * len(long)
+    return (Counter(short) & Counter(long)).total() >= LEAST_SAME * len(long)
 
 
 def groups(texts: Sequence[str]) -> list[list[int]]:
@@ -110,46 +122,48 @@ def contradictions(texts: Sequence[str]) -> list[tuple[int, int]]:
     ]
 
 
-def _number(word: str) -> str | None:
-    if word in _NUMBERS:
-        return _NUMBERS[word]
-    if not word[0].isdigit():
+def _corrected(one: Said, other: Said) -> tuple[str, ...] | None:
+    """The other's words with typing errors put right after the one's; None if a word differs."""
+    mine, yours = one.counted - other.counted, other.counted - one.counted
+    if mine.total() != yours.total() or mine.total() > MOST_TYPOS:
         return None
-    # "1,000" and "1000" are one number; "1,5" stays another than "15".
-    return re.sub(r",(?=\d{3}\b)", "", word.rstrip(".,:"))
+    right: dict[str, str] = {}
+    for word in yours:
+        meant = next((own for own in mine if _misspelt(word, own, one, other)), None)
+        if meant is None or mine[meant] != yours[word]:
+            return None
+        right[word] = meant
+    if len(set(right.values())) < len(mine):
+        return None
+    return tuple(right.get(word, word) for word in other.wording.words)
 
 
-def _stem(word: str) -> str:
-    for ending in ("'s", "ies", "es", "s", "ing", "ed"):
-        if word.endswith(ending) and len(word) - len(ending) >= 3:
-            word = word[: -len(ending)] + ("y" if ending == "ies" else "")
-            break
-    return word.removesuffix("e") if len(word) > 3 else word
+def _misspelt(word: str, meant: str, one: Said, other: Said) -> bool:
+    """Whether a letter is missing, added or beside its place; names are never misspelt."""
+    if word in other.wording.names or meant in one.wording.names:
+        return False
+    short, long = sorted((word, meant), key=len)
+    if len(short) < 5 or short[:1] != long[:1] or f"{short}/{long}" in _CONFUSED:
+        return False
+    if len(short) == len(long):
+        if len(short) < 7:
+            return False  # trial, trail
+        at = next(n for n, (a, b) in enumerate(zip(short, long, strict=True)) if a != b)
+        return short[at : at + 2] == long[at : at + 2][::-1] and short[at + 2 :] == long[at + 2 :]
+    return any(long[:at] + long[at + 1 :] == short for at in range(1, len(long) - 1))
 
 
-def _matched(short: Sequence[str], long: Sequence[str]) -> list[int]:
-    """For each word of `short` that `long` has too, typing errors forgiven, its place there."""
-    free = list(range(len(long)))
-    places: list[int] = []
-    for word in short:
-        exact = (at for at in free if long[at] == word)
-        place = next(exact, None)
-        if place is None:
-            place = next((at for at in free if _misspelt(word, long[at])), None)
-        if place is not None:
-            free.remove(place)
-            places.append(place)
-    return places
-
-
-def _misspelt(one: str, other: str) -> bool:
-    close = min(len(one), len(other)) >= 6 and abs(len(one) - len(other)) <= 1
-    return close and one[0] == other[0] and SequenceMatcher(None, one, other).ratio() >= 0.9
-
-
-def _in_order(places: Sequence[int]) -> float:
-    """The share of neighbours that stand in the same order in both texts."""
-    if len(places) < 2:
-        return 1.0
-    rising = sum(b > a for a, b in pairwise(places))
-    return rising / (len(places) - 1)
+def _moved(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]]:
+    """The same words with a phrase elsewhere, with names around "and" turned, "is" turned."""
+    for at, word in enumerate(words):
+        around = {*words[at - 1 : at], *words[at + 1 : at + 2]}
+        if word == "and" and around <= wording.names | {words[0]} and len(around) == 2:
+            yield (*words[: at - 1], words[at + 1], "and", words[at - 1], *words[at + 2 :])
+    if wording.defined and words.count("is") == 1:
+        at = words.index("is")
+        past = words[at + 1 : at + 2] == ("-ed",)
+        yield (*words[at + 1 + past :], *words[at : at + 1 + past], *words[:at])
+    places = sorted({0, len(words), *wording.starts})
+    if len(places) <= MOST_STARTS:
+        for a, b, c in combinations(places, 3):
+            yield (*words[:a], *words[b:c], *words[a:b], *words[c:])
