@@ -34,6 +34,7 @@ from .border import mended
 from .chain import Chain
 from .errors import ChainExhausted, FleetError
 from .failures import Candidate, Failure, of_error, of_response
+from .outside import clean_error
 
 Events = AsyncIterator[ModelResponseStreamEvent]
 
@@ -127,6 +128,7 @@ class ChainStream(StreamedResponse):
                         self.final_result_event = event
                     yield event
             except BaseException as error:
+                clean_error(error)
                 reason = of_error(error)
                 if self._opened is None or reason is None:
                     raise

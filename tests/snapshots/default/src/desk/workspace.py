@@ -28,6 +28,7 @@ from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
 from .runtime.ledger.store import Ledger, LedgerSettings, database_path
+from .runtime.outside import hide_in_logs
 from .runtime.run import Request, Route, Run, SubAgent
 
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
@@ -109,6 +110,7 @@ class Workspace:
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
 
     def __init__(self, root: Path, fleet: Fleet, build: BuildModel | None) -> None:
+        hide_in_logs()
         self.fleet = fleet
         self.environment = os.environ.get("FLEET_ENVIRONMENT", "production")
         books = fleet.section("ledger", LedgerSettings)

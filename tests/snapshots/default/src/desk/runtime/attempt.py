@@ -30,6 +30,7 @@ from .failures import FAILURES, Candidate, Failure, of_error, of_response
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
 from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
+from .outside import clean_error
 from .run import Run, Stage
 
 log = logging.getLogger(__name__)
@@ -259,6 +260,7 @@ class Call:
         response: ModelResponse | None = None,
     ) -> Failure:
         """Book an attempt that ended in an error: its kind. What is no failure passes through."""
+        clean_error(error)
         failure, outcome = of_error(error), "rejected"
         if failure is None or (response and not isinstance(error, FAILURES)):  # a check's bug
             self.book(candidate.ref, "aborted", NOTHING, response, started)
