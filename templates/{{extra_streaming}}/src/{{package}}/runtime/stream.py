@@ -162,6 +162,8 @@ class ChainStream(StreamedResponse):
         if _is_cut(response):
             await self._close("failed", Finding(Failure.NETWORK))
             return Failure.NETWORK
+        opened = self._opened
+        self._call.arrived(opened.candidate.ref, response, opened.started, opened.ttft_ms)
         try:
             finding = await self._call.examine(response)
         except ValidationError:
