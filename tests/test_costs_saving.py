@@ -204,7 +204,9 @@ def test_other_days_and_the_demo_are_counted_apart(desk: Desk) -> None:
 CALLS = st.tuples(st.integers(0, 50_000), st.integers(0, 5_000))
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(st.tuples(st.sampled_from(["answer", "draft_polish"]), st.lists(CALLS, min_size=1)))
 )
