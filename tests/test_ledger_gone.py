@@ -329,10 +329,9 @@ def test_a_disk_that_is_really_full_loses_nothing(store: Any, small: Path) -> No
 
     async def play() -> int:
         ledger, written = store.Ledger(path), 0
-        with (small / "filler").open("wb") as filler, contextlib.suppress(OSError):
+        with (small / "filler").open("wb", buffering=0) as filler, contextlib.suppress(OSError):
             while True:
                 filler.write(b"x" * 4096)
-                filler.flush()
         with contextlib.suppress(store.LedgerUnavailable):
             while written < 20_000:
                 await ledger.ready()

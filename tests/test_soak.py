@@ -1,0 +1,78 @@
+"""20,000 calls, 80 at once, one in ten going wrong: each request is a row, and memory stays flat."""
+
+import asyncio
+import gc
+import os
+import random
+import tracemalloc
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.fleets import Desk, desk, loopback
+from tests.loopback import Reply
+
+__all__ = ["desk", "loopback"]
+
+CALLS = int(os.environ.get("SOAK_CALLS", "20000"))
+AT_ONCE = 80
+WRONG = [
+    Reply(status=500),
+    Reply(status=429),
+    Reply(text=""),
+    Reply(text="Paris is the cap", finish="length"),
+    Reply(fault="cut"),
+    Reply(fault="cut", after=1),
+    Reply(body='{"id": "1", "cho'),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.full
+def test_a_soak_of_many_calls_is_all_in_the_ledger(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, outcomes = random.Random(5), Counter[str]()
+    monkeypatch.setattr(desk.server, "record", False)
+    replies: list[Reply] = [
+        rng.choice(WRONG) if rng.random() < 0.1 else Reply() for _ in range(997)
+    ]
+    served = 0
+
+    def reply_to(model: str) -> Reply:
+        nonlocal served
+        served += 1
+        return replies[served % len(replies)] if model == "main-model" else Reply()
+
+    monkeypatch.setattr(desk.server, "reply_to", reply_to)
+    desk.models = ["openai:main-model", "anthropic:second-model"]
+    desk.rules, desk.more = {"deadline_s": 120}, "[circuits]\nfailures = 1000\n"
+    request, errors = desk.module("runtime.run").Request, desk.module("runtime.errors")
+    memory: list[int] = []
+
+    async def use(workspace: Any) -> None:
+        left = iter(range(CALLS))
+
+        async def caller() -> None:
+            for at in left:
+                try:
+                    outcomes[(await workspace.handle(request(f"Question {at}"))).status] += 1
+                except errors.ChainExhausted:
+                    outcomes["failed"] += 1
+                if at % (CALLS // 5) == CALLS // 5 - 1:
+                    gc.collect()
+                    memory.append(tracemalloc.get_traced_memory()[0])
+
+        await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
+
+    tracemalloc.start()
+    try:
+        desk.play(use)
+    finally:
+        tracemalloc.stop()
+    rows = Counter(model for model, outcome, _ in desk.rows() if outcome != "skipped")
+    print(dict(rows), dict(outcomes), f"{desk.seconds:.0f} s", memory)
+    assert rows == desk.server.hits
+    assert sum(outcomes.values()) == CALLS and outcomes["answered"] > 0.99 * CALLS
+    assert memory[-1] < memory[0] + 3_000_000, "what stays of 16,000 calls"
