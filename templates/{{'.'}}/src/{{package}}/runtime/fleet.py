@@ -146,6 +146,12 @@ class PipelineSettings(Settings):
     description: str
 
 
+class BaselineSettings(Settings):
+    """The model that the saving is measured against: one call of it for each request."""
+
+    model: Annotated[ModelRef, BeforeValidator(ModelRef.parse)] | None = None
+
+
 class Quality(Settings):
     """From which score or confidence on an answer is good enough (0 to 1)."""
 
@@ -199,6 +205,7 @@ class Fleet(BaseModel):
     pipelines: dict[str, PipelineSettings] = {}
     deployments: dict[str, Deployment] = {}
     quality: Quality = Quality()
+    baseline: BaselineSettings = BaselineSettings()
     budgets: Budgets = Budgets()
     circuits: Circuits = Circuits()
     limits: dict[str, Annotated[int, Field(ge=1)]] = {}
@@ -208,6 +215,12 @@ class Fleet(BaseModel):
     def section(self, name: str, type_: type[Section]) -> Section:
         """The table `[name]` of a feature; its defaults where the table is absent."""
         return checked(type_, (self.model_extra or {}).get(name, {}), f"fleet.toml: {name}.")
+
+    @property
+    def baseline_model(self) -> ModelRef | None:
+        """What `[baseline]` names, else the first of the expensive chain, if there is one."""
+        expensive = self.chains.get("expensive")
+        return self.baseline.model or (expensive.models[0] if expensive else None)
 
     def agent(self, name: str) -> AgentSettings:
         """The settings of a sub-agent; without a chain where there are none."""

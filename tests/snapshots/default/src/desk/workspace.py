@@ -2,8 +2,15 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -19,6 +26,7 @@ from .runtime.failures import ALWAYS, Candidate
 from .runtime.fleet import Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
+from .runtime.ledger.saving import Comparison
 from .runtime.ledger.store import Ledger, LedgerSettings, database_path
 from .runtime.run import Request, Route, Run, SubAgent
 
@@ -118,6 +126,7 @@ class Workspace:
             self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
         )
         self._under_way = shared.under_way
+        self._ending = ExitStack()
         asked = {
             name: [models[ref] for ref in rules.models] for name, rules in fleet.chains.items()
         }
@@ -127,11 +136,13 @@ class Workspace:
         }
 
     async def __aenter__(self) -> Self:
+        _end_in_order(self._ending)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Calls that are still under way are cancelled, and in the ledger as aborted."""
         async with AsyncExitStack() as closing:
+            closing.callback(self._ending.close)
             closing.callback(self.ledger.close)
             if self._human:
                 closing.push_async_callback(self._human.aclose)
@@ -141,6 +152,25 @@ class Workspace:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _end_in_order(closing: ExitStack) -> None:
+    """Take SIGTERM as Ctrl-C is taken: cancel this task, and end when all is closed.
+
+    Where the program has a handler of its own, or this is not its main thread, nothing changes.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def end() -> None:
+        loop.remove_signal_handler(signal.SIGTERM)  # a second one ends it at once
+        closing.callback(signal.raise_signal, signal.SIGTERM)
+        if task:
+            task.cancel()
+
+    with suppress(ValueError, RuntimeError):  # not in the main thread; Windows
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            loop.add_signal_handler(signal.SIGTERM, end)
+            closing.callback(loop.remove_signal_handler, signal.SIGTERM)
 
 
 def _expect_wired(fleet: Fleet, books: LedgerSettings) -> None:
@@ -209,6 +239,12 @@ def load_prices(root: Path) -> Prices:
     """List prices of the wired providers, and the team's prices.toml."""
     list_ids = {name: provider.PRICES for name, provider in wiring.PROVIDERS.items()}
     return Prices.load(root / "prices.toml", list_ids)
+
+
+def comparison(root: Path, fleet: Fleet) -> Comparison | None:
+    """What compares requests with the model of `[baseline]`; None where there is none."""
+    model = fleet.baseline_model
+    return Comparison(load_prices(root), model, wiring.BASELINES) if model else None
 
 
 def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:

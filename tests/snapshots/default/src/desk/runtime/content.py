@@ -11,13 +11,22 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 from pydantic import JsonValue
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 
 from .attempt import Call, Texts
 from .errors import LedgerError
-from .ledger.store import DAY_US, LedgerSettings, Location, Statement, connect, select
+from .ledger.store import (
+    DAY_US,
+    Attempt,
+    LedgerSettings,
+    Location,
+    Statement,
+    connect,
+    select,
+)
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +49,13 @@ def texts(
             for query, values in [(TABLE, ()), (INDEX, ()), _prune(days)]:
                 execute(query, values)
     hooks = (_without_secrets, *redact)
-    return (lambda call: _statements(call, hooks, days)) if settings.record_content else None
+    # A ledger file that is deleted meanwhile is made anew, without this table.
+    made = [(query, ()) for query in (TABLE, INDEX)] if isinstance(location, Path) else []
+
+    def statements(call: Call, rows: Sequence[Attempt]) -> list[Statement]:
+        return _statements(call, rows, hooks, [*made, _prune(days)])
+
+    return statements if settings.record_content else None
 
 
 def recorded(location: Location) -> bool:
@@ -51,11 +66,13 @@ def recorded(location: Location) -> bool:
         return False
 
 
-def _statements(call: Call, redact: Sequence[Redact], days: int) -> list[Statement]:
-    statements = [_prune(days)]
+def _statements(
+    call: Call, rows: Sequence[Attempt], redact: Sequence[Redact], first: Sequence[Statement]
+) -> list[Statement]:
+    statements = list(first)
     try:
         asked = _text(call.messages, redact)
-        for row in call.rows:
+        for row in rows:
             if response := call.completions.get(row.attempt):
                 key = (call.id, row.attempt, row.ts_us, row.user_ref)
                 statements.append((INSERT, (*key, asked, _text([response], redact))))

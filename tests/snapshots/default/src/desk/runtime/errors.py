@@ -6,6 +6,7 @@ FleetError
 ├── ChainExhausted, AnswerInvalid, ToolsFailed  whoever was asked gave nothing of use
 ├── Escalated, Unanswered                       a person will answer, or none will
 └── LedgerError                                 the ledger cannot be opened or written
+    └── LedgerUnavailable                       nothing is sent while rows are in memory alone
 """
 
 import errno
@@ -79,6 +80,10 @@ class ToolsFailed(FleetError):
 
 class LedgerError(FleetError):
     """The ledger database is locked, full, read-only or no database."""
+
+
+class LedgerUnavailable(LedgerError):
+    """Nothing was asked: attempts that were paid for cannot be recorded, and wait in memory."""
 
 
 _REMEDIES = {

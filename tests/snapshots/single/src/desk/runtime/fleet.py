@@ -146,6 +146,12 @@ class PipelineSettings(Settings):
     description: str
 
 
+class BaselineSettings(Settings):
+    """The model that the saving is measured against: one call of it for each request."""
+
+    model: Annotated[ModelRef, BeforeValidator(ModelRef.parse)] | None = None
+
+
 class Quality(Settings):
     """From which score or confidence on an answer is good enough (0 to 1)."""
 
@@ -157,13 +163,16 @@ class Budgets(Settings):
 
     At 80 % of a month's budget there is one warning. At 100 %, and when a run has used up
     `run_usd`, `at_limit` says what happens: refuse, ask only the models of `[chains.cheap]`,
-    or a human. `call_usd` caps every call, as a chain's own `max_cost_usd` does.
+    or a human. `call_usd` caps every call, as a chain's own `max_cost_usd` does. What an attempt
+    may cost is reserved before it is sent; `answer_tokens` is how long an answer is taken to get
+    where its request has no `max_tokens`.
     """
 
     month_usd: Decimal = Field(default=Decimal(0), ge=0)
     task_usd: dict[str, Decimal] = {}
     run_usd: Decimal = Field(default=Decimal(0), ge=0)
     call_usd: Decimal = Field(default=Decimal(0), ge=0)
+    answer_tokens: int = Field(default=4096, ge=1)
     at_limit: Literal["refuse", "cheap_only", "human"] = "refuse"
 
 
@@ -196,6 +205,7 @@ class Fleet(BaseModel):
     pipelines: dict[str, PipelineSettings] = {}
     deployments: dict[str, Deployment] = {}
     quality: Quality = Quality()
+    baseline: BaselineSettings = BaselineSettings()
     budgets: Budgets = Budgets()
     circuits: Circuits = Circuits()
     limits: dict[str, Annotated[int, Field(ge=1)]] = {}
@@ -205,6 +215,12 @@ class Fleet(BaseModel):
     def section(self, name: str, type_: type[Section]) -> Section:
         """The table `[name]` of a feature; its defaults where the table is absent."""
         return checked(type_, (self.model_extra or {}).get(name, {}), f"fleet.toml: {name}.")
+
+    @property
+    def baseline_model(self) -> ModelRef | None:
+        """What `[baseline]` names, else the first of the expensive chain, if there is one."""
+        expensive = self.chains.get("expensive")
+        return self.baseline.model or (expensive.models[0] if expensive else None)
 
     def agent(self, name: str) -> AgentSettings:
         """The settings of a sub-agent; without a chain where there are none."""
