@@ -4,8 +4,8 @@ import asyncio
 import gc
 import os
 import random
-import tracemalloc
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,8 +28,13 @@ WRONG = [
 ]
 
 
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 @pytest.mark.slow
 @pytest.mark.full
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells a process's memory")
 def test_a_soak_of_many_calls_is_all_in_the_ledger(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -62,17 +67,17 @@ def test_a_soak_of_many_calls_is_all_in_the_ledger(
                     outcomes["failed"] += 1
                 if at % (CALLS // 5) == CALLS // 5 - 1:
                     gc.collect()
-                    memory.append(tracemalloc.get_traced_memory()[0])
+                    memory.append(resident_bytes())
 
         await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
 
-    tracemalloc.start()
-    try:
-        desk.play(use)
-    finally:
-        tracemalloc.stop()
-    rows = Counter(model for model, outcome, _ in desk.rows() if outcome != "skipped")
-    print(dict(rows), dict(outcomes), f"{desk.seconds:.0f} s", memory)
-    assert rows == desk.server.hits
+    desk.play(use)
+    made = [row for row in desk.rows() if row[1] != "skipped"]
+    rows = Counter(model for model, _, _ in made)
+    # A connection may break before the server has read the request.
+    came = Counter(model for model, _, error in made if error not in ("network", "timeout"))
+    print(dict(rows), desk.server.hits, dict(outcomes), f"{desk.seconds:.0f} s", memory)
+    for model, hits in desk.server.hits.items():
+        assert came[model] <= hits <= rows[model]
     assert sum(outcomes.values()) == CALLS and outcomes["answered"] > 0.99 * CALLS
-    assert memory[-1] < memory[0] + 3_000_000, "what stays of 16,000 calls"
+    assert memory[-1] < memory[0] + 40_000_000, "what stays of four fifths of the calls"
