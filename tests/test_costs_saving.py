@@ -230,7 +230,9 @@ def test_a_clock_that_ran_far_ahead_stops_nothing(desk: Desk) -> None:
 CALLS = st.tuples(st.integers(0, 50_000), st.integers(0, 5_000))
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[*HealthCheck])
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(st.tuples(st.sampled_from(["answer", "draft_polish"]), st.lists(CALLS, min_size=1)))
 )

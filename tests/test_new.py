@@ -80,7 +80,7 @@ def code_lines(module: Path) -> int:
 def test_default_is_small(workspace: Path) -> None:
     files = [path for path in workspace.rglob("*") if path.is_file()]
     source = [path for path in files if "src" in path.parts]
-    assert len(files) <= 58
+    assert len(files) <= 60
     assert sum(code_lines(path) for path in source if path.suffix == ".py") <= 4800
     # docs/decisions/0007 says what the rest is.
     assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 6600
