@@ -132,6 +132,7 @@ def load(root: Path | None = None) -> Catalogue:
         raise ManifestError(
             f"{root.name}/templates has no core feature.yml; take another template."
         )
+    _require_whole(found)
     _unique_stages(found)
     kinds, levels = ["core", *KINDS], _levels(found)
     found.sort(key=lambda f: (levels[f.ref], kinds.index(f.kind), f.order, f.name))
@@ -158,6 +159,30 @@ def _levels(features: Iterable[Feature]) -> dict[str, int]:
         sorter.done(*ready)
         level += 1
     return levels
+
+
+def _require_whole(features: Sequence[Feature]) -> None:
+    """Every feature and every question once, and nothing required or proposed that is not there."""
+    refs: dict[str, Feature] = {}
+    owners: dict[str, str] = {}
+    for feature in features:
+        if feature.ref in refs:
+            raise ManifestError(f"{feature.ref} has two folders; remove one of them.")
+        refs[feature.ref] = feature
+        for key in feature.questions:
+            if owners.setdefault(key, feature.id) != feature.id:
+                raise ManifestError(
+                    f"Question '{key}' is in {owners[key]} and {feature.id}; rename one."
+                )
+    for feature in features:
+        proposed = [f"{kind}:{name}" for kind, names in feature.proposes.items() for name in names]
+        wanted = [ref for ref in feature.requires if ref not in KINDS]
+        if absent := [ref for ref in [*wanted, *proposed] if ref not in refs]:
+            where = f"templates/{feature.folder.name}/{MANIFEST}"
+            raise ManifestError(
+                f"{where}: there is no feature {absent[0]} to require or propose; write `kind:name`"
+                " of one that is there."
+            )
 
 
 def _unique_stages(features: Iterable[Feature]) -> None:
