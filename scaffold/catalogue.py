@@ -132,7 +132,7 @@ def load(root: Path | None = None) -> Catalogue:
         raise ManifestError(
             f"{root.name}/templates has no core feature.yml; take another template."
         )
-    _require_whole(found)
+    _require_once(found)
     _unique_stages(found)
     kinds, levels = ["core", *KINDS], _levels(found)
     found.sort(key=lambda f: (levels[f.ref], kinds.index(f.kind), f.order, f.name))
@@ -161,8 +161,8 @@ def _levels(features: Iterable[Feature]) -> dict[str, int]:
     return levels
 
 
-def _require_whole(features: Sequence[Feature]) -> None:
-    """Every feature and every question once, and nothing required or proposed that is not there."""
+def _require_once(features: Sequence[Feature]) -> None:
+    """Every feature and every question stands once."""
     refs: dict[str, Feature] = {}
     owners: dict[str, str] = {}
     for feature in features:
@@ -174,15 +174,6 @@ def _require_whole(features: Sequence[Feature]) -> None:
                 raise ManifestError(
                     f"Question '{key}' is in {owners[key]} and {feature.id}; rename one."
                 )
-    for feature in features:
-        proposed = [f"{kind}:{name}" for kind, names in feature.proposes.items() for name in names]
-        wanted = [ref for ref in feature.requires if ref not in KINDS]
-        if absent := [ref for ref in [*wanted, *proposed] if ref not in refs]:
-            where = f"templates/{feature.folder.name}/{MANIFEST}"
-            raise ManifestError(
-                f"{where}: there is no feature {absent[0]} to require or propose; write `kind:name`"
-                " of one that is there."
-            )
 
 
 def _unique_stages(features: Iterable[Feature]) -> None:

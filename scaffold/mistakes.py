@@ -73,8 +73,9 @@ def _place(error: BaseException, root: Path) -> _Place:
     """The file that copier was at, and the innermost line of Jinja."""
     frames = list(_frames(error.__traceback__))
     file = next(filter(None, (_file_of(frame, root) for frame, _ in reversed(frames))), None)
-    number = getattr(error, "lineno", None)
-    inner = getattr(error, "filename", None)
+    syntax = "TemplateSyntaxError" in [kind.__name__ for kind in type(error).__mro__]
+    number = getattr(error, "lineno", None) if syntax else None
+    inner = getattr(error, "filename", None) if syntax else None
     for frame, line in frames:
         name = frame.f_code.co_filename
         if number is None and (name == "<template>" or _inside(name, root)):

@@ -7,7 +7,7 @@ import pytest
 from scaffold import cli, releases
 from scaffold.answers import complete
 from scaffold.catalogue import Catalogue, load
-from scaffold.errors import ManifestError
+from scaffold.errors import AnswersError, ManifestError
 from scaffold.manifest import read
 from scaffold.ownership import filled
 from scaffold.presets import PRESETS, split
@@ -124,8 +124,6 @@ def test_every_preset_fits_every_version(version: str | None) -> None:
 @pytest.mark.parametrize(
     ("more", "told"),
     [
-        ("requires: ['extra:nope']\n", "there is no feature extra:nope"),
-        ("proposes: {search: [nope]}\n", "there is no feature search:nope"),
         ("requires: ['pattern:relay']\n", "require each other"),
         ("questions: {q: {type: int, default: x, help: h}}\n", "feature.yml:5: questions.q"),
         ("questions: {q: {type: int, default: true, help: h}}\n", "not of type int"),
@@ -140,6 +138,20 @@ def test_a_feature_that_cannot_work_is_named(more: str, told: str, tmp_path: Pat
         load(tmp_path)
     assert told in str(caught.value)
     assert "; " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("requires: ['extra:nope']\n", "add that feature to the template"),
+        ("requires: [search]\nproposes: {search: [nope]}\n", "none to choose"),
+    ],
+)
+def test_what_is_required_and_not_there_is_named(more: str, told: str, tmp_path: Path) -> None:
+    folder(tmp_path, "{{'.'}}", CORE + "stages: [{name: answer, chain: cheap, task_type: x}]\n")
+    folder(tmp_path, "{{pattern_relay}}", PATTERN + more)
+    with pytest.raises(AnswersError, match=told):
+        complete(load(tmp_path), {"patterns": ["relay"]}, folder_name="desk")
 
 
 def test_a_feature_and_a_question_stand_once(tmp_path: Path) -> None:
