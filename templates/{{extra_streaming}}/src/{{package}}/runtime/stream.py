@@ -150,7 +150,7 @@ class ChainStream(StreamedResponse):
         for event in self._opened.held:
             yield event
         while True:
-            async with asyncio.timeout(min(self._opened.idle_s, self._call.time_left())):
+            async with self._call.limit(min(self._opened.idle_s, self._call.time_left())):
                 event = await anext(self._opened.events, None)
             if event is None:
                 return
@@ -190,7 +190,7 @@ class ChainStream(StreamedResponse):
         self._asked.add(candidate)
         call, stack, started = self._call, AsyncExitStack(), None
         try:
-            async with asyncio.timeout(call.share(models + 1)) as limit:
+            async with call.limit(call.share(models + 1)) as limit:
                 model = await stack.enter_async_context(candidate.client())
                 started, idle_s = call.start(limit, models), call.share(models)
                 prepared = model.prepare_messages(call.messages, call.parameters)

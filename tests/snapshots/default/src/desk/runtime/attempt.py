@@ -32,6 +32,7 @@ from .ledger.prices import Prices, Spending, other_units
 from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
 from .outside import clean_error
 from .run import Run, Stage
+from .stalls import Watch
 
 log = logging.getLogger(__name__)
 
@@ -101,6 +102,7 @@ class Shared:
     texts: Texts | None = None
     under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
     loop: asyncio.AbstractEventLoop | None = None
+    watch: Watch = field(default_factory=Watch)
 
     def expect_loop(self) -> None:
         """Raise WrongLoop where this is not the event loop of the first call."""
@@ -226,7 +228,7 @@ class Call:
         messages = [*self.messages, repair] if repair else self.messages
         typed = not self.parameters.allow_text_output
         try:
-            async with asyncio.timeout(self.share(models + 1)) as limit:
+            async with self.limit(self.share(models + 1)) as limit:
                 async with candidate.client() as model:
                     started = self.start(limit, models)
                     prepared = model.prepare_messages(messages, self.parameters)
@@ -246,6 +248,10 @@ class Call:
             return failure
         self.book(candidate.ref, "rejected" if finding.reason else "ok", finding, response, started)
         return finding.reason or response
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        """A limit of so many seconds that our own stalls do not count towards."""
+        return self.shared.watch.limit(seconds, self.deadline)
 
     def start(self, limit: asyncio.Timeout, models: int) -> float:
         """When an attempt began that has got its slot; what is left is shared out anew."""
