@@ -28,6 +28,7 @@ from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
 from .runtime.ledger.store import Ledger, LedgerSettings, database_path
+from .runtime.outside import hide_in_logs
 from .runtime.run import Request, Route, Run, SubAgent
 
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
@@ -94,7 +95,7 @@ class Workspace:
             self.environment,
             AGENTS,
             self._checks,
-            wiring.AGENT_KEYS,
+            self._equip,
         )
 
     async def _answer(self, run: Run, route: Route) -> Answer:
@@ -109,12 +110,18 @@ class Workspace:
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
 
     def __init__(self, root: Path, fleet: Fleet, build: BuildModel | None) -> None:
+        hide_in_logs()
         self.fleet = fleet
         self.environment = os.environ.get("FLEET_ENVIRONMENT", "production")
         books = fleet.section("ledger", LedgerSettings)
         _expect_wired(fleet, books)
         stages = {**fleet.agents, **fleet.stages}
         self._checks = {name: _checks(name, stage.checks) for name, stage in stages.items()}
+        # A class starts things that end with this workspace, in its `aclose`.
+        self._equip = {
+            key: equip() if isinstance(equip, type) else equip
+            for key, equip in wiring.AGENT_KEYS.items()
+        }
         self._human = wiring.HUMAN(root, fleet) if wiring.HUMAN else None
         prices, location = load_prices(root), database_path(root)
         models = _candidates(fleet, prices, build)
@@ -148,6 +155,9 @@ class Workspace:
                 closing.push_async_callback(self._human.aclose)
             for candidate in self._candidates:
                 closing.push_async_callback(candidate.close)
+            for close in (getattr(equip, "aclose", None) for equip in self._equip.values()):
+                if close:
+                    closing.push_async_callback(close)
             tasks = {task for task in self._under_way.values() if task} - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()

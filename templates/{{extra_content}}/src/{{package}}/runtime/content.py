@@ -1,13 +1,11 @@
 """What models were asked and answered, beside the ledger's rows: only with `record_content = true`.
 
 Every text goes through the REDACT functions of wiring.py first; where one fails, nothing of the
-call is stored. Values of secret environment variables are blacked out in any case.
+call is stored. The workspace's secrets are taken out in any case.
 """
 
 import json
 import logging
-import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -27,11 +25,11 @@ from .ledger.store import (
     connect,
     select,
 )
+from .outside import without_secrets
 
 log = logging.getLogger(__name__)
 
 Redact = Callable[[str], str]
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 TABLE = """CREATE TABLE IF NOT EXISTS contents (
     call_id TEXT NOT NULL, attempt BIGINT NOT NULL, ts_us BIGINT NOT NULL, user_ref TEXT,
     request TEXT NOT NULL, response TEXT NOT NULL, PRIMARY KEY (call_id, attempt))"""
@@ -48,7 +46,7 @@ def texts(
         with closing(connect(location)) as database, database.transaction() as execute:
             for query, values in [(TABLE, ()), (INDEX, ()), _prune(days)]:
                 execute(query, values)
-    hooks = (_without_secrets, *redact)
+    hooks = (without_secrets, *redact)
     # A ledger file that is deleted meanwhile is made anew, without this table.
     made = [(query, ()) for query in (TABLE, INDEX)] if isinstance(location, Path) else []
 
@@ -104,10 +102,3 @@ def _redacted(value: JsonValue, redact: Sequence[Redact]) -> JsonValue:
         for hook in redact:
             value = hook(value)
     return value
-
-
-def _without_secrets(text: str) -> str:
-    for name, value in os.environ.items():
-        if SECRET.search(name) and len(value) >= 8:
-            text = text.replace(value, "***")
-    return text

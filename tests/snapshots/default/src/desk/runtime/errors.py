@@ -12,9 +12,14 @@ FleetError
 import errno
 from collections.abc import Iterator, Sequence
 
+from .outside import clean
+
 
 class FleetError(Exception):
-    """The base of all errors of this workspace."""
+    """The base of all errors of this workspace. Its text holds no secret, whatever it quotes."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*clean(args))
 
 
 class SettingsError(FleetError):

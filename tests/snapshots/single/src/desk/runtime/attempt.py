@@ -30,7 +30,9 @@ from .failures import FAILURES, Candidate, Failure, of_error, of_response
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
 from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
+from .outside import clean_error
 from .run import Run, Stage
+from .stalls import Watch
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +102,7 @@ class Shared:
     texts: Texts | None = None
     under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
     loop: asyncio.AbstractEventLoop | None = None
+    watch: Watch = field(default_factory=Watch)
 
     def expect_loop(self) -> None:
         """Raise WrongLoop where this is not the event loop of the first call."""
@@ -225,7 +228,7 @@ class Call:
         messages = [*self.messages, repair] if repair else self.messages
         typed = not self.parameters.allow_text_output
         try:
-            async with asyncio.timeout(self.share(models + 1)) as limit:
+            async with self.limit(self.share(models + 1)) as limit:
                 async with candidate.client() as model:
                     started = self.start(limit, models)
                     prepared = model.prepare_messages(messages, self.parameters)
@@ -246,6 +249,10 @@ class Call:
         self.book(candidate.ref, "rejected" if finding.reason else "ok", finding, response, started)
         return finding.reason or response
 
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        """A limit of so many seconds that our own stalls do not count towards."""
+        return self.shared.watch.limit(seconds, self.deadline)
+
     def start(self, limit: asyncio.Timeout, models: int) -> float:
         """When an attempt began that has got its slot; what is left is shared out anew."""
         limit.reschedule(asyncio.get_running_loop().time() + self.share(models))
@@ -259,6 +266,7 @@ class Call:
         response: ModelResponse | None = None,
     ) -> Failure:
         """Book an attempt that ended in an error: its kind. What is no failure passes through."""
+        clean_error(error)
         failure, outcome = of_error(error), "rejected"
         if failure is None or (response and not isinstance(error, FAILURES)):  # a check's bug
             self.book(candidate.ref, "aborted", NOTHING, response, started)

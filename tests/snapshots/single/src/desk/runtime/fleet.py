@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, ge
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import SettingsError, explain
+from .outside import hide_settings
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -248,6 +249,7 @@ class Fleet(BaseModel):
 def load(path: Path) -> Fleet:
     """Read fleet.toml. Raises SettingsError that names every wrong key; a retired one is left out."""
     tables, version = read_toml(path)
+    hide_settings(tables)
     for name, successor in RETIRED.items():
         table, _, key = name.partition(".")
         if isinstance(tables.get(table), dict) and key in tables[table]:

@@ -31,6 +31,8 @@ from pydantic import Field
 
 from ..errors import LedgerError, LedgerUnavailable
 from ..fleet import Settings, find_root
+from ..outside import without_secrets
+from ..private import private_file
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +109,12 @@ class Attempt:
         for name in TOKENS:
             if (getattr(self, name) or 0) < 0:
                 setattr(self, name, None)
+        for name in _THEIRS:  # a gateway may echo anything
+            if said := getattr(self, name):
+                setattr(self, name, without_secrets(said))
 
 
+_THEIRS = ("response_model", "provider_request_id", "service_tier")
 VERDICT = ("outcome", "error_type", "quality", "quality_source")
 """The columns that are known only once a completion was examined."""
 COLUMNS = tuple(column.name for column in fields(Attempt))
@@ -326,7 +332,7 @@ class Database:
     def _open(self) -> None:
         path = self._path
         with _told(path, "opened"):
-            make_private(path)
+            private_file(path)
             self._sqlite = sqlite3.connect(
                 path, timeout=LOCK_S, isolation_level=None, check_same_thread=False
             )
@@ -415,13 +421,6 @@ class Database:
 
     def close(self) -> None:
         self._sqlite.close()
-
-
-def make_private(path: Path) -> None:
-    """Create a file that only its owner may read, and its folder, where there is none yet."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
