@@ -165,7 +165,8 @@ def saving_of(report: queries.Report) -> "Saving | None":
     compared = comparison(root, fleet.load(root / "fleet.toml"))
     if compared is None or not report.rows:
         return None
-    return compared.over(database_path(root), report.since, environment=report.environment)
+    saving = compared.over(database_path(root), report.since, environment=report.environment)
+    return saving if saving.requests or saving.left_out else None  # rows may be gone by now
 
 
 def saving_lines(report: queries.Report) -> list[str]:
