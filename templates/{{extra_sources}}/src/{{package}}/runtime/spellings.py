@@ -49,7 +49,8 @@ _NAMES = _rules(r"""
 """)
 _OPENERS = re.compile(
     r"^(?:\W*(?:it is (?:also )?(?:true |clear |known )?that|however|furthermore|moreover"
-    r"|in addition(?! to)|additionally|overall|indeed|in fact|of course|as (?:ever|usual|always)|also)\b,?)+\s"
+    r"|in addition(?! to)|additionally|overall|indeed|in fact|of course|as (?:ever|usual|always)"
+    r"|also)\b,?)+\s"
 )
 _FORMS = _rules(r"""
 (?<=s)'(?=\s) ->
