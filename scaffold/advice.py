@@ -38,22 +38,40 @@ class Advice:
 
 
 def advise(load: Load, options: Sequence[Option], upkeep: Upkeep, today: str | None) -> Advice:
-    """Compare each pattern with what the team does today (default: one good model)."""
+    """Compare each pattern with what the team does today (default: one good model).
+
+    Only patterns that do the same work are compared: what finds sources by itself is not.
+    """
     baseline = next((option for option in options if option.name == today), options[0])
-    priced = [option for option in options[2:] if option.usd_per_month is not None]
+    priced = [one for one in options[2:] if one.comparable and one.usd_per_month is not None]
     best = min(priced, key=lambda option: option.usd_per_month or Decimal(0), default=None)
     saving = _saving(baseline, best)
     even = _break_even(load, saving, upkeep)
+    if baseline.too_long:
+        return _of_too_long(load, baseline, best)
     against = [*_against(load, baseline, best, saving, upkeep)]
     if against:
         return Advice(ONE_MODEL, tuple(against), baseline, best, saving, even)
     assert best is not None and saving is not None
-    told = (
+    reasons = (
         f"{best.name} saves about ${saving:,.0f} of ${baseline.usd_per_month:,.0f} a month",
         f"that is more than its upkeep of ${upkeep.usd_per_month:,.0f} a month",
         f"leave it where this holds: {best.when_not.rstrip('.')}",
     )
-    return Advice(SPLIT, told, baseline, best, saving, even)
+    return Advice(SPLIT, reasons, baseline, best, saving, even)
+
+
+def _of_too_long(load: Load, baseline: Option, best: Option | None) -> Advice:
+    """What the window of one model cannot take has no price to compare with."""
+    tokens = load.input_tokens + load.output_tokens
+    reasons = [f"{tokens:,} tokens do not fit the context window of {baseline.too_long[0]}"]
+    if best is None:
+        return Advice(
+            ONE_MODEL, (*reasons, "nor any pattern: send less"), baseline, None, None, None
+        )
+    reasons.append(f"{best.name} takes them, for about ${best.usd_per_month:,.0f} a month")
+    reasons.append(f"leave it where this holds: {best.when_not.rstrip('.')}")
+    return Advice(SPLIT, tuple(reasons), baseline, best, None, None)
 
 
 def _saving(baseline: Option, best: Option | None) -> Decimal | None:
@@ -73,18 +91,18 @@ def _against(
     load: Load, baseline: Option, best: Option | None, saving: Decimal | None, upkeep: Upkeep
 ) -> list[str]:
     """The reasons to stay with one model; none means that splitting pays."""
-    if best is None or saving is None:
-        return ["a price is unknown, so no saving can be shown: give prices, then ask again"]
     found: list[str] = []
     if load.calls_per_day < FEW_CALLS:
         found.append(
             f"{load.calls_per_day:,} calls a day are under {FEW_CALLS:,}: too few to split"
         )
-    if saving <= 0:
+    if best is None or saving is None:
+        found.append("a price is unknown, so no saving can be shown: give prices, then ask again")
+    elif saving < 0:
         found.append(f"{best.name} would cost ${-saving:,.2f} a month more than {baseline.name}")
-    elif saving <= upkeep.usd_per_month:
+    elif saving <= upkeep.usd_per_month and load.calls_per_day:
         found.append(
             f"{best.name} would save ${saving:,.2f} a month,"
-            f" less than its upkeep of ${upkeep.usd_per_month:,.0f}"
+            f" not more than its upkeep of ${upkeep.usd_per_month:,.0f}"
         )
     return found

@@ -3,20 +3,26 @@
 from collections.abc import Mapping
 from typing import Any
 
-from scaffold import change
+from scaffold import change, economics, fleet
 from scaffold.catalogue import Catalogue, chosen
 from scaffold.change import Answers
 from scaffold.choices import default_choice
+from scaffold.facts import StageFact
 from scaffold.feature import KINDS, Feature
 
 
 def carried_over(
-    before: Catalogue, after: Catalogue, answers: Mapping[str, Any]
+    before: Catalogue,
+    after: Catalogue,
+    answers: Mapping[str, Any],
+    written: fleet.Chains | None = None,
 ) -> tuple[Answers, list[str]]:
     """The answers for `after`, so that the workspace keeps doing what it did, and notes.
 
     What became a feature of its own stays on where it was on; a new question takes the answer
-    that equals the behaviour before it (`Question.before`); choices that are gone are left out.
+    that equals the behaviour before it (`Question.before`); a stage that moved to a chain of its
+    own keeps its models; choices that are gone are left out. `written` are the chains of the
+    workspace's fleet.toml, which people edit.
     """
     carried = dict(answers)
     if before is not after:
@@ -30,7 +36,7 @@ def carried_over(
             carried, more = change.added(after, carried, feature.kind, feature.name)
             notes += [f"{feature.kind} {feature.name} is now a feature of its own, and on.", *more]
     _old_behaviour(before, after, carried)
-    return carried, notes
+    return carried, notes + _keep_models(before, after, carried, written or {})
 
 
 def newly_offered(before: Catalogue, after: Catalogue, answers: Mapping[str, Any]) -> list[str]:
@@ -61,6 +67,52 @@ def _old_behaviour(before: Catalogue, after: Catalogue, answers: Answers) -> Non
         for key, question in feature.questions.items() if feature.ref in known else ():
             if question.before is not None:
                 answers.setdefault(key, question.before)
+
+
+def _keep_models(
+    before: Catalogue, after: Catalogue, answers: Answers, written: fleet.Chains
+) -> list[str]:
+    """Give a chain that a stage asks for the first time the models of its chain before."""
+    asked = {stage.name: stage.chain for one in before.enabled(answers) for stage in one.stages}
+    moved = [
+        (feature, stage, asked[stage.name])
+        for feature in after.enabled(answers)
+        for stage in feature.stages
+        if feature.kind != "core" and asked.get(stage.name, stage.chain) != stage.chain
+    ]
+    there = before.default_chains(answers) if moved else {}
+    notes: list[str] = []
+    for feature, stage, old in moved:
+        if stage.chain in there:
+            notes.append(f"Stage {stage.name} asks chain {stage.chain} now, not {old}.")
+            continue
+        refs = _known(written.get(old, []), answers) or there[old]
+        answers["chains"] = {**(answers.get("chains") or {}), stage.chain: refs}
+        notes.append(_moved(after, answers, feature, stage, old))
+    return notes
+
+
+def _known(refs: list[str], answers: Answers) -> list[str]:
+    """Models as fleet.toml has them, if all are of the providers that are chosen."""
+    providers = chosen(answers, "provider")
+    return refs if all(ref.partition(":")[0] in providers for ref in refs) else []
+
+
+def _moved(after: Catalogue, answers: Answers, feature: Feature, stage: StageFact, old: str) -> str:
+    """What keeping the models of the chain before costs, and how to change that."""
+    chains = after.default_chains(answers)
+    usual = after.default_chains({**answers, "chains": {}}).get(stage.chain, chains[stage.chain])
+    costs = [
+        economics.per_1000_of(after, feature, {**chains, stage.chain: refs})
+        for refs in (chains[stage.chain], usual)
+    ]
+    now, then = ("at an unknown price" if usd is None else f"for ${usd:.2f}" for usd in costs)
+    return (
+        f"Stage {stage.name} has a chain of its own now, {stage.chain}. It keeps the models of "
+        f"{old}: 1,000 requests of {feature.name} with {chains[stage.chain][0]} {now}, with the "
+        f"new default, {usual[0]}, {then}. To take that: "
+        f'scaffold update --set "chains={{{stage.chain}: null}}"'
+    )
 
 
 def _drop_gone(after: Catalogue, answers: Answers, kind: str) -> list[str]:

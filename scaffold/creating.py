@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold import given, releases, repository, target, verify
+from scaffold import economics, given, releases, repository, target, verify
 from scaffold.answers import WorkspaceSpec, complete, missing
 from scaffold.catalogue import Catalogue, load
 from scaffold.doubts import warnings
@@ -47,7 +47,8 @@ def made(options: argparse.Namespace) -> Written:
         spec = _asked(order) if _in_a_terminal(options) else _completed(order)
         files = _write(options, source, spec)
     notes = [*taken.notes, *warnings(catalogue, spec)]
-    return Written(options.dir, not options.dry_run, files, spec, source, notes)
+    told = economics.estimate(catalogue, spec.answers())
+    return Written(options.dir, not options.dry_run, files, spec, source, notes, told)
 
 
 def _of_changes(source: Source) -> str:

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterator
 
-from scaffold import models
+from scaffold import economics, models
 from scaffold.answers import WorkspaceSpec
 from scaffold.catalogue import Catalogue, tier_of
 from scaffold.defaults import AGENT_CHAIN
@@ -11,7 +11,7 @@ from scaffold.facts import TIERS
 
 
 def warnings(catalogue: Catalogue, spec: WorkspaceSpec) -> list[str]:
-    """A line for each doubt about chains and models."""
+    """A line for each doubt about chains and models, and what a pattern's judge costs."""
     told = [*_unheard_of(catalogue, spec)]
     for name, refs in spec.chains.items():
         if len({ref.partition(":")[0] for ref in refs}) == 1:
@@ -22,7 +22,10 @@ def warnings(catalogue: Catalogue, spec: WorkspaceSpec) -> list[str]:
             told.append(f"{ref} is unknown and unpriced: give its price in prices.toml.")
         elif known.matched not in (None, known.model):
             told.append(f"{ref} is priced as {known.matched}: check that this is right.")
-    return told
+    answers = spec.answers()
+    patterns = [one for one in catalogue.enabled(answers) if one.judged_by]
+    judged = [economics.judges_in_words(catalogue, one, answers) for one in patterns]
+    return [*told, *filter(None, judged)]
 
 
 def _unheard_of(catalogue: Catalogue, spec: WorkspaceSpec) -> Iterator[str]:

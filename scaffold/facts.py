@@ -1,8 +1,8 @@
 """The parts of a manifest: stages, estimates, questions, variables and models of one feature."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Tier = Literal["cheap", "balanced", "expensive"]
 TIERS: tuple[Tier, ...] = ("cheap", "balanced", "expensive")
@@ -22,13 +22,61 @@ class StageFact(Part):
     task_type: str
 
 
+class Tokens(Part):
+    """Tokens of one call for a request of the usual size, by what they grow with.
+
+    `fixed` ones are the same for every request, `input` ones grow with what is read for it, and
+    `output` ones with the answer.
+    """
+
+    fixed: int = Field(default=0, ge=0)
+    input: int = Field(default=0, ge=0)
+    output: int = Field(default=0, ge=0)
+
+
+def _growing_with(what: str) -> BeforeValidator:
+    """A plain number of tokens grows with one thing alone, as in templates before 0.6."""
+
+    def as_table(value: object) -> object:
+        return {what: value} if isinstance(value, int) else value
+
+    return BeforeValidator(as_table)
+
+
 class Estimate(Part):
-    """What one request costs on one chain: tokens per call, and the share of requests (0 to 1)."""
+    """What one request costs on one chain, and the share of requests that need it (0 to 1).
+
+    `in_parts`: many short calls have these tokens, so the price of a long prompt is never due.
+    """
 
     chain: str
-    input_tokens: int = Field(ge=0)
-    output_tokens: int = Field(ge=0)
+    input_tokens: Annotated[Tokens, _growing_with("input")]
+    output_tokens: Annotated[Tokens, _growing_with("output")]
     share: float = Field(ge=0, le=1)
+    in_parts: bool = False
+
+
+class Baseline(Part):
+    """The same work as one call of one model: what that call reads and writes.
+
+    For the ledger, by stages: it reads what `reads` reads (`each`: every call of it reads another
+    piece) and writes what the last call of `writes` wrote. For estimates: the usual tokens of a
+    request and its answer, and those of the sources that the pattern finds by itself.
+    """
+
+    reads: str = ""
+    each: bool = False
+    writes: list[str] = []
+    input_tokens: int = Field(gt=0)
+    output_tokens: int = Field(gt=0)
+    source_tokens: int = Field(default=0, ge=0)
+
+
+class Claim(Part):
+    """What is said of a pattern, and what was measured, with its source."""
+
+    says: str
+    measured: str
 
 
 class Wires(Part):

@@ -9,6 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from scaffold.facts import (
     AgentFact,
+    Baseline,
+    Claim,
     EnvVar,
     Estimate,
     Models,
@@ -55,6 +57,8 @@ class Feature(BaseModel):
     `hidden` feature is never asked for. `proposes` is what another kind's question takes by
     default while this one is chosen. `offline`: it works without a network.
     `split_from`, `core` or `kind:name`: the feature that did its work in earlier versions.
+    `weight`: how many of a mix's requests take this pattern, against those of the others.
+    `judged_by`: the chain whose price decides from which length of answer on the pattern pays.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -70,6 +74,10 @@ class Feature(BaseModel):
     stages: list[StageFact] = []
     chains: dict[str, Tier] = {}
     estimate: list[Estimate] = []
+    baseline: Baseline | None = None
+    weight: int = Field(default=30, gt=0)
+    judged_by: str | None = None
+    claim: Claim | None = None
     wires: Wires = Wires()
     default_agents: list[AgentFact] = []
     questions: dict[str, Question] = {}

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 from decimal import Decimal
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 from scaffold.catalogue import Catalogue
 
 MILLION = 1_000_000
+SHORT = 1000
+"""Tokens of a prompt that has the base price everywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,16 @@ def offered(catalogue: Catalogue, provider: str) -> list[ModelFacts]:
     ]
 
 
+def list_prices(catalogue: Catalogue) -> dict[str, list[float]]:
+    """US dollars per million tokens in and out of every offered model with a list price."""
+    known = [one for p in catalogue.of("provider") for one in offered(catalogue, p.name)]
+    return {
+        fact.ref: [float(fact.input_usd), float(fact.output_usd)]
+        for fact in known
+        if fact.input_usd is not None and fact.output_usd is not None
+    }
+
+
 def told(fact: ModelFacts) -> str:
     """A model with its prices (US dollars per million tokens) and context window (tokens)."""
     if fact.input_usd is None or fact.output_usd is None:
@@ -69,17 +81,38 @@ def _usd(amount: Decimal) -> str:
     return f"${amount:.2f}" if len(plain.partition(".")[2]) < 2 else f"${plain}"
 
 
-@cache
-def _price(provider: str, model: str) -> tuple[str, int | None, Decimal, Decimal] | None:
+def usd(
+    catalogue: Catalogue, ref: str, asked: Decimal, answered: Decimal, *, in_parts: bool = False
+) -> Decimal | None:
+    """US dollars of a call with these tokens in and out; None if unpriced.
+
+    A long prompt has its own price, unless the tokens are those of many short calls (`in_parts`).
+    """
+    fact = facts(catalogue, ref)
+    if fact.matched is None:
+        return None
+    prices = catalogue.get("provider", fact.provider).prices
+    assert prices is not None
+    prompt = SHORT if in_parts else max(SHORT, int(asked))
+    found = _price(prices, fact.model, prompt)
+    assert found is not None
+    return (asked * found[2] + answered * found[3]) / MILLION
+
+
+@lru_cache(maxsize=4096)
+def _price(
+    provider: str, model: str, prompt: int = SHORT
+) -> tuple[str, int | None, Decimal, Decimal] | None:
+    """The entry's name, context window and prices per million tokens, for a prompt of a size."""
     from genai_prices import Usage, calc_price
 
-    def per_million(**tokens: int) -> Any:
+    def price(**tokens: int) -> Any:
         return calc_price(Usage(**tokens), model, provider_id=provider)
 
     try:
-        base = per_million(input_tokens=1000)
+        asked = price(input_tokens=prompt)
     except LookupError:
         return None
-    # A thousand tokens, scaled: a million would fall into the dearer tier of a long prompt.
-    output = per_million(output_tokens=1000).total_price * 1000
-    return base.model.id, base.model.context_window, base.total_price * 1000, output
+    both = price(input_tokens=prompt, output_tokens=SHORT).total_price - asked.total_price
+    per_input = asked.total_price * MILLION / prompt
+    return asked.model.id, asked.model.context_window, per_input, both * MILLION / SHORT

@@ -24,6 +24,24 @@ DEVICES = frozenset(
 )
 """What no file on Windows can be called, with any ending."""
 
+GONE_SINCE_3_11 = (
+    *("aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "distutils"),
+    *("imghdr", "imp", "lib2to3", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "pipes"),
+    *("smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"),
+)
+NEW_IN_3_14 = ("annotationlib", "compression")  # docs.python.org/3.14/whatsnew
+OTHER_PYTHONS = frozenset({*GONE_SINCE_3_11, *NEW_IN_3_14})
+"""Standard modules of supported Pythons that the one running `scaffold` may not have."""
+
+COMMANDS = frozenset(
+    # What a virtual environment puts on the PATH.
+    {"python", "pythonw", "pypy", "activate", "deactivate", "pip", "idle", "pydoc"}
+    # What the tools that work in it start by name.
+    | {"uv", "uvx", "git", "sh", "bash", "zsh", "cmd", "powershell", "env", "docker", "scaffold"}
+    | {"node", "psql", "sudo", "which"}
+)
+"""Commands that a command of the same name would hide in the workspace's environment."""
+
 TAKEN_NAMES = Path(__file__).with_name("taken_names.txt")
 """What workspaces install, all the way down; a test holds it to what is installed."""
 
@@ -71,7 +89,7 @@ def default_project(folder: str) -> str:
 def default_package(project: str) -> str:
     """The package a project's name suggests; always one that `package_problem` accepts."""
     package = slug_of(project).replace("-", "_")[:30].strip("_")
-    if not package or package[0].isdigit():
+    if not package or package[0].isdigit() or package.startswith("test_"):
         package = f"app_{package}"[:30].strip("_")
     return f"{package[:23]}_agents" if is_taken(package) else package
 
@@ -84,8 +102,9 @@ def installed() -> frozenset[str]:
 
 def is_taken(package: str) -> bool:
     """Whether a package of that name would hide a module that the workspace needs."""
-    known = OWN | DEVICES | installed() | sys.stdlib_module_names
-    return package in known or keyword.iskeyword(package)
+    known = OWN | DEVICES | installed() | sys.stdlib_module_names | OTHER_PYTHONS
+    # pytest imports a module `test_x` of the tests before a package of that name.
+    return package in known or keyword.iskeyword(package) or package.startswith("test_")
 
 
 def package_problem(package: str) -> str | None:
@@ -97,8 +116,13 @@ def package_problem(package: str) -> str | None:
 
 def project_problem(name: str) -> str | None:
     """What is wrong with a new project's name, or None."""
-    if slug_of(name).replace("-", "_") in OWN | installed():
+    slug = slug_of(name)
+    if slug.replace("-", "_") in OWN | installed():
         return "is the name of something the workspace installs"
+    if slug in COMMANDS or re.fullmatch(r"(python|pip|pypy)[0-9-]*", slug):
+        return "would hide the command of that name in the workspace's environment"
+    if slug in DEVICES:
+        return "is a device on Windows, so no program can be called that"
     return title_problem(name)
 
 
@@ -117,9 +141,14 @@ def identifier_problem(name: str) -> str | None:
 
 
 def agent_problem(name: str) -> str | None:
-    """What is wrong with a sub-agent's or chain's name, or None."""
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+    """What is wrong with a sub-agent's or chain's name, or None.
+
+    Soft keywords are fine, for they differ between Pythons and a module may be called like one.
+    """
+    if keyword.iskeyword(name):
         return "is a Python keyword"
+    if re.search(r"(?<![0-9])0[0-9]", name):
+        return "has a number with a leading zero, which no two tools sort alike"
     if name in DEVICES:
         return "is a device on Windows, so no file can be called that"
     return identifier_problem(name)

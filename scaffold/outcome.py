@@ -23,6 +23,7 @@ class Written:
     spec: WorkspaceSpec
     source: Source
     notes: list[str]
+    estimate: str
 
 
 def show(written: Written) -> None:
@@ -31,9 +32,9 @@ def show(written: Written) -> None:
         print(f"Note: {note}", file=sys.stderr)
     if not written.really:
         print(drawn(written.folder.absolute().name, written.files))
-        print(f"\n{len(written.files)} files; nothing was written.")
+        print(f"\n{len(written.files)} files; nothing was written.\n{written.estimate}")
         return
-    print(f"Wrote {len(written.files)} files to {written.folder}.\n")
+    print(f"Wrote {len(written.files)} files to {written.folder}.\n{written.estimate}\n")
     print(f"  cd {shlex.quote(str(written.folder))}")
     print("  uv run pytest")
     print(f"  uv run {written.spec.slug} demo")
@@ -61,6 +62,7 @@ def print_json(written: Written, steps: Sequence[Step]) -> None:
         "files": written.files,
         "answers": written.spec.answers(),
         "warnings": written.notes,
+        "estimate": written.estimate,
         "template": {"source": source.src_path, "version": source.commit},
         "verify": [{"step": s.name, "ok": s.ok, "seconds": round(s.seconds, 1)} for s in steps],
     }

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from scaffold import choices, computed, yaml_text
+from scaffold import choices, computed, models, yaml_text
 from scaffold.catalogue import Catalogue, load
 from scaffold.feature import KINDS, Feature
 from scaffold.names import AGENTS_RULE, CHAINS_RULE, NAME_RULE, PACKAGE_RULE
@@ -42,6 +42,7 @@ def questions(catalogue: Catalogue) -> dict[str, Any]:
         **{feature.id: _hidden(computed.folder(feature, features), "str") for feature in features},
         "facts": _hidden({feature.id: feature.facts() for feature in catalogue.features}),
         "enabled": _hidden(computed.enabled(features)),
+        "list_prices": _hidden(models.list_prices(catalogue)),
         "slug": _hidden(computed.SLUG, "str"),
         "answer_chain": _hidden(computed.ANSWER_CHAIN, "str"),
         "stage_chains": _hidden(computed.STAGE_CHAINS),

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from scaffold import unrendered
+from scaffold import fleet, unrendered
 from scaffold.answers import WorkspaceSpec, complete, known_keys, require_shape
 from scaffold.carryover import carried_over, newly_offered
 from scaffold.catalogue import Catalogue, load
@@ -41,7 +41,7 @@ def worked_out(workspace: Recorded, before: Source, after: Source, change: Chang
     require_shape(workspace.answers)
     old = load(before.root)
     new = old if after.root == before.root else load(after.root)
-    carried, notes = carried_over(old, new, workspace.answers)
+    carried, notes = carried_over(old, new, workspace.answers, fleet.written(workspace.folder))
     known = known_keys(new)
     kept = {key: value for key, value in carried.items() if key in known}
     answers, more = change(new, kept)

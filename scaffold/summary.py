@@ -8,10 +8,15 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.file_changes import counted, lines, rows
-from scaffold.merge import ChangeKind, Outcome, Plan
+from scaffold.merge import Change, ChangeKind, Outcome, Plan
 
 CONFLICTS_LEFT = 3
 _LOOK_AT = (ChangeKind.CONFLICT, ChangeKind.SUGGESTION)
+
+
+def _asks(change: Change) -> bool:
+    """Whether a person has to know of a file: a decision, a newer seed, a file git does not take."""
+    return change.kind in _LOOK_AT or bool(change.kind is ChangeKind.ADDED and change.advice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +67,7 @@ def show_plan(report: Report, plan: Plan, *, as_json: bool) -> int:
 def show(report: Report, plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
     """What was done. Exit status 0, or 3 when something is left for the team to put together."""
     if as_json:
-        left = {"stash": outcome.stash, "rescued": outcome.rescued}
-        print(report.as_json(written=not plan.empty, **_files(plan), **left))
+        print(report.as_json(written=not plan.empty, **_files(plan), **_left(outcome)))
     else:
         _notes(report)
         _show_text(report, plan)
@@ -75,7 +79,7 @@ def show_finished(outcome: Outcome, *, as_json: bool) -> int:
     """An update that had been killed was finished. Exit status as it would have had."""
     if as_json:
         told = {"finished": True, "conflicts": outcome.conflicts}
-        print(json.dumps(told | {"stash": outcome.stash, "rescued": outcome.rescued}))
+        print(json.dumps(told | _left(outcome)))
     else:
         print("Finished what an earlier run had begun; run the command again if it was another.")
         print("\n".join(f"  {ChangeKind.CONFLICT:<11} {path}" for path in outcome.conflicts))
@@ -86,23 +90,25 @@ def show_finished(outcome: Outcome, *, as_json: bool) -> int:
 def show_aborted(outcome: Outcome, *, as_json: bool) -> int:
     """An update was taken back. Exit status 0, or 3 when stashed work did not go back by itself."""
     if as_json:
-        told = {"aborted": True, "stash": outcome.stash, "rescued": outcome.rescued}
-        print(json.dumps(told))
+        print(json.dumps({"aborted": True} | _left(outcome)))
     else:
-        print("Taken back: files and index are as they were before.")
+        if outcome.left:
+            print("Taken back, but for the files that were edited since.")
+        else:
+            print("Taken back: files and index are as they were before.")
         _show_stashes(outcome)
     return status(outcome)
 
 
 def status(outcome: Outcome) -> int:
     """3 when conflicts, or uncommitted work that did not go back by itself, are left."""
-    return CONFLICTS_LEFT if outcome.conflicts or outcome.stash else 0
+    return CONFLICTS_LEFT if outcome.conflicts or outcome.stash or outcome.left else 0
 
 
 def _show_text(report: Report, plan: Plan) -> None:
     old, new = report.versions
     print(f"{old} → {new}: {counted(plan.changes)}." if old != new else f"{counted(plan.changes)}.")
-    if look_at := [one for one in plan.changes if one.kind in _LOOK_AT]:
+    if look_at := [one for one in plan.changes if _asks(one)]:
         print("\nLook at:\n")
         print("\n".join(lines(look_at, blobs=True)))
     if plan.empty:
@@ -119,13 +125,22 @@ def _files(plan: Plan) -> dict[str, object]:
     return {"changes": rows(plan.changes), "conflicts": conflicts}
 
 
+def _left(outcome: Outcome) -> dict[str, object]:
+    """What is not on disk, what was left alone, and the commands that bring the rest back."""
+    told = {"stash": outcome.stash, "rescued": outcome.rescued}
+    return {**told, "left": outcome.left, "commands": outcome.commands}
+
+
 def _show_stashes(outcome: Outcome) -> None:
+    if outcome.left:
+        print(f"\nEdited meanwhile, so left as it is: {', '.join(outcome.left)}")
     if outcome.stash:
-        print(
-            f"\nYour uncommitted work is kept in {outcome.stash}: `git stash pop` brings it back."
-        )
+        print(f"\nYour uncommitted work is kept in the stash: {outcome.stash}")
     if outcome.rescued:
-        print(f"\nFiles edited meanwhile are kept in {outcome.rescued}.")
+        print(f"\nWhat was edited meanwhile is kept in the stash: {outcome.rescued}")
+    if outcome.commands:
+        print("\nThis brings it back:\n")
+        print("\n".join(f"  {command}" for command in outcome.commands))
 
 
 def _notes(report: Report) -> None:

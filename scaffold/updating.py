@@ -7,8 +7,9 @@ import argparse
 import sys
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 
-from scaffold import given, merge, ownership, recorded, releases, summary
+from scaffold import given, merge, old_names, ownership, recorded, releases, summary
 from scaffold.catalogue import Catalogue
 from scaffold.change import Answers
 from scaffold.progress import showing
@@ -83,6 +84,8 @@ def carry_out(options: argparse.Namespace, step: Step) -> int:
         return summary.show_idle(report, as_json=options.json)
     merge.require_ready(workspace, autostash=options.autostash or options.dry_run)
     with planned(workspace, step) as plan:
+        names = (str(one.get("package")) for one in (step.workspace.answers, report.answers))
+        report = replace(report, notes=(*report.notes, *old_names.notes(plan, *names)))
         if options.dry_run:
             return summary.show_plan(report, plan, as_json=options.json)
         try:
@@ -97,7 +100,8 @@ def _interrupted(workspace: merge.Workspace) -> int:
     if merge.progress(workspace) is None:
         raise KeyboardInterrupt
     print(
-        "\nInterrupted half-way: `scaffold update` finishes it, `scaffold update --abort` goes back.",
+        f"\nInterrupted half-way: `{merge.command(workspace.folder)}` finishes it,"
+        f" `{merge.command(workspace.folder, '--abort')}` goes back.",
         file=sys.stderr,
     )
     return INTERRUPTED

@@ -14,14 +14,25 @@ DEV = ("basedpyright", "pytest", "ruff")
 
 
 def names(catalogue: Catalogue) -> set[str]:
-    """Distribution and import names, as a package would be called, of all there is to install."""
+    """Distributions, imports and commands, as a package would be called, of all to install."""
     distributions = set(_closure([Requirement(text) for text in _wanted(catalogue)]))
     imports = {
         name
         for name, owners in metadata.packages_distributions().items()
         if distributions & set(map(_plain, owners))
     }
-    return {name for name in distributions | imports if re.fullmatch(r"[a-z][a-z0-9_]*", name)}
+    commands = {
+        _plain(entry.name)
+        for one in metadata.distributions()
+        if _plain(one.name) in distributions
+        for entry in one.entry_points
+        if entry.group == "console_scripts"
+    }
+    return {
+        name
+        for name in distributions | imports | commands
+        if re.fullmatch(r"[a-z][a-z0-9_]*", name)
+    }
 
 
 def _wanted(catalogue: Catalogue) -> Iterator[str]:

@@ -58,7 +58,7 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
         ({"chains": []}, "should be a mapping; write a mapping such as {cheap:"),
         ({"agents": [AGENT, AGENT]}, "is there twice"),
         ({"agents": [{**AGENT, "name": "../../evil"}]}, "no lower-case Python identifier"),
-        ({"agents": [{**AGENT, "name": "classify"}]}, "is the name of a stage"),
+        ({"agents": [{**AGENT, "name": "classify"}]}, "is a name that Router gives to a stage"),
         ({"agents": [{**AGENT, "name": "com1"}]}, "is a device on Windows"),
         ({"agents": [{**AGENT, "tools": []}]}, "agents.0.tools: is no key of a sub-agent"),
         ({"agents": [{"name": "a"}]}, "agents.0.description: is missing"),

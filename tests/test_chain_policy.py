@@ -46,7 +46,7 @@ def test_a_hang_leaves_time_for_the_next(desk: Desk) -> None:
         ("truncated", "rejected", "truncated"),
         ("refusal", "rejected", "refusal"),
         ("content-filter", "rejected", "content_filter"),
-        ("html", "failed", "malformed"),
+        ("html", "failed", "network"),
         ("wrong-json", "failed", "malformed"),
     ],
 )

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -295,7 +296,7 @@ def test_a_file_that_is_no_ledger_is_advice(costs: Any, path: Path) -> None:
 
 def test_a_corrupt_ledger_is_advice(store: Any, costs: Any, path: Path) -> None:
     two_weeks(store, path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     content = bytearray(path.read_bytes())
     content[4096:] = os.urandom(len(content) - 4096)
@@ -306,7 +307,7 @@ def test_a_corrupt_ledger_is_advice(store: Any, costs: Any, path: Path) -> None:
 
 def test_a_read_only_ledger_is_read(store: Any, costs: Any, path: Path) -> None:
     two_weeks(store, path)
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         database.execute("PRAGMA journal_mode = DELETE")
     path.chmod(0o444)
     assert costs()[0] == 0

@@ -29,10 +29,10 @@ FAILED = {
     "status-504": "timeout",
     "cut": "network",
     "cut-body": "network",
-    "html": "malformed",
+    "html": "network",
     "wrong-json": "malformed",
     "wrong-shape": "malformed",
-    "huge-error": "overloaded",
+    "huge-error": "network",
 }
 REJECTED = {
     "empty": "empty",
@@ -42,12 +42,10 @@ REJECTED = {
 }
 # Clients differ in what they make of a body that is no answer; the chain moves on from all of it.
 ALSO = {
-    ("google", "wrong-shape"): "empty",
+    ("google", "wrong-shape"): "broken_off",
     ("bedrock", "wrong-shape"): "network",
-    ("mistral", "content-filter"): "empty",
-    ("bedrock", "html"): "network",
+    ("mistral", "content-filter"): "broken_off",
     ("bedrock", "wrong-json"): "network",
-    ("mistral", "html"): "network",
     ("mistral", "wrong-json"): "network",
     ("mistral", "wrong-shape"): "network",
 }

@@ -374,7 +374,7 @@ def test_another_model_of_the_same_provider_has_its_own_circuit(desk: Desk) -> N
     assert of(desk, "works") == ["ok"] * 5
 
 
-def test_all_circuits_open_says_so_at_once(desk: Desk) -> None:
+def test_all_circuits_open_are_tried_before_a_call_is_refused(desk: Desk) -> None:
     breaker(desk, Reply(status=503), failures=1, open_s=60)
     desk.models = ["openai:breaks"]
     asked, exhausted = (
@@ -387,6 +387,67 @@ def test_all_circuits_open_says_so_at_once(desk: Desk) -> None:
             await workspace.handle(asked("?"))
         with pytest.raises(exhausted, match="circuit_open"):
             await workspace.handle(asked("?"))
+        desk.server.script["breaks"] = [Reply()]
+        await asyncio.gather(*(workspace.handle(asked("?")) for _ in range(30)))
 
     desk.play(use)
-    assert desk.rows()[-1] == ("breaks", "skipped", "circuit_open")
+    assert of(desk, "breaks").count("ok") == 30
+    assert ("breaks", "skipped", "circuit_open") in desk.rows()
+
+
+@pytest.mark.parametrize("wires", [("openai", "anthropic"), ("anthropic", "openai")])
+def test_an_outage_of_a_second_refuses_nobody(desk: Desk, wires: tuple[str, str]) -> None:
+    """Every model is down when the first calls come, and up before the last one has given up."""
+    names = [f"down-{wire}" for wire in wires]
+    desk.models = [f"{wire}:{name}" for wire, name in zip(wires, names, strict=True)]
+    desk.rules = {"backoff_s": 0.2}
+    for name in names:
+        desk.server.script[name] = [Reply(status=503)]
+    run = desk.module("runtime.run")
+
+    async def use(workspace: Any) -> None:
+        calls = [asyncio.create_task(workspace.handle(run.Request("?"))) for _ in range(60)]
+        await until(lambda: len(desk.server.seen) >= 10)
+        for name in names:
+            desk.server.script[name] = [Reply()]
+        await asyncio.gather(*calls)
+
+    desk.play(use)
+    assert len([row for row in desk.rows() if row[1] == "ok"]) == 60
+
+
+@pytest.mark.parametrize("status", [401, 404])
+def test_a_circuit_that_a_mistake_opened_stays_open(desk: Desk, status: int) -> None:
+    """No key gets right by waiting for a second."""
+    breaker(desk, Reply(status=status), failures=1, open_s=60)
+    desk.models = ["openai:breaks"]
+    exhausted = desk.module("runtime.errors").ChainExhausted
+
+    async def use(workspace: Any) -> None:
+        for _ in range(3):
+            with pytest.raises(exhausted):
+                await workspace.handle(desk.module("runtime.run").Request("?"))
+
+    desk.play(use)
+    assert of(desk, "breaks")[1:] == ["circuit_open"] * 2
+
+
+@pytest.mark.parametrize("wire", ["openai", "anthropic"])
+def test_a_slow_probe_is_waited_for(desk: Desk, wire: str) -> None:
+    breaker(desk, Reply(status=503), failures=1, open_s=60)
+    desk.models = [f"{wire}:breaks"]
+    run = desk.module("runtime.run")
+
+    async def use(workspace: Any) -> None:
+        with pytest.raises(desk.module("runtime.errors").ChainExhausted):
+            await workspace.handle(run.Request("?"))
+        desk.server.forget()
+        desk.server.script["breaks"] = [Reply(delay_s=0.5), Reply()]
+        probe = asyncio.create_task(workspace.handle(run.Request("?")))
+        await until(lambda: desk.server.under_way.get("breaks", 0) == 1)
+        others = [asyncio.create_task(workspace.handle(run.Request("?"))) for _ in range(5)]
+        await asyncio.sleep(0.1)
+        assert desk.server.under_way["breaks"] == 1, "one request is the probe"
+        await asyncio.gather(probe, *others)
+
+    desk.play(use)

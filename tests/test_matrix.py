@@ -1,7 +1,13 @@
-"""Every feature alone, every preset, and pairs: lint, format, types, and their own tests."""
+"""Every feature alone, every preset, and pairs: lint, format, types, and their own tests.
+
+The pairs' own tests take long: one day's run has a share of them, `.ci/full` has them all.
+"""
 
 import sys
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +19,17 @@ RENDERS = {
     for source in (harness.alone, harness.presets, harness.pairs)
     for name, answers in source(harness.CATALOGUE)
 }
-ALONE = [name for name, _ in harness.alone(harness.CATALOGUE)]
+RENDERS["default"] = {}
+SHARES = 10
+"""In so many days the pairs are through."""
+
+
+def _rendered() -> Iterator[Any]:
+    """Every render, those pairs marked `full` whose day it is not."""
+    today = date.today().toordinal() % SHARES
+    for at, name in enumerate(RENDERS):
+        waits = name.startswith("pair_") and at % SHARES != today
+        yield pytest.param(name, marks=[pytest.mark.full] if waits else [])
 
 
 def test_no_two_features_own_the_same_path() -> None:
@@ -53,7 +69,7 @@ def test_render_is_typed(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ALONE)
+@pytest.mark.parametrize("name", _rendered())
 def test_rendered_tests_pass(name: str, tmp_path: Path) -> None:
     folder = harness.rendered(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")

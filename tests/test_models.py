@@ -3,6 +3,8 @@
 from decimal import Decimal
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from scaffold import economics, models
 from scaffold.answers import complete
@@ -40,7 +42,45 @@ def test_estimate_is_the_sum_of_its_parts(catalogue: Catalogue) -> None:
     assert economics.per_1000_requests(catalogue, spec.answers()) == expected
 
 
+def test_a_request_of_a_mix_takes_one_pattern(catalogue: Catalogue) -> None:
+    def usd(*patterns: str) -> Decimal:
+        spec = complete(catalogue, {"patterns": [*patterns]}, folder_name="desk")
+        return economics.per_1000_requests(catalogue, spec.answers()) or Decimal(0)
+
+    mixed = usd("router", "draft_polish")
+    assert mixed == usd("router") * 7 / 10 + usd("draft_polish") * 3 / 10
+    assert usd("draft_polish") > mixed > usd("router")
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from([p.name for p in load(ROOT).of("pattern")]), unique=True))
+def test_the_shares_of_a_mix_are_all_of_it(patterns: list[str]) -> None:
+    catalogue = load(ROOT)
+    shares = economics.mix(catalogue, {"patterns": patterns})
+    assert sum(share.percent for share in shares) == 100
+    assert {share.name for share in shares} == set(patterns or ["one model"])
+
+
+def test_an_estimate_says_of_which_requests_it_is(catalogue: Catalogue) -> None:
+    spec = complete(catalogue, {"patterns": ["router", "research"], "search": ["local_folder"]},
+                    folder_name="desk")  # fmt: skip
+    assert economics.estimate(catalogue, spec.answers()).endswith(
+        "per 1,000 requests of 705 tokens in, 425 out on average: "
+        "70 % router (900 in, 350 out), 30 % research (250 in and 24,000 of sources, 600 out)."
+    )
+    one = complete(catalogue, {"patterns": []}, folder_name="desk")
+    assert economics.estimate(catalogue, one.answers()) == (
+        "About $5.30 per 1,000 requests of 900 tokens in, 350 out: 100 % one model."
+    )
+
+
+def test_a_long_prompt_has_its_own_price(catalogue: Catalogue) -> None:
+    haiku, long = "anthropic:claude-haiku-5-5", Decimal(200_000)
+    assert models.usd(catalogue, haiku, long, Decimal(0)) == Decimal("0.1")
+    assert models.usd(catalogue, haiku, long, Decimal(0), in_parts=True) == Decimal("0.02")
+
+
 def test_estimate_of_an_unpriced_model_is_unknown(catalogue: Catalogue) -> None:
-    given = {"patterns": [], "providers": ["ollama"]}
-    spec = complete(catalogue, given, folder_name="desk")
+    answers = {"patterns": [], "providers": ["ollama"]}
+    spec = complete(catalogue, answers, folder_name="desk")
     assert economics.per_1000_requests(catalogue, spec.answers()) is None

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +131,7 @@ def drive(folder: Path) -> str:
 
 
 def rows(folder: Path, columns: str) -> list[tuple[Any, ...]]:
-    with sqlite3.connect(folder / "data" / "ledger.sqlite3") as database:
+    with closing(sqlite3.connect(folder / "data" / "ledger.sqlite3")) as database:
         return database.execute(f"SELECT {columns} FROM attempts ORDER BY rowid").fetchall()
 
 

@@ -130,7 +130,7 @@ def test_a_removed_pattern_that_was_edited_is_kept_as_a_conflict(desk: Path) -> 
         (["add", "pattern", "ruoter"], "did you mean router?"),
         (["add", "pattern", "router"], "is there already"),
         (["add", "agent", "analyst"], "is there already"),
-        (["add", "agent", "classify"], "is the name of a stage"),
+        (["add", "agent", "classify"], "is a name that Router gives to a stage"),
         (["add", "agent", "no-name"], "identifier"),
         (["add", "provider", "groq", "--chain", "cheep"], "did you mean cheap?"),
         (["add", "extra", "prices"], "there is no extra 'prices'"),

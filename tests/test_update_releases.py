@@ -209,3 +209,27 @@ def test_from_the_wheel_offline_in_an_empty_environment(tmp_path: Path) -> None:
     assert scaffold("remove", "agent", "billing", "desk") == 0
     assert scaffold("diff", "desk") == 0
     assert [path.name for path in home.iterdir()] == ["desk"]
+
+
+# The first release has no drafts.
+@pytest.mark.usefixtures("with_next")
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS[1:])
+def test_a_scorer_stays_expensive_until_the_team_changes_the_answer(
+    version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = new(tmp_path / "desk", "--ref", version, "--set", "patterns=[draft_polish]")
+    edit(desk / "fleet.toml", '    "openai:gpt-6.1-sol",\n', "")
+    chains = tomllib.loads((desk / "fleet.toml").read_text("utf-8"))["chains"]
+    commit(desk)
+    capsys.readouterr()
+    assert cli.run(["update", str(desk)]) == 0
+    shown = capsys.readouterr().err
+    settings = tomllib.loads((desk / "fleet.toml").read_text("utf-8"))
+    assert settings["stages"]["score"]["chain"] == "scorer"
+    assert settings["chains"]["scorer"]["models"] == chains["expensive"]["models"]
+    assert "scorer. It keeps the models of expensive: 1,000 requests of draft_polish with" in shown
+    commit(desk)
+    assert cli.run(["update", str(desk), "--set", "chains={scorer: null}"]) == 0
+    settings = tomllib.loads((desk / "fleet.toml").read_text("utf-8"))
+    assert settings["chains"]["scorer"]["models"][0] == "anthropic:claude-sonnet-5-5"

@@ -3,21 +3,31 @@
 import argparse
 import json
 import sys
+import textwrap
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from scaffold.advice import Advice
-    from scaffold.economics import Option
+    from scaffold.catalogue import Catalogue
+    from scaffold.economics import Load, Option
 
 HELP = "Say whether to split models at all, with the figures."
+AT_LIST_PRICE = (
+    "US dollars a month at list price and typical sizes, not measured on your traffic: a saving is",
+    "only one if the answers stay good. Try it on your own requests before you split.",
+)
 TODAY = {"balanced": "one good model", "best": "the best model for all"}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--calls-per-day", type=_count, metavar="N", help="requests a day")
     parser.add_argument(
-        "--input-tokens", type=_count, metavar="N", default=900, help="of a typical request (900)"
+        "--input-tokens",
+        type=_count,
+        metavar="N",
+        default=900,
+        help="of a typical request, its document included (900)",
     )
     parser.add_argument(
         "--output-tokens", type=_count, metavar="N", default=350, help="of a typical answer (350)"
@@ -51,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     found = ways(catalogue, wanted, _providers(options.providers))
     upkeep = Upkeep(options.hours, options.usd_per_hour)
     told = advise(wanted, found, upkeep, TODAY[str(options.today)])
-    print(_as_json(told, found) if options.json else _as_text(told, found))
+    print(_as_json(told, found, wanted) if options.json else _as_text(told, found, catalogue))
     return 0
 
 
@@ -82,7 +92,7 @@ def _ask() -> int:
 
 def _count(text: str) -> int:
     if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"'{text}' is no whole number of 0 or more")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of 0 or more")
     return int(text)
 
 
@@ -92,39 +102,72 @@ def _amount(text: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal("nan")
     if not amount.is_finite() or amount < 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is no number of 0 or more")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 0 or more")
     return amount
 
 
-def _as_text(advice: "Advice", options: "list[Option]") -> str:
+def _as_text(advice: "Advice", options: "list[Option]", catalogue: "Catalogue") -> str:
     from scaffold.advice import SPLIT
 
     head = "Split: " if advice.verdict == SPLIT else "Stay with one model: "
     lines = [head + "; ".join(advice.reasons) + ".", ""]
-    lines += [
-        f"  {option.name:<24}{_usd(option.usd_per_month):>14}  {', '.join(option.models)}"
-        for option in options
-    ]
+    for option in options:
+        lines += _lines(option)
     if advice.break_even_calls:
-        lines += [
-            "",
-            f"The saving pays for the upkeep from {advice.break_even_calls:,} calls a day on.",
-        ]
-    lines += [
-        "",
-        "US dollars a month at list price and typical sizes, not measured on your traffic: a saving is",
-        "only one if the answers stay good. Try it on your own requests before you split.",
-    ]
-    return "\n".join(lines)
+        even = f"The saving pays for the upkeep from {advice.break_even_calls:,} calls a day on."
+        lines += ["", even]
+    notes = _notes(advice, options, catalogue)
+    return "\n".join([*lines, "", *notes, *AT_LIST_PRICE])
 
 
-def _usd(amount: Decimal | None) -> str:
-    return "unpriced" if amount is None else f"${amount:,.2f}"
+def _lines(option: "Option") -> list[str]:
+    """An option's price and models, and below a pattern's, one model that does the same work."""
+    lines = [f"  {option.name:<20}{_shown(option):>14}  {', '.join(option.models)}"]
+    if option.same_work:
+        same = ", ".join(f"{tier} {_shown(one)}" for tier, one in option.same_work.items())
+        work = "the same work"
+        if option.source_tokens:
+            work = f"question and {option.source_tokens:,} tokens of sources, so not compared"
+        lines.append(f"      one model for {work}: {same}")
+    return lines
 
 
-def _as_json(advice: "Advice", options: "list[Option]") -> str:
+def _shown(option: "Option") -> str:
+    if option.too_long:
+        return "too long"
+    return "unpriced" if option.usd_per_month is None else f"${option.usd_per_month:,.2f}"
+
+
+def _notes(advice: "Advice", options: "list[Option]", catalogue: "Catalogue") -> list[str]:
+    """From which length on a pattern that judges pays, and what is claimed of the best one."""
+    from scaffold.economics import judges_in_words
+
+    notes: list[str] = []
+    providers = list(dict.fromkeys(ref.partition(":")[0] for o in options for ref in o.models))
+    for pattern in catalogue.of("pattern"):
+        answers = {"providers": providers, "patterns": [pattern.name], "agents": []}
+        notes.append(judges_in_words(catalogue, pattern, answers) or "")
+        if advice.best and advice.best.name == pattern.name and pattern.claim:
+            notes.append(f"Claimed: {pattern.claim.says} Measured: {pattern.claim.measured}")
+    return [line for note in notes if note for line in [*textwrap.wrap(note, 96), ""]]
+
+
+def _as_json(advice: "Advice", options: "list[Option]", load: "Load") -> str:
     def plain(amount: Decimal | None) -> str | None:
         return None if amount is None else f"{amount:f}"
+
+    def row(option: "Option") -> dict[str, object]:
+        same = {tier: plain(one.usd_per_month) for tier, one in option.same_work.items()}
+        return {
+            "name": option.name,
+            "models": option.models,
+            "usd_per_month": plain(option.usd_per_month),
+            "one_model_usd_per_month": same or None,
+            "input_tokens": load.input_tokens + option.source_tokens,
+            "output_tokens": load.output_tokens,
+            "comparable": option.comparable,
+            "too_long_for": option.too_long,
+        }
 
     return json.dumps(
         {
@@ -134,10 +177,7 @@ def _as_json(advice: "Advice", options: "list[Option]") -> str:
             "pattern": advice.best.name if advice.best else None,
             "saving_usd_per_month": plain(advice.saving_usd),
             "break_even_calls_per_day": advice.break_even_calls,
-            "options": [
-                {"name": o.name, "models": o.models, "usd_per_month": plain(o.usd_per_month)}
-                for o in options
-            ],
+            "options": [row(option) for option in options],
         },
         ensure_ascii=False,
     )

@@ -14,9 +14,10 @@ and as it shall be. Paths in results are relative to the workspace, with `/` bet
 from scaffold.merge.changes import Change, ChangeKind
 from scaffold.merge.compare import compare
 from scaffold.merge.journal import Progress, progress
+from scaffold.merge.outcome import Outcome
 from scaffold.merge.plan import Labels, Plan, plan
-from scaffold.merge.ready import require_ready
-from scaffold.merge.transition import Outcome, abort, apply, resume
+from scaffold.merge.ready import command, require_ready
+from scaffold.merge.transition import abort, apply, resume
 from scaffold.merge.workspace import Workspace, locate, uncommitted
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Workspace",
     "abort",
     "apply",
+    "command",
     "compare",
     "locate",
     "plan",

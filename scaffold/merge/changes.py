@@ -1,6 +1,6 @@
 """What a merge means file by file, in the words a team reads."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -63,16 +63,20 @@ _ADVICE = {
     "moved": "both moved it: keep one place, git rm the others",
     "type": "a file here and a folder there: keep one, git rm the other",
     "in-the-way": "git does not have your file, which is untouched: git add keeps it, git checkout --theirs takes the template's",
+    "apart": "you have a link or a file where the template has a folder, which is untouched: compare it with git show",
     "ignored": "git ignores your file, which is untouched: compare it with git show",
 }
 
 
-def classified(sides: Sides, merged: Merged, newer: Files, met: Obstacles) -> tuple[Change, ...]:
-    """Every file worth a word, by path."""
+def classified(
+    sides: Sides, merged: Merged, newer: Files, met: Obstacles, apart: Collection[str]
+) -> tuple[Change, ...]:
+    """Every file worth a word, by path; `apart` are those in a folder that is none."""
     conflicts = {one.path: one for one in _conflicts(sides, merged, met)}
+    conflicts |= {path: _apart(sides, path) for path in apart}
     rest = [
         one
-        for one in _clean(sides)
+        for one in _clean(sides, met)
         if one.path not in conflicts and not (one.kind is ChangeKind.KEPT and one.path in newer)
     ]
     suggestions = [
@@ -101,6 +105,12 @@ def _conflicts(sides: Sides, merged: Merged, met: Obstacles) -> Iterator[Change]
         yield Change(ChangeKind.CONFLICT, path, was, conflict=kind, advice=advice, blob=blob)
 
 
+def _apart(sides: Sides, path: str) -> Change:
+    blob = sides.after[path].oid
+    advice = f"{_ADVICE['apart']} {blob[:10]}"
+    return Change(ChangeKind.CONFLICT, path, conflict="type", advice=advice, blob=blob)
+
+
 def _conflict(stages: Stages, reason: str | None) -> str:
     words = {
         "binary": "binary",
@@ -115,13 +125,15 @@ def _conflict(stages: Stages, reason: str | None) -> str:
     return kinds.get("".join(map(str, sorted(stages))), "moved")
 
 
-def _clean(sides: Sides) -> Iterator[Change]:
+def _clean(sides: Sides, met: Obstacles) -> Iterator[Change]:
     came_from = {new: old for old, new in sides.moves.items()}
     gone = sides.ours.keys() - sides.result.keys()
     for path in sides.result.keys() | gone | (sides.before.keys() - sides.ours.keys()):
         kind = _kind(sides, path, path in came_from)
+        hidden = kind is ChangeKind.ADDED and path in met.hidden
+        advice = "git ignores it, so it is on disk alone; git add --force takes it in"
         if kind:
-            yield Change(kind, path, was=came_from.get(path))
+            yield Change(kind, path, was=came_from.get(path), advice=advice if hidden else "")
 
 
 def _kind(sides: Sides, path: str, moved: bool) -> ChangeKind | None:

@@ -5,10 +5,12 @@ import shutil
 from enum import StrEnum
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from scaffold.errors import MergeError
 from scaffold.merge.workspace import Workspace
+
+_REFERENCE = "refs/worktree/scaffold-update"
 
 
 class Progress(StrEnum):
@@ -16,10 +18,8 @@ class Progress(StrEnum):
 
     STASHING = "stashing"  # killed while it put uncommitted work aside: `resume` puts it back
     APPLYING = "applying"  # killed on the way: `resume` finishes, `abort` goes back
-    RESTORING = "restoring"  # the same, with uncommitted work half put back
     APPLIED = "applied"  # all there, not committed yet: `abort` goes back
     ABORTING = "aborting"  # killed on the way back: `resume` and `abort` finish going back
-    RETURNING = "returning"  # the same, with uncommitted work half put back
 
 
 class Journal(BaseModel):
@@ -27,9 +27,10 @@ class Journal(BaseModel):
 
     `before` and `after` are trees of the whole repository; `stages` lists conflicted paths (from
     the repository's root) with mode and object by stage; `identical` are paths, from the root as
-    well, that were on disk already. `conflicts` are all of them, relative to the workspace: those in
-    files that git ignores have no stages. `stash` is the message of uncommitted work put aside,
-    `work` its commit, and `disk` the tree of `after` with that work on top, once it is there.
+    well, that were on disk already, `ignored` those that the index shall not have. `conflicts` are
+    all of them, relative to the workspace: those in files that git ignores have no stages. `stash`
+    is the message of uncommitted work put aside, `work` its commit. `rescued` are the stashes of
+    files that were edited meanwhile, `blobs` what messages name (`git show`).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -41,19 +42,31 @@ class Journal(BaseModel):
     after: str
     stages: dict[str, dict[str, tuple[str, str]]] = {}
     identical: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     conflicts: tuple[str, ...] = ()
     stash: str | None = None
     work: str | None = None
     disk: str | None = None
+    rescued: tuple[str, ...] = ()
+    blobs: tuple[str, ...] = ()
+
+    @field_validator("progress", mode="before")
+    @classmethod
+    def _known(cls, value: object) -> object:
+        """Read the journal of a scaffold that took more steps."""
+        return {"restoring": "applying", "returning": "aborting"}.get(str(value), value)
 
     def at(self, progress: Progress) -> "Journal":
         """The same update, this far."""
         return self.model_copy(update={"progress": progress})
 
 
-def folder(workspace: Workspace) -> Path:
+def folder(workspace: Workspace, *, make: bool = False) -> Path:
     """Where an update keeps its journal and its own index."""
-    return workspace.git_dir / "scaffold-update"
+    place = workspace.git_dir / "scaffold-update"
+    if make:
+        place.mkdir(exist_ok=True)
+    return place
 
 
 def read(workspace: Workspace) -> Journal | None:
@@ -71,8 +84,8 @@ def read(workspace: Workspace) -> Journal | None:
 
 def write(workspace: Workspace, journal: Journal) -> None:
     """Replace the journal in one step, and on the disk before this returns."""
-    place = folder(workspace)
-    place.mkdir(exist_ok=True)
+    _keep_objects(workspace, journal)
+    place = folder(workspace, make=True)
     with (place / "journal.new").open("w", encoding="utf-8") as file:
         file.write(journal.model_dump_json())
         file.flush()
@@ -85,6 +98,21 @@ def close(workspace: Workspace) -> None:
     # The journal goes first: without it the rest means nothing.
     (folder(workspace) / "journal.json").unlink(missing_ok=True)
     shutil.rmtree(folder(workspace), ignore_errors=True)
+    workspace.git("update-ref", "-d", _REFERENCE)
+
+
+def _keep_objects(workspace: Workspace, journal: Journal) -> None:
+    """Keep what the journal names from garbage collection, however long the update stays open."""
+    git = workspace.git
+    blobs = {
+        oid for one in journal.stages.values() for mode, oid in one.values() if mode != "160000"
+    }
+    lines = [f"040000 tree {journal.before}\tbefore\0", f"040000 tree {journal.after}\tafter\0"]
+    lines += [f"100644 blob {oid}\t{oid}\0" for oid in sorted({*blobs, *journal.blobs})]
+    tree = git("mktree", "-z", feed="".join(lines))
+    parents = [word for one in (journal.work, *journal.rescued) if one for word in ("-p", one)]
+    commit = git("commit-tree", tree, *parents, "-m", "What an open update of scaffold needs")
+    git("update-ref", _REFERENCE, commit)
 
 
 def progress(workspace: Workspace) -> Progress | None:

@@ -48,13 +48,18 @@ class Lab:
         return self.listed(f"{tree}:{path}" if path else tree)
 
     def contents(self, oids: Iterable[str]) -> dict[str, str]:
-        """The bytes of blobs by name, decoded so that encoding them again is exact."""
+        """The bytes of blobs by name, decoded so that encoding them again is exact.
+
+        What this repository does not have, such as a submodule's commit, is left out.
+        """
         asked = list(dict.fromkeys(oids))
         told = self.git("cat-file", "--batch", feed="".join(f"{oid}\n" for oid in asked))
         rest = told.encode("utf-8", "surrogateescape")
         result: dict[str, str] = {}
         for oid in asked:
             facts, _, rest = rest.partition(b"\n")
+            if facts.endswith(b" missing"):
+                continue
             size = int(facts.split()[2])
             result[oid] = rest[:size].decode("utf-8", "surrogateescape")
             rest = rest[size + 1 :]

@@ -9,7 +9,7 @@ from scaffold.errors import MergeError
 from scaffold.merge.changes import Change, ChangeKind, Sides, classified
 from scaffold.merge.lab import Files, Lab, lab, label
 from scaffold.merge.moves import moved, moves
-from scaffold.merge.obstacles import obstacles, without_taken
+from scaffold.merge.obstacles import barred, behind_files, obstacles, without_taken
 from scaffold.merge.ownership import seeds
 from scaffold.merge.project_file import merge
 from scaffold.merge.renders import aligned, rendered
@@ -30,7 +30,9 @@ class Plan:
     """A merge worked out, in a temporary object directory; usable until its block ends.
 
     `before` and `after` are trees of the whole repository. `stages` holds what the index shall say
-    of conflicts, `identical` the files that are on disk already, without git having them.
+    of conflicts, `identical` the files that are on disk already, without git having them, `ignored`
+    those that are added and that git ignores: they go to the disk alone. `there` are
+    the workspace's files today, `files` afterwards, `theirs` the template's.
     """
 
     workspace: Workspace
@@ -39,6 +41,10 @@ class Plan:
     after: str
     stages: Mapping[str, Stages]
     identical: frozenset[str]
+    ignored: frozenset[str]
+    there: Files
+    files: Files
+    theirs: Files
     lab: Lab
 
     @property
@@ -92,17 +98,26 @@ def plan(
         _require_answers(workspace, there)
         sides = _sides(work, there, (before, after), renames or {})
         held = seeds(sides.before, sides.after, sides.ours, team_owned, follow=follow)
+        apart = behind_files(sides.before, sides.ours, held.after)
+        new = {**held.after, **{path: blob for path, blob in apart.items() if blob}}
+        new = {path: blob for path, blob in new.items() if apart.get(path, blob)}
         base = {**sides.before, **{path: sides.ours[path] for path in always if path in sides.ours}}
-        merged = merge(work, around, base, sides.ours, held.after, _names(labels))
-        met = obstacles(work, there, merged.files)
+        merged = merge(work, around, base, sides.ours, new, _names(labels))
+        met = obstacles(work, there, merged)
         final = without_taken(merged, met)
         yield Plan(
             workspace=workspace,
-            changes=classified(replace(sides, result=final.files), final, held.newer, met),
+            changes=classified(
+                replace(sides, result=final.files), final, held.newer, met, apart.keys()
+            ),
             before=around,
             after=_tree(work, around, there, final),
             stages=final.stages,
-            identical=met.identical,
+            identical=met.identical - met.hidden,
+            ignored=met.hidden & final.files.keys(),
+            there=there,
+            files=final.files,
+            theirs=sides.after,
             lab=work,
         )
 
@@ -124,7 +139,7 @@ def _sides(
     work: Lab, there: Files, folders: tuple[Path, Path], renames: Mapping[str, str]
 ) -> Sides:
     old, new = (rendered(work, folder, there) for folder in folders)
-    to = moves(renames, old, new, there)
+    to = moves(renames, old, new, there, lambda free: barred(work.workspace, free))
     ours, was = moved(there, to), moved(old, to)
     missing = {path: blob for path, blob in was.items() if path not in ours}
     return Sides(

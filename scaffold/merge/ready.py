@@ -1,5 +1,8 @@
 """May an update start here, is the plan still true, and what has to be there before it starts."""
 
+import shlex
+from pathlib import Path
+
 from scaffold.errors import MergeError
 from scaffold.merge import journal as journals
 from scaffold.merge.journal import Journal, Progress
@@ -12,7 +15,7 @@ from scaffold.merge.workspace import (
     require_known,
     require_settled,
 )
-from scaffold.merge.worktree import changed
+from scaffold.merge.worktree import listed
 
 
 def require_ready(workspace: Workspace, *, autostash: bool = False) -> None:
@@ -21,20 +24,33 @@ def require_ready(workspace: Workspace, *, autostash: bool = False) -> None:
     Refused: a merge, rebase or the like under way; an update of ours that is unfinished or not yet
     committed; conflicts; files git does not have; uncommitted changes, unless `autostash`.
     """
-    found = journals.progress(workspace)
-    if found is Progress.APPLIED:
-        raise MergeError(
-            "The last update is not committed yet; commit it, or run scaffold update --abort."
-        )
-    if found:
-        raise MergeError(
-            "An update was interrupted here; run scaffold update to finish it, "
-            "or scaffold update --abort to go back."
-        )
+    if (journal := journals.read(workspace)) and not journals.over(workspace, journal):
+        raise MergeError(_unfinished(workspace, journal))
     require_settled(workspace)
     require_known(workspace)
     if not (autostash and workspace.head):
         require_clean(workspace)
+
+
+def _unfinished(workspace: Workspace, journal: Journal) -> str:
+    folder = place_of(workspace, journal)
+    abort = command(folder, "--abort")
+    if journal.progress is Progress.APPLIED:
+        return f"The last update of {folder} is not committed yet; commit it, or run {abort}."
+    return (
+        f"An update of {folder} was interrupted; run {command(folder)} to finish it, "
+        f"or {abort} to go back."
+    )
+
+
+def place_of(workspace: Workspace, journal: Journal) -> Path:
+    """The folder that an update is of."""
+    return workspace.top / journal.prefix
+
+
+def command(folder: Path, *options: str) -> str:
+    """The command that goes on with an update, from wherever one is."""
+    return " ".join(["scaffold update", *options, shlex.quote(str(folder))])
 
 
 def require_unmoved(plan: Plan) -> None:
@@ -42,10 +58,10 @@ def require_unmoved(plan: Plan) -> None:
     workspace = plan.workspace
     if head(workspace.git) != workspace.head or committed(plan.lab) != plan.before:
         raise MergeError("The workspace was committed to in the meantime; run it again.")
-    differing = changed(plan.lab.git, plan.before, plan.after)
+    before, after = (listed(workspace, plan.lab.git, one) for one in (plan.before, plan.after))
     cut = len(workspace.prefix)
-    added = {path[cut:] for path, (old, _) in differing.items() if old is None}
-    leaving = {path[cut:] for path, (_, new) in differing.items() if new is None}
+    added = {path[cut:] for path in after.keys() - before.keys()}
+    leaving = {path[cut:] for path in before.keys() - after.keys()}
     if found := blocked(workspace, added - plan.identical, leaving):
         raise MergeError(f"{found[0]} appeared in the meantime; run it again.")
 
@@ -78,5 +94,7 @@ def journal_of(plan: Plan) -> Journal:
             for path, stages in plan.stages.items()
         },
         identical=tuple(prefix + path for path in plan.identical),
+        ignored=tuple(prefix + path for path in plan.ignored),
+        blobs=tuple(sorted({change.blob for change in plan.changes if change.blob})),
         conflicts=tuple(one.path for one in plan.conflicts),
     )

@@ -7,6 +7,7 @@ from scaffold.merge.lab import Blob, Files, Lab
 from scaffold.merge.repository import records
 from scaffold.merge.workspace import ANSWERS
 
+_REGULAR = {"100644", "100755"}
 _ATTRIBUTES = ".gitattributes"
 _AS_RENDERED = (
     "core.autocrlf=false",
@@ -48,7 +49,7 @@ def aligned(lab: Lab, files: Files, team: Files, missing: Files) -> dict[str, Bl
         path: team[path if path in team else ANSWERS] for path in {*team, *missing} & {*files}
     }
     differing = {path: model for path, model in models.items() if files[path].oid != model.oid}
-    regular = [path for path in differing if files[path].mode != "120000"]
+    regular = [path for path in differing if {files[path].mode, differing[path].mode} <= _REGULAR]
     known = lab.contents(
         oid for path in regular for oid in (files[path].oid, differing[path].oid)
     ) if regular else {}  # fmt: skip

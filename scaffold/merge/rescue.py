@@ -1,66 +1,147 @@
 """Edits made while an update was half done, or since: kept in a stash before they are written over."""
 
 import os
-from collections.abc import Iterable
-from pathlib import Path
+import secrets
+from collections.abc import Collection
+from dataclasses import dataclass
 
+from scaffold.errors import MergeError
+from scaffold.git import GitError
 from scaffold.merge import journal as journals
 from scaffold.merge import stash
+from scaffold.merge.disk import holds_file, in_the_way
+from scaffold.merge.goal import Goal
 from scaffold.merge.journal import Journal
 from scaffold.merge.lab import Blob
-from scaffold.merge.repository import Git, records
+from scaffold.merge.repository import Git
 from scaffold.merge.workspace import Workspace
-from scaffold.merge.worktree import changed, switch
+from scaffold.merge.worktree import Look, Switch, Versions, look
 
 
-def rescue(workspace: Workspace, git: Git, journal: Journal, trees: tuple[str, str]) -> str | None:
-    """Keep in a stash what was edited in the files that are about to be written over."""
-    place = journals.folder(workspace)
-    paths = _edited(workspace, git, place, trees, journal.identical)
-    if not paths:
-        return None
-    index = place / "rescue"
-    own = git.using(GIT_INDEX_FILE=index)
-    own("read-tree", journal.before)
-    own(
-        "update-index", "--add", "--replace", "-z", "--stdin", feed="".join(f"{p}\0" for p in paths)
-    )
-    message = "scaffold kept files that were edited during an update"
-    stash.keep(git, workspace.head, journal.before, own("write-tree"), message)
-    return message
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A switch that loses nothing: the journal names what was rescued for it.
+
+    `left` are files that were edited, are not the update's own, and stay as they are.
+    """
+
+    journal: Journal
+    switch: Switch
+    left: tuple[str, ...]
 
 
-def _edited(
-    workspace: Workspace, git: Git, folder: Path, trees: tuple[str, str], identical: Iterable[str]
-) -> list[str]:
-    """The differing paths whose file on disk is neither tree's, nor one cut short in the writing."""
-    differing = changed(git, *trees)
-    unlike: list[set[str]] = []
-    for at, both in enumerate((trees, (trees[1], trees[0]))):
-        own = switch(workspace, git, folder, both).git
-        absent = {path for path, versions in differing.items() if versions[at] is None}
-        unlike.append(absent | {*records(own("diff-files", "--name-only", "-z"))})
-    return [
+def make_ready(
+    workspace: Workspace, git: Git, journal: Journal, goal: Goal, *, rescue: bool = True
+) -> Ready:
+    """Keep what would be written over, and prepare the switch to a goal.
+
+    Without `rescue` nothing that was edited may be there: raises MergeError.
+    """
+    hidden = {path for path in journal.ignored if _edited_ignored(workspace, git, goal, path)}
+    wanted = {path: blob for path, blob in goal.files.items() if path not in hidden}
+    written = [path for path, blob in wanted.items() if blob]
+    way = {path: in_the_way(workspace.top, [path]) for path in written}
+    barred = {path for path in written if way[path] and path not in goal.own}
+    obstacles = {one for path in goal.own & way.keys() for one in way[path]} - wanted.keys()
+    paths = {*wanted, *goal.staged, *goal.stages, *obstacles} - hidden
+    seen = look(workspace, git, journals.folder(workspace, make=True), paths)
+    loose = _modes_do_not_count(git)
+    edited = {
         path
-        for path in sorted(differing.keys() & unlike[0] & unlike[1] - {*identical})
-        if _is_file(workspace.top / path) and not _cut_short(workspace, git, path, differing[path])
-    ]
+        for path in {*wanted, *obstacles}
+        if _is_edited(workspace, git, path, seen.disk[path], goal, loose)
+    }
+    own = edited & (goal.own | obstacles)
+    left = tuple(sorted((edited - own) | barred | (hidden & goal.files.keys())))
+    staged = _staged_edits(seen, goal, loose)
+    if not rescue and (edited or staged or obstacles):
+        name = min(edited | staged.keys() | obstacles)
+        raise MergeError(f"{name} was changed in the meantime; run it again.")
+    journal = _kept(workspace, git, journal, {path: seen.disk[path] for path in own}, staged)
+    final = {path: blob for path, blob in wanted.items() if path not in left}
+    said = {
+        path: blob
+        for path, blob in {**dict.fromkeys(obstacles), **goal.staged}.items()
+        if not (path in left and _unknown(_entry(seen, path), goal, path, loose))
+    }
+    gone = dict.fromkeys(obstacles)
+    switch = seen.switch(journal.before, {**gone, **final}, said, goal.stages)
+    return Ready(journal, switch, left)
 
 
-def _cut_short(
-    workspace: Workspace, git: Git, path: str, both: tuple[Blob | None, Blob | None]
+def _kept(
+    workspace: Workspace, git: Git, journal: Journal, files: Versions, staged: Versions
+) -> Journal:
+    """Put edits into stashes, one for files and one for what was staged; the journal names them."""
+    for what, edits in (("files that were edited", files), ("what was staged", staged)):
+        if edits:
+            text = f"scaffold kept {what} during an update ({secrets.token_hex(4)})"
+            commit = stash.make(workspace, git, journal, edits, {}, text)
+            journal = journal.model_copy(update={"rescued": (*journal.rescued, commit)})
+            git("stash", "store", "--message", text, commit)
+            journals.write(workspace, journal)
+    return journal
+
+
+def _staged_edits(seen: Look, goal: Goal, loose: bool) -> dict[str, Blob]:
+    """What was staged where the index is written over, and is on disk no more."""
+    return {
+        path: entry
+        for path in goal.own | goal.stages.keys()
+        if (entry := _entry(seen, path))
+        and entry != seen.disk.get(path)
+        and _unknown(entry, goal, path, loose)
+    }
+
+
+def _entry(seen: Look, path: str) -> Blob | None:
+    return seen.index.get(path, {}).get(0)
+
+
+def _is_edited(
+    workspace: Workspace, git: Git, path: str, now: Blob | None, goal: Goal, loose: bool
 ) -> bool:
+    return _unknown(now, goal, path, loose) and not _cut_short(
+        workspace, git, path, goal.known.get(path, frozenset())
+    )
+
+
+def _unknown(blob: Blob | None, goal: Goal, path: str, loose: bool) -> bool:
+    known = goal.known.get(path, frozenset())
+    if blob is None or blob in known:
+        return False
+    return not (loose and blob.oid in {one.oid for one in known})
+
+
+def _cut_short(workspace: Workspace, git: Git, path: str, known: Collection[Blob]) -> bool:
+    """Whether a file is the beginning of a version: git was killed while it wrote that."""
     place = workspace.top / path
-    if place.is_symlink():
+    if place.is_symlink() or any(one.mode == "160000" for one in known):
         return False
     content = place.read_bytes()
-    return any(blob.oid and _bytes(git, blob.oid).startswith(content) for blob in both if blob)
+    return any(_bytes(git, path, one.oid).startswith(content) for one in known)
 
 
-def _bytes(git: Git, oid: str) -> bytes:
-    told = git("cat-file", "--batch", feed=f"{oid}\n")
-    return told.partition("\n")[2].encode("utf-8", "surrogateescape")
+def _bytes(git: Git, path: str, oid: str) -> bytes:
+    try:
+        told = git("cat-file", "--filters", f"--path={path}", oid)
+    except GitError:  # the team's filter fails
+        told = git("cat-file", "blob", oid)
+    # The last line's end was taken off; with one too many it is still the same lines.
+    return told.encode("utf-8", "surrogateescape") + b"\n"
 
 
-def _is_file(place: Path) -> bool:
-    return os.path.lexists(place) and (place.is_symlink() or place.is_file())
+def _edited_ignored(workspace: Workspace, git: Git, goal: Goal, path: str) -> bool:
+    """Whether an ignored file is on disk and not the update's; its content is not stored."""
+    if not os.path.lexists(workspace.top / path):
+        return False
+    if not holds_file(workspace.top, path) or (workspace.top / path).is_symlink():
+        return True
+    told = git("hash-object", "--stdin-paths", feed=f"{path}\n")
+    return told not in {blob.oid for blob in goal.known.get(path, frozenset())}
+
+
+def _modes_do_not_count(git: Git) -> bool:
+    """Whether the file system has no run bits or no links, as the team's settings say."""
+    asked = ("core.fileMode", "core.symlinks")
+    return "false" in [git("config", "--type=bool", key, allowed=(0, 1)) for key in asked]

@@ -1,75 +1,87 @@
-"""Uncommitted work put aside in `git stash` and put back: in one place or the other at any moment."""
+"""Uncommitted work put aside in `git stash` and put back: never in neither place."""
 
 import secrets
 from dataclasses import dataclass
-from pathlib import Path
 
 from scaffold.errors import MergeError
 from scaffold.git import GitError
 from scaffold.merge import journal as journals
+from scaffold.merge.disk import in_the_way
 from scaffold.merge.journal import Journal, Progress
 from scaffold.merge.repository import Git
 from scaffold.merge.workspace import Workspace, uncommitted
-from scaffold.merge.worktree import within
+from scaffold.merge.worktree import Versions, at, listed, look, tree_with
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """Uncommitted work: its stash's commit, and whole trees of the files and of what was staged."""
+    """Uncommitted work: the workspace's files on disk and in the index, by path from the root."""
 
-    commit: str
-    files: str
-    index: str
+    files: Versions
+    index: Versions
 
 
-def push(workspace: Workspace, git: Git, journal: Journal) -> Journal:
-    """Put the workspace's uncommitted changes aside; the journal names the stash.
+def put_aside(workspace: Workspace, git: Git, journal: Journal) -> Journal:
+    """Put the workspace's uncommitted changes into a stash that the journal names.
 
-    Raises MergeError, with nothing changed, when git cannot.
+    They are still on disk as well. Raises MergeError, with nothing changed.
     """
-    if not uncommitted(workspace):
+    paths = [workspace.prefix + path for path in uncommitted(workspace)]
+    if not paths:
         return journal
+    if found := sorted(in_the_way(workspace.top, paths)):
+        raise MergeError(
+            f"{workspace.top / found[0]} is in the way of a file that git has; "
+            "commit, or move it away, then run it again."
+        )
+    seen = look(workspace, git, journals.folder(workspace, make=True), paths)
+    staged = {path: blobs.get(0) for path, blobs in seen.index.items() if path in seen.disk}
     message = f"scaffold put uncommitted work aside ({secrets.token_hex(4)})"
-    noted = journal.model_copy(update={"progress": Progress.STASHING, "stash": message})
+    commit = make(workspace, git, journal, seen.disk, at(paths, staged), message)
+    noted = journal.model_copy(
+        update={"progress": Progress.STASHING, "stash": message, "work": commit}
+    )
     journals.write(workspace, noted)
-    try:
-        git("stash", "push", "--quiet", "--message", message, "--", workspace.pathspec)
-        commit = find(git, message)
-        if commit is None:
-            raise GitError("git stash list does not show them")
-    except GitError as error:
-        journals.close(workspace)
-        raise MergeError(f"The uncommitted changes cannot be stashed: {error}") from None
-    return noted.model_copy(update={"work": commit})
+    git("stash", "store", "--message", message, commit)
+    return noted
 
 
-def read(workspace: Workspace, git: Git, folder: Path, commit: str | None) -> Work | None:
-    """The workspace's part of a stash; None without one, or when git has collected it."""
+def make(
+    workspace: Workspace, git: Git, journal: Journal, files: Versions, staged: Versions, text: str
+) -> str:
+    """Return the commit of a stash with these files, not yet on the list."""
+    scratch = journals.folder(workspace, make=True) / "scratch"
+    now, index = (
+        tree_with(workspace, git, journal.before, one, scratch) for one in (files, staged)
+    )
+    base = journal.head or git("commit-tree", journal.before, "-m", text)
+    second = git("commit-tree", index, "-p", base, "-m", text)
+    return git("commit-tree", now, "-p", base, "-p", second, "-m", text)
+
+
+def read(workspace: Workspace, git: Git, journal: Journal) -> Work | None:
+    """The workspace's part of the work put aside; None without any."""
+    commit = journal.work or find(git, journal.stash)
     if commit is None:
         return None
-    try:
-        asked = (f"{commit}^1^{{tree}}", f"{commit}^{{tree}}", f"{commit}^2^{{tree}}")
-        base, files, index = git("rev-parse", *asked).split()
-    except GitError:
-        return None
-    files, index = (within(workspace, git, folder, (base, tree)) for tree in (files, index))
-    return Work(commit, files, index)
+    files, index = (listed(workspace, git, f"{commit}{part}") for part in ("", "^2"))
+    return Work(files, index)
 
 
-def onto(git: Git, head: str | None, tree: str, work: Work) -> Work | None:
-    """The same work on top of another tree; None where that conflicts."""
-    made = [
-        git("commit-tree", one, "-p", str(head), "-m", "scaffold")
-        for one in (tree, work.files, work.index)
-    ]
+def onto(workspace: Workspace, git: Git, journal: Journal) -> Work | None:
+    """The work on top of what the update makes; None where there is none, or that conflicts."""
+    commit = journal.work or find(git, journal.stash)
+    if commit is None or journal.stages:
+        return None
+    ours, *theirs = (
+        git("commit-tree", f"{tree}^{{tree}}", "-p", str(journal.head), "-m", "scaffold")
+        for tree in (journal.after, commit, f"{commit}^2")
+    )
     try:
-        files, index = (
-            git("merge-tree", "--write-tree", "--no-messages", made[0], commit)
-            for commit in made[1:]
-        )
+        trees = [git("merge-tree", "--write-tree", "--no-messages", ours, one) for one in theirs]
     except GitError:
         return None
-    return Work(work.commit, files, index)
+    return Work(*(listed(workspace, git, tree) for tree in trees))
 
 
 def find(git: Git, message: str | None) -> str | None:
@@ -82,19 +94,27 @@ def find(git: Git, message: str | None) -> str | None:
     return None
 
 
-def keep(git: Git, head: str | None, before: str, now: str, message: str) -> None:
-    """Store the files of tree `now` as a stash on top of `before`."""
-    parents = ["-p", head] if head else []
-    base = head or git("commit-tree", before, "-m", message)
-    index = git("commit-tree", before, *(parents or ["-p", base]), "-m", message)
-    commit = git("commit-tree", now, "-p", base, "-p", index, "-m", message)
-    git("stash", "store", "--message", message, commit)
+def keep_listed(git: Git, journal: Journal) -> None:
+    """See to it that `git stash list` shows the work before anything is written over."""
+    if journal.work and journal.work not in _stashes(git):
+        git("stash", "store", "--message", str(journal.stash), journal.work)
 
 
-def drop(git: Git, commit: str) -> None:
+def drop(git: Git, commit: str | None) -> None:
     """Take a stash off the list, if it is still on it."""
-    for line in git("stash", "list", "--format=%H %gd").splitlines():
-        found, name = line.split()
-        if found == commit:
-            git("stash", "drop", "--quiet", name)
-            return
+    stashes = _stashes(git)
+    if commit in stashes:
+        git("stash", "drop", "--quiet", f"stash@{{{stashes.index(commit)}}}")
+
+
+def name(git: Git, commit: str) -> str:
+    """What git's commands call a stash today."""
+    stashes = _stashes(git)
+    return f"stash@{{{stashes.index(commit)}}}" if commit in stashes else commit
+
+
+def _stashes(git: Git) -> list[str]:
+    """The commits on the list, the newest first."""
+    if not git("rev-parse", "--quiet", "--verify", "refs/stash", allowed=(0, 1)):
+        return []
+    return git("rev-list", "--walk-reflogs", "refs/stash").split()

@@ -1,16 +1,27 @@
 """From the team's files to the merged ones and back: journalled, so that a kill costs nothing."""
 
-from scaffold.errors import MergeError
-from scaffold.git import GitError
+from dataclasses import replace
+
+from scaffold.errors import MergeError, ToolError
 from scaffold.merge import journal as journals
 from scaffold.merge import stash
 from scaffold.merge.backward import go_back
-from scaffold.merge.forward import Outcome, finish, prepared, put_back, switch_over
+from scaffold.merge.forward import finish, settle, switch_over
+from scaffold.merge.goal import aside, forward, sides
 from scaffold.merge.journal import Journal, Progress
 from scaffold.merge.locks import alone, index_locked
+from scaffold.merge.outcome import Outcome, bring_back
 from scaffold.merge.plan import Plan
-from scaffold.merge.ready import journal_of, keep_objects, require_ready, require_unmoved
+from scaffold.merge.ready import (
+    command,
+    journal_of,
+    keep_objects,
+    place_of,
+    require_ready,
+    require_unmoved,
+)
 from scaffold.merge.repository import Git
+from scaffold.merge.rescue import make_ready
 from scaffold.merge.workspace import Workspace, head
 
 
@@ -24,21 +35,26 @@ def apply(plan: Plan, *, autostash: bool = False) -> Outcome:
         require_ready(workspace, autostash=autostash)
         if not plan.empty:
             require_unmoved(plan)
+            journals.close(workspace)
             keep_objects(plan)
             return _applied(workspace, git, journal_of(plan), autostash)
     return Outcome(tuple(one.path for one in plan.conflicts))
 
 
 def resume(workspace: Workspace) -> Outcome | None:
-    """Finish an update or an abort that was killed; None when there is none."""
+    """Finish an update or an abort that was killed; None when there is none.
+
+    Raises MergeError in another folder than the update's.
+    """
     with alone(workspace) as git:
         journal = journals.read(workspace)
         if journal is None or journals.over(workspace, journal):
             return None
-        _require_same_head(workspace, journal)
         if journal.progress is Progress.APPLIED:
             return None
-        if journal.progress in (Progress.APPLYING, Progress.RESTORING):
+        workspace = _of_journal(workspace, journal)
+        _require_same_head(workspace, git, journal)
+        if journal.progress is Progress.APPLYING:
             return finish(workspace, git, journal)
         return go_back(workspace, git, journal)
 
@@ -51,42 +67,76 @@ def abort(workspace: Workspace) -> Outcome:
             raise MergeError(
                 "There is no uncommitted update to take back; git revert undoes a committed one."
             )
-        _require_same_head(workspace, journal)
+        workspace = _of_journal(workspace, journal)
+        _require_same_head(workspace, git, journal)
         return go_back(workspace, git, journal)
 
 
-def _require_same_head(workspace: Workspace, journal: Journal) -> None:
+def _of_journal(workspace: Workspace, journal: Journal) -> Workspace:
+    """The workspace that the journal is of; refuse in another folder than its own."""
+    folder = place_of(workspace, journal)
+    if workspace.prefix != journal.prefix and folder.is_dir():
+        raise MergeError(
+            f"The update that is not finished here is of {folder}; run {command(folder)} to finish"
+            f" it, or {command(folder, '--abort')} to go back."
+        )
+    # Where the folder is gone, no other is meant: what is brought back brings the folder back.
+    return replace(workspace, folder=folder, prefix=journal.prefix)
+
+
+def _require_same_head(workspace: Workspace, git: Git, journal: Journal) -> None:
     """Forget an update that was killed half-way and then overtaken: its trees are of the past."""
     if head(workspace.git) == journal.head:
         return
-    journals.close(workspace)
-    raise MergeError(
+    text = (
         "An interrupted update was overtaken by a commit, so it was left as it is; "
         "look at git status, then run the update again."
     )
+    stash.keep_listed(git, journal)
+    if commit := journal.work or stash.find(git, journal.stash):
+        text += (
+            f" The uncommitted work put aside is in the stash: {bring_back(workspace, git, commit)}"
+        )
+    journals.close(workspace)
+    raise MergeError(text)
 
 
 def _applied(workspace: Workspace, git: Git, journal: Journal, autostash: bool) -> Outcome:
-    if autostash:
-        journal = stash.push(workspace, git, journal)
     try:
         with index_locked(workspace):
-            ready = prepared(workspace, git, journal)
-            ready.rehearse()
+            if autostash:
+                journal = stash.put_aside(workspace, git, journal)
+            known = sides(workspace, git, journal)
+            if journal.work:
+                make_ready(workspace, git, journal, aside(known), rescue=False).switch.run()
+            ready = make_ready(workspace, git, journal, forward(known), rescue=False)
             journal = journal.at(Progress.APPLYING)
             journals.write(workspace, journal)
-            switch_over(workspace, journal, ready, force=False)
-    except (GitError, OSError) as error:
-        _take_back(workspace, git, journal, error)
-        raise MergeError(f"The update cannot be applied, nothing was changed: {error}") from None
-    return put_back(workspace, git, journal)
+            switch_over(workspace, journal, ready)
+    except (MergeError, ToolError, OSError) as error:
+        raise _taken_back(workspace, git, error) from None
+    return settle(workspace, git, known, replace(ready, journal=journal))
 
 
-def _take_back(workspace: Workspace, git: Git, journal: Journal, cause: Exception) -> None:
+def _taken_back(workspace: Workspace, git: Git, cause: Exception) -> MergeError:
+    """What to raise for an update that failed; it is taken back if that is possible."""
+    journal = journals.read(workspace)
+    if journal is None:
+        journals.close(workspace)
+        return MergeError(_refused(cause))
     try:
-        go_back(workspace, git, journal)
-    except (GitError, OSError):
-        raise MergeError(
-            f"The update stopped half-way: {cause}; when that is solved, run scaffold update "
-            "to finish it, or scaffold update --abort to go back."
-        ) from None
+        outcome = go_back(workspace, git, journal)
+    except (MergeError, ToolError, OSError):
+        return MergeError(
+            f"The update stopped half-way: {cause}; when that is solved, run"
+            f" {command(workspace.folder)} to finish it, or"
+            f" {command(workspace.folder, '--abort')} to go back."
+        )
+    told = "".join(f" What was edited meanwhile: {one}" for one in outcome.commands)
+    return MergeError(f"{_refused(cause)}{told}")
+
+
+def _refused(cause: Exception) -> str:
+    if isinstance(cause, MergeError):
+        return str(cause)
+    return f"The update cannot be applied, nothing was changed: {cause}"

@@ -1,123 +1,124 @@
-"""Work tree and index taken from one tree to another by git, on an index of our own."""
+"""Files and index brought from what is on disk to what is wanted, on an index of our own."""
 
-import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.merge.lab import Blob
+from scaffold.merge.disk import copy_index, entries, read_disk, staged_files
+from scaffold.merge.lab import Blob, Files
 from scaffold.merge.repository import Git
+from scaffold.merge.steps import Stages
 from scaffold.merge.workspace import Workspace
 
+Versions = Mapping[str, Blob | None]
+"""Path from the repository's root to a file there; None: there is none."""
 
-def changed(git: Git, before: str, after: str) -> dict[str, tuple[Blob | None, Blob | None]]:
-    """Every path that two trees of the whole repository do not share."""
-    told = git("diff-tree", "-r", "-z", "--no-renames", "--raw", before, after).split("\0")
-    result: dict[str, tuple[Blob | None, Blob | None]] = {}
-    for facts, path in zip(told[0::2], told[1::2], strict=False):
-        modes_and_names = facts.removeprefix(":").split()
-        old_mode, new_mode, old, new = modes_and_names[:4]
-        result[path] = (
-            Blob(old_mode, old) if old_mode != "000000" else None,
-            Blob(new_mode, new) if new_mode != "000000" else None,
-        )
-    return result
+
+def listed(workspace: Workspace, git: Git, tree: str) -> Files:
+    """Return the workspace's files in a tree of the whole repository, by path from its root."""
+    within = [workspace.prefix] if workspace.prefix else []
+    told = git("ls-tree", "-r", "-z", "--full-tree", tree, *within)
+    lines = (line.split("\t", 1) for line in told.split("\0") if line)
+    return {path: Blob(*facts.split()[::2]) for facts, path in lines}
+
+
+def tree_with(workspace: Workspace, git: Git, base: str, files: Versions, index: Path) -> str:
+    """Return the tree `base` with other files in it; `index` is a file to work with."""
+    index.unlink(missing_ok=True)
+    own = git.using(GIT_INDEX_FILE=index)
+    own("read-tree", base)
+    own("update-index", "-z", "--index-info", feed=entries(files.items(), workspace.hashes))
+    return own("write-tree")
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A switch between two trees, worked out on a copy of the index.
+    """A switch of some files, from what is on disk to what is wanted.
 
-    Only the paths in which the trees differ are looked at and written: what else is on disk or
-    staged stays as it is. `index` replaces the real one when everything is on disk.
+    Other files and other entries of the index stay as they are. git refuses, before it writes
+    anything, when a file is no longer as `source` says. `staged` is what the index shall say where
+    that is not what is on disk, `stages` are conflicts.
     """
 
+    workspace: Workspace
     git: Git
     index: Path
     source: str
     target: str
+    staged: Versions
+    stages: Mapping[str, Stages]
 
-    def rehearse(self) -> None:
-        """Raise GitError when a file would be overwritten that git does not have this way."""
-        self.git("read-tree", "-m", "-n", "-u", self.source, self.target)
-
-    def run(self, *, force: bool) -> None:
-        """Write the files. With `force` also over half-written ones. Raises GitError."""
-        self.git("read-tree", "--reset" if force else "-m", "-u", self.source, self.target)
-
-    def stage(self, stages: Mapping[str, Mapping[str, tuple[str, str]]]) -> None:
-        """Note conflicts as git merge does: stages 1 to 3 instead of a path's only entry."""
-        if stages:
-            told = [_gone(stages, self.source)]
-            for path, versions in stages.items():
-                told += [f"{mode} {oid} {n}\t{path}\0" for n, (mode, oid) in versions.items()]
-            self.git("update-index", "-z", "--index-info", feed="".join(told))
-
-    def finish(self, workspace: Workspace) -> None:
-        """Make the copy the index, in one step."""
-        self.index.replace(workspace.git_dir / "index")
+    def run(self) -> None:
+        """Write the files, then replace the index in one step. Raises GitError."""
+        self.git("read-tree", "-m", "-u", self.source, self.target)
+        feed = entries(self.staged.items(), self.workspace.hashes)
+        feed += _conflicts(self.stages, self.workspace.hashes)
+        self.git("update-index", "-z", "--index-info", feed=feed)
+        self.index.replace(self.workspace.git_dir / "index")
 
 
-def switch(
-    workspace: Workspace,
-    git: Git,
-    folder: Path,
-    trees: tuple[str, str],
-    *,
-    identical: Iterable[str] = (),
-    conflicted: Iterable[str] = (),
-) -> Switch:
-    """Prepare a switch from the first tree to the second.
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is on disk and what the index says at some paths; the copy of the index is `git`'s."""
 
-    The copy of the index says of each differing path what the first tree says; `identical` paths,
-    which are on disk without git having them, are in it as they are in the second.
-    """
-    source, target = trees
-    index = folder / "index"
-    for left in (index, index.with_name("index.lock")):
-        left.unlink(missing_ok=True)
-    if (workspace.git_dir / "index").is_file():
-        shutil.copyfile(workspace.git_dir / "index", index)
-    own = git.using(GIT_INDEX_FILE=index)
-    differing = changed(git, source, target)
-    told = [_gone({*differing, *conflicted}, source)]
-    for path, (old, new) in differing.items():
-        blob = new if path in set(identical) else old
-        told += [f"{blob.mode} {blob.oid} 0\t{path}\0"] if blob else []
-    own("update-index", "-z", "--index-info", feed="".join(told))
-    own("update-index", "-q", "--refresh", allowed=(0, 1))
-    return Switch(own, index, source, target)
+    workspace: Workspace
+    git: Git
+    folder: Path
+    disk: Versions
+    index: Mapping[str, Mapping[int, Blob]]
+
+    def switch(
+        self, base: str, wanted: Versions, staged: Versions, stages: Mapping[str, Stages]
+    ) -> Switch:
+        """Prepare a switch to other files; `base` is any tree that is like the others on disk.
+
+        What the index says of a path that is neither in `staged` nor in `stages` stays.
+        """
+        kept = {path: self.index.get(path, {}) for path in self.disk.keys() - staged.keys()}
+        conflicts = {path: blobs for path, blobs in self.index.items() if 0 not in blobs}
+        elsewhere = {path: one for path, one in conflicts.items() if path not in self.disk}
+        hidden = ((path, None) for path in elsewhere)
+        self.git("update-index", "-z", "--index-info", feed=entries(hidden, self.workspace.hashes))
+        scratch = self.folder / "scratch"
+        after = {**self.disk, **wanted}
+        said = {**{path: blobs.get(0) for path, blobs in kept.items()}, **staged}
+        return Switch(
+            self.workspace, self.git, self.folder / "index",
+            source=tree_with(self.workspace, self.git, base, self.disk, scratch),
+            target=tree_with(self.workspace, self.git, base, after, scratch),
+            staged={path: blob for path, blob in said.items() if after.get(path) != blob},
+            stages={
+                **elsewhere,
+                **{path: blobs for path, blobs in kept.items() if path in conflicts},
+                **stages,
+            },
+        )  # fmt: skip
 
 
-def within(workspace: Workspace, git: Git, folder: Path, trees: tuple[str, str]) -> str:
-    """The first tree with the workspace's folder of the second: a stash holds its neighbours too."""
-    differing = changed(git, *trees)
-    inside = {
-        path: new for path, (_, new) in differing.items() if path.startswith(workspace.prefix)
+def look(workspace: Workspace, git: Git, folder: Path, paths: Collection[str]) -> Look:
+    """Look at paths; git will notice what changes on disk from here on."""
+    own = copy_index(workspace, git, folder / "index")
+    index = staged_files(own)
+    return Look(workspace, own, folder, read_disk(workspace, own, paths), index)
+
+
+def _conflicts(stages: Mapping[str, Stages], hashes: str) -> str:
+    lines = [entries(((path, None) for path in stages), hashes)]
+    for path, versions in stages.items():
+        lines += [f"{blob.mode} {blob.oid} {n}\t{path}\0" for n, blob in versions.items()]
+    return "".join(lines)
+
+
+def differing(first: Versions, *others: Versions) -> set[str]:
+    """Return the paths at which others are not as the first."""
+    return {
+        path
+        for other in others
+        for path in first.keys() | other.keys()
+        if first.get(path) != other.get(path)
     }
-    if len(inside) == len(differing):
-        return trees[1]
-    own = git.using(GIT_INDEX_FILE=folder / "within")
-    own("read-tree", trees[0])
-    told = [_gone(inside, trees[0])]
-    told += [f"{new.mode} {new.oid} 0\t{path}\0" for path, new in inside.items() if new]
-    own("update-index", "-z", "--index-info", feed="".join(told))
-    return own("write-tree")
 
 
-def restore(
-    workspace: Workspace, git: Git, folder: Path, base: str, files: str, staged: str
-) -> None:
-    """Put uncommitted work on top of tree `base`: files as in one tree, the index as in another."""
-    ready = switch(workspace, git, folder, (base, files))
-    ready.run(force=True)
-    differing = {**changed(git, files, staged), **changed(git, base, staged)}
-    told = [_gone(differing, base)]
-    told += [f"{new.mode} {new.oid} 0\t{path}\0" for path, (_, new) in differing.items() if new]
-    ready.git("update-index", "-z", "--index-info", feed="".join(told))
-    ready.finish(workspace)
-
-
-def _gone(paths: Iterable[str], like: str) -> str:
-    # Any name of the right length will do for an entry that goes.
-    return "".join(f"0 {'0' * len(like)}\t{path}\0" for path in paths)
+def at(paths: Iterable[str], files: Versions) -> dict[str, Blob | None]:
+    """Return the versions at some paths."""
+    return {path: files.get(path) for path in paths}

@@ -26,7 +26,7 @@ def of_answers(
     found = of_names(catalogue, sound, recorded)
     found += of_choices(catalogue, filled, bad) + of_questions(catalogue, filled)
     if "agents" not in bad and "agents" in filled:
-        found += of_agents(catalogue, filled)
+        found += of_agents(catalogue, filled, recorded)
         found += of_agent_chains(catalogue, filled, given.get("chains") or {})
     if "chains" not in bad and "chains" in filled and filled["providers"]:
         found += of_chains(catalogue, filled)

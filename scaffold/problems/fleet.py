@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from scaffold import names
@@ -10,23 +10,31 @@ from scaffold.catalogue import Catalogue
 from scaffold.defaults import AGENT_CHAIN
 from scaffold.errors import Problem
 from scaffold.facts import TIERS
+from scaffold.feature import Feature
 from scaffold.problems.wording import nearest, shown
 
 DEPLOYMENT = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 """What `[deployments.NAME]` in fleet.toml can be called without quotes."""
 
 
-def of_agents(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
-    """Names, descriptions and chains of the sub-agents."""
-    stages = {stage.name for feature in catalogue.features for stage in feature.stages}
+def of_agents(
+    catalogue: Catalogue, filled: Mapping[str, Any], recorded: Mapping[str, Any]
+) -> list[Problem]:
+    """Names, descriptions and chains of the sub-agents.
+
+    A recorded name stays good: what is taken grows with the features that come to a template.
+    """
+    old = {agent["name"] for agent in recorded.get("agents") or []}
+    taken, taken_now = _taken(catalogue.features), _taken(catalogue.enabled(filled))
     problems: list[Problem] = []
     seen: set[str] = set()
     for agent in filled["agents"]:
         name, key = agent["name"], f"agents.{shown(agent['name'])}"
         if problem := names.agent_problem(name):
             problems.append(Problem(key, problem, "take a name like billing"))
-        if name in stages:
-            problems.append(Problem(key, "is the name of a stage", "take another name"))
+        if owner := (taken_now if name in old else taken).get(name):
+            problem = f"is a name that {owner} gives to a stage, a pipeline or a file"
+            problems.append(Problem(key, problem, f"take another, such as {name[:22]}_desk"))
         if name in seen:
             problems.append(Problem(key, "is there twice", "give each its own name"))
         seen.add(name)
@@ -35,6 +43,18 @@ def of_agents(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
         if problem := names.agent_problem(agent["chain"]):
             problems.append(Problem(f"{key}.chain", problem, "name a chain such as cheap"))
     return problems
+
+
+def _taken(features: Iterable[Feature]) -> dict[str, str]:
+    """Names that a sub-agent's files or its entry in fleet.toml would share, and whose they are."""
+    taken: dict[str, str] = {}
+    for feature in features:
+        own = {stage.name for stage in feature.stages} | {feature.wires.pipeline}
+        for folder in ("agents", "prompts"):
+            files = (feature.folder / "src" / "{{package}}" / folder).glob("*")
+            own |= {path.name.partition(".")[0] for path in files}
+        taken |= dict.fromkeys((name for name in own if name), feature.title)
+    return taken
 
 
 def of_agent_chains(

@@ -51,8 +51,5 @@ class State:
         return self.catalogue.default_chains(self.answers)
 
     def estimate(self, chains: Mapping[str, list[str]]) -> str:
-        """What 1,000 requests cost on these chains, in one line."""
-        cost = economics.per_1000_requests(self.catalogue, {**self.answers, "chains": chains})
-        if cost is None:
-            return "About ? per 1,000 requests (a model without a list price)."
-        return f"About ${cost:.2f} per 1,000 requests as things stand."
+        """What 1,000 requests of a mix cost on these chains, with the mix, in one line."""
+        return economics.estimate(self.catalogue, {**self.answers, "chains": chains})

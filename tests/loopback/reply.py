@@ -1,6 +1,6 @@
 """What one request gets: an answer, a failure, or an answer that goes wrong on its way."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -8,6 +8,8 @@ Finish = Literal["stop", "length", "content_filter", "refusal"]
 Fault = Literal["cut", "hang", "end", "error"]
 """cut: close the connection; hang: say nothing more; end: end cleanly, too early;
 error: the provider's own error, inside a response that began with status 200."""
+
+Edit = Callable[[Any], Any]
 
 TEXT = "Paris is the capital of France, and has been for most of a thousand years."
 REFUSAL = "I'm sorry, but I can't help with that request."
@@ -19,7 +21,9 @@ class Reply:
 
     `answer` goes through the output tool where the request offers one, else as JSON text;
     `tool` calls a tool by name. `fault` strikes at once, or `after` so many tokens of a stream
-    (half the body, where nothing is streamed). `body` is sent as it is in place of the format's.
+    (half the body, where nothing is streamed). `body` is sent as it is in place of the format's;
+    `edit` changes the format's own: a whole answer, or each server-sent event of a stream (not
+    Bedrock's); what it returns is sent, None is left out.
     """
 
     text: str = TEXT
@@ -28,6 +32,7 @@ class Reply:
     finish: Finish = "stop"
     status: int = 200
     body: str | None = None
+    edit: Edit | None = None
     content_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     fault: Fault | None = None

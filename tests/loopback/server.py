@@ -145,7 +145,8 @@ async def _answer(
         told, extra = format_.error(reply.status if reply.status != 200 else 500)
         text = json.dumps(told)
     else:
-        text, extra = json.dumps(format_.completion(model, reply, body)), {}
+        told = format_.completion(model, reply, body)
+        text, extra = json.dumps(reply.edit(told) if reply.edit else told), {}
     return await _whole(writer, reply, text, extra)
 
 
@@ -179,7 +180,7 @@ async def _stream(
     for at, piece in enumerate(format_.tokens(model, reply, body)):
         if reply.fault and reply.after is not None and at >= reply.after:
             break
-        writer.write(_chunk(piece))
+        writer.write(_chunk(_edited(piece, reply)))
         if reply.pace_s:
             await writer.drain()
             await asyncio.sleep(reply.pace_s)
@@ -189,7 +190,7 @@ async def _stream(
     if reply.fault == "error":
         writer.write(_chunk(format_.stream_error()))
     elif reply.fault is None:
-        writer.write(_chunk(format_.ending(model, reply, body)))
+        writer.write(_chunk(_edited(format_.ending(model, reply, body), reply)))
     writer.write(b"0\r\n\r\n")
     return True
 
@@ -209,6 +210,19 @@ def _head(reply: Reply, kind: str | None, extra: dict[str, str], length: str) ->
 def _send(writer: asyncio.StreamWriter, status: int, text: str) -> None:
     content = text.encode()
     writer.write(_head(Reply(status=status), None, {}, f"Content-Length: {len(content)}") + content)
+
+
+def _edited(piece: bytes, reply: Reply) -> bytes:
+    """The events of a stream as the reply wants them."""
+    if not reply.edit:
+        return piece
+    sent: list[str] = []
+    for told in piece.decode().split("\n\n")[:-1]:
+        head, _, data = told.rpartition("data: ")
+        changed = reply.edit(json.loads(data)) if data.startswith("{") else data
+        if changed is not None:
+            sent.append(f"{head}data: {changed if changed is data else json.dumps(changed)}\n\n")
+    return "".join(sent).encode() or b": nothing\n\n"
 
 
 def _chunk(piece: bytes) -> bytes:

@@ -38,7 +38,7 @@ class Format(Protocol):
 
 FORMATS: Mapping[str, Format] = {
     "openai": openai,
-    "azure": openai,
+    **dict.fromkeys(("azure", "groq", "openrouter", "deepseek", "openai_compatible"), openai),
     "anthropic": anthropic,
     "google": google,
     "mistral": mistral,

@@ -7,6 +7,7 @@ import pytest
 
 from desk.agents.classify import Verdict
 from desk.router import Router
+from desk.runtime.errors import SettingsError
 from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape
 from desk.runtime.run import Request, Route, Run
 from desk.workspace import Answer, Workspace
@@ -31,7 +32,6 @@ chain = "specialist"
 description = "Reports on long documents"
 [router]
 expensive_from = 3
-long_from_chars = 50
 """
 
 
@@ -78,11 +78,28 @@ def test_an_unsure_classifier_takes_the_expensive_chain(root: Path) -> None:
     assert "only 20% sure" in route.reason
 
 
-@pytest.mark.parametrize(("text", "chain"), [("short", "cheap"), ("x" * 50, "expensive")])
-def test_when_the_classifier_fails_the_length_decides(root: Path, text: str, chain: str) -> None:
+@pytest.mark.parametrize("text", ["short", "x" * 5_000])
+def test_when_the_classifier_fails_the_expensive_chain_answers(root: Path, text: str) -> None:
     route = choose(root, Reply(status=503), text=text)
-    assert (route.chain, route.decided_by) == (chain, "rule")
+    assert (route.chain, route.decided_by) == ("expensive", "rule")
     assert "classifier failed" in route.reason
+
+
+def test_a_retired_setting_warns_and_stops_nothing(
+    root: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (root / "fleet.toml").write_text(FLEET + "long_from_chars = 50\n")
+    for _ in range(2):
+        assert choose(root, verdict(complexity=5)).chain == "expensive"
+    told = [record.getMessage() for record in caplog.records]
+    assert len([one for one in told if "router.long_from_chars" in one]) == 1
+    assert "delete the line" in "".join(told)
+
+
+def test_a_misspelt_setting_is_an_error_that_names_the_right_one(root: Path) -> None:
+    (root / "fleet.toml").write_text(FLEET + "expensive_frm = 2\n")
+    with pytest.raises(SettingsError, match="did you mean 'expensive_from'"):
+        choose(root, verdict())
 
 
 def test_a_classifier_that_never_fits_its_type_is_a_failed_one(root: Path) -> None:

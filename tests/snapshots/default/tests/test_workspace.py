@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ def ask(root: Path, *replies: Reply, agent: SubAgent[Any] = ANSWER) -> Any:
 
 
 def ledger_rows(path: Path, columns: str) -> list[tuple[object, ...]]:
-    with sqlite3.connect(path) as database:
+    with closing(sqlite3.connect(path)) as database:
         return database.execute(f"SELECT {columns} FROM attempts ORDER BY rowid").fetchall()
 
 
@@ -198,7 +199,7 @@ def test_an_endless_caller_of_tools_is_stopped(tmp_path: Path, own_ledger: Path)
 
 def test_ledger_has_a_column_for_every_field(own_ledger: Path) -> None:
     Ledger(own_ledger).close()
-    with sqlite3.connect(own_ledger) as database:
+    with closing(sqlite3.connect(own_ledger)) as database:
         columns = [row[1] for row in database.execute("PRAGMA table_info(attempts)")]
     assert columns == [field.name for field in fields(Attempt)]
 
@@ -272,7 +273,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     for name in ("answer.md", "scene.toml"):
         (folder / name).write_bytes(b"\xff\xfe")
     monkeypatch.setattr(run, "PROMPTS", folder)
-    with pytest.raises(SettingsError, match=r"prompts/answer\.md is missing or no UTF-8 text"):
+    with pytest.raises(SettingsError, match=r"prompts/answer\.md is not UTF-8 text"):
         ask(tmp_path, SPOKEN)
     with pytest.raises(SettingsError, match=r"scene\.toml is not valid TOML"):
         scenes(folder)

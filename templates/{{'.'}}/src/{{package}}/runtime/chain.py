@@ -5,9 +5,10 @@ The chain alone writes the ledger: a row per attempt, failures and skips include
 """
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, TypeVar
@@ -27,7 +28,11 @@ from .attempt import Call, Finding, Shared
 from .errors import BudgetReached
 from .failures import FILTERED, Candidate, Failure, Policy
 from .fleet import ChainSettings
+from .harmless import harmless
 from .run import Stage, current
+
+PAUSES = (0, 1, 2, 4)
+"""Before each probe of an open circuit, in units of `backoff_s`; an outage of a second passes."""
 
 Answer = TypeVar("Answer")
 Asks = Callable[[Candidate, int], Awaitable[Answer | str]]
@@ -122,10 +127,12 @@ class Chain(Model):
     ) -> AsyncGenerator[Call]:
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, rules, shared = current.get() or Stage(), self.rules, self.shared
+        messages = harmless(messages)
         call = Call(stage, messages, settings, parameters, self.name, shared, rules.attempt_s)
         call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
         call.to_human = rules.on_exhausted == "human"
         shared.ledger.expect_open()
+        shared.expect_loop()
         shared.under_way[call.id] = asyncio.current_task()
         try:
             for candidate in self.candidates:
@@ -146,7 +153,8 @@ class Chain(Model):
         """Ask in order, then once more whom a retry may help, then the human: first answer wins."""
         if earlier := await call.answered_before():
             return earlier
-        waiting = list(await self._affordable(call) if among is None else among)
+        everyone = list(await self._affordable(call) if among is None else among)
+        waiting = list(everyone)
         for retries in (False, True):
             again = list[Candidate]()
             while waiting:
@@ -160,8 +168,7 @@ class Chain(Model):
                     result = await ask(candidate, models)
                 if not isinstance(result, str):
                     return result
-                if result in FILTERED and self.rules.on_content_filter != "next":
-                    call.to_human = self.rules.on_content_filter == "human"
+                if self._stops(call, result):
                     return await call.give_up(self.candidates)
                 policy = result.policy if isinstance(result, Failure) else Policy()
                 if policy.retry:
@@ -171,7 +178,44 @@ class Chain(Model):
                     waiting.sort(key=lambda other: other.ref.provider == provider)
             waiting = sorted(again, key=lambda candidate: candidate.rest_until)
             call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
+        async for candidate, models in self._half_open(call, everyone):
+            result = await ask(candidate, models)
+            if not isinstance(result, str):
+                return result
+            if self._stops(call, result):
+                break
         return await call.give_up(self.candidates)
+
+    def _stops(self, call: Call, result: str) -> bool:
+        """Whether a chain ends with this answer: one was filtered, and it says not to go on."""
+        stops = result in FILTERED and self.rules.on_content_filter != "next"
+        if stops:
+            call.to_human = self.rules.on_content_filter == "human"
+        return stops
+
+    async def _half_open(
+        self, call: Call, among: Sequence[Candidate]
+    ) -> AsyncIterator[tuple[Candidate, int]]:
+        """Whom to ask in spite of an open circuit, before a call is refused: who opened first.
+
+        An outage of a second must not refuse calls that have more time. One request goes out as
+        a probe, the others wait for what comes of it. What does not pass by itself within seconds,
+        a wrong key or spent credit, is left alone for as long as [circuits] says.
+        """
+        asked = any(row.outcome != "skipped" for row in call.rows)
+        opened = [one for one in among if call.obstacle(one) is Failure.CIRCUIT_OPEN]
+        opened = [one for one in opened if one.opened_at < math.inf]
+        for pause in PAUSES[asked:]:
+            seconds = pause * self.rules.backoff_s * random.uniform(0.5, 1)
+            if not opened or seconds >= call.time_left():
+                return
+            await asyncio.sleep(seconds)
+            candidate = min(opened, key=lambda one: (one.resting is not None, one.opened_at))
+            await call.probed(candidate)
+            if not call.obstacle(candidate):
+                yield candidate, len(opened)
+            if not candidate.resting:  # it answered, if not well
+                opened.remove(candidate)
 
     async def _affordable(self, call: Call) -> Sequence[Candidate]:
         """Whom to ask: its own candidates, or what `at_limit` says where a budget is used up."""

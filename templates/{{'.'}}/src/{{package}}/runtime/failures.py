@@ -4,7 +4,9 @@ One closed set of kinds and one table: read it, change it, and every chain follo
 A response can fail as well as a request: empty, cut off, refused.
 """
 
+import asyncio
 import logging
+import math
 import re
 import sys
 import time
@@ -17,14 +19,16 @@ from typing import Any
 
 from pydantic import ValidationError
 from pydantic_ai import exceptions
-from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError, UnexpectedModelBehavior, UserError
+from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import Model
 from pydantic_ai.profiles import ModelProfile
 
-from .errors import FleetError, SettingsError
+from .errors import FleetError, SettingsError, exhausted, explain
 from .fleet import Circuits, ModelRef
 from .refusals import refuses
+from .replies import kind_of
+from .waits import wait_s
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +68,9 @@ class Failure(StrEnum):
     MALFORMED = "malformed"
     EMPTY = "empty"
     TRUNCATED = "truncated"
+    BROKEN_OFF = "broken_off", Policy(provider_last=True, retry=True)  # it does not say it is whole
+    UNINVITED_TOOL = "uninvited_tool", Policy(retry=True)  # it called a tool that was not offered
+    PROMPT_CUT = "prompt_cut", Policy(loud=True)  # the server read a part of the prompt only
     # Reasons to skip a model:
     NO_KEY = "no_key"
     DATA_CLASS = "data_class"
@@ -72,6 +79,9 @@ class Failure(StrEnum):
     CIRCUIT_OPEN = "circuit_open"
     COOLING_DOWN = "cooling_down", Policy(retry=True)
     BUSY = "busy"
+    # Troubles of this machine, which say nothing about a model:
+    EXHAUSTED = "machine_exhausted", Policy(retry=True, loud=True)
+    STALLED = "stalled", Policy(retry=True)
 
 
 FILTERED = (Failure.CONTENT_FILTER, Failure.REFUSAL)
@@ -84,77 +94,76 @@ ALWAYS = ("not_empty", "not_truncated", "not_refusal", "schema")
 FAILURES = (ModelAPIError, UnexpectedModelBehavior, TimeoutError, ValidationError, OSError)
 """What an attempt raises by design. A client may raise more when a provider sends nonsense."""
 
-# How an error is recognised: by its class, first match wins, for several derive from each other.
+# How an error without a reply is recognised: by its class, first match wins, for several derive
+# from each other.
 _BY_CLASS = {
-    Failure.QUOTA: exceptions.ModelQuotaExceededError,
-    Failure.RATE_LIMITED: exceptions.ModelRateLimitError,
-    Failure.OVERLOADED: (exceptions.ModelUnavailableError, exceptions.ModelServerError),
+    Failure.NO_CAPABILITY: (UserError, NotImplementedError),  # the library's: nothing was sent
     Failure.TIMEOUT: (exceptions.ModelTimeoutError, exceptions.ModelRequestTimeout, TimeoutError),
-    Failure.CONTEXT_TOO_LONG: exceptions.ModelContextWindowExceededError,
-    Failure.AUTHENTICATION: exceptions.ModelAuthenticationError,
-    Failure.UNKNOWN_MODEL: exceptions.ModelNotFoundError,
-    Failure.BAD_REQUEST: (exceptions.ModelRequestRejectedError, ModelHTTPError),
     Failure.NETWORK: (ModelAPIError, OSError),
 }
-# By its status, where that says more.
-_BY_STATUS = {
-    **dict.fromkeys((408, 504), Failure.TIMEOUT),
-    **dict.fromkeys((409, 424, 425), Failure.OVERLOADED),
-    413: Failure.CONTEXT_TOO_LONG,
-}
-# By its text, where class and status say little. First match wins.
-_VAGUE = (Failure.BAD_REQUEST, Failure.MALFORMED, Failure.AUTHENTICATION, Failure.NETWORK)
-_BY_TEXT = {
-    Failure.CONTENT_FILTER: r"content[_ ](policy|filter|management)|responsible_?ai"
-    r"|safety (system|policy)|flagged as potentially|blocked by .*(guardrail|safety)"
-    r"|prohibited_content",
-    Failure.CONTEXT_TOO_LONG: r"context[_ ](length|window|limit)|too many (input )?tokens"
-    r"|(prompt|input) is too long|too large for model"
-    r"|exceeds the (maximum|model)[^.]* (tokens|context)",
-    Failure.AUTHENTICATION: r"api[_ ]key (not valid|not found|is invalid)"
-    r"|invalid[_ ](api[_ ]key|x-api-key)|credential|failed to retrieve a token",
-    Failure.UNKNOWN_MODEL: r"(invalid|unknown)[_ ]model|model[^.]{0,80} (not exist|not found)"
-    r"|on-demand throughput",
-    Failure.MALFORMED: r"decode response as JSON|expected a JSON response",
-    Failure.QUOTA: r"credit balance|insufficient[_ ](quota|balance|credits)|billing"
-    r"|API usage limits",
-}
-# And where they say the wrong thing: a limit that no waiting helps against.
-_BY_TEXT_ALWAYS = {
-    Failure.QUOTA: r"billing_not_active",
-    Failure.REQUEST_TOO_LARGE: r"request too large for .* per (min|day)",
-}
+# A cloud's own login that failed, before anything was sent: of boto3, azure-identity, google-auth.
+_LOGIN = re.compile("Credential|TokenRetrieval|ClientAuthentication|RefreshError|SSO")
 
-_FINISH = {"length": Failure.TRUNCATED, "content_filter": Failure.CONTENT_FILTER}
+# Why it stopped, as pydantic-ai names it; and, where it has no name for that, as the provider does.
+# None: by itself. Whatever is in neither table broke off. docs/chains.md has the sources.
+_FINISH = {
+    "stop": None,
+    "tool_call": None,
+    "length": Failure.TRUNCATED,
+    "content_filter": Failure.CONTENT_FILTER,
+    "error": Failure.BROKEN_OFF,
+}
+_RAW_FINISH = {
+    **dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "stop_token"), None),
+    **dict.fromkeys(("end", "complete", "completed", "finished", "stop", "tool_use"), None),
+    **dict.fromkeys(("tool_call", "tool_calls", "function_call"), None),
+    **dict.fromkeys(("max_tokens", "max_length", "max_output_tokens"), Failure.TRUNCATED),
+    **dict.fromkeys(("length", "token_limit", "model_length"), Failure.TRUNCATED),
+    **dict.fromkeys(("safety", "sensitive", "guardrail_intervened"), Failure.CONTENT_FILTER),
+    **dict.fromkeys(("recitation", "image_recitation", "refusal"), Failure.CONTENT_FILTER),
+    **dict.fromkeys(("content_filter", "content_filtered"), Failure.CONTENT_FILTER),
+}
 
 
 def of_error(error: BaseException) -> Failure | None:
     """The kind of a model's failure; None for what is none: a mistake of ours, a cancellation."""
-    if not isinstance(error, Exception) or isinstance(error, FleetError | UserError):
+    if not isinstance(error, Exception) or isinstance(error, FleetError):
         return None
+    if exhausted(error):
+        return Failure.EXHAUSTED
+    if any(_LOGIN.search(type(one).__name__) for one in (error, error.__cause__)):
+        return Failure.AUTHENTICATION
+    if not isinstance(error, exceptions.ModelConnectionError) and (name := kind_of(error)):
+        return Failure(name)
     found = (kind for kind, classes in _BY_CLASS.items() if isinstance(error, classes))
-    kind = next(found, Failure.MALFORMED)
-    told = str(error)
-    if isinstance(error, ModelHTTPError):
-        kind = _BY_STATUS.get(error.status_code, kind)
-        told = ""  # it has our own name of the model in it
-    if isinstance(error, ModelAPIError):
-        told += f" {error.provider_error_code} {error.provider_error_type} {error.body}"
-    texts = _BY_TEXT if kind in _VAGUE else _BY_TEXT_ALWAYS
-    return next((k for k, text in texts.items() if re.search(text, told, re.IGNORECASE)), kind)
+    return next(found, Failure.MALFORMED)
 
 
 def of_response(response: ModelResponse, *, may_refuse: bool = False) -> Failure | None:
     """Why a completion that arrived is no answer, or None when it may be one."""
-    cut = _FINISH.get(response.finish_reason or "")
-    if cut or response.tool_calls:
-        return cut
+    unfinished = of_finish(response)
+    if unfinished or response.tool_calls:
+        return unfinished
     text = (response.text or "").strip()
     if not text:
         return Failure.EMPTY
     if not may_refuse and refuses(text):
         return Failure.REFUSAL
     return None
+
+
+def of_finish(response: ModelResponse) -> Failure | None:
+    """Why a completion is not whole; None where it says that it stopped by itself.
+
+    A body that gives no reason is whole in OpenAI's format, where servers leave it out (pydantic-ai
+    calls it "stop"), and where no server was asked; every other provider always gives one.
+    """
+    raw = str((response.provider_details or {}).get("finish_reason") or "")
+    if response.finish_reason:
+        return _FINISH.get(response.finish_reason, Failure.BROKEN_OFF)
+    if not raw and not response.provider_url:
+        return None
+    return _RAW_FINISH.get(raw.lower(), Failure.BROKEN_OFF)
 
 
 @dataclass(eq=False)
@@ -173,6 +182,8 @@ class Candidate:
     circuits: Circuits = field(default_factory=Circuits)
     gate: AbstractAsyncContextManager[Any] = field(default_factory=nullcontext[None])
     rest_until: float = field(default=0, init=False)  # on the monotonic clock
+    opened_at: float = field(default=math.inf, init=False)  # its circuit, by what may pass soon
+    probe: asyncio.Event | None = field(default=None, init=False)  # set when a probe has ended
     _rests_as: Failure = field(default=Failure.COOLING_DOWN, init=False)
     _failures: int = field(default=0, init=False)
     _told: set[Failure] = field(default_factory=set[Failure], init=False)
@@ -199,19 +210,24 @@ class Candidate:
         async with self.gate:
             if self.resting:  # since the call began to wait here
                 raise TimeoutError
-            self._open_circuit()
+            probe = asyncio.Event() if self._open_circuit() else None
+            self.probe = probe or self.probe
             at = self._in_flight // PER_CLIENT
             self._in_flight += 1
             try:
                 yield self._clients[at] if at < len(self._clients) else await self._open()
             finally:
                 self._in_flight -= 1
+                if probe:
+                    probe.set()
 
     async def _open(self) -> Model:
         try:
             model = _observed(self.build())
         except Exception as error:  # whatever an SDK raises, it is no outage
-            told = f"{self.ref} cannot be set up ({error}): see `doctor`, run `uv sync`."
+            ours = exhausted(error)
+            way = f"{explain(ours)}." if ours else "see `doctor`, run `uv sync`."
+            told = f"{self.ref} cannot be set up ({error}): {way}"
             raise SettingsError(told) from error
         self._clients.append(model)
         self._stack.push_async_callback(_hang_up, model)
@@ -226,24 +242,33 @@ class Candidate:
         return self._rests_as if time.monotonic() < self.rest_until else None
 
     def succeeded(self) -> None:
-        self._failures, self.rest_until = 0, 0.0
+        self._failures, self.rest_until, self.opened_at = 0, 0.0, math.inf
+
+    def half_open(self) -> None:
+        """Let one request through although its circuit is open."""
+        self.rest_until = 0.0
 
     def failed(self, failure: Failure, error: BaseException) -> None:
         """Learn from a failure; a mistake of ours, which the fallback hides, is told once."""
         policy = failure.policy
         self._failures += policy.trips
-        self._open_circuit()
-        wait_s = isinstance(error, ModelAPIError) and error.retry_after
-        if wait_s and (policy.retry or policy.trips):  # else it is the request's own fault
-            self._rest(Failure.COOLING_DOWN, min(wait_s, MAX_COOL_S))
+        if self._open_circuit() and policy.trips:
+            self.opened_at = math.inf if policy.loud else time.monotonic()
+        wait = min(wait_s(error), MAX_COOL_S)
+        if wait > 0 and (policy.retry or policy.trips):  # else it is the request's own fault
+            self._rest(Failure.COOLING_DOWN, wait)
         if failure not in self._told and (policy.loud or not isinstance(error, FAILURES)):
             self._told.add(failure)
-            log.warning("%s: %s (%s); chains go on without it", self.ref, failure, error)
+            ours = exhausted(error)
+            told = explain(ours) if ours else error
+            log.warning("%s: %s (%s); chains go on without it", self.ref, failure, told)
 
-    def _open_circuit(self) -> None:
+    def _open_circuit(self) -> bool:
         """After failures in a row, and as the probe goes out: no second one follows it."""
-        if self._failures >= self.circuits.failures:
+        opens = self._failures >= self.circuits.failures
+        if opens:
             self._rest(Failure.CIRCUIT_OPEN, self.circuits.open_s)
+        return opens
 
     def _rest(self, reason: Failure, seconds: float) -> None:
         self._rests_as, self.rest_until = reason, time.monotonic() + seconds

@@ -1,23 +1,34 @@
 """fleet.toml as typed settings: chains, stages, sub-agents, deployments, budgets."""
 
+import logging
 import os
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from difflib import get_close_matches
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from .errors import SettingsError
+from .errors import SettingsError, explain
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
+log = logging.getLogger(__name__)
+
 Section = TypeVar("Section", bound=BaseModel)
+
+RETIRED = {
+    "router.long_from_chars": "A request whose classifier fails goes to the expensive chain, "
+    "whatever its length: delete the line. 'router.expensive_from' sets what else goes there.",
+}
+"""Settings that had an effect in earlier versions, by `table.key`: what holds now."""
 
 
 class Settings(BaseModel):
@@ -135,6 +146,12 @@ class PipelineSettings(Settings):
     description: str
 
 
+class BaselineSettings(Settings):
+    """The model that the saving is measured against: one call of it for each request."""
+
+    model: Annotated[ModelRef, BeforeValidator(ModelRef.parse)] | None = None
+
+
 class Quality(Settings):
     """From which score or confidence on an answer is good enough (0 to 1)."""
 
@@ -185,6 +202,7 @@ class Fleet(BaseModel):
     pipelines: dict[str, PipelineSettings] = {}
     deployments: dict[str, Deployment] = {}
     quality: Quality = Quality()
+    baseline: BaselineSettings = BaselineSettings()
     budgets: Budgets = Budgets()
     circuits: Circuits = Circuits()
     limits: dict[str, Annotated[int, Field(ge=1)]] = {}
@@ -194,6 +212,12 @@ class Fleet(BaseModel):
     def section(self, name: str, type_: type[Section]) -> Section:
         """The table `[name]` of a feature; its defaults where the table is absent."""
         return checked(type_, (self.model_extra or {}).get(name, {}), f"fleet.toml: {name}.")
+
+    @property
+    def baseline_model(self) -> ModelRef | None:
+        """What `[baseline]` names, else the first of the expensive chain, if there is one."""
+        expensive = self.chains.get("expensive")
+        return self.baseline.model or (expensive.models[0] if expensive else None)
 
     def agent(self, name: str) -> AgentSettings:
         """The settings of a sub-agent; without a chain where there are none."""
@@ -219,8 +243,13 @@ class Fleet(BaseModel):
 
 
 def load(path: Path) -> Fleet:
-    """Read fleet.toml. Raises SettingsError that names every wrong key."""
+    """Read fleet.toml. Raises SettingsError that names every wrong key; a retired one is left out."""
     tables, version = read_toml(path)
+    for name, successor in RETIRED.items():
+        table, _, key = name.partition(".")
+        if isinstance(tables.get(table), dict) and key in tables[table]:
+            del tables[table][key]
+            _warn_once(f"{path.name}: '{name}' has no effect any more. {successor}")
     fleet = checked(Fleet, {**tables, "version": version}, "fleet.toml: ")
     if wrong := "; ".join(_dangling(fleet)):
         raise SettingsError(f"fleet.toml: {wrong}.")
@@ -232,10 +261,17 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
     try:
         text = path.read_bytes()
         return tomllib.loads(text.decode()), sha256(text).hexdigest()[:12]
-    except OSError:
-        raise SettingsError(f"{path} cannot be read; run from the workspace's folder.") from None
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing; run from the workspace's folder.") from None
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read ({explain(error)}).") from error
     except ValueError as error:  # bad TOML, or no UTF-8
         raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+
+
+@cache
+def _warn_once(text: str) -> None:
+    log.warning(text)
 
 
 def checked(type_: type[Section], table: object, where: str) -> Section:
@@ -243,16 +279,30 @@ def checked(type_: type[Section], table: object, where: str) -> Section:
     try:
         return type_.model_validate(table)
     except ValidationError as error:
-        raise advice(error, where) from None
+        raise advice(error, where, type_) from None
 
 
-def advice(error: ValidationError, where: str) -> SettingsError:
-    """Every wrong key, by its name, in one line."""
-    wrong = [
-        ".".join(map(str, detail["loc"])) + f": {detail['msg']}"
-        for detail in error.errors(include_url=False)
-    ]
+def advice(error: ValidationError, where: str, type_: Any = None) -> SettingsError:
+    """Every wrong key, by its name, in one line; what an unknown one may be meant to be."""
+    wrong: list[str] = []
+    for detail in error.errors(include_url=False):
+        loc, told = detail["loc"], detail["msg"]
+        if detail["type"] == "extra_forbidden":
+            known = _keys(type_, loc[:-1])
+            close = get_close_matches(str(loc[-1]), known, 1)
+            told = f"unknown key; did you mean '{close[0]}'?" if close else "unknown key"
+            told += f" (known: {', '.join(known)})" if known and not close else ""
+        wrong.append(".".join(map(str, loc)) + f": {told}")
     return SettingsError(f"{where}{'; '.join(wrong)}.")
+
+
+def _keys(type_: Any, path: Sequence[int | str]) -> list[str]:
+    """The keys of a table within a table; none where it is not one of ours."""
+    for part in path:
+        fields = getattr(type_, "model_fields", {})
+        inner = fields[part].annotation if part in fields else (get_args(type_) or (None,))[-1]
+        type_ = inner
+    return list(getattr(type_, "model_fields", {}))
 
 
 def find_root() -> Path:

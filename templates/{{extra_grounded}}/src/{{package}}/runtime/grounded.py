@@ -13,7 +13,7 @@ from typing import Any, cast
 from pydantic_ai.messages import ModelResponse
 
 from .attempt import Call, Check, Finding, MakeCheck
-from .run import text_of, unfenced
+from .run import text_of
 
 SHARE = re.compile(r"0|1|0?\.\d+|1\.0+|")
 # Typographic signs as a keyboard has them, and no characters that nobody sees.
@@ -87,7 +87,7 @@ def missing(answer: str, source: str) -> tuple[list[str], int]:
 def typed(answer: str) -> dict[str, Any] | list[Any] | str:
     """The object or list that a typed answer is, else the text itself."""
     try:
-        value: Any = json.loads(unfenced(answer))
+        value: Any = json.loads(answer.strip().removeprefix("```json").removesuffix("```"))
     except (ValueError, RecursionError):
         return answer
     return cast(dict[str, Any], value) if isinstance(value, dict | list) else answer

@@ -5,9 +5,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from .errors import SettingsError
 from .fleet import Fleet
-from .run import PROMPTS, Output, SubAgent
+from .run import Output, SubAgent, read_prompt
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,4 @@ def equip(agent: SubAgent[Any], files: Sequence[str], fleet: Fleet) -> SubAgent[
 
 
 def _read(name: str) -> str:
-    try:
-        return (PROMPTS / "identity" / Path(name).name).read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError):
-        told = f"prompts/identity/{name} is missing or no UTF-8 text: write it."
-        raise SettingsError(told) from None
+    return read_prompt(f"identity/{Path(name).name}").strip()

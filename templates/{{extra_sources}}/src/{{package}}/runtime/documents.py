@@ -1,22 +1,31 @@
 """A document as text: text, Markdown and HTML here, other formats by a module of `converters/`.
 
 A converter is a module called like the suffix it reads (`converters/pdf.py`), with
-`convert(path: Path) -> str`; a new one is found by itself.
+`convert(path: Path) -> str`, or `-> Document` where parts may be unreadable; a new one is found
+by itself. Whatever needs a parser is read in a child process (`apart.py`).
 """
 
 import importlib
+import logging
+import re
+from dataclasses import dataclass
 from pathlib import Path
 
+from .apart import Child, Unreadable
 from .errors import FleetError
-from .readable import decode, of_html
+from .harmless import harmless
+from .readable import decode, is_html, of_html
 
+log = logging.getLogger(__name__)
 MAX_BYTES = 50_000_000
 _CONVERTERS = Path(__file__).with_name("converters")
+_HTML = ("html", "htm", "xhtml")
 _FORMATS = {
-    b"%PDF-": "a PDF",
-    b"PK\x03\x04": "an Office or zip file",
-    b"\xd0\xcf\x11\xe0": "an old or encrypted Office file",
+    b"%PDF-": ("a PDF", ("pdf",)),
+    b"PK\x03\x04": ("an Office or zip file", ("docx", "xlsx", "pptx", "odt", "epub", "zip")),
+    b"\xd0\xcf\x11\xe0": ("an old or encrypted Office file", ("doc", "docx", "xls", "ppt", "msg")),
 }
+_ODD = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\ufffd]")
 _MOST_ODD = 0.01
 """The share of control and unreadable characters that a text may have."""
 
@@ -25,52 +34,112 @@ class DocumentError(FleetError):
     """A document that cannot be read: names the file, what is wrong and the way out."""
 
 
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A text that is not blank; `notes` say which parts of the document it lacks."""
+
+    text: str
+    notes: tuple[str, ...] = ()
+
+
 def read(path: Path) -> str:
-    """The text of a document, never blank. Raises DocumentError."""
+    """The text of a document, after a line for what it lacks. Raises DocumentError."""
+    with Child() as child:
+        document = load(path, child)
+    notes = [f"[{path.name}: {note}]\n\n" for note in document.notes]
+    return "".join([*notes, document.text])
+
+
+def load(path: Path, child: Child) -> Document:
+    """A document, converted by the child where that takes a parser. Raises DocumentError."""
     size = _size(path)
     if size > MAX_BYTES:
         raise DocumentError(
             f"{path.name} has {size / 1e6:,.0f} MB, more than {MAX_BYTES / 1e6:.0f}: split it."
         )
-    suffix = path.suffix.lower().removeprefix(".")
-    if suffix.isidentifier() and (_CONVERTERS / f"{suffix}.py").is_file():
-        text = _converted(path, suffix)
-    elif suffix in ("html", "htm"):
-        text = of_html(decode(path.read_bytes()))[1]
+    data = _bytes(path)
+    if _needs_parser(path, data):
+        document = _converted(path, child)
     else:
-        text = decoded(path.read_bytes(), path.name)
-    if not text.strip():
+        document = Document(decoded(data, path.name))
+    if not document.text.strip():
         raise DocumentError(f"{path.name} holds no text; a scan has to go through OCR first.")
-    return text
+    for note in document.notes:
+        log.warning("%s: %s", path.name, note)
+    return document
+
+
+def convert(path: Path) -> Document:
+    """The text of a file that takes a parser; called in the child. Raises what parsers raise."""
+    suffix = _suffix(path)
+    if not _has_converter(suffix):
+        return Document(of_html(_sound(decode(path.read_bytes()), path.name))[1])
+    found: str | Document = importlib.import_module(f".converters.{suffix}", __package__).convert(
+        path
+    )
+    return Document(found) if isinstance(found, str) else found
 
 
 def decoded(data: bytes, name: str) -> str:
     """Bytes that should be text. Raises DocumentError when they are something else."""
-    if what := next((known for magic, known in _FORMATS.items() if data.startswith(magic)), None):
-        raise DocumentError(
-            f"{name} is {what}, not text: run `scaffold add extra documents` and keep its "
-            ".pdf or .docx suffix, or save it as text."
-        )
-    text = decode(data)
-    odd = sum(char == "\ufffd" or (char < " " and char not in "\t\n\r\f\x1b") for char in text)
-    if "\0" in text or odd > _MOST_ODD * len(text):
+    for magic, (what, _) in _FORMATS.items():
+        if data.startswith(magic):
+            raise DocumentError(
+                f"{name} is {what}, not text: run `scaffold add extra documents` and keep its "
+                ".pdf or .docx suffix, or save it as text."
+            )
+    return harmless(_sound(decode(data), name))
+
+
+def _sound(text: str, name: str) -> str:
+    if "\0" in text or len(_ODD.findall(text)) > _MOST_ODD * len(text):
         raise DocumentError(f"{name} is binary or in an unknown encoding: save it as UTF-8 text.")
     return text
 
 
-def _converted(path: Path, suffix: str) -> str:
-    module = importlib.import_module(f".converters.{suffix}", __package__)
+def _converted(path: Path, child: Child) -> Document:
     try:
-        return module.convert(path)
-    except DocumentError:
-        raise
-    except Exception as error:  # a broken file raises whatever its parser stumbles over
-        told = " ".join(str(error).split())[:200] or type(error).__name__
-        raise DocumentError(f"{path.name} is no sound .{suffix} file: {told}.") from error
+        reply = child.document(path)
+    except Unreadable as error:
+        raise DocumentError(f"{path.name} could not be read: it {error}.") from None
+    if "refused" in reply:
+        raise DocumentError(reply["refused"])
+    return Document(harmless(reply["text"]), tuple(map(harmless, reply["notes"])))
+
+
+def _needs_parser(path: Path, data: bytes) -> bool:
+    """Whether a parser is needed. Raises DocumentError where name and content disagree."""
+    suffix = _suffix(path)
+    if not _has_converter(suffix) and suffix not in _HTML:
+        return is_html(data)
+    for magic, (what, suffixes) in _FORMATS.items():
+        if data.startswith(magic) and suffix not in suffixes:
+            raise DocumentError(f"{path.name} is {what}: give it the suffix .{suffixes[0]}.")
+    return bool(data.strip())
+
+
+def _suffix(path: Path) -> str:
+    return path.suffix.lower().removeprefix(".")
+
+
+def _has_converter(suffix: str) -> bool:
+    return suffix.isidentifier() and (_CONVERTERS / f"{suffix}.py").is_file()
 
 
 def _size(path: Path) -> int:
     try:
-        return path.stat().st_size
+        size = path.stat().st_size
+    except (OSError, ValueError) as error:
+        told = getattr(error, "strerror", None) or error
+        raise DocumentError(f"{path} cannot be read: {told}.") from None
+    if not path.is_file():
+        raise DocumentError(f"{path} cannot be read: it is not a file.")
+    return size
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_BYTES)
     except OSError as error:
         raise DocumentError(f"{path} cannot be read: {error.strerror}.") from None

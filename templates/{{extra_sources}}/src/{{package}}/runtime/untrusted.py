@@ -33,7 +33,8 @@ _MARGIN = 40
 
 def delimited(text: str, tag: str = "document") -> str:
     """The text between `<tag>` and `</tag>`, with no way out of them."""
-    inside = re.sub(rf"<(?=\s*/?\s*{tag}\b)", "&lt;", text, flags=re.IGNORECASE)
+    # Possessive, so that a long gap is read once. Characters that nobody sees are gaps too.
+    inside = re.sub(rf"<(?=[^\w<]*+{tag}\b)", "&lt;", text, flags=re.IGNORECASE)
     return f"<{tag}>\n{inside}\n</{tag}>"
 
 

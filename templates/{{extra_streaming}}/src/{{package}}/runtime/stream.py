@@ -7,7 +7,7 @@ that breaks off or turns out to be no answer: StreamCut, which holds what had ar
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -18,14 +18,19 @@ from pydantic_ai.messages import (
     ModelResponse,
     ModelResponsePart,
     ModelResponseStreamEvent,
+    NativeToolCallPart,
+    NativeToolReturnPart,
     PartDeltaEvent,
     PartStartEvent,
     TextPart,
+    ThinkingPart,
+    ThinkingPartDelta,
 )
 from pydantic_ai.models import CompletedStreamedResponse, StreamedResponse
 from pydantic_ai.usage import RequestUsage
 
 from .attempt import NOTHING, Call, Finding
+from .border import mended
 from .chain import Chain
 from .errors import ChainExhausted, FleetError
 from .failures import Candidate, Failure, of_error, of_response
@@ -55,7 +60,7 @@ class Restarted(PartStartEvent):
 
 @dataclass
 class Opened:
-    """A stream whose first word has arrived; `held` are the events up to it."""
+    """A stream whose first word has arrived; `held` are the events up to it, thoughts too."""
 
     candidate: Candidate
     inner: StreamedResponse
@@ -63,7 +68,7 @@ class Opened:
     held: list[ModelResponseStreamEvent]
     stack: AsyncExitStack
     started: float
-    ttft_ms: int
+    ttft_ms: int | None
     idle_s: float
 
 
@@ -153,9 +158,8 @@ class ChainStream(StreamedResponse):
         """Judge a stream that has ended by itself: None, or why it is no answer."""
         if self._opened is None:
             return None
-        response = self._inner.get()
-        if response.finish_reason is None or response.usage.unmeasured_requests:
-            # It ended by itself, but too early.
+        response = self._read()
+        if _is_cut(response):
             await self._close("failed", Finding(Failure.NETWORK))
             return Failure.NETWORK
         try:
@@ -189,24 +193,38 @@ class ChainStream(StreamedResponse):
                 opening = model.request_stream(prepared, call.settings, call.parameters)
                 inner = await stack.enter_async_context(opening)
                 events = aiter(inner)
-                held = await _until_word(events)
-                if not _speaks(held):
-                    response = inner.get()
-                    reason = of_response(response) or Failure.EMPTY
-                    call.book(candidate.ref, "rejected", Finding(reason), response, started)
-                    await stack.aclose()
-                    return reason
+                held, ttft_ms = list[ModelResponseStreamEvent](), None
+                async for event in events:
+                    held.append(event)
+                    if ttft_ms is None and _has_content(event):
+                        ttft_ms = round((time.perf_counter() - started) * 1000)
+                    if _speaks(event):
+                        break
+                    # It thinks, and may do so for longer than one event may take.
+                    now = asyncio.get_running_loop().time()
+                    limit.reschedule(now + min(idle_s, call.time_left()))
+                else:
+                    return await self._silent(candidate, inner.get(), started, stack)
         except BaseException as error:
             await stack.aclose()
             return call.fail(candidate, error, started)
-        ttft_ms = round((time.perf_counter() - started) * 1000)
         return Opened(candidate, inner, events, held, stack, started, ttft_ms, idle_s)
+
+    async def _silent(
+        self, candidate: Candidate, response: ModelResponse, started: float, stack: AsyncExitStack
+    ) -> Failure:
+        """Record a stream that ended before its first word: why."""
+        reason = Failure.NETWORK if _is_cut(response) else of_response(response) or Failure.EMPTY
+        outcome = "failed" if reason is Failure.NETWORK else "rejected"
+        self._call.book(candidate.ref, outcome, Finding(reason), response, started)
+        await stack.aclose()
+        return reason
 
     async def _close(self, outcome: str, finding: Finding = NOTHING) -> None:
         """Book the open attempt and hang up."""
         opened, self._opened = self._opened, None
         assert opened is not None
-        response = self._inner.get()
+        response = self._read()
         if outcome in ("failed", "aborted"):
             response = replace(response, state="incomplete")  # its tokens are not all counted
         else:
@@ -215,6 +233,11 @@ class ChainStream(StreamedResponse):
             opened.candidate.ref, outcome, finding, response, opened.started, opened.ttft_ms
         )
         await opened.stack.aclose()
+
+    def _read(self) -> ModelResponse:
+        """What has arrived, as the rest of the workspace can use it."""
+        typed = not self._call.parameters.allow_text_output
+        return mended(self._inner.get(), self._call.messages, typed=typed)
 
     def get(self) -> ModelResponse:
         return self._inner.get()
@@ -243,19 +266,26 @@ class ChainStream(StreamedResponse):
         return self._inner.timestamp
 
 
-async def _until_word(events: Events) -> list[ModelResponseStreamEvent]:
-    """The events up to the first with content, or all of them if none has any."""
-    held: list[ModelResponseStreamEvent] = []
-    async for event in events:
-        held.append(event)
-        if _speaks([event]):
-            break
-    return held
+def _is_cut(response: ModelResponse) -> bool:
+    """Whether a stream ended by itself, but too early: it says neither why nor what it used.
+
+    OpenAI's format has servers that say no more than the usage, which comes last.
+    """
+    if (response.provider_details or {}).get("finish_reason"):
+        return False
+    silent = response.finish_reason == "stop" and response.provider_url is not None
+    return response.finish_reason is None or (silent and bool(response.usage.unmeasured_requests))
 
 
-def _speaks(events: Sequence[ModelResponseStreamEvent]) -> bool:
-    return any(
-        isinstance(event, PartDeltaEvent)
-        or (isinstance(event, PartStartEvent) and getattr(event.part, "content", True))
-        for event in events
-    )
+def _has_content(event: ModelResponseStreamEvent) -> bool:
+    """Whether an event brings a piece of thought or answer, not only its envelope."""
+    if isinstance(event, PartStartEvent):
+        return bool(getattr(event.part, "content", True))
+    return isinstance(event, PartDeltaEvent) and bool(getattr(event.delta, "content_delta", True))
+
+
+def _speaks(event: ModelResponseStreamEvent) -> bool:
+    """Whether an event belongs to the answer: a word, a tool call, but not a thought."""
+    part = getattr(event, "part", None) or getattr(event, "delta", None)
+    silent = (ThinkingPart, ThinkingPartDelta, NativeToolCallPart, NativeToolReturnPart)
+    return _has_content(event) and not isinstance(part, silent)

@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING
 
 from ..runtime import fleet
 from ..runtime.errors import FleetError
-from ..runtime.ledger.queries import dollars
 
 if TYPE_CHECKING:
     from ..runtime.batches import Item, Results
-    from ..runtime.savings import Saving
     from ..workspace import BuildModel, Workspace
 
 HELP = "Run a pipeline on every line of a JSON Lines file; go on where it was stopped."
@@ -145,30 +143,17 @@ class Progress:
 
 
 def _report(results: "Results") -> None:
-    from ..runtime.savings import saving
-    from ..workspace import load_prices
+    from ..runtime.ledger.store import database_path
+    from ..runtime.savings import drafts_text
+    from ..workspace import comparison
 
-    root = fleet.find_root()
-    settings = fleet.load(root / "fleet.toml")
-    expensive = settings.chains[settings.stages["polish"].chain].models[0]
-    print(told(saving(results.lines.values(), load_prices(root), expensive)))
-
-
-def told(saving: "Saving") -> str:
-    """A saving in words, with how it is computed."""
-    share = saving.unpolished / saving.results
-    lines = [f"Shipped unpolished: {saving.unpolished} of {saving.results} ({share:.1%})."]
-    if saving.below_threshold:
-        lines.append(f"Below the threshold even so: {saving.below_threshold}; passed is false.")
-    if saving.share is None:
-        lines.append("Saving unknown: a model has no price, or tokens were not reported.")
-    else:
-        lines.append(
-            f"Cost {dollars(saving.cost_nano_usd)}; {saving.expensive_model} for everything "
-            f"{dollars(saving.expensive_nano_usd)}: saving {saving.share:.1%}. That is each "
-            "draft's tokens at its price; failed requests are in neither."
-        )
-    return "\n".join(lines)
+    root, lines = fleet.find_root(), list(results.lines.values())
+    done = [line for line in lines if line["output"]]
+    compared = comparison(root, fleet.load(root / "fleet.toml"))
+    run_ids = [line["run_id"] for line in lines]
+    saving = compared and compared.of_runs(database_path(root), run_ids)
+    if done:
+        print(drafts_text(done, saving))
 
 
 def _count(text: str) -> int:

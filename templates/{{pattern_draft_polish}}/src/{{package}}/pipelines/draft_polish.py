@@ -1,4 +1,4 @@
-"""A cheap draft, marked by the expensive chain and rewritten only when it is not good enough.
+"""A cheap draft, marked by the scorer chain and rewritten only when it is not good enough.
 
 draft → score → ship | polish (→ score) → ship
 """

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 _BREAKS = (
     re.compile(r"^(?=#{1,6}\s)", re.MULTILINE),  # a heading
-    re.compile(r"(?<=\n)\n+(?=\S)|^(?=[^\W\d_][^\n:]{0,60}:\s)", re.MULTILINE),  # paragraph, turn
+    re.compile(r"(?<=\n\n)(?=\S)|^(?=[^\W\d_][^\n:]{0,60}:\s)", re.MULTILINE),  # paragraph, turn
     re.compile(r"\n(?=\S)"),  # a line
     re.compile(r"(?<=[.!?])\s+"),  # a sentence
     re.compile(r"\s+"),

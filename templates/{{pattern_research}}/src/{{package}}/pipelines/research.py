@@ -87,6 +87,7 @@ async def _search(run: Run, settings: ResearchSettings, report: Report) -> list[
             report.problems.append(f"{name}: {result}")
         else:
             lists.append(_or_raise(result))
+            report.problems += getattr(result, "problems", ())
     report.problems = list(dict.fromkeys(report.problems))
     # By rank, so that no search and no query crowds the others out.
     ranked = [found for found in chain(*zip_longest(*lists)) if found]

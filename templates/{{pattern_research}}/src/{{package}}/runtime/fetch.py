@@ -2,8 +2,9 @@
 
 A host's name is resolved here, once per request, and the connection goes to the address that was
 checked: a name that resolves differently the second time cannot lead into the private network.
-Every redirect is checked like the first URL. A proxy of the environment is not used, since it
-would resolve the name itself.
+Every redirect is checked like the first URL; one that the page itself asks for is not followed. A
+proxy of the environment is not used, since it would resolve the name itself. HTML is parsed in a
+child process.
 """
 
 import asyncio
@@ -17,14 +18,31 @@ from urllib.robotparser import RobotFileParser
 import httpx2
 from pydantic import Field
 
+from .apart import Limits, Unreadable, read_page
 from .errors import FleetError
 from .fleet import Settings
-from .readable import decode, of_html
+from .harmless import harmless
+from .readable import decode
+from .searches.search import BodyRefused, read_body
 
 HTML = ("text/html", "application/xhtml+xml")
 READ = (*HTML, "text/plain", "text/markdown")
 REDIRECTS = (301, 302, 303, 307, 308)
-_EMBEDDING = ipaddress.ip_network("64:ff9b::/96")
+_MOST_RULES = 500_000  # the least that RFC 9309 asks of a reader, and enough
+# https://www.iana.org/assignments/iana-ipv4-special-registry and -ipv6-special-registry, with
+# multicast and two that no registry lists: older Pythons take some of them for global.
+_SPECIAL = [
+    ipaddress.ip_network(network)
+    for network in (
+        *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16"),
+        *("172.16.0.0/12", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16"),
+        *("198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/3"),
+        "168.63.129.16/32",  # the host of every Azure machine
+        *("2001::/23", "2001:db8::/32", "3ffe::/16", "3fff::/20"),
+    )
+]
+_UNICAST = ipaddress.ip_network("2000::/3")  # the only block of IPv6 that is given out
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class FetchRefused(FleetError):
@@ -70,7 +88,11 @@ class Fetcher:
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> Self:
-        headers = {"User-Agent": self.settings.user_agent, "Accept": ", ".join(READ)}
+        headers = {
+            "User-Agent": self.settings.user_agent,
+            "Accept": ", ".join(READ),
+            "Accept-Encoding": "gzip",
+        }
         client = httpx2.AsyncClient(
             headers=headers, timeout=self.settings.timeout_s, trust_env=False
         )
@@ -86,8 +108,9 @@ class Fetcher:
         """Read one page. Raises FetchRefused that names the URL."""
         try:
             async with asyncio.timeout(self.settings.timeout_s):
-                return _page(await self._get(_parsed(url), robots=True))
-        except FetchRefused as error:
+                body = await self._get(_parsed(url), robots=True)
+                return await _page(body, Limits(self.settings.timeout_s))
+        except (FetchRefused, BodyRefused, Unreadable) as error:
             raise FetchRefused(f"{url}: {error}") from None
         except TimeoutError:
             raise FetchRefused(f"{url}: took over {self.settings.timeout_s:g} s") from None
@@ -120,18 +143,10 @@ class Fetcher:
             if response.status_code in REDIRECTS and "Location" in response.headers:
                 return _parsed(str(url.join(response.headers["Location"])))
             kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-            data = await self._read(response)
+            data = await read_body(response, self.settings.max_bytes)
             return _Body(url, response.status_code, kind, response.charset_encoding, data)
         finally:
             await response.aclose()
-
-    async def _read(self, response: httpx2.Response) -> bytes:
-        most, data = self.settings.max_bytes, b""
-        async for part in response.aiter_bytes():
-            data += part
-            if len(data) > most:
-                raise FetchRefused(f"is larger than {most} bytes")
-        return data
 
     async def _address(self, url: httpx2.URL) -> str:
         """An address of the URL's host, all of which are public. Raises FetchRefused."""
@@ -160,38 +175,48 @@ class Fetcher:
         if body.status >= 500:
             raise FetchRefused(f"its robots.txt answered with status {body.status}")
         rules = RobotFileParser()
-        rules.parse(decode(body.data).splitlines() if body.status == 200 else [])
+        text = decode(body.data[:_MOST_RULES]) if body.status == 200 else ""
+        rules.parse(text.splitlines())
         return rules
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is on the public internet; embedded IPv4 addresses count as such."""
+    """Whether an IP address is on the public internet; an IPv4 address inside has to be as well."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
-        if ip in _EMBEDDING:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner:
+        if inner := ip.ipv4_mapped or _translated(ip):
             return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+        if ip not in _UNICAST:
+            return False
+    return ip.is_global and not any(ip in network for network in _SPECIAL)
+
+
+def _translated(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that NAT64, 6to4 or ISATAP sends to."""
+    if ip in _NAT64 or int(ip) >> 32 & 0xFDFFFFFF == 0x5EFE:
+        return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    return ip.sixtofour
 
 
 def _parsed(text: str) -> httpx2.URL:
     url = httpx2.URL(text)
     if url.scheme not in ("http", "https") or not url.host:
-        raise FetchRefused("is no http or https address")
+        raise FetchRefused("is not an http or https address")
     if url.userinfo:
         raise FetchRefused("holds a user name or password")
     return url
 
 
-def _page(body: _Body) -> Page:
+async def _page(body: _Body, limits: Limits) -> Page:
     if body.status != 200:
         raise FetchRefused(f"answered with status {body.status}")
     if body.type not in READ:
         raise FetchRefused(f"is {body.type or 'of no stated type'}, not text")
-    text = decode(body.data, body.charset)
-    title, text = of_html(text) if body.type in HTML else ("", text.strip())
+    if body.type in HTML:
+        found = await read_page(body.data, body.charset, limits)
+        title, text = harmless(found["title"]), harmless(found["text"])
+    else:
+        title, text = "", harmless(decode(body.data, body.charset)).strip()
     if not text:
         raise FetchRefused("holds no readable text")
     return Page(str(body.url), title or str(body.url), text)

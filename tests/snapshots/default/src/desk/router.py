@@ -12,22 +12,21 @@ class RouterSettings(Settings):
     """The table `[router]` of fleet.toml."""
 
     expensive_from: int = Field(default=3, ge=1, le=5)
-    long_from_chars: int = Field(default=600, ge=1)
 
 
 class Router:
     """Low complexity takes the cheap chain, high the expensive one; a named intent goes there."""
 
     async def choose(self, run: Run) -> Route:
-        """The route of a run's request; when the classifier fails, its length decides."""
+        """The route of a run's request; the expensive chain's where the classifier fails.
+
+        At 600 characters, the length of a request says no more than chance about how hard it is.
+        """
         settings = run.fleet.section("router", RouterSettings)
         try:
             verdict = await run.ask(CLASSIFY, _question(run.fleet, run.request.text))
         except (ChainExhausted, AnswerInvalid) as error:
-            length, limit = len(run.request.text), settings.long_from_chars
-            chain = "expensive" if length >= limit else "cheap"
-            reason = f"the classifier failed ({error}); {length} characters against {limit}"
-            return Route(chain, reason, "rule")
+            return Route("expensive", f"the classifier failed ({error})", "rule")
         return _by_verdict(run.fleet, verdict, settings.expensive_from)
 
 

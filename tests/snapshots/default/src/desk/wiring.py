@@ -5,9 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from .agents import (
-    analyst,
-)
+from .agents import analyst as agent_analyst
 from .router import Router
 from .runtime import (
     checks,
@@ -17,6 +15,7 @@ from .runtime import (
 )
 from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
+from .runtime.ledger.saving import Baseline
 from .runtime.providers import (
     anthropic,
     openai,
@@ -29,10 +28,14 @@ PROVIDERS: dict[str, Provider] = {
 }
 
 AGENTS: dict[str, SubAgent[Any]] = {
-    "analyst": analyst.AGENT,
+    "analyst": agent_analyst.AGENT,
 }
 
 PIPELINES: dict[str, Any] = {}
+
+# What one model would read and write of a pipeline, by stages: the saving is measured against it.
+# A pipeline that is not here is compared with its last call.
+BASELINES: dict[str, Baseline] = {}
 
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip] = {}

@@ -25,6 +25,7 @@ from .runtime.ledger.queries import dollars
 from .runtime.ledger.store import DAY_US, database_path
 
 if TYPE_CHECKING:
+    from .runtime.ledger.saving import Saving
     from .runtime.run import Request
     from .workspace import Answer, BuildModel
 
@@ -131,7 +132,7 @@ def costs(options: argparse.Namespace) -> int:
     if options.json or options.csv or options.html:
         raise FleetError("Here `costs` is a table; `scaffold add extra cost_reports` brings more.")
     report = cost_report(options)
-    print(f"{queries.as_text(report)}\n\n{month_text(report)}")
+    print("\n".join([queries.as_text(report), "", month_text(report), *saving_lines(report)]))
     return 0
 
 
@@ -145,6 +146,26 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
     told = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"
     print(f"No live calls in these {report.days} days: {told}.\n", file=sys.stderr)
     return demo
+
+
+def saving_of(report: queries.Report) -> "Saving | None":
+    """What the report's requests cost beside one call of `[baseline] model` each."""
+    from .workspace import comparison
+
+    root = fleet.find_root()
+    compared = comparison(root, fleet.load(root / "fleet.toml"))
+    if compared is None or not report.rows:
+        return None
+    return compared.over(database_path(root), report.since, environment=report.environment)
+
+
+def saving_lines(report: queries.Report) -> list[str]:
+    """The saving as text, if there is a model to measure it against."""
+    saving = saving_of(report)
+    if saving is None:
+        return []
+    since = "" if saving.since == report.since else f"Since {queries.day_of(saving.since)}: "
+    return [f"{since}{saving}"]
 
 
 def month_text(report: queries.Report) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
+from .runtime.ledger.saving import Baseline
 from .runtime.providers import (
     anthropic,
     openai,
@@ -20,6 +21,10 @@ PROVIDERS: dict[str, Provider] = {
 AGENTS: dict[str, SubAgent[Any]] = {}
 
 PIPELINES: dict[str, Any] = {}
+
+# What one model would read and write of a pipeline, by stages: the saving is measured against it.
+# A pipeline that is not here is compared with its last call.
+BASELINES: dict[str, Baseline] = {}
 
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip] = {}

@@ -19,6 +19,7 @@ from .runtime.failures import ALWAYS, Candidate
 from .runtime.fleet import Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
+from .runtime.ledger.saving import Comparison
 from .runtime.ledger.store import Ledger, LedgerSettings, database_path
 from .runtime.run import Request, Route, Run, SubAgent
 
@@ -209,6 +210,12 @@ def load_prices(root: Path) -> Prices:
     """List prices of the wired providers, and the team's prices.toml."""
     list_ids = {name: provider.PRICES for name, provider in wiring.PROVIDERS.items()}
     return Prices.load(root / "prices.toml", list_ids)
+
+
+def comparison(root: Path, fleet: Fleet) -> Comparison | None:
+    """What compares requests with the model of `[baseline]`; None where there is none."""
+    model = fleet.baseline_model
+    return Comparison(load_prices(root), model, wiring.BASELINES) if model else None
 
 
 def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:

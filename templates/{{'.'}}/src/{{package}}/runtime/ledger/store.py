@@ -262,7 +262,10 @@ def select(location: Location, query: str, values: Sequence[Any] = ()) -> list[t
     if not location.is_file():
         raise LedgerError(f"There is no ledger at {location} yet: run `demo` or `ask` first.")
     uri = f"{location.absolute().as_uri()}?mode=ro"
-    with _told(location, "read"), closing(sqlite3.connect(uri, LOCK_S, uri=True)) as database:
+    with (
+        _told(location, "read"),
+        closing(sqlite3.connect(uri, timeout=LOCK_S, uri=True)) as database,
+    ):
         if _version(database) != SCHEMA_VERSION:
             connect(location).close()  # brings an older schema forward, or says why it cannot
         return database.execute(query, values).fetchall()
@@ -290,16 +293,25 @@ class Database:
             self._sqlite = sqlite3.connect(
                 path, timeout=LOCK_S, isolation_level=None, check_same_thread=False
             )
-            if _version(self._sqlite) < SCHEMA_VERSION:
-                with closing(sqlite3.connect(path, timeout=600)) as patient:
-                    patient.executescript(_MIGRATION)
-            # SQLite does not wait for the lock that WAL needs: then it is for who opens it next.
-            with suppress(sqlite3.OperationalError):
-                self._sqlite.execute("PRAGMA journal_mode = WAL")
-            self._sqlite.executescript(_SETTINGS)
-            if _version(self._sqlite) > SCHEMA_VERSION:
-                told = f"The ledger {path} was written by a newer workspace: update this one."
-                raise LedgerError(told)
+            try:
+                self._prepare()
+            except BaseException:
+                self._sqlite.close()  # nobody else can: the constructor fails
+                raise
+
+    def _prepare(self) -> None:
+        """Bring the schema forward and set the connection up. Raises LedgerError."""
+        if _version(self._sqlite) < SCHEMA_VERSION:
+            with closing(sqlite3.connect(self._path, timeout=600)) as patient:
+                patient.executescript(_MIGRATION)
+        # SQLite does not wait for the lock that WAL needs: then it is for who opens it next.
+        with suppress(sqlite3.OperationalError):
+            self._sqlite.execute("PRAGMA journal_mode = WAL")
+        self._sqlite.executescript(_SETTINGS)
+        if _version(self._sqlite) > SCHEMA_VERSION:
+            raise LedgerError(
+                f"The ledger {self._path} was written by a newer workspace: update this one."
+            )
 
     def write(self, rows: Sequence[Attempt], also: Sequence[Statement] = ()) -> int:
         """Add rows and their rollup, and run `also`; a key that is there already stays as it is.

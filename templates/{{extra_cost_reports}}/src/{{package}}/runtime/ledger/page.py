@@ -28,6 +28,7 @@ from .queries import (
     sums,
     total,
 )
+from .saving import Saving
 
 WEEKS = 12
 
@@ -55,13 +56,20 @@ def write(path: Path, page: str) -> str:
     return f"Wrote {path}: open it in a browser."
 
 
-def html(asked: Report, found: Sequence[Finding], month: str, question: Question) -> str:
+def html(
+    asked: Report,
+    found: Sequence[Finding],
+    month: str,
+    question: Question,
+    saving: Saving | None = None,
+) -> str:
     """The whole page. Raises LedgerError."""
     frame = Template(Path(__file__).with_name("page.html").read_text("utf-8"))
     return frame.substitute(
         title=f"Costs, {day_of(asked.since)} to {day_of(asked.today)}",
         period=_period(asked),
-        figures=_figures(asked),
+        figures=_figures(asked, saving),
+        saving=tag("p", str(saving), class_="month") if saving else "",
         month=escape(month),
         findings=_findings(found),
         heat=_heat(asked, question),
@@ -79,7 +87,7 @@ def _period(asked: Report) -> str:
     return f"{first} to {last}, environment: {escape(asked.environment or 'all live')}."
 
 
-def _figures(asked: Report) -> Html:
+def _figures(asked: Report, saving: Saving | None) -> Html:
     now, before = total(asked.rows), total(asked.before.values())
     grown = now.cost_nano_usd - before.cost_nano_usd
     change = f", {100 * grown / before.cost_nano_usd:+.0f} %" if before.cost_nano_usd else ""
@@ -92,6 +100,11 @@ def _figures(asked: Report) -> Html:
         ("Without a price", percent(now.unpriced_share), billed),
         ("Without usage", f"{now.unmeasured:,}", f"before: {before.unmeasured:,}"),
     ]
+    if saving and saving.saved_nano_usd is not None:
+        saved = saving.saved_nano_usd
+        value = tag("data", dollars(abs(saved)), value=str(saved))
+        beside = f"one call of {saving.model} each: {dollars(saving.baseline_nano_usd)}"
+        facts.insert(1, ("Saved" if saved >= 0 else "Cost more", value, beside))
     tiles = [
         tag("div", tag("dt", name), tag("dd", value), tag("dd", note, class_="quiet"))
         for name, value, note in facts

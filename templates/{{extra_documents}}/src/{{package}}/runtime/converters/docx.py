@@ -6,18 +6,39 @@ from pathlib import Path
 from typing import Any
 
 from ..documents import MAX_BYTES, DocumentError
-from .html import markdown
+from ..readable import of_html
 
 mammoth: Any = importlib.import_module("mammoth")  # it has no types
+
+_MOST_PARTS = 10_000
 
 
 def convert(path: Path) -> str:
     """Headings, lists and tables stay; pictures go. Raises DocumentError."""
     if not zipfile.is_zipfile(path):
-        raise DocumentError(f"{path.name} is encrypted or no .docx: save it as a plain .docx.")
+        raise DocumentError(f"{path.name} is encrypted or not a .docx: save it as a plain .docx.")
     with zipfile.ZipFile(path) as parts:
-        unpacked = sum(part.file_size for part in parts.infolist())
-    if unpacked > 10 * MAX_BYTES:
-        raise DocumentError(f"{path.name} unpacks to {unpacked / 1e6:,.0f} MB: split it.")
+        _expect_sound(parts, path.name)
     with path.open("rb") as file:
-        return markdown(mammoth.convert_to_html(file).value)
+        found = mammoth.convert_to_html(file, convert_image=_without)
+    return of_html(found.value)[1]
+
+
+def _without(_: object) -> list[object]:
+    """What stands for a picture."""
+    return []
+
+
+def _expect_sound(parts: zipfile.ZipFile, name: str) -> None:
+    """Raise DocumentError for a bomb. No part can unpack to more than it declares."""
+    listed = parts.infolist()
+    texts = [part for part in listed if part.filename.lower().endswith((".xml", ".rels"))]
+    unpacked = sum(part.file_size for part in texts)
+    if unpacked > MAX_BYTES:
+        raise DocumentError(f"{name} unpacks to {unpacked / 1e6:,.0f} MB of text: split it.")
+    if len(listed) > _MOST_PARTS:
+        raise DocumentError(f"{name} has {len(listed):,} parts: save it again in Word.")
+    for part in texts:
+        with parts.open(part) as file:
+            if b"<!doctype" in file.read(2000).lower():  # entities that grow without end
+                raise DocumentError(f"{name} defines entities, which Word never does.")

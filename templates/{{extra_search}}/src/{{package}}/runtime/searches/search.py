@@ -3,8 +3,11 @@
 Each search is a module beside this one. `SearchFailed` is its only error: others go on.
 """
 
+import asyncio
 import os
-from collections.abc import Mapping
+import re
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -13,13 +16,20 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import FleetError
 from ..fleet import Fleet, Settings
+from ..harmless import harmless
 
 MAX_BYTES = 5_000_000
 Answer = TypeVar("Answer", bound=BaseModel)
+_HALF = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
+"""Half a character in JSON, which would make the whole unreadable."""
 
 
 class SearchFailed(FleetError):
     """A search has no answer: down, out of quota, a wrong key, or an answer in no known form."""
+
+
+class BodyRefused(FleetError):
+    """A body that is too large, or packed as nobody asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,18 @@ class Found:
     title: str
     url: str
     text: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("title", "url", "text"):
+            object.__setattr__(self, name, harmless(getattr(self, name)))
+
+
+class Hits(list[Found]):
+    """Results, best first; `problems` name what could not be searched."""
+
+    def __init__(self, found: Iterable[Found] = (), problems: Sequence[str] = ()) -> None:
+        super().__init__(found)
+        self.problems = problems
 
 
 class Search(Protocol):
@@ -40,7 +62,7 @@ class Search(Protocol):
         ...
 
     async def search(self, query: str, limit: int, fleet: Fleet) -> list[Found]:
-        """At most `limit` results, best first. Raises SearchFailed."""
+        """At most `limit` results, best first; `Hits` where some were left out. Raises SearchFailed."""
         ...
 
 
@@ -76,18 +98,43 @@ async def ask(
     body: Mapping[str, Any] | None = None,
 ) -> Answer:
     """One request, its JSON as `answer`. Raises SearchFailed; never shows the headers."""
-    client = httpx2.AsyncClient(timeout=timeout_s)
+    client = httpx2.AsyncClient(timeout=timeout_s, headers={"Accept-Encoding": "gzip"})
     try:
         async with (
+            asyncio.timeout(timeout_s),  # of all of it: a body may come in drops
             client,
             client.stream(method, url, headers=headers, params=params, json=body) as response,
         ):
             _check(response)
-            return answer.model_validate_json(await _read(response))
+            data = await read_body(response, MAX_BYTES)
+            return answer.model_validate_json(_HALF.sub(rb"\\ufffd", data))
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise SearchFailed(f"cannot be reached ({type(error).__name__})") from None
+    except TimeoutError:
+        raise SearchFailed(f"cannot be reached (took over {timeout_s:g} s)") from None
+    except BodyRefused as error:
+        raise SearchFailed(f"sent an answer that {error}") from None
     except ValidationError:
         raise SearchFailed("answered in no known form") from None
+
+
+async def read_body(response: httpx2.Response, most: int) -> bytes:
+    """A body of at most so many bytes, unpacked no further than that. Raises BodyRefused."""
+    packed = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if packed not in ("", "identity", "gzip", "x-gzip"):
+        raise BodyRefused(f"is packed as {packed}, not as gzip")
+    unpacker = zlib.decompressobj(wbits=31) if "gzip" in packed else None
+    data = bytearray()
+    try:
+        async for part in response.aiter_raw():
+            data += unpacker.decompress(part, most + 1 - len(data)) if unpacker else part
+            if len(data) > most:
+                raise BodyRefused(f"is larger than {most} bytes")
+            if unpacker and unpacker.eof:
+                break
+    except zlib.error:
+        raise BodyRefused("is not sound gzip") from None
+    return bytes(data)
 
 
 def _check(response: httpx2.Response) -> None:
@@ -99,12 +146,3 @@ def _check(response: httpx2.Response) -> None:
         raise SearchFailed("is at its rate limit" + (f" for {wait} s" if wait else ""))
     if status != 200:
         raise SearchFailed(f"answered with status {status}")
-
-
-async def _read(response: httpx2.Response) -> bytes:
-    data = b""
-    async for part in response.aiter_bytes():
-        data += part
-        if len(data) > MAX_BYTES:
-            raise SearchFailed(f"answered more than {MAX_BYTES} bytes")
-    return data

@@ -7,54 +7,74 @@ does. A result is one passage; its `url` is the file and the line it starts at.
 import asyncio
 import hashlib
 import logging
+import os
 import re
 import sqlite3
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from ..documents import DocumentError, read
+from pydantic import Field
+
+from ..apart import Child, Limits
+from ..documents import DocumentError, load
 from ..duplicates import SMALL
 from ..fleet import Fleet, Settings, find_root
-from ..readable import of_html
-from .search import Found, SearchFailed
+from .search import Found, Hits, SearchFailed
 
 log = logging.getLogger(__name__)
 REMOTE = False
 ASKING = re.compile("how|when|where|why|not|no")
+MOST_WORDS, MOST_TOLD = 60, 20
+VERSION = 2
+DROP = "DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS passages;"
 SCHEMA = """
-CREATE TABLE IF NOT EXISTS files (
-    path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, sha256 TEXT
+CREATE TABLE files (
+    path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, sha256 TEXT, problem TEXT
 );
-CREATE VIRTUAL TABLE IF NOT EXISTS passages USING fts5 (
+CREATE VIRTUAL TABLE passages USING fts5 (
     title, text, path UNINDEXED, line UNINDEXED, tokenize = 'porter unicode61 remove_diacritics 2'
 );
 """
 
+_REFRESHING = threading.Lock()
+
 
 class LocalFolderSettings(Settings):
-    """The table `[local_folder]` of fleet.toml. Larger files than `max_bytes` are passed over."""
+    """The table `[local_folder]` of fleet.toml. Larger files than `max_bytes` are left out.
+
+    `document_s` is what reading one document may take, `refresh_s` reading all that are new before
+    a search: the rest is left to the next one.
+    """
 
     folder: str = "documents"
     suffixes: tuple[str, ...] = (".md", ".txt", ".rst", ".csv", ".html", ".htm", ".pdf", ".docx")
     max_bytes: int = 5_000_000
     passage_chars: int = 1500
+    document_s: float = Field(default=20, gt=0)
+    refresh_s: float = Field(default=60, gt=0)
 
 
-async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
+async def search(query: str, limit: int, fleet: Fleet) -> Hits:
     """The passages that match best; words are matched by their English stem."""
     settings = fleet.section("local_folder", LocalFolderSettings)
     return await asyncio.to_thread(_search, query, limit, settings)
 
 
-def _search(query: str, limit: int, settings: LocalFolderSettings) -> list[Found]:
+def _search(query: str, limit: int, settings: LocalFolderSettings) -> Hits:
     root = find_root()
     folder = root / settings.folder
     if not folder.is_dir():
         raise SearchFailed(f"there is no folder {folder}: make it, or name another in fleet.toml")
     try:
-        with closing(_open(root / "data" / "search.sqlite3")) as index:
-            _refresh(index, folder, settings)
+        path = root / "data" / "search.sqlite3"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(path, timeout=30)) as index:
+            _prepare(index)
+            with _REFRESHING:  # searches at once read each changed file once
+                problems = _refresh(index, folder, settings)
             rows = index.execute(
                 "SELECT title, text, path, line FROM passages WHERE passages MATCH ?"
                 " ORDER BY bm25(passages, 2.0) LIMIT ?",
@@ -62,87 +82,127 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> list[Found
             ).fetchall()
     except (OSError, sqlite3.Error) as error:
         raise SearchFailed(f"cannot be indexed ({error}); remove data/search.sqlite3") from None
-    return [
+    found = (
         Found(title, f"{settings.folder}/{path}#L{line}", text) for title, text, path, line in rows
-    ]
+    )
+    return Hits(found, problems)
 
 
 def _quoted(query: str) -> str:
     """Any text as an FTS5 query: its words in quotes, so that none of them is an operator."""
-    words = re.findall(r"\w+", query.casefold())
+    words = list(dict.fromkeys(re.findall(r"\w+", query.casefold())))
     telling = [word for word in words if not (SMALL.fullmatch(word) or ASKING.fullmatch(word))]
-    return " OR ".join(f'"{word}"' for word in telling or words) or '""'
+    return " OR ".join(f'"{word}"' for word in (telling or words)[:MOST_WORDS]) or '""'
 
 
-def _open(path: Path) -> sqlite3.Connection:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    index = sqlite3.connect(path, timeout=30)
-    index.executescript(SCHEMA)
-    return index
+def _prepare(index: sqlite3.Connection) -> None:
+    """Make the tables, anew where another version made them."""
+    if index.execute("PRAGMA user_version").fetchone() != (VERSION,):
+        index.executescript(
+            f"BEGIN IMMEDIATE; {DROP} {SCHEMA} PRAGMA user_version={VERSION}; COMMIT"
+        )
 
 
-def _refresh(index: sqlite3.Connection, folder: Path, settings: LocalFolderSettings) -> None:
-    known = {row[0]: row[1:] for row in index.execute("SELECT * FROM files")}
-    present = dict(_files(folder, settings))
-    changed = {
-        name: path
-        for name, path in present.items()
-        if known.get(name, ())[:2] != (path.stat().st_size, path.stat().st_mtime_ns)
-    }
-    if not changed and present.keys() == known.keys():
-        return
+def _refresh(
+    index: sqlite3.Connection, folder: Path, settings: LocalFolderSettings
+) -> tuple[str, ...]:
+    """Bring the index up to date; returns what could not be read, or is not read yet."""
+    known = {row[0]: row[1:] for row in index.execute("SELECT path, size, changed_ns FROM files")}
+    present = {name: (path, status) for name, path, status in _files(folder, settings)}
+    changed = [
+        name
+        for name, (_, status) in present.items()
+        if known.get(name) != (status.st_size, status.st_mtime_ns)
+    ]
     with index:
-        # Taken before reading, so that two processes do not index a file twice.
-        index.execute("BEGIN IMMEDIATE")
         for name in known.keys() - present.keys():
             index.execute("DELETE FROM files WHERE path = ?", (name,))
             index.execute("DELETE FROM passages WHERE path = ?", (name,))
-        for name, path in changed.items():
-            _index(index, name, path, settings)
+    until = time.monotonic() + settings.refresh_s
+    with Child(Limits(settings.document_s)) as child:
+        while changed and time.monotonic() < until:
+            name = changed.pop(0)
+            _index(index, name, *present[name], settings, child)
+    told = [row[0] for row in index.execute("SELECT problem FROM files WHERE problem != ''")]
+    more = [f"and {len(told) - MOST_TOLD} more could not be read"] if told[MOST_TOLD:] else []
+    late = [f"{len(changed)} documents are not read yet: search again"] if changed else []
+    return (*told[:MOST_TOLD], *more, *late)
 
 
-def _files(folder: Path, settings: LocalFolderSettings) -> Iterator[tuple[str, Path]]:
+def _files(
+    folder: Path, settings: LocalFolderSettings
+) -> Iterator[tuple[str, Path, os.stat_result]]:
     top = folder.resolve()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
         hidden = any(part.startswith(".") for part in name.parts)
-        if hidden or path.suffix.lower() not in settings.suffixes or not path.is_file():
+        if hidden or path.suffix.lower() not in settings.suffixes:
             continue
-        # A link may not lead out of the folder that the team named.
-        if path.resolve().is_relative_to(top) and path.stat().st_size <= settings.max_bytes:
-            yield name.as_posix(), path
+        try:
+            status, text = path.stat(), name.as_posix()
+            text.encode()
+            # A link may not lead out of the folder that the team named.
+            inside = path.is_file() and path.resolve().is_relative_to(top)
+        except (OSError, RuntimeError, UnicodeError):  # gone, a circle of links, no name of letters
+            log.warning("passed over: %s cannot be read", ascii(str(path)))
+            continue
+        if inside:
+            yield text, path, status
 
 
-def _index(index: sqlite3.Connection, name: str, path: Path, settings: LocalFolderSettings) -> None:
-    data, status = path.read_bytes(), path.stat()
-    digest = hashlib.sha256(data).hexdigest()
-    row = index.execute("SELECT sha256 FROM files WHERE path = ?", (name,)).fetchone()
-    index.execute(
-        "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?)",
-        (name, status.st_size, status.st_mtime_ns, digest),
-    )
-    if row == (digest,):
-        return
-    index.execute("DELETE FROM passages WHERE path = ?", (name,))
-    passages = _passages(_text(path), settings.passage_chars)
-    index.executemany(
-        "INSERT INTO passages VALUES (?, ?, ?, ?)",
-        [
-            (f"{name}: {title}" if title else name, text, name, line)
-            for title, text, line in passages
-        ],
-    )
+def _index(
+    index: sqlite3.Connection,
+    name: str,
+    path: Path,
+    status: os.stat_result,
+    settings: LocalFolderSettings,
+    child: Child,
+) -> None:
+    """Read a file and store its passages, if its content is new. What breaks stays its own."""
+    large = status.st_size > settings.max_bytes
+    digest = "" if large else _digest(path)
+    row = index.execute("SELECT sha256, problem FROM files WHERE path = ?", (name,)).fetchone()
+    passages, problem = [], row[1] if row else ""
+    same = row is not None and digest and row[0] == digest
+    if large:
+        problem = f"{name} has {status.st_size:,} bytes, more than max_bytes: split it"
+    elif not same:
+        text, problem = _text(name, path, child)
+        passages = list(_passages(text, settings.passage_chars))
+    with index:
+        index.execute(
+            "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
+            (name, status.st_size, status.st_mtime_ns, digest, problem),
+        )
+        if same:
+            return
+        index.execute("DELETE FROM passages WHERE path = ?", (name,))
+        index.executemany(
+            "INSERT INTO passages VALUES (?, ?, ?, ?)",
+            [
+                (f"{name}: {title}" if title else name, text, name, line)
+                for title, text, line in passages
+            ],
+        )
 
 
-def _text(path: Path) -> str:
-    """A file's text; "" for one that has none, whatever its name says."""
+def _digest(path: Path) -> str:
     try:
-        text = read(path)
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""  # reading it says why
+
+
+def _text(name: str, path: Path, child: Child) -> tuple[str, str]:
+    """A file's text and what is wrong with it; "" for text where it has none."""
+    try:
+        document = load(path, child)
     except DocumentError as error:
         log.warning("passed over: %s", error)
-        return ""
-    # A converter may have made Markdown of it already.
-    return of_html(text)[1] if text.lstrip().startswith("<") else text
+        return "", str(error)
+    told = "; ".join(document.notes)
+    return document.text, f"{name}: {told}" if told else ""
 
 
 def _passages(text: str, most: int) -> Iterator[tuple[str, str, int]]:

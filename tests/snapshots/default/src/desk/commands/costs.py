@@ -5,17 +5,19 @@ import csv
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import to_json
 
-from ..cli import cost_report, month_text
+from ..cli import cost_report, month_text, saving_lines, saving_of
 from ..runtime import fleet
 from ..runtime.errors import LedgerError
 from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
+from ..runtime.ledger.saving import Saving
 from ..runtime.ledger.store import database_path
 
 SHOWN = 5
@@ -38,12 +40,16 @@ def run(options: argparse.Namespace) -> int:
         forecast = queries.of_reports("findings_trends").forecast_nano_usd(question)
     month = month_text(report) + (f", heading for {dollars(forecast)}" if forecast else "")
     if options.json:
-        print(to_json(_as_dict(report, found, question, forecast)).decode())
+        saving = saving_of(report)
+        told = _as_dict(report, found, question, forecast) | {"saving": saving and _exact(saving)}
+        print(to_json(told).decode())
     elif options.html:
         page = queries.of_reports("page")
-        print(page.write(Path(options.html), page.html(report, found, month, question)))
+        html = page.html(report, found, month, question, saving_of(report))
+        print(page.write(Path(options.html), html))
     else:
-        print(f"{findings_text(found)}\n\n{queries.as_text(report)}\n\n{month}")
+        lines = [findings_text(found), "", queries.as_text(report), "", month]
+        print("\n".join([*lines, *saving_lines(report)]))
     return 0
 
 
@@ -94,6 +100,11 @@ def _as_dict(
             "budget_usd": question.fleet.budgets.month_usd,
         },
     }
+
+
+def _exact(saving: Saving) -> dict[str, Any]:
+    told = asdict(saving) | {"since": queries.day_of(saving.since)}
+    return told | {"saved_nano_usd": saving.saved_nano_usd, "share": saving.share}
 
 
 def _numbers(row: Totals | None) -> dict[str, int | float | None]:

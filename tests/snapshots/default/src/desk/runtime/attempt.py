@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from inspect import isawaitable
@@ -23,7 +23,8 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from .errors import ChainExhausted, Escalated, MissingKey, Unanswered
+from .border import least_tokens, mended
+from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop
 from .failures import FAILURES, Candidate, Failure, of_error, of_response
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
@@ -33,6 +34,7 @@ from .run import Run, Stage
 log = logging.getLogger(__name__)
 
 CHARS_PER_TOKEN = 5  # a prompt that is too long by this careful measure is too long
+SMALLEST_WINDOW = 500  # tokens; no server cuts a prompt to less
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ Texts = Callable[["Call"], Sequence[Statement]]
 OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Shared:
     """What all chains of a workspace share; `under_way` are its calls and the tasks that wait."""
 
@@ -94,6 +96,13 @@ class Shared:
     stream: OpenStream | None = None
     texts: Texts | None = None
     under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
+    loop: asyncio.AbstractEventLoop | None = None
+
+    def expect_loop(self) -> None:
+        """Raise WrongLoop where this is not the event loop of the first call."""
+        self.loop = self.loop or asyncio.get_running_loop()
+        if self.loop is not asyncio.get_running_loop():
+            raise WrongLoop
 
 
 @dataclass
@@ -120,6 +129,7 @@ class Call:
     completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     spent_nano: int = 0
     outgrown: int = 0  # the largest context window that was too small
+    said: str = ""  # what a client library says of a request that its model cannot take
 
     def time_left(self) -> float:
         return self.deadline - time.monotonic()
@@ -151,6 +161,14 @@ class Call:
         await asyncio.sleep(max(0, pause))
         return True
 
+    async def probed(self, candidate: Candidate) -> None:
+        """Wait for the probe of an open circuit that is under way, or make this call the probe."""
+        if candidate.probe and not candidate.probe.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(candidate.probe.wait(), self.time_left())
+        elif candidate.resting is Failure.CIRCUIT_OPEN:
+            candidate.half_open()
+
     async def attempt(
         self, candidate: Candidate, models: int, repair: ModelRequest | None = None
     ) -> ModelResponse | str:
@@ -161,12 +179,14 @@ class Call:
         """
         started = response = None
         messages = [*self.messages, repair] if repair else self.messages
+        typed = not self.parameters.allow_text_output
         try:
             async with asyncio.timeout(self.share(models + 1)) as limit:
                 async with candidate.client() as model:
                     started = self.start(limit, models)
                     prepared = model.prepare_messages(messages, self.parameters)
                     response = await model.request(prepared, self.settings, self.parameters)
+                response = mended(response, self.messages, typed=typed)
                 candidate.succeeded()
                 finding = await self.examine(response)
         except BaseException as error:
@@ -195,10 +215,12 @@ class Call:
         if failure is None or (response and not isinstance(error, FAILURES)):  # a check's bug
             self.book(candidate.ref, "aborted", NOTHING, response, started)
             raise error
+        if failure is Failure.NO_CAPABILITY:  # nothing was sent
+            self.said = f"{candidate.ref}: {error}. "
         if started is None:  # no slot came free in time, or the model rests by now
             failure, outcome = candidate.resting or Failure.BUSY, "skipped"
         elif response is None:
-            outcome = "failed"
+            outcome = "skipped" if failure is Failure.NO_CAPABILITY else "failed"
             candidate.failed(failure, error)
         if failure is Failure.CONTEXT_TOO_LONG:
             self.outgrown = max(self.outgrown, candidate.window or 0)
@@ -211,11 +233,18 @@ class Call:
         Raises pydantic's ValidationError where it does not fit its type. What a stage asks for
         is asked of its final answer only, not of a request to use a tool.
         """
-        stage = self.stage
+        stage, asked = self.stage, self.parameters
         if failure := of_response(response, may_refuse=stage.settings.may_refuse):
             return Finding(failure)
-        tools = {tool.name for tool in self.parameters.function_tools}
-        if any(call.tool_name in tools for call in response.tool_calls):
+        tools = {tool.name for tool in asked.function_tools}
+        calls = {call.tool_name for call in response.tool_calls}
+        if calls - tools - {tool.name for tool in asked.output_tools}:
+            return Finding(Failure.UNINVITED_TOOL)
+        if asked.allow_text_output and response.finish_reason == "tool_call" and not calls:
+            return Finding(Failure.BROKEN_OFF)  # the call that it speaks of did not arrive
+        if self._is_cut_prompt(reported(response)):
+            return Finding(Failure.PROMPT_CUT)
+        if calls & tools:
             return NOTHING
         stage.agent.parse(response)
         lowest = NOTHING
@@ -254,7 +283,7 @@ class Call:
             self.book(PERSON, "failed", Finding(error.reason))
         told = [(row.request_model, row.error_type or row.outcome) for row in self.rows]
         self._settle(told)
-        raise ChainExhausted(self.chain, told)
+        raise ChainExhausted(self.chain, told, self.said)
 
     def _settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
         """Tell the run how it ended: in a completion, or with the models that failed and why."""
@@ -318,6 +347,19 @@ class Call:
         if response and row.outcome == "ok":
             self._settle(response)
 
+    def _is_cut_prompt(self, usage: RequestUsage | None) -> bool:
+        """Whether a server counted less than half the tokens that the prompt has at the least.
+
+        Some count cached tokens apart, so these are added. What is left below the size of any
+        window is a count of something else.
+        """
+        if usage is None or usage.input_tokens < SMALLEST_WINDOW:
+            return False
+        counted = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        if counted * 8 > self._prompt_tokens * CHARS_PER_TOKEN:  # the usual case, and cheap
+            return False
+        return counted < least_tokens(self.messages) / 2
+
     def _suits(self, profile: ModelProfile) -> bool:
         """Whether a model can do what the request needs: tools, a schema, images."""
         mode = self.parameters.output_mode
@@ -350,7 +392,8 @@ class Call:
 
 def reported(response: ModelResponse | None) -> RequestUsage | None:
     """The usage of a completion, None where its provider reported none."""
-    if response is None or response.state != "complete" or response.usage.unmeasured_requests:
+    whole = response is not None and response.state in ("complete", "suspended")
+    if response is None or not whole or response.usage.unmeasured_requests:
         return None
     counted = response.usage.input_tokens or response.usage.output_tokens
     return response.usage if counted else None

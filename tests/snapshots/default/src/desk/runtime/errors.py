@@ -2,12 +2,14 @@
 
 FleetError
 ├── SettingsError, MissingKey, BudgetReached    the team has to change something
+├── WrongLoop                                   as well: in the program that asks
 ├── ChainExhausted, AnswerInvalid, ToolsFailed  whoever was asked gave nothing of use
 ├── Escalated, Unanswered                       a person will answer, or none will
 └── LedgerError                                 the ledger cannot be opened or written
 """
 
-from collections.abc import Sequence
+import errno
+from collections.abc import Iterator, Sequence
 
 
 class FleetError(Exception):
@@ -22,15 +24,28 @@ class MissingKey(FleetError):
     """No provider of a chain can be asked: names the environment variables to set."""
 
 
-class ChainExhausted(FleetError):
-    """No model of a chain gave an acceptable answer; holds what each attempt raised, in order."""
+class WrongLoop(FleetError):
+    """A workspace is used from a second event loop."""
 
-    def __init__(self, chain: str, failures: Sequence[tuple[str, str]]) -> None:
+    def __init__(self) -> None:
+        super().__init__(
+            "This workspace belongs to the event loop that used it first: keep one loop for all "
+            "requests, or open a Workspace inside each `asyncio.run`."
+        )
+
+
+class ChainExhausted(FleetError):
+    """No model of a chain gave an acceptable answer; holds what each attempt raised, in order.
+
+    `said` is what a client library says of a request that none of its models can take.
+    """
+
+    def __init__(self, chain: str, failures: Sequence[tuple[str, str]], said: str = "") -> None:
         self.chain = chain
         self.failures = tuple(failures)
         told = "; ".join(f"{model}: {reason}" for model, reason in failures)
         super().__init__(
-            f"No model of chain '{chain}' answered ({told}). See `costs` and `doctor`."
+            f"No model of chain '{chain}' answered ({told}). {said}See `costs` and `doctor`."
         )
 
 
@@ -64,3 +79,40 @@ class ToolsFailed(FleetError):
 
 class LedgerError(FleetError):
     """The ledger database is locked, full, read-only or no database."""
+
+
+_REMEDIES = {
+    errno.EMFILE: "raise `ulimit -n`, or lower [limits] of fleet.toml",
+    errno.ENFILE: "the whole machine has too many files open",
+    errno.ENOMEM: "the machine has no memory left",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk",
+    errno.EACCES: "give the program's user the right to read it",
+    errno.EPERM: "give the program's user the right to read it",
+}
+EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
+"""What this machine has run out of: nobody else's fault."""
+
+
+def explain(error: OSError) -> str:
+    """The system's own words for an error, and what helps."""
+    remedy = _REMEDIES.get(error.errno or 0)
+    return f"{error.strerror or error}" + (f": {remedy}" if remedy else "")
+
+
+def exhausted(error: BaseException) -> OSError | None:
+    """What this machine has run out of, if that is behind an error."""
+    for one in _causes(error):
+        if isinstance(one, OSError) and one.errno in EXHAUSTED:
+            return one
+    return None
+
+
+def _causes(error: BaseException | None, depth: int = 0) -> Iterator[BaseException]:
+    """An error and whatever it was raised from, groups opened."""
+    if error is None or depth > 20:
+        return
+    yield error
+    for one in error.exceptions if isinstance(error, BaseExceptionGroup) else ():  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        yield from _causes(one, depth + 1)  # pyright: ignore[reportUnknownArgumentType]
+    yield from _causes(error.__cause__ or error.__context__, depth + 1)

@@ -98,9 +98,13 @@ class Tickets:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._database = sqlite3.connect(self.path, timeout=30)
+        except (OSError, sqlite3.Error) as error:
+            raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
+        try:
             self._database.row_factory = sqlite3.Row
             self._database.executescript(_SCHEMA)
-        except (OSError, sqlite3.Error) as error:
+        except sqlite3.Error as error:
+            self.close()
             raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
         self.tidy()
 

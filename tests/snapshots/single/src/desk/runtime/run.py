@@ -23,10 +23,12 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
-from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
+from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, explain
 from .fleet import Fleet, Section, StageSettings, checked
+from .harmless import harmless
 from .ledger.prices import NANO
 from .ledger.store import Attempt, new_id
+from .wrapped import unwrapped
 
 if TYPE_CHECKING:
     from .attempt import Call, Check
@@ -54,6 +56,10 @@ class Request:
     deadline_s: float = math.inf
     max_cost_usd: Decimal | None = None
     wait_for_human: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("text", "user_ref", "tags", "options", "id", "data_class"):
+            object.__setattr__(self, name, harmless(getattr(self, name)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +90,16 @@ def text_of(completion: ModelResponse) -> str:
     return completion.text or ""
 
 
-def unfenced(text: str) -> str:
-    """JSON without the fence that models like to put around it."""
-    return text.strip().removeprefix("```json").removesuffix("```")
+def read_prompt(name: str) -> str:
+    """The text of a file in `prompts/`. Raises SettingsError that says why it cannot be read."""
+    try:
+        return (PROMPTS / name).read_text("utf-8")
+    except FileNotFoundError:
+        raise SettingsError(f"prompts/{name} is missing: write it.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"prompts/{name} is not UTF-8 text: save it as UTF-8.") from None
+    except OSError as error:
+        raise SettingsError(f"prompts/{name} cannot be read ({explain(error)}).") from error
 
 
 @dataclass(frozen=True)
@@ -107,11 +120,7 @@ class SubAgent(Generic[Output]):
 
     def prompt(self) -> str:
         """What it is told, read at every call so that an edit needs no restart."""
-        try:
-            return (PROMPTS / f"{self.name}.md").read_text("utf-8")
-        except (OSError, UnicodeDecodeError):
-            told = f"prompts/{self.name}.md is missing or no UTF-8 text: write it."
-            raise SettingsError(told) from None
+        return read_prompt(f"{self.name}.md")
 
     @cached_property
     def parameters(self) -> ModelRequestParameters:
@@ -131,7 +140,7 @@ class SubAgent(Generic[Output]):
         """The typed answer of a completion. Raises pydantic's ValidationError."""
         if self.output is str:
             return self._adapter.validate_python(response.text or "")
-        return self._adapter.validate_json(unfenced(text_of(response)))
+        return self._adapter.validate_json(unwrapped(text_of(response)))
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Output]:
@@ -184,8 +193,8 @@ class Stage:
     @cached_property
     def labels(self) -> dict[str, Any]:
         """The columns that all attempts of a stage share."""
-        prompt = sha256(self.prompt.encode()).hexdigest()[:12] if self.prompt else None
-        return {
+        prompt = sha256(harmless(self.prompt).encode()).hexdigest()[:12] if self.prompt else None
+        labels = {
             "run_id": self.run.id,
             "parent_id": self.parent.id if self.parent else None,
             "agent": self.name,
@@ -198,6 +207,7 @@ class Stage:
             "user_ref": self.request.user_ref,
             "tags": json.dumps(dict(self.request.tags), ensure_ascii=False, sort_keys=True),
         }
+        return harmless(labels)
 
     def left_nano(self) -> float:
         """What may still be spent on the run, and on the call being judged."""

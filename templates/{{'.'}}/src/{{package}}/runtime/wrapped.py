@@ -1,0 +1,98 @@
+"""JSON out of an answer that has more around it: a fence, a sentence, thoughts, quotes."""
+
+import ast
+import json
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+_THOUGHTS = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>|^.*</think(?:ing)?>", re.DOTALL)
+_FENCED = re.compile(r"```[\w-]*[ \t]*\n?(.*?)```", re.DOTALL)
+_START = re.compile(r'\{|\[\s*(?=[\[{"])')  # not the [1] of a citation
+# Strings are matched so as to be left alone; the rest is not JSON, but can mean one thing only.
+_ALMOST = re.compile(r'"(?:\\.|[^"\\])*"|,(?=\s*[}\]])|\b(?:None|True|False)\b', re.DOTALL)
+_MEANS = {",": "", "None": "null", "True": "true", "False": "false"}
+_LONGEST = 1_000_000  # characters; whatever is longer has to be right as it is
+_WRONG = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
+
+
+def unwrapped(text: str) -> str:
+    """The JSON of an answer; the text as it is where it holds none, or more than one."""
+    text = text.strip("\ufeff\u200b \t\r\n")
+    if len(text) > _LONGEST or _is_json(text):
+        return text
+    for reading in _readings(text):
+        values = _values(reading)
+        if len(values) == 1:
+            return json.dumps(values[0], ensure_ascii=False)
+        if values:
+            return text
+        if _is_json(reading):
+            return reading
+    return text
+
+
+def _is_json(text: str) -> bool:
+    """Whether a text is JSON, and not JSON in a string."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return not isinstance(value, str) or not _values(value.strip())
+
+
+def _readings(text: str) -> Iterator[str]:
+    """What the JSON may be in, from the whole to a part: the first that is JSON counts."""
+    yield text
+    rest = _THOUGHTS.sub("", text).strip()
+    yield rest
+    if fenced := _FENCED.findall(rest):
+        yield "\n".join(fenced).strip()
+    yield _embedded(rest)
+
+
+def _values(text: str) -> list[Any]:
+    """The different objects and lists that a text is; none where it is anything else."""
+    found: list[Any] = []
+    while text:
+        try:
+            value, end = _decode(text)
+        except _WRONG:
+            return []
+        if isinstance(value, str):  # quoted twice
+            return _values(value.strip()) if end == len(text) else []
+        if not isinstance(value, dict | list):
+            return []
+        found += [value] if value not in found else []
+        text = text[end:].strip()
+    return found
+
+
+def _decode(text: str) -> tuple[Any, int]:
+    """The first value of a text, and where it ends. Raises one of _WRONG."""
+    decoder = json.JSONDecoder(strict=False)
+    with suppress(ValueError):
+        return decoder.raw_decode(text)
+    with suppress(ValueError):
+        return decoder.decode(_almost(text)), len(text)
+    value = ast.literal_eval(text)  # quoted as Python does
+    json.dumps(value)
+    return value, len(text)
+
+
+def _embedded(text: str) -> str:
+    """The objects and lists that stand in a sentence; nothing where one of them is broken."""
+    decoder, found, at = json.JSONDecoder(strict=False), list[str](), 0
+    text = _almost(text)
+    while start := _START.search(text, at):
+        try:
+            _, at = decoder.raw_decode(text, start.start())
+        except (ValueError, RecursionError):
+            return ""
+        found.append(text[start.start() : at])
+    return "\n".join(found)
+
+
+def _almost(text: str) -> str:
+    return _ALMOST.sub(lambda found: _MEANS.get(found[0], found[0]), text)

@@ -1,0 +1,82 @@
+"""How long an error reply asks to wait, in whatever way a provider or a proxy says so."""
+
+import re
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from pydantic_ai.exceptions import ModelAPIError
+
+# Headers with the moment at which a limit ends, where the limit says it is used up.
+_RESET = re.compile(r"(?:x-)?(?:anthropic-)?ratelimit-(?:(.+)-)?reset(?:-(.+))?$")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def wait_s(error: BaseException) -> float:
+    """The seconds that an error reply asks to wait; 0 where it does not say, or nonsense."""
+    if not isinstance(error, ModelAPIError):
+        return 0.0
+    headers: Mapping[str, str] = getattr(error, "headers", None) or {}
+    for name, unit in (
+        ("retry-after-ms", 0.001),
+        ("x-ms-retry-after-ms", 0.001),
+        ("retry-after", 1),
+    ):
+        if (wait := _seconds(headers.get(name), unit)) is not None:
+            return wait
+    if error.retry_after is not None and "retry-after" not in headers:  # Google's is in the body
+        return error.retry_after
+    resets = {
+        found.group(1) or found.group(2) or "": wait
+        for name, value in headers.items()
+        if (found := _RESET.match(name)) and (wait := _seconds(value)) is not None
+    }
+    spent = [wait for limit, wait in resets.items() if _left(headers, limit) == "0"]
+    return max(spent, default=min(resets.values(), default=0.0))
+
+
+def _left(headers: Mapping[str, str], limit: str) -> str | None:
+    names = (
+        "x-ratelimit-remaining",
+        "ratelimit-remaining",
+        f"anthropic-ratelimit-{limit}-remaining",
+    )
+    tail = f"-{limit}" if limit else ""
+    values = (headers.get(name) or headers.get(name + tail) for name in names)
+    return next((value.strip() for value in values if value), None)
+
+
+def _seconds(value: str | None, unit: float = 1) -> float | None:
+    """Seconds from now: of a number, a duration like `1m30.5s`, an epoch (s or ms), a date."""
+    if value is None:
+        return None
+    text = value.strip()
+    try:
+        number = float(text)
+    except ValueError:
+        number = _duration(text) or _until(text)
+    else:
+        if number > 1e11:  # no delay is that long: milliseconds since 1970
+            number = number / 1000 - time.time()
+        elif number > 1e9:
+            number -= time.time()
+        else:
+            number *= unit
+    return number if number is not None and 0 <= number < float("inf") else None
+
+
+def _duration(text: str) -> float | None:
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", text)
+    whole = "".join(number + unit for number, unit in parts) == text
+    return sum(float(number) * _UNITS[unit] for number, unit in parts) if parts and whole else None
+
+
+def _until(text: str) -> float | None:
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            moment = parse(text)
+        except (ValueError, TypeError, IndexError, OverflowError):
+            continue
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() - time.time()
+    return None

@@ -1,0 +1,267 @@
+"""What the fleet cost beside one call of one model per request, from rows whose sums are known."""
+
+import importlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.ledger_package import importable, module, row
+
+NOW = time.time_ns() // 1000
+OPUS = "anthropic:claude-opus-5-5"
+# Nano-dollars a token, in and out.
+PRICES = {"claude-haiku-5-5": (100, 500), "claude-opus-5-5": (4_000, 20_000)}
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    patterns = ["router", "extractor_reasoner", "draft_polish"]
+    folder = tmp_path_factory.mktemp("saving") / "w"
+    answers: dict[str, Any] = {"patterns": patterns, "extras": ["cost_reports"]}
+    with importable(folder, "saving_desk", **answers) as name:
+        yield name
+
+
+class Desk:
+    """A ledger to write runs to, and what they saved."""
+
+    def __init__(self, package: str, path: Path) -> None:
+        self.package, self.path = package, path
+        self.store, self.saving = module(package, "store"), module(package, "saving")
+        self.root = Path(importlib.import_module(f"{package}.cli").__file__ or "").parents[2]
+        self.at = NOW
+
+    def run(self, pipeline: str | None, *calls: tuple[str, int, int], **more: Any) -> str:
+        """One request: its calls on haiku, in order, as (stage, tokens in, tokens out)."""
+        run_id: str = self.store.new_id()
+        rows: list[Any] = []
+        for stage, read, written in calls:
+            rows += [self.attempt(run_id, pipeline, stage, read, written, **more)]
+        self.write(rows)
+        return run_id
+
+    def attempt(
+        self, run_id: str, pipeline: str | None, stage: str, read: int, written: int, **more: Any
+    ) -> Any:
+        self.at += 1
+        model = more.pop("request_model", "claude-haiku-5-5")
+        per_in, per_out = PRICES[model]
+        return row(
+            self.store,
+            **{
+                "ts_us": self.at,
+                "run_id": run_id,
+                "pipeline": pipeline,
+                "stage": stage,
+                "provider": "anthropic",
+                "request_model": model,
+                "input_tokens": read,
+                "output_tokens": written,
+                "cost_nano_usd": read * per_in + written * per_out,
+                **more,
+            },
+        )
+
+    def write(self, rows: Sequence[Any]) -> None:
+        database = self.store.connect(self.path)
+        database.write(rows)
+        database.close()
+
+    def compared(self, environment: str | None = None) -> Any:
+        workspace = importlib.import_module(f"{self.package}.workspace")
+        fleet = importlib.import_module(f"{self.package}.runtime.fleet")
+        comparison = workspace.comparison(self.root, fleet.load(self.root / "fleet.toml"))
+        day = NOW // self.store.DAY_US
+        return comparison.over(self.path, day - 7, environment=environment)
+
+    def repeated(self, pipeline: str) -> int:
+        wiring = importlib.import_module(f"{self.package}.wiring")
+        return wiring.BASELINES[pipeline].repeated_tokens()
+
+
+@pytest.fixture
+def desk(package: str, tmp_path: Path) -> Desk:
+    return Desk(package, tmp_path / "ledger.sqlite3")
+
+
+def on_opus(read: int, written: int) -> int:
+    return read * 4_000 + written * 20_000
+
+
+def test_a_routed_answer_is_compared_with_its_last_call_alone(desk: Desk) -> None:
+    run_id = desk.run(None, ("classify", 300, 40))
+    desk.write([desk.attempt(run_id, "answer", "answer", 900, 350)])
+    saving = desk.compared()
+    assert saving.cost_nano_usd == 300 * 100 + 40 * 500 + 900 * 100 + 350 * 500
+    assert saving.baseline_nano_usd == on_opus(900, 350)
+    assert (saving.answered, saving.unanswered, saving.left_out) == (1, 0, 0)
+    assert str(saving) == (
+        "1 requests cost $0.000315; one call of anthropic:claude-opus-5-5 each $0.0106; "
+        "saved $0.0103 (97.0 %)."
+    )
+
+
+def test_a_document_is_read_once_and_what_each_piece_repeats_as_well(desk: Desk) -> None:
+    parts = [("extract", 3000, 400), ("extract", 2500, 300), ("extract", 1200, 0)]
+    desk.run("extractor_reasoner", *parts, ("reason", 900, 200))
+    repeated = desk.repeated("extractor_reasoner")
+    assert 0 < repeated < 1200
+    read = 3000 + 2500 + 1200 - 2 * repeated
+    assert desk.compared().baseline_nano_usd == on_opus(read, 200)
+
+
+def test_drafts_marks_and_judges_are_no_part_of_it(desk: Desk) -> None:
+    shipped = desk.run("draft_polish", ("draft", 600, 450), ("score", 1300, 120))
+    desk.run("draft_polish", ("draft", 610, 440), ("score", 1310, 110), ("polish", 1400, 500))
+    judge = desk.attempt(shipped, "draft_polish", "judge", 2000, 50, parent_id="a call")
+    desk.write([judge])
+    saving = desk.compared()
+    assert saving.answered == 2
+    assert saving.baseline_nano_usd == on_opus(600, 450) + on_opus(610, 500)
+
+
+def test_retries_and_refused_answers_cost_but_count_once(desk: Desk) -> None:
+    run_id, call_id = desk.store.new_id(), desk.store.new_id()
+    poor = desk.attempt(run_id, "answer", "answer", 100, 5, outcome="rejected", call_id=call_id)
+    good = desk.attempt(run_id, "answer", "answer", 100, 50, attempt=2, call_id=call_id)
+    desk.write([poor, good])
+    saving = desk.compared()
+    assert saving.cost_nano_usd == poor.cost_nano_usd + good.cost_nano_usd
+    assert saving.baseline_nano_usd == on_opus(100, 50)
+
+
+def test_a_call_of_the_model_itself_saves_nothing_and_costs_nothing_more(desk: Desk) -> None:
+    more = {"request_model": "claude-opus-5-5", "reasoning_output_tokens": 300}
+    desk.run("answer", ("answer", 900, 350), **more)
+    saving = desk.compared()
+    assert saving.saved_nano_usd == 0
+    assert str(saving).endswith("saved $0.00 (0.0 %).")
+
+
+def test_what_another_model_thinks_is_not_the_answer(desk: Desk) -> None:
+    desk.run("answer", ("answer", 900, 350), reasoning_output_tokens=300)
+    assert desk.compared().baseline_nano_usd == on_opus(900, 50)
+
+
+def test_a_loss_is_called_one(desk: Desk) -> None:
+    run_id = desk.run("answer", ("answer", 10, 10), request_model="claude-opus-5-5")
+    desk.write([desk.attempt(run_id, None, "classify", 400, 10)])
+    assert "; cost $0.000045 more (18.8 %)." in str(desk.compared())
+
+
+def test_requests_without_an_answer_of_a_model_cost_and_are_compared_with_nothing(
+    desk: Desk,
+) -> None:
+    desk.run("draft_polish", ("draft", 600, 450))
+    failed = desk.store.new_id()
+    desk.write(
+        [
+            desk.attempt(failed, "draft_polish", "draft", 600, 450),
+            desk.attempt(failed, "draft_polish", "score", 0, 0, outcome="failed"),
+        ]
+    )
+    asked = desk.store.new_id()
+    desk.write([desk.attempt(asked, "answer", "answer", 90, 9, outcome="rejected"),
+                desk.attempt(asked, "answer", "answer", 0, 0, outcome="escalated")])  # fmt: skip
+    desk.run(None, ("classify", 300, 40))
+    saving = desk.compared()
+    assert (saving.answered, saving.unanswered) == (1, 3)
+    assert saving.baseline_nano_usd == on_opus(600, 450)
+    assert "3 got no answer of a model" in str(saving)
+
+
+def test_what_is_not_known_is_in_neither_figure(desk: Desk) -> None:
+    desk.run("answer", ("answer", 900, 350))
+    before = desk.compared()
+    unpriced = {"cost_nano_usd": None, "cost_source": "unpriced"}
+    desk.run("answer", ("answer", 900, 350), **unpriced)
+    unmeasured = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
+    desk.run("answer", ("answer", 0, 0), cost_source="none", **unmeasured)
+    saving = desk.compared()
+    assert saving.left_out == 2
+    assert (saving.cost_nano_usd, saving.baseline_nano_usd) == (
+        before.cost_nano_usd,
+        before.baseline_nano_usd,
+    )
+
+
+def test_other_days_and_the_demo_are_counted_apart(desk: Desk) -> None:
+    desk.run("answer", ("answer", 900, 350), environment="demo")
+    desk.run("answer", ("answer", 100, 10))
+    desk.run("answer", ("answer", 5000, 5000), ts_us=NOW - 30 * desk.store.DAY_US)
+    assert desk.compared().baseline_nano_usd == on_opus(100, 10)
+    assert desk.compared("demo").baseline_nano_usd == on_opus(900, 350)
+    assert desk.compared("staging").answered == 0
+
+
+CALLS = st.tuples(st.integers(0, 50_000), st.integers(0, 5_000))
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[*HealthCheck])
+@given(
+    st.lists(st.tuples(st.sampled_from(["answer", "draft_polish"]), st.lists(CALLS, min_size=1)))
+)
+def test_sums_are_exact_for_any_requests(
+    desk: Desk, runs: list[tuple[str, list[tuple[int, int]]]]
+) -> None:
+    desk.path.unlink(missing_ok=True)
+    cost = baseline = Decimal(0)
+    desk.write([])
+    for pipeline, calls in runs:
+        names = {"answer": ["answer"], "draft_polish": ["draft", "score", "polish"]}[pipeline]
+        stages = [names[min(at, len(names) - 1)] for at in range(len(calls))]
+        desk.run(pipeline, *((s, *call) for s, call in zip(stages, calls, strict=True)))
+        cost += sum(Decimal(100 * read + 500 * written) for read, written in calls)
+        delivered = 0 if pipeline == "draft_polish" and len(calls) <= 2 else -1
+        read = calls[0][0] if pipeline == "draft_polish" else calls[-1][0]
+        baseline += Decimal(4_000 * read + 20_000 * calls[delivered][1])
+    saving = desk.compared()
+    assert (saving.cost_nano_usd, saving.baseline_nano_usd) == (cost, baseline)
+    assert saving.answered == len(runs)
+
+
+def test_text_json_and_page_say_the_same(
+    desk: Desk,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    desk.run("answer", ("answer", 900, 350))
+    monkeypatch.setenv("FLEET_ROOT", str(desk.root))
+    monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{desk.path}")
+    cli = importlib.import_module(f"{desk.package}.cli")
+
+    def costs(*words: str) -> str:
+        monkeypatch.setattr("sys.argv", ["desk", "costs", *words])
+        with pytest.raises(SystemExit):
+            cli.main()
+        return capsys.readouterr().out
+
+    line = f"cost $0.000265; one call of {OPUS} each $0.0106; saved $0.0103 (97.5 %)."
+    assert line in costs()
+    found = json.loads(costs("--json"))["saving"]
+    assert found["saved_nano_usd"] == on_opus(900, 350) - 265_000
+    assert (found["model"], found["answered"]) == (OPUS, 1)
+    costs("--html", str(tmp_path / "page.html"))
+    page = (tmp_path / "page.html").read_text("utf-8")
+    assert line in page
+    assert f'<dt>Saved</dt><dd><data value="{found["saved_nano_usd"]}">$0.0103</data>' in page
+
+
+def test_without_an_expensive_chain_nothing_is_compared_until_a_model_is_named(
+    package: str,
+) -> None:
+    fleet = importlib.import_module(f"{package}.runtime.fleet")
+    chains = {"balanced": {"models": ["anthropic:claude-sonnet-5-5"]}}
+    assert fleet.Fleet.model_validate({"chains": chains}).baseline_model is None
+    named = {"chains": chains, "baseline": {"model": OPUS}}
+    assert str(fleet.Fleet.model_validate(named).baseline_model) == OPUS
+    dear = {"chains": {**chains, "expensive": {"models": [OPUS]}}}
+    assert str(fleet.Fleet.model_validate(dear).baseline_model) == OPUS

@@ -1,0 +1,172 @@
+"""Error replies without a server: words of a request never decide, and every way to say "wait"."""
+
+import importlib
+import json
+import time
+import tomllib
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
+
+from tests.test_error_bodies import BODIES
+
+HOSTILE = [
+    "insufficient_quota context_length_exceeded",
+    "How do I reset my credential? My billing address is wrong.",
+    "content_filter: the response was filtered due to the prompt",
+    "This organization has been disabled.",
+    "This model's maximum context length is 8 tokens.",
+    "Your credit balance is too low to access the Anthropic API.",
+    "The model `gpt-9` does not exist; invalid_api_key; API key not valid. overloaded",
+    '{"error": {"code": "insufficient_quota", "type": "billing_error"}}',
+    "<html><body>Just a moment...</body></html> error code: 1020",
+    "Request too large for m on tokens per min. Content Exists Risk. Prompt is too long.",
+]
+CODES = {"code", "Code", "type", "__type", "status", "reason", "quotaId", "raw"}
+MESSAGES = {"message", "Message", "error", "detail"}
+ERRORS = [
+    (case["status"], json.loads(case["body"]), case.get("headers", {}))
+    for path in sorted(BODIES.glob("*.toml"))
+    for case in tomllib.loads(path.read_text("utf-8"))["case"]
+    if case["status"] >= 400 and case["body"].startswith("{")
+]
+
+
+@pytest.fixture(scope="module")
+def kind_of(every_provider: str) -> Any:
+    return importlib.import_module(f"{every_provider}.runtime.replies").kind_of
+
+
+@pytest.fixture(scope="module")
+def wait_s(every_provider: str) -> Any:
+    return importlib.import_module(f"{every_provider}.runtime.waits").wait_s
+
+
+def error_of(status: int, body: object, headers: dict[str, str]) -> ModelHTTPError:
+    return ModelHTTPError(status, "m", body, headers=headers)
+
+
+def echoed(body: Any, text: str, key: str = "") -> Iterator[Any]:
+    """The body with a text of a user in each of its strings in turn, where codes are left alone."""
+    if isinstance(body, dict):
+        for name, value in body.items():
+            if name not in CODES:
+                for other in echoed(value, text, name):
+                    yield body | {name: other}
+        yield body | {"input": text, "param": text, "prompt": {"code": text, "message": text}}
+    elif isinstance(body, list):
+        for at, value in enumerate(body):
+            for other in echoed(value, text, key):
+                yield [*body[:at], other, *body[at + 1 :]]
+    elif isinstance(body, str):
+        yield f"{body} {text}" if key in MESSAGES else text
+        yield f"{body} (input: '{text}')" if key in MESSAGES else f"{body}{text}"
+
+
+@given(st.sampled_from(ERRORS), st.sampled_from(HOSTILE) | st.text(max_size=60))
+@settings(max_examples=300, deadline=None)
+def test_no_text_of_a_user_in_an_error_decides_its_kind(
+    kind_of: Any, error: tuple[int, Any, dict[str, str]], text: str
+) -> None:
+    status, body, headers = error
+    for one in (body, body.get("error", body)):  # the SDK of OpenAI takes the outer object off
+        kind = kind_of(error_of(status, one, headers))
+        for other in echoed(one, text, "message"):
+            assert kind_of(error_of(status, other, headers)) == kind, other
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_a_bad_request_that_quotes_a_request_stays_one(kind_of: Any, text: str) -> None:
+    for words in (f"Invalid value: '{text}'", f"Unknown tool {text}", f"[{{'input': '{text}'}}]"):
+        for status in (400, 422):
+            assert kind_of(error_of(status, {"message": words}, {})) == "bad_request"
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({"retry-after": "1.5"}, 1.5),
+        ({"retry-after": "2"}, 2),
+        ({"Retry-After": "0.25"}, 0.25),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"retry-after": "0"}, 0),
+        ({"retry-after": "-5"}, 0),
+        ({"retry-after": "soon"}, 0),
+        ({"retry-after": "nan"}, 0),
+        ({"retry-after": "inf"}, 0),
+        ({"retry-after": ""}, 0),
+        ({"retry-after": "1m30.5s"}, 90.5),
+        ({"x-ratelimit-reset-requests": "6ms", "x-ratelimit-reset-tokens": "1m30.5s"}, 0.006),
+        ({"x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-remaining-tokens": "0"}, 360),
+        (
+            {
+                "x-ratelimit-reset-requests": "1s",
+                "x-ratelimit-remaining-requests": "9",
+                "x-ratelimit-reset-tokens": "7.66s",
+                "x-ratelimit-remaining-tokens": "0",
+            },
+            7.66,
+        ),
+        ({"ratelimit-reset": "12"}, 12),
+    ],
+)
+def test_how_long_a_reply_asks_to_wait(wait_s: Any, headers: dict[str, str], wait: float) -> None:
+    assert wait_s(error_of(429, None, headers)) == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
+    "name", ["retry-after", "x-ratelimit-reset", "anthropic-ratelimit-tokens-reset"]
+)
+def test_a_moment_is_a_wait_from_now_on(wait_s: Any, name: str) -> None:
+    then = datetime.now(UTC) + timedelta(seconds=60)
+    moments = [
+        format_datetime(then, usegmt=True),
+        then.isoformat(),
+        str(then.timestamp()),
+        str(int(then.timestamp() * 1000)),
+    ]
+    for moment in moments:
+        assert 50 < wait_s(error_of(429, None, {name: moment})) <= 60
+    for past in ("Mon, 01 Jan 2024 00:00:00 GMT", "1700000000", "1700000000000"):
+        assert wait_s(error_of(429, None, {name: past})) == 0
+
+
+def test_no_absurd_wait_rests_a_model_for_longer_than_ten_minutes(every_provider: str) -> None:
+    failures = importlib.import_module(f"{every_provider}.runtime.failures")
+    fleet = importlib.import_module(f"{every_provider}.runtime.fleet")
+    for value in ("86400", "99999999", "9" * 40, str(time.time() + 10**6)):
+        candidate = failures.Candidate(fleet.ModelRef("openai", "m"), lambda: None)
+        error = error_of(429, None, {"retry-after": value})
+        candidate.failed(failures.of_error(error), error)
+        assert candidate.rest_until <= time.monotonic() + failures.MAX_COOL_S
+
+
+def test_an_error_without_a_reply_asks_for_nothing(wait_s: Any) -> None:
+    assert wait_s(TimeoutError()) == 0
+    assert wait_s(ModelAPIError("m", "cut")) == 0
+    assert wait_s(ModelAPIError("m", "Google's RetryInfo", retry_after=34.0)) == 34
+
+
+def test_what_opens_a_circuit_is_a_code_or_a_whole_sentence(kind_of: Any) -> None:
+    tripping = {"authentication", "quota", "unknown_model", "network", "overloaded", "timeout"}
+    for words in (
+        "billing",
+        "credential",
+        "account disabled",
+        "quota",
+        "model gone",
+        "overloaded by",
+    ):
+        assert kind_of(error_of(400, {"message": words}, {})) not in tripping
+
+
+@pytest.mark.parametrize("name", ["NoCredentialsError", "ClientAuthenticationError"])
+def test_a_login_of_the_cloud_that_fails_is_authentication(every_provider: str, name: str) -> None:
+    failures = importlib.import_module(f"{every_provider}.runtime.failures")
+    assert failures.of_error(type(name, (Exception,), {})("no token")) == "authentication"

@@ -1,0 +1,164 @@
+"""A legal name is green: it renders, lints, and its tests pass. Every other one is refused."""
+
+import builtins
+import keyword
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scaffold.answers import complete
+from scaffold.catalogue import Catalogue
+from scaffold.errors import AnswersError
+from scaffold.names import agent_problem, package_problem, project_problem
+from tests import harness
+from tests.conftest import ROOT
+
+PYTHON_NAMES = [*keyword.softkwlist, "type", *dir(builtins)]
+NUMBERED = [
+    "a",
+    "a0",
+    "a1",
+    "a2",
+    "a10",
+    "a_1",
+    "a_2",
+    "a_10",
+    "a2b9",
+    "a2b10",
+    "x9",
+    "x99",
+    "x100",
+]
+PACKAGES = ["runtime", "agents", "wiring", "ledger", "cli", "match", "type", "print", "a1b2", "x"]
+PROJECTS = ["Type", "List 2", "research", "content", "ask", "demo"]
+
+
+def modules() -> set[str]:
+    """Every module that any template brings, and every feature."""
+    paths = (ROOT / "templates").rglob("*.py*")
+    return {path.name.partition(".")[0] for path in paths} | {f.name for f in features()}
+
+
+def features() -> list[Any]:
+    return harness.CATALOGUE.features
+
+
+def agents(names: list[str]) -> list[dict[str, str]]:
+    return [{"name": name, "description": "One", "chain": "cheap"} for name in names]
+
+
+def legal(names: list[str]) -> list[str]:
+    """Those that a sub-agent may have in a workspace with every pattern."""
+    everything = {"patterns": [feature.name for feature in harness.CATALOGUE.of("pattern")]}
+    kept: list[str] = []
+    for name in dict.fromkeys(names):
+        try:
+            complete(harness.CATALOGUE, {**everything, "agents": agents([name])}, folder_name="w")
+        except AnswersError:
+            continue
+        kept.append(name)
+    return kept
+
+
+@pytest.fixture(scope="module")
+def crowd() -> list[str]:
+    """Legal names that are most likely to hide something."""
+    return legal([*sorted(modules()), *PYTHON_NAMES, *NUMBERED])
+
+
+def test_most_module_names_are_legal_for_a_sub_agent(crowd: list[str]) -> None:
+    assert {"content", "openai", "type", "match", "cli", "checks", "print"} <= set(crowd)
+    refused = modules() - set(crowd)
+    assert {"classify", "plan", "research", "judge"} <= refused | {"judge"}
+
+
+def test_a_workspace_of_awkward_sub_agents_is_clean(crowd: list[str], tmp_path: Path) -> None:
+    folder = harness.rendered(tmp_path / "w", {"agents": agents(crowd)})
+    assert not harness.run(folder, "ruff", "check", "--no-cache")
+    assert not harness.run(folder, "ruff", "format", "--check", "--no-cache")
+    assert not harness.run(folder, "desk", "doctor", "--help")
+
+
+@pytest.mark.slow
+def test_a_workspace_of_awkward_sub_agents_is_green(crowd: list[str], tmp_path: Path) -> None:
+    everything = {"patterns": [feature.name for feature in harness.CATALOGUE.of("pattern")]}
+    folder = harness.rendered(tmp_path / "w", {**everything, "agents": agents(crowd)})
+    assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
+    assert not harness.run(folder, "basedpyright", "--pythonpath", sys.executable)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", PACKAGES)
+def test_an_awkward_package_is_green(package: str, tmp_path: Path) -> None:
+    assert package_problem(package) is None
+    folder = harness.rendered(tmp_path / "w", {"package": package})
+    assert not harness.run(folder, "ruff", "check", "--no-cache")
+    assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("project", PROJECTS)
+def test_an_awkward_project_is_green(project: str, tmp_path: Path) -> None:
+    assert project_problem(project) is None
+    folder = harness.rendered(tmp_path / "w", {"project_name": project})
+    assert not harness.run(folder, "ruff", "format", "--check", "--no-cache")
+    assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
+
+
+@settings(max_examples=8, deadline=None)
+@given(
+    st.lists(
+        st.from_regex(r"[a-c_]{0,2}[0-9]{0,3}[a-c_]{0,2}[0-9]{0,4}", fullmatch=True).map(
+            lambda text: "a" + text
+        ),
+        min_size=2,
+        max_size=60,
+    )
+)
+def test_imports_of_any_sub_agents_are_sorted(
+    tmp_path_factory: pytest.TempPathFactory, names: list[str]
+) -> None:
+    kept = [name for name in dict.fromkeys(names) if agent_problem(name) is None]
+    folder = harness.rendered(tmp_path_factory.mktemp("w") / "w", {"agents": agents(kept)})
+    assert not harness.run(folder, "ruff", "check", "--no-cache", "--select", "I")
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("class", "keyword"),
+        ("nul", "device"),
+        ("tier_01", "leading zero"),
+        ("Billing", "identifier"),
+        ("_x", "identifier"),
+    ],
+)
+def test_other_sub_agents_are_refused(name: str, problem: str) -> None:
+    assert problem in (agent_problem(name) or "")
+
+
+@pytest.mark.parametrize("name", ["imp", "distutils", "annotationlib", "tomllib", "test_x"])
+def test_a_package_may_hide_a_module_of_no_python(name: str) -> None:
+    assert package_problem(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["python", "Python 3", "activate", "pip", "pip3.11", "ruff", "uv", "git", "py.test"]
+)
+def test_a_command_may_hide_none_of_the_environment(name: str) -> None:
+    assert project_problem(name)
+
+
+def test_a_recorded_sub_agent_stays_legal(catalogue: Catalogue) -> None:
+    answers = {"patterns": [], "agents": agents(["plan"])}
+    assert complete(catalogue, answers, folder_name="w", recorded=answers)
+    with pytest.raises(AnswersError, match="take another, such as plan_desk"):
+        complete(catalogue, answers, folder_name="w")
+    with pytest.raises(AnswersError, match="Orchestrat"):
+        complete(
+            catalogue, {**answers, "patterns": ["orchestrator"]}, folder_name="w", recorded=answers
+        )
