@@ -15,7 +15,8 @@ from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors
 from scaffold.given import Given
 from scaffold.outcome import Written
 from scaffold.releases import Source
-from scaffold.render import preview, render, written
+from scaffold.render import written
+from scaffold.renders import Job, preview
 
 Refused = list[ScaffoldError]
 
@@ -103,7 +104,7 @@ def _asked(order: _Order) -> WorkspaceSpec:
         order.catalogue,
         order.taken.answers,
         folder_name=_name(order.options),
-        preview=lambda spec: preview(order.source.root, spec.answers()),
+        preview=lambda spec: preview(order.source, spec.answers()),
     )
     if spec is None:
         raise KeyboardInterrupt
@@ -124,12 +125,12 @@ def _uses_git(options: argparse.Namespace) -> bool:
 
 def _write(options: argparse.Namespace, source: Source, spec: WorkspaceSpec) -> list[str]:
     if options.dry_run:
-        return preview(source.root, spec.answers())
+        return preview(source, spec.answers())
     own_repository = _uses_git(options) and not repository.inside_work_tree(options.dir)
     if _uses_git(options) and not own_repository:
         print("Note: inside a git work tree, so no repository is made.", file=sys.stderr)
     with target.staged(options.dir.resolve()) as folder:
-        render(source.root, folder, spec.answers(), source=source.src_path, commit=source.commit)
+        Job(source, spec.answers(), folder).run()
         files = written(folder)
         if own_repository:
             version = f"{source.src_path} {source.commit or ''}".strip()

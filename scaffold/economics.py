@@ -107,12 +107,10 @@ def per_1000_requests(catalogue: Catalogue, answers: Mapping[str, Any]) -> Decim
 def estimate(catalogue: Catalogue, answers: Mapping[str, Any]) -> str:
     """What 1,000 requests cost, with the mix that is assumed, in one line."""
     usd = per_1000_requests(catalogue, answers)
-    told = f"per {mix_in_words(mix(catalogue, answers))}."
-    return (
-        f"About ${usd:.2f} {told}"
-        if usd is not None
-        else f"Unpriced: a model has no list price, {told}"
-    )
+    mixed = mix_in_words(mix(catalogue, answers))
+    if usd is None:
+        return f"About ? per {mixed} (a model without a list price)."
+    return f"About ${usd:.2f} per {mixed}."
 
 
 def mix_in_words(shares: Sequence[Share]) -> str:

@@ -31,6 +31,11 @@ def system_hint(error: OSError) -> str:
     return _WAYS_OUT.get(error.errno or 0, "")
 
 
+def is_of_the_system(error: BaseException) -> bool:
+    """Tell whether an error is about the machine's state: its room, its limits, its permissions."""
+    return isinstance(error, OSError) and error.errno in _WAYS_OUT
+
+
 class ScaffoldError(Exception):
     """The base: what is wrong and, as `hint`, what to do; neither ever holds a secret.
 

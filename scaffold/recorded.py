@@ -42,10 +42,12 @@ _WAYS_OUT = {
 
 
 def _table(path: Path) -> dict[str, Any]:
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        raise TargetError(f"{path} is not a file of its own; put the answers themselves there.")
     if not path.is_file():
         raise TargetError(f"{path.parent} is no workspace: it has no {ANSWERS_FILE}; name another.")
     try:
-        text = path.read_text("utf-8")
+        text = yaml_text.read_text(path)
         if text.startswith("<<<<<<< ") or "\n<<<<<<< " in text:
             raise TargetError(
                 f"{path} holds conflict markers; solve them and commit, or"
@@ -59,7 +61,7 @@ def _table(path: Path) -> dict[str, Any]:
     except yaml_text.KeyTwiceError as error:
         raise TargetError(f"{path} {error}; keep one of them.") from None
     except yaml_text.UNREADABLE as error:
-        told = " ".join(str(error).split())[:160]
+        told = f"{yaml_text.problem(error)}{yaml_text.place(error).replace(':', ', line ')}"
         raise TargetError(f"{path} is not YAML ({told}); mend it or restore it from git.") from None
     if not isinstance(table, dict):
         raise TargetError(f"{path} holds no answers; restore it from git.")

@@ -1,25 +1,18 @@
-"""Two renders at a time, each in a process of its own."""
+"""Renders of templates: ours in this process, anybody else's in a process that is confined."""
 
-import json
 import pickle
-import subprocess
-import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from scaffold.errors import ScaffoldError, TemplateError
-from scaffold.render import render
+from scaffold import confine, jail
+from scaffold.confine import Limits
+from scaffold.errors import TemplateError
+from scaffold.jail import Child
+from scaffold.render import render, written
 from scaffold.template import Source
-
-_CHILD = """\
-import json, sys
-sys.path[:] = json.loads(sys.argv[1])
-from scaffold.renders import run_written
-sys.exit(run_written(sys.argv[2]))
-"""
-_REFUSED = 3
+from scaffold.temporary import work_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +22,25 @@ class Job:
     source: Source
     answers: Mapping[str, Any]
     target: Path
+    limits: Limits = confine.LIMITS
 
     def run(self) -> None:
-        """Render. Raises TemplateError."""
+        """Render. Raises TemplateError, OSError for what the system refused."""
+        if self.source.trusted:
+            self.run_here()
+            return
+        with work_folder() as folder:
+            self.start(folder / "job").wait()
+
+    def run_here(self) -> None:
+        """Render in this process."""
         source, target = self.source, self.target
         render(source.root, target, self.answers, source=source.src_path, commit=source.commit)
+
+    def start(self, path: Path) -> Child:
+        """Start the render in a process of its own; the job is handed over in a file."""
+        plain = replace(self, target=self.target.resolve(), answers=dict(self.answers))
+        return jail.start(jail.write_job(plain, path), self.limits)
 
 
 def both(before: Job, after: Job) -> None:
@@ -42,34 +49,35 @@ def both(before: Job, after: Job) -> None:
     Copier's environment and working directory belong to the process, so threads would not do; and
     multiprocessing would start the program's main module again.
     """
-    written = before.target.with_name(f"{before.target.name}.job")
-    written.write_bytes(pickle.dumps(before))
-    paths = json.dumps([path or str(Path.cwd()) for path in sys.path])
-    with subprocess.Popen(
-        [sys.executable, "-I", "-c", _CHILD, paths, str(written)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    ) as another:
-        try:
-            after.run()
-            _, told = another.communicate()
-        except BaseException:
-            another.kill()
-            raise
-    if another.returncode:
-        reason = told if another.returncode == _REFUSED else told.strip().splitlines()[-1]
-        raise TemplateError(f"As the answers file records it ({before.source.commit}), {reason}")
+    another = before.start(before.target.with_name(f"{before.target.name}.job"))
+    try:
+        after.run()
+    except BaseException:
+        another.stop()
+        raise
+    try:
+        another.wait()
+    except TemplateError as error:
+        problem, hint = error.pairs[0]
+        recorded = f"As the answers file records it ({before.source.commit})"
+        raise TemplateError(f"{recorded}, {problem}", hint) from None
+
+
+def preview(source: Source, answers: Mapping[str, Any]) -> list[str]:
+    """The paths a render would write, sorted, with `/` between their parts; writes nothing."""
+    with work_folder() as folder:
+        Job(source, answers, folder / "render").run()
+        return written(folder / "render")
 
 
 def run_written(path: str) -> int:
-    """In the other process: run the job in a file. Exit status 0, or 3 with the error's text."""
+    """In the other process: run the job in a file. Exit status 0, or another with the reason."""
     job: Job = pickle.loads(Path(path).read_bytes())
-    try:
-        job.run()
-    except ScaffoldError as error:
-        sys.stderr.buffer.write(str(error).encode())
-        return _REFUSED
-    return 0
+
+    def work() -> None:
+        if not job.source.trusted:
+            job.target.mkdir(parents=True, exist_ok=True)
+            confine.confine(job.source.root, job.target, job.limits)
+        job.run_here()
+
+    return jail.report(work, job.limits)

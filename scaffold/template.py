@@ -29,7 +29,8 @@ _REWRITTEN = (
 class Source:
     """A template folder to render, what is recorded of it, and whether it is a release.
 
-    `changed` are the files of the folder that differ from the commit it is at.
+    `changed` are the files of the folder that differ from the commit it is at. A `trusted` one is
+    this installation's own, or a release held to its pins.
     """
 
     root: Path
@@ -37,6 +38,7 @@ class Source:
     commit: str | None
     released: bool
     changed: Sequence[str] = ()
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -10,7 +11,17 @@ UNREADABLE = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
 """What PyYAML raises for a text that is no YAML, or no date, or nested without end."""
 
 _LIBYAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Ten times as fast, where PyYAML has it (its wheels do); endless nesting kills the process."""
+"""Ten times as fast, where PyYAML has it (its wheels do); endless nesting would kill the process."""
+
+MOST_BYTES = 1_000_000
+"""The longest text that is read."""
+DEEPEST = 100
+MOST_NODES = 100_000
+"""The most values a text may hold, with each alias counted as what it stands for."""
+
+
+class TooMuchError(yaml.YAMLError):
+    """A text nests deeper, or holds more, than any file of ours."""
 
 
 class KeyTwiceError(yaml.YAMLError):
@@ -21,8 +32,18 @@ class KeyTwiceError(yaml.YAMLError):
         super().__init__(f"has the key {key[:40]!r} twice{again}")
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a file in UTF-8. Raises OSError, ValueError for any other file."""
+    with path.open("rb") as file:
+        data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise ValueError("it is larger than 1 MB")
+    return data.decode("utf-8-sig")
+
+
 def load(text: str, loader: Any = yaml.SafeLoader) -> Any:
     """What a text holds, of plain types only. Raises what UNREADABLE lists, KeyTwiceError too."""
+    _require_modest(text)
     reader = loader(text)
     try:
         root = reader.get_single_node()
@@ -37,6 +58,37 @@ def load_trusted(text: str) -> Any:
     return load(text, _LIBYAML)
 
 
+def place(error: Exception) -> str:
+    """Return `:LINE` of what was wrong in a text, or "" where that is not known."""
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    return f":{mark.line + 1}" if mark else ""
+
+
+def problem(error: Exception) -> str:
+    """Return what was wrong in a text, in one short line without its place."""
+    told = getattr(error, "problem", None) or str(error) or type(error).__name__
+    return " ".join(str(told).split())[:160]
+
+
+def line_of(text: str, keys: Sequence[int | str]) -> int:
+    """Return the line of the value under these keys, or of the nearest that is there."""
+    library: Any = yaml  # the stub of `compose` is untyped
+    node = library.compose(text, _LIBYAML)
+    line = 1
+    for key in keys:
+        entries: list[tuple[object, Any]] = []
+        if isinstance(node, yaml.MappingNode):
+            entries = [(name.value, value) for name, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            values: list[Any] = node.value
+            entries = list(enumerate(values))
+        node = next((value for name, value in entries if name == key), None)
+        if node is None:
+            break
+        line = node.start_mark.line + 1
+    return line
+
+
 def pairs_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, as `object_pairs_hook` of json.loads. Raises KeyTwiceError."""
     table: dict[str, Any] = {}
@@ -45,6 +97,41 @@ def pairs_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
             raise KeyTwiceError(key)
         table[key] = value
     return table
+
+
+def _events(text: str) -> Iterable[yaml.Event]:
+    library: Any = yaml  # the stub of `parse` is untyped
+    return library.parse(text, Loader=_LIBYAML)
+
+
+def _require_modest(text: str) -> None:
+    """Refuse deep nesting, and aliases that stand for more than fits, before anything is built."""
+    sizes: dict[str, int] = {}
+    holders: list[str | None] = [None]
+    counts = [0]
+    for event in _events(text):
+        if isinstance(event, yaml.CollectionStartEvent):
+            holders.append(event.anchor)
+            counts.append(1)
+            if len(holders) > DEEPEST:
+                raise TooMuchError(f"nested deeper than {DEEPEST} levels")
+            continue
+        if isinstance(event, yaml.AliasEvent):
+            name = str(event.anchor)
+            if name in holders:
+                raise TooMuchError(f"the alias {name[:40]} stands for what it is in")
+            size, anchor = sizes.get(name, 1), None
+        elif isinstance(event, yaml.CollectionEndEvent):
+            size, anchor = counts.pop(), holders.pop()
+        elif isinstance(event, yaml.ScalarEvent):
+            size, anchor = 1, event.anchor
+        else:
+            continue
+        if anchor:
+            sizes[anchor] = size
+        counts[-1] += size
+        if counts[-1] > MOST_NODES:
+            raise TooMuchError(f"more than {MOST_NODES:,} values")
 
 
 def _require_keys_once(root: yaml.Node | None) -> None:

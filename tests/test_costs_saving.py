@@ -103,7 +103,7 @@ def test_a_routed_answer_is_compared_with_its_last_call_alone(desk: Desk) -> Non
     assert saving.baseline_nano_usd == on_opus(900, 350)
     assert (saving.answered, saving.unanswered, saving.left_out) == (1, 0, 0)
     assert str(saving) == (
-        "1 requests cost $0.000315; one call of anthropic:claude-opus-5-5 each $0.0106; "
+        "1 request cost $0.000315; one call of anthropic:claude-opus-5-5 each $0.0106; "
         "saved $0.0103 (97.0 %)."
     )
 
@@ -199,6 +199,27 @@ def test_other_days_and_the_demo_are_counted_apart(desk: Desk) -> None:
     assert desk.compared().baseline_nano_usd == on_opus(100, 10)
     assert desk.compared("demo").baseline_nano_usd == on_opus(900, 350)
     assert desk.compared("staging").answered == 0
+
+
+def test_a_model_without_a_price_is_not_compared_with(desk: Desk) -> None:
+    desk.run("answer", ("answer", 900, 350))
+    workspace = importlib.import_module(f"{desk.package}.workspace")
+    fleet = importlib.import_module(f"{desk.package}.runtime.fleet")
+    prices = workspace.load_prices(desk.root)
+    model = fleet.ModelRef("anthropic", "never-heard-of")
+    saving = desk.saving.Comparison(prices, model, {}).over(desk.path, 0)
+    assert (saving.baseline_nano_usd, saving.saved_nano_usd, saving.share) == (None, None, None)
+    assert "one call of anthropic:never-heard-of each: unknown, add its price" in str(saving)
+
+
+def test_a_long_period_is_cut_to_its_last_days(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for days in range(5):
+        desk.run("answer", ("answer", 900, 350), ts_us=NOW - days * desk.store.DAY_US)
+    monkeypatch.setattr(desk.saving, "MOST_ROWS", 2)
+    saving = desk.compared()
+    assert (saving.since, saving.answered) == (NOW // desk.store.DAY_US - 1, 2)
+    monkeypatch.setattr(desk.saving, "MOST_ROWS", 0)
+    assert desk.compared().answered == 1
 
 
 CALLS = st.tuples(st.integers(0, 50_000), st.integers(0, 5_000))

@@ -54,7 +54,7 @@ def test_a_manifest_with_a_key_twice_ends_a_command(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder(tmp_path, "{{'.'}}", CORE + "title: u\n")
-    (tmp_path / "copier.yml").write_text("_subdirectory: templates\n")
+    (tmp_path / "copier.yml").write_text("project_name: x\npackage: x\n")
     words = ["--template", str(tmp_path), "--defaults", "--no-git"]
     assert cli.run(["new", str(tmp_path / "desk"), *words]) == 1
     told = one_mistake(capsys.readouterr().err)

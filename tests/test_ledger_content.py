@@ -185,7 +185,7 @@ def test_texts_are_kept_no_longer_than_rows(recording: Desk) -> None:
     content, store = recording.module("runtime.content"), recording.module("runtime.ledger.store")
     path = recording.root / "ledger.sqlite3"
     settings = store.LedgerSettings(record_content=True, retention_days=3, content_days=30)
-    [(_, (before,))] = content.texts(path, settings)(ledger_package.call("one", []))
+    [*_, (_, (before,))] = content.texts(path, settings)(ledger_package.call("one", []), [])
     assert before == pytest.approx(time.time_ns() // 1000 - 3 * store.DAY_US, abs=60_000_000)
 
 
@@ -198,7 +198,7 @@ def test_the_bytes_of_files_are_left_out(recording: Desk) -> None:
     row = ledger_package.row(store, call_id="one")
     call = ledger_package.call("one", [ModelRequest(parts=[prompt])], (row, answer))
     settings = store.LedgerSettings(record_content=True)
-    [_, (_, values)] = content.texts(recording.root / "ledger.sqlite3", settings)(call)
+    [*_, (_, values)] = content.texts(recording.root / "ledger.sqlite3", settings)(call, [row])
     *_, asked, answered = values
     assert "What is on it?" in asked and "image/png" in asked and len(asked) < 400
     assert "kept" in answered
@@ -211,7 +211,7 @@ def test_an_answer_cut_within_a_character_is_stored(recording: Desk) -> None:
     settings = store.LedgerSettings(record_content=True)
     also = content.texts(path := recording.root / "ledger.sqlite3", settings)
     database = store.connect(path)
-    database.write([row], also(ledger_package.call("one", [], (row, answer))))
+    database.write([row], also(ledger_package.call("one", [], (row, answer)), [row]))
     database.close()
     [(_, answered)] = recording.texts()
     assert "All is well ?" in answered

@@ -168,7 +168,7 @@ def test_texts_are_stored_with_their_rows_and_erased(store: Any, location: Any) 
 
     async def play() -> None:
         texts, ledger = content.texts(location, settings), store.Ledger(location, settings)
-        await ledger.write(call.rows, texts(call))
+        await ledger.write(call.rows, texts(call, call.rows))
         ledger.close()
 
     asyncio.run(play())

@@ -69,7 +69,7 @@ def test_render_is_typed(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", _rendered())
+@pytest.mark.parametrize("name", [*_rendered()])
 def test_rendered_tests_pass(name: str, tmp_path: Path) -> None:
     folder = harness.rendered(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")

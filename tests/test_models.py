@@ -84,3 +84,4 @@ def test_estimate_of_an_unpriced_model_is_unknown(catalogue: Catalogue) -> None:
     answers = {"patterns": [], "providers": ["ollama"]}
     spec = complete(catalogue, answers, folder_name="desk")
     assert economics.per_1000_requests(catalogue, spec.answers()) is None
+    assert economics.estimate(catalogue, spec.answers()).startswith("About ? per 1,000 requests")

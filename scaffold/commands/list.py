@@ -77,6 +77,8 @@ def _row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
         row["flow"] = feature.flow.strip()
     if feature.when_not:
         row["when_not"] = feature.when_not
+    if feature.claim:
+        row["claim"] = feature.claim.model_dump()
     if feature.env:
         row["env"] = [variable.name for variable in feature.env]
     if feature.kind == "provider":
@@ -99,6 +101,8 @@ def _text(catalogue: "Catalogue", row: dict[str, Any]) -> str:
     inside = row.get("flow", "").splitlines()
     if "when_not" in row:
         inside.append(f"Not when: {row['when_not']}")
+    if "claim" in row:
+        inside.append(f"Claimed: {row['claim']['says']} Measured: {row['claim']['measured']}")
     if "env" in row:
         inside.append(f"reads {', '.join(row['env'])}")
     if row.get("not_there_yet"):

@@ -47,7 +47,7 @@ def outcome(
 def bring_back(workspace: Workspace, git: Git, commit: str, left: Sequence[str] = ()) -> str:
     """Return the command that brings uncommitted work back: the whole stash, or what is left."""
     if not left:
-        return f"{_git(workspace)} stash pop {shlex.quote(stash.name(git, commit))}"
+        return f"{_git(workspace)} stash {shlex.join(stash.words(git, commit))}"
     return f"{_git(workspace)} show {commit[:12]}:{shlex.quote(left[0])}"
 
 

@@ -119,16 +119,20 @@ def _cut_short(workspace: Workspace, git: Git, path: str, known: Collection[Blob
     if place.is_symlink() or any(one.mode == "160000" for one in known):
         return False
     content = place.read_bytes()
-    return any(_bytes(git, path, one.oid).startswith(content) for one in known)
+    # A whole version with another mode was not cut short: somebody changed the mode.
+    return any(
+        len(content) < len(whole) and whole.startswith(content)
+        for whole in (_content(git, path, one.oid) for one in known)
+    )
 
 
-def _bytes(git: Git, path: str, oid: str) -> bytes:
+def _content(git: Git, path: str, oid: str) -> bytes:
+    """A version as git would write it, without the end of its last line."""
     try:
         told = git("cat-file", "--filters", f"--path={path}", oid)
     except GitError:  # the team's filter fails
         told = git("cat-file", "blob", oid)
-    # The last line's end was taken off; with one too many it is still the same lines.
-    return told.encode("utf-8", "surrogateescape") + b"\n"
+    return told.encode("utf-8", "surrogateescape")
 
 
 def _edited_ignored(workspace: Workspace, git: Git, goal: Goal, path: str) -> bool:

@@ -12,6 +12,8 @@ from scaffold.merge.repository import Git
 from scaffold.merge.workspace import Workspace, uncommitted
 from scaffold.merge.worktree import Versions, at, listed, look, tree_with
 
+_LIST = "refs/stash"
+
 
 @dataclass(frozen=True, slots=True)
 class Work:
@@ -96,7 +98,11 @@ def find(git: Git, message: str | None) -> str | None:
 
 def keep_listed(git: Git, journal: Journal) -> None:
     """See to it that `git stash list` shows the work before anything is written over."""
-    if journal.work and journal.work not in _stashes(git):
+    stashes = _stashes(git)
+    if journal.work and journal.work not in stashes:
+        if not stashes and _top(git):
+            # The list is empty because its log has expired; git would add nothing to it.
+            git("update-ref", "-d", _LIST)
         git("stash", "store", "--message", str(journal.stash), journal.work)
 
 
@@ -107,14 +113,21 @@ def drop(git: Git, commit: str | None) -> None:
         git("stash", "drop", "--quiet", f"stash@{{{stashes.index(commit)}}}")
 
 
-def name(git: Git, commit: str) -> str:
-    """What git's commands call a stash today."""
+def words(git: Git, commit: str) -> list[str]:
+    """What brings a stash back: `git stash` and these words."""
+    # What was staged and then changed again is lost without --index.
+    staged = git("diff-tree", "-r", "--name-only", f"{commit}^", f"{commit}^2")
+    options = ["--index"] if staged else []
     stashes = _stashes(git)
-    return f"stash@{{{stashes.index(commit)}}}" if commit in stashes else commit
+    if commit in stashes:
+        return ["pop", *options, f"stash@{{{stashes.index(commit)}}}"]
+    return ["apply", *options, commit]
 
 
 def _stashes(git: Git) -> list[str]:
     """The commits on the list, the newest first."""
-    if not git("rev-parse", "--quiet", "--verify", "refs/stash", allowed=(0, 1)):
-        return []
-    return git("rev-list", "--walk-reflogs", "refs/stash").split()
+    return git("rev-list", "--walk-reflogs", _LIST).split() if _top(git) else []
+
+
+def _top(git: Git) -> str:
+    return git("rev-parse", "--quiet", "--verify", _LIST, allowed=(0, 1))

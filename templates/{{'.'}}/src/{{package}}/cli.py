@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import date
@@ -23,6 +24,7 @@ from .runtime.errors import FleetError, LedgerError
 from .runtime.ledger import queries
 from .runtime.ledger.queries import dollars
 from .runtime.ledger.store import DAY_US, database_path
+from .runtime.outside import clean_error, hide_in_logs, printable
 
 if TYPE_CHECKING:
     from .runtime.ledger.saving import Saving
@@ -34,6 +36,7 @@ GROUPS = ", ".join((*queries.GROUPS, "agent", "user", "tag:KEY"))
 
 def main() -> None:
     """Exit status: 0 done, 1 an error that says what to do, 2 wrong usage, 130 interrupted."""
+    hide_in_logs()
     options = _parser().parse_args()
     run: Callable[[argparse.Namespace], int] = options.run
     try:
@@ -44,9 +47,13 @@ def main() -> None:
         # Who reads has seen enough, `| head` say; what is still buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except FleetError as error:
-        sys.exit(str(error))
+        sys.exit(printable(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:
+        # A bug of ours, or a library's: told in full, and without the secrets it may quote.
+        clean_error(error)
+        sys.exit(printable("".join(traceback.format_exception(error)).rstrip()))
 
 
 def ask(options: argparse.Namespace) -> int:
@@ -90,9 +97,10 @@ def _show(result: "Answer", options: argparse.Namespace) -> int:
         print(to_json({name: getattr(result, name) for name in names}).decode())
         return 0
     waiting = f"Waiting for a person: ticket {result.ticket}, see `escalations`."
-    print(waiting if result.ticket else result.output)
+    print(waiting if result.ticket else printable(result.output))
     route = result.route
-    print(f"\n{route.chain} chain, {route.decided_by}: {route.reason}", file=sys.stderr)
+    reason = printable(f"{route.chain} chain, {route.decided_by}: {route.reason}")
+    print(f"\n{reason}", file=sys.stderr)
     print(f"cost {dollars(result.cost_nano_usd)}, run {result.run_id}", file=sys.stderr)
     return 0
 
@@ -132,7 +140,8 @@ def costs(options: argparse.Namespace) -> int:
     if options.json or options.csv or options.html:
         raise FleetError("Here `costs` is a table; `scaffold add extra cost_reports` brings more.")
     report = cost_report(options)
-    print("\n".join([queries.as_text(report), "", month_text(report), *saving_lines(report)]))
+    lines = [queries.as_text(report), "", month_text(report), *saving_lines(report)]
+    print(printable("\n".join(lines)))
     return 0
 
 

@@ -1,28 +1,35 @@
 """What models were asked and answered, beside the ledger's rows: only with `record_content = true`.
 
 Every text goes through the REDACT functions of wiring.py first; where one fails, nothing of the
-call is stored. Values of secret environment variables are blacked out in any case.
+call is stored. The workspace's secrets are taken out in any case.
 """
 
 import json
 import logging
-import os
-import re
 import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from pathlib import Path
 
 from pydantic import JsonValue
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 
 from .attempt import Call, Texts
 from .errors import LedgerError
-from .ledger.store import DAY_US, LedgerSettings, Location, Statement, connect, select
+from .ledger.store import (
+    DAY_US,
+    Attempt,
+    LedgerSettings,
+    Location,
+    Statement,
+    connect,
+    select,
+)
+from .outside import without_secrets
 
 log = logging.getLogger(__name__)
 
 Redact = Callable[[str], str]
-SECRET = re.compile(r"KEY|TOKEN|SECRET|PASSWORD")
 TABLE = """CREATE TABLE IF NOT EXISTS contents (
     call_id TEXT NOT NULL, attempt BIGINT NOT NULL, ts_us BIGINT NOT NULL, user_ref TEXT,
     request TEXT NOT NULL, response TEXT NOT NULL, PRIMARY KEY (call_id, attempt))"""
@@ -39,8 +46,14 @@ def texts(
         with closing(connect(location)) as database, database.transaction() as execute:
             for query, values in [(TABLE, ()), (INDEX, ()), _prune(days)]:
                 execute(query, values)
-    hooks = (_without_secrets, *redact)
-    return (lambda call: _statements(call, hooks, days)) if settings.record_content else None
+    hooks = (without_secrets, *redact)
+    # A ledger file that is deleted meanwhile is made anew, without this table.
+    made = [(query, ()) for query in (TABLE, INDEX)] if isinstance(location, Path) else []
+
+    def statements(call: Call, rows: Sequence[Attempt]) -> list[Statement]:
+        return _statements(call, rows, hooks, [*made, _prune(days)])
+
+    return statements if settings.record_content else None
 
 
 def recorded(location: Location) -> bool:
@@ -51,11 +64,13 @@ def recorded(location: Location) -> bool:
         return False
 
 
-def _statements(call: Call, redact: Sequence[Redact], days: int) -> list[Statement]:
-    statements = [_prune(days)]
+def _statements(
+    call: Call, rows: Sequence[Attempt], redact: Sequence[Redact], first: Sequence[Statement]
+) -> list[Statement]:
+    statements = list(first)
     try:
         asked = _text(call.messages, redact)
-        for row in call.rows:
+        for row in rows:
             if response := call.completions.get(row.attempt):
                 key = (call.id, row.attempt, row.ts_us, row.user_ref)
                 statements.append((INSERT, (*key, asked, _text([response], redact))))
@@ -87,10 +102,3 @@ def _redacted(value: JsonValue, redact: Sequence[Redact]) -> JsonValue:
         for hook in redact:
             value = hook(value)
     return value
-
-
-def _without_secrets(text: str) -> str:
-    for name, value in os.environ.items():
-        if SECRET.search(name) and len(value) >= 8:
-            text = text.replace(value, "***")
-    return text

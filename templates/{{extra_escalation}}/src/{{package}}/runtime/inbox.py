@@ -17,6 +17,7 @@ from pydantic import Field
 from . import fleet
 from .errors import FleetError, LedgerError, Unanswered
 from .ledger.store import database_path, new_id
+from .private import private_file
 
 STATES = ("open", "answered", "closed", "expired")
 HOUR_US = 3600 * 1_000_000
@@ -96,7 +97,7 @@ class Tickets:
         # A ledger that is no file is a server; tickets stay with the workspace then.
         self.path = (beside if beside.is_dir() else root / "data") / "escalations.sqlite3"
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            private_file(self.path)
             self._database = sqlite3.connect(self.path, timeout=30)
         except (OSError, sqlite3.Error) as error:
             raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..runtime.errors import SettingsError
 from ..runtime.fleet import find_root, load
 from ..runtime.ledger.store import database_path
+from ..runtime.outside import printable
 
 HELP = "export, import, show or erase attempts"
 FORMATS = ("csv", "jsonl", "parquet")
@@ -55,7 +56,7 @@ def _import(options: argparse.Namespace) -> int:
     )
     print(f"{new} new attempts in the ledger")
     for line in wrong[:10]:
-        print(line, file=sys.stderr)
+        print(printable(line), file=sys.stderr)
     if wrong:
         print(f"{len(wrong)} rows of {options.file} were left out", file=sys.stderr)
     return 1 if wrong else 0
@@ -66,7 +67,7 @@ def _show(options: argparse.Namespace) -> int:
 
     found = texts(database_path(find_root()), options.id)
     for stage, model, outcome, request, response in found:
-        print(f"{stage}: {model}, {outcome}\n> {request}\n< {response}\n")
+        print(printable(f"{stage}: {model}, {outcome}\n> {request}\n< {response}\n"))
     return 0 if found else 1
 
 

@@ -1,8 +1,9 @@
 """MCP servers as tools: `[mcp.NAME]` says how one is reached, `mcp` of `[agents.X]` who may.
 
-A server is started, or connected to, for one ask of a sub-agent and left after it. Its process
-gets only a minimal environment and the variables that `env` names. What a tool returns is data
-from outside: give a sub-agent that reads such data no tool that can do harm.
+A server is started, or connected to, once for a workspace, when a sub-agent first needs it, and
+ends with the workspace; asks at the same time share it. Its process gets only a minimal environment
+and the variables that `env` names. What a tool returns is data from outside: give a sub-agent that
+reads such data no tool that can do harm.
 """
 
 import os
@@ -18,6 +19,8 @@ from .run import SubAgent
 
 if TYPE_CHECKING:
     from fastmcp.client.transports import ClientTransport
+
+    from .mcp_server import SharedServer
 
 
 class McpServer(Settings):
@@ -41,29 +44,38 @@ class McpServers(RootModel[dict[str, McpServer]]):
     """The table `[mcp]` of fleet.toml."""
 
 
-def equip(agent: SubAgent[Any], names: Sequence[str], fleet: Fleet) -> SubAgent[Any]:
-    """A sub-agent with the tools of the servers it may use. Raises SettingsError."""
-    servers = fleet.section("mcp", McpServers).root
-    if unknown := [name for name in names if name not in servers]:
-        raise SettingsError(f"fleet.toml: agents.{agent.name}.mcp: add [mcp.{unknown[0]}].")
-    toolsets = (_toolset(name, servers[name]) for name in names)
-    return replace(agent, toolsets=(*agent.toolsets, *toolsets))
+class Servers:
+    """The servers of one workspace: each is started when first needed, and ends with it."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, SharedServer] = {}
+
+    def __call__(self, agent: SubAgent[Any], names: Sequence[str], fleet: Fleet) -> SubAgent[Any]:
+        """A sub-agent with the tools of the servers it may use. Raises SettingsError."""
+        servers = fleet.section("mcp", McpServers).root
+        if unknown := [name for name in names if name not in servers]:
+            raise SettingsError(f"fleet.toml: agents.{agent.name}.mcp: add [mcp.{unknown[0]}].")
+        toolsets = [self._toolset(name, servers[name]) for name in names]
+        return replace(agent, toolsets=(*agent.toolsets, *toolsets))
+
+    async def aclose(self) -> None:
+        """End every server."""
+        for server in self._running.values():
+            await server.stop()
+
+    def _toolset(self, name: str, server: McpServer) -> Any:
+        if name not in self._running:
+            # Imported here: only those who use a server wait for its client.
+            from .mcp_server import connect
+
+            self._running[name] = connect(name, _transport(name, server), server.timeout_s)
+        running, allowed = self._running[name], server.tools
+        if allowed is None:
+            return running.prefixed(name)
+        return running.filtered(lambda _, tool: tool.name in allowed).prefixed(name)
 
 
-def _toolset(name: str, server: McpServer) -> Any:
-    # Imported here: only those who use a server wait for its client.
-    from pydantic_ai.mcp import MCPToolset
-
-    toolset = MCPToolset[Any](
-        _transport(name, server),
-        id=name,
-        init_timeout=server.timeout_s,
-        read_timeout=server.timeout_s,
-    )
-    allowed = server.tools
-    if allowed is None:
-        return toolset.prefixed(name)
-    return toolset.filtered(lambda _, tool: tool.name in allowed).prefixed(name)
+equip = Servers
 
 
 def _transport(name: str, server: McpServer) -> "ClientTransport":

@@ -34,6 +34,7 @@ from .border import mended
 from .chain import Chain
 from .errors import ChainExhausted, FleetError
 from .failures import Candidate, Failure, of_error, of_response
+from .outside import clean_error
 
 Events = AsyncIterator[ModelResponseStreamEvent]
 
@@ -127,6 +128,7 @@ class ChainStream(StreamedResponse):
                         self.final_result_event = event
                     yield event
             except BaseException as error:
+                clean_error(error)
                 reason = of_error(error)
                 if self._opened is None or reason is None:
                     raise
@@ -148,7 +150,7 @@ class ChainStream(StreamedResponse):
         for event in self._opened.held:
             yield event
         while True:
-            async with asyncio.timeout(min(self._opened.idle_s, self._call.time_left())):
+            async with self._call.limit(min(self._opened.idle_s, self._call.time_left())):
                 event = await anext(self._opened.events, None)
             if event is None:
                 return
@@ -162,6 +164,8 @@ class ChainStream(StreamedResponse):
         if _is_cut(response):
             await self._close("failed", Finding(Failure.NETWORK))
             return Failure.NETWORK
+        opened = self._opened
+        self._call.arrived(opened.candidate.ref, response, opened.started, opened.ttft_ms)
         try:
             finding = await self._call.examine(response)
         except ValidationError:
@@ -186,7 +190,7 @@ class ChainStream(StreamedResponse):
         self._asked.add(candidate)
         call, stack, started = self._call, AsyncExitStack(), None
         try:
-            async with asyncio.timeout(call.share(models + 1)) as limit:
+            async with call.limit(call.share(models + 1)) as limit:
                 model = await stack.enter_async_context(candidate.client())
                 started, idle_s = call.start(limit, models), call.share(models)
                 prepared = model.prepare_messages(call.messages, call.parameters)

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError
 
 from .errors import FleetError, LedgerError, MissingKey, SettingsError
 from .fleet import Settings
+from .private import private_file
 
 GIVE_UP_AFTER = 20
 """So many failures in a row, and the rest would most likely fail as well."""
@@ -78,7 +79,7 @@ class Results:
 
     def __enter__(self) -> Self:
         try:
-            self._file = self.path.open("a", encoding="utf-8", newline="\n")
+            self._file = private_file(self.path).open("a", encoding="utf-8", newline="\n")
         except OSError as error:
             raise BatchError(f"{self.path} cannot be written: {error.strerror}.") from None
         return self

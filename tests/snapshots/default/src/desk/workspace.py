@@ -2,8 +2,15 @@
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    ExitStack,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +28,7 @@ from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
 from .runtime.ledger.store import Ledger, LedgerSettings, database_path
+from .runtime.outside import hide_in_logs
 from .runtime.run import Request, Route, Run, SubAgent
 
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
@@ -87,7 +95,7 @@ class Workspace:
             self.environment,
             AGENTS,
             self._checks,
-            wiring.AGENT_KEYS,
+            self._equip,
         )
 
     async def _answer(self, run: Run, route: Route) -> Answer:
@@ -102,12 +110,18 @@ class Workspace:
         return Answer(output, "answered", route, run.cost_nano_usd(), run.id)
 
     def __init__(self, root: Path, fleet: Fleet, build: BuildModel | None) -> None:
+        hide_in_logs()
         self.fleet = fleet
         self.environment = os.environ.get("FLEET_ENVIRONMENT", "production")
         books = fleet.section("ledger", LedgerSettings)
         _expect_wired(fleet, books)
         stages = {**fleet.agents, **fleet.stages}
         self._checks = {name: _checks(name, stage.checks) for name, stage in stages.items()}
+        # A class starts things that end with this workspace, in its `aclose`.
+        self._equip = {
+            key: equip() if isinstance(equip, type) else equip
+            for key, equip in wiring.AGENT_KEYS.items()
+        }
         self._human = wiring.HUMAN(root, fleet) if wiring.HUMAN else None
         prices, location = load_prices(root), database_path(root)
         models = _candidates(fleet, prices, build)
@@ -119,6 +133,7 @@ class Workspace:
             self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
         )
         self._under_way = shared.under_way
+        self._ending = ExitStack()
         asked = {
             name: [models[ref] for ref in rules.models] for name, rules in fleet.chains.items()
         }
@@ -128,20 +143,44 @@ class Workspace:
         }
 
     async def __aenter__(self) -> Self:
+        _end_in_order(self._ending)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Calls that are still under way are cancelled, and in the ledger as aborted."""
         async with AsyncExitStack() as closing:
+            closing.callback(self._ending.close)
             closing.callback(self.ledger.close)
             if self._human:
                 closing.push_async_callback(self._human.aclose)
             for candidate in self._candidates:
                 closing.push_async_callback(candidate.close)
+            for close in (getattr(equip, "aclose", None) for equip in self._equip.values()):
+                if close:
+                    closing.push_async_callback(close)
             tasks = {task for task in self._under_way.values() if task} - {asyncio.current_task()}
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _end_in_order(closing: ExitStack) -> None:
+    """Take SIGTERM as Ctrl-C is taken: cancel this task, and end when all is closed.
+
+    Where the program has a handler of its own, or this is not its main thread, nothing changes.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+
+    def end() -> None:
+        loop.remove_signal_handler(signal.SIGTERM)  # a second one ends it at once
+        closing.callback(signal.raise_signal, signal.SIGTERM)
+        if task:
+            task.cancel()
+
+    with suppress(ValueError, RuntimeError):  # not in the main thread; Windows
+        if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
+            loop.add_signal_handler(signal.SIGTERM, end)
+            closing.callback(loop.remove_signal_handler, signal.SIGTERM)
 
 
 def _expect_wired(fleet: Fleet, books: LedgerSettings) -> None:

@@ -27,7 +27,7 @@ PIPELINES: dict[str, Any] = {}
 BASELINES: dict[str, Baseline] = {}
 
 # What else a sub-agent may name under `[agents.X]`, by the key there.
-AGENT_KEYS: dict[str, Equip] = {}
+AGENT_KEYS: dict[str, Equip | type[Any]] = {}
 
 READERS: list[Callable[[Path], str]] = []
 

@@ -24,6 +24,7 @@ from genai_prices.units import UnitRegistry
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic_ai.usage import RequestUsage
 
+from ..budgets import Limit, Reservations
 from ..errors import LedgerError, SettingsError
 from ..fleet import Budgets, ModelRef, Settings, advice
 from .store import Attempt
@@ -245,14 +246,15 @@ def other_units(usage: RequestUsage) -> dict[str, int | float]:
 class Spending:
     """What the calendar month (UTC) has cost so far against `[budgets]`, in nano-USD by task type.
 
-    `read` sums up the ledger. It is asked `every_s` seconds for what other processes spend; in
-    between, this process adds its own attempts.
+    `read` sums up the ledger. It is asked every `every_s` seconds for what other processes spend;
+    in between, this process adds its own attempts.
     """
 
     def __init__(
-        self, budgets: Budgets, read: Callable[[], Mapping[str, int]], *, every_s: float = 60
+        self, budgets: Budgets, read: Callable[[], Mapping[str, int]], *, every_s: float = 10
     ) -> None:
-        self.at_limit = budgets.at_limit
+        self.at_limit, self.answer_tokens = budgets.at_limit, budgets.answer_tokens
+        self.reservations = Reservations()
         self._budgets, self._read, self._every_s = budgets, read, every_s
         self._month, self._read_at = "", -math.inf
         self._spent: Counter[str] = Counter()
@@ -267,6 +269,25 @@ class Spending:
         for attempt in attempts:
             if attempt.environment != "demo":
                 self._spent[attempt.task_type] += attempt.cost_nano_usd or 0
+
+    def limits(self, stage: "Stage") -> list[Limit]:
+        """The budgets that an attempt of a stage comes under."""
+        run, task = stage.run, stage.task_type
+        cap, mine = run.request.max_cost_usd, f"run {run.id}"
+        found: list[Limit] = []
+        if cap is not None:
+            left = _left(cap, run.spent_nano)
+            found.append(Limit("max_cost_usd", mine, left, is_budget=False))
+        if self._budgets.run_usd:
+            found.append(Limit("run_usd", mine, _left(self._budgets.run_usd, run.spent_nano)))
+        if run.environment == "demo":
+            return found
+        if self._budgets.month_usd:
+            left = _left(self._budgets.month_usd, lambda: self._spent.total())
+            found.append(Limit("month_usd", "month", left))
+        if usd := self._budgets.task_usd.get(task):
+            found.append(Limit(task, f"task {task}", _left(usd, lambda: self._spent[task])))
+        return found
 
     async def reached(self, stage: "Stage") -> str | None:
         """The budget that is used up for a stage, if one is; at 80 % there is a warning, once."""
@@ -299,3 +320,7 @@ class Spending:
             self._spent |= Counter(await asyncio.to_thread(self._read))
         except LedgerError as error:
             log.warning("What other processes have spent is unknown: %s", error)
+
+
+def _left(usd: Decimal, spent_nano: Callable[[], int]) -> Callable[[], int]:
+    return lambda: int(usd * NANO) - spent_nano()

@@ -85,7 +85,9 @@ class Saving:
 
     def __str__(self) -> str:
         saved, each = self.saved_nano_usd, f"one call of {self.model} each"
-        cost = f"{self.answered + self.unanswered:,} requests cost {dollars(self.cost_nano_usd)}"
+        count = self.answered + self.unanswered
+        requests = f"{count:,} request{'s' if count != 1 else ''}"
+        cost = f"{requests} cost {dollars(self.cost_nano_usd)}"
         if saved is None:
             return f"{cost}; {each}: unknown, add its price to prices.toml.{self._apart}"
         share = f" ({percent(abs(self.share))})" if self.share is not None else ""

@@ -2,11 +2,13 @@
 
 One thread writes; whoever calls `write` waits for the commit, so many callers share one
 transaction. Rows that the database does not take are set aside in a second ledger beside it, from
-where the next opening or the next commit that works brings them in. Names of columns follow
+where the next opening or the next commit that works brings them in; while that does not work
+either they stay in memory, and `ready` refuses further calls. Names of columns follow
 OpenTelemetry's conventions for generative AI.
 """
 
 import asyncio
+import errno
 import importlib
 import json
 import logging
@@ -18,7 +20,8 @@ import threading
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from itertools import groupby, pairwise
 from operator import attrgetter
 from pathlib import Path
@@ -26,14 +29,17 @@ from typing import Any, Protocol
 
 from pydantic import Field
 
-from ..errors import LedgerError
+from ..errors import LedgerError, LedgerUnavailable
 from ..fleet import Settings, find_root
+from ..outside import without_secrets
+from ..private import private_file
 
 log = logging.getLogger(__name__)
 
 SCHEMA_VERSION = 2
 LOCK_S = 2
 RETRY_S = 10
+RETRY_KEPT_S = 1  # sooner while rows are in memory alone, and no call is sent
 DAY_S = 24 * 3600
 DAY_US = DAY_S * 1_000_000
 
@@ -103,8 +109,14 @@ class Attempt:
         for name in TOKENS:
             if (getattr(self, name) or 0) < 0:
                 setattr(self, name, None)
+        for name in _THEIRS:  # a gateway may echo anything
+            if said := getattr(self, name):
+                setattr(self, name, without_secrets(said))
 
 
+_THEIRS = ("response_model", "provider_request_id", "service_tier")
+VERDICT = ("outcome", "error_type", "quality", "quality_source")
+"""The columns that are known only once a completion was examined."""
 COLUMNS = tuple(column.name for column in fields(Attempt))
 TOKENS = tuple(name for name in COLUMNS if name.endswith("_tokens"))
 values_of: Callable[[Attempt], tuple[Any, ...]] = attrgetter(*COLUMNS)
@@ -207,6 +219,33 @@ INSERT = (
 # SQLite takes NaN as NULL; for every None, sqlite3 looks for an adapter (half of an insert's time).
 _NULL = float("nan")
 _ADD_LAST = adding_up("attempts WHERE rowid > (SELECT MAX(rowid) FROM attempts) - ?")
+_KEY = "call_id = ? AND attempt = ?"
+
+
+def verdicts(execute: "Execute", writer: str, rows: Sequence[Attempt], key: str = _KEY) -> None:
+    """Give rows that were written as "aborted", before they were examined, how they ended.
+
+    What they add to the rollup is taken out of it and added anew.
+    """
+    take_out, judge, add = _judging(key)
+    for row in rows:
+        at: list[Any] = [row.call_id, row.attempt]
+        at += [row.ts_us // DAY_US] if key != _KEY else []
+        execute(take_out, (writer, *at))
+        ended = [getattr(row, name) for name in VERDICT]
+        if execute(judge, (*ended, *at)):
+            execute(add, (writer, *at))
+
+
+@cache
+def _judging(key: str) -> tuple[str, str, str]:
+    rows = f"attempts WHERE {key}"
+    taken = {name: f"-{total}" for name, total in COUNTERS.items()}
+    columns = ", ".join(f"{name} = ?" for name in VERDICT)
+    judge = f"UPDATE attempts SET {columns} WHERE {key} AND outcome = 'aborted'"
+    return adding_up(f"{rows} AND outcome = 'aborted'", taken), judge, adding_up(rows)
+
+
 # Counted from the newest row: a clock that jumps ahead must not empty the ledger.
 _PRUNE = (
     "DELETE FROM attempts WHERE rowid IN (SELECT rowid FROM attempts WHERE ts_us < ("
@@ -287,9 +326,13 @@ class Database:
     """Whose rows of the rollup it adds to."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path, self._added = path, 0
+        self._open()
+
+    def _open(self) -> None:
+        path = self._path
         with _told(path, "opened"):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            private_file(path)
             self._sqlite = sqlite3.connect(
                 path, timeout=LOCK_S, isolation_level=None, check_same_thread=False
             )
@@ -298,6 +341,7 @@ class Database:
             except BaseException:
                 self._sqlite.close()  # nobody else can: the constructor fails
                 raise
+            self._file = _identity(path)
 
     def _prepare(self) -> None:
         """Bring the schema forward and set the connection up. Raises LedgerError."""
@@ -313,22 +357,59 @@ class Database:
                 f"The ledger {self._path} was written by a newer workspace: update this one."
             )
 
-    def write(self, rows: Sequence[Attempt], also: Sequence[Statement] = ()) -> int:
+    def write(
+        self,
+        rows: Sequence[Attempt],
+        also: Sequence[Statement] = (),
+        judged: Sequence[Attempt] = (),
+    ) -> int:
         """Add rows and their rollup, and run `also`; a key that is there already stays as it is.
 
-        Returns the number of new rows. Raises RowsRefused.
+        `judged` are rows that were written before they were examined, see `verdicts`. Returns the
+        number of new rows. Raises RowsRefused.
         """
+        new = self._write(rows, also, judged)
+        if self._is_gone():  # what was just written to it as well
+            new = self._write(rows, also, judged)
+        self._added += new
+        return new
+
+    def _write(
+        self, rows: Sequence[Attempt], also: Sequence[Statement], judged: Sequence[Attempt]
+    ) -> int:
         with self.transaction() as execute:
-            values = ([_NULL if one is None else one for one in values_of(row)] for row in rows)
+            every = [*rows, *judged] if judged else rows
+            values = ([_NULL if one is None else one for one in values_of(row)] for row in every)
             new = self._sqlite.executemany(INSERT, values).rowcount
             execute(_ADD_LAST, (self.writer, new))
+            verdicts(execute, self.writer, judged)
             for query, given in also:
                 execute(query, given)
         return new
 
+    def _follow(self) -> None:
+        """Open the file anew where it was deleted or replaced; what was lost is in the log."""
+        if not self._is_gone():
+            return
+        self._sqlite.close()
+        self._open()
+        lost, self._added = self._added, 0
+        log.warning(
+            "The ledger %s was deleted or replaced while it was open. What it held is gone with "
+            "it, %d attempts of this process among it; a new one goes on from here.",
+            self._path,
+            lost,
+        )
+
+    def _is_gone(self) -> bool:
+        there = _identity(self._path)
+        return there is None or there != self._file
+
     @contextmanager
     def transaction(self) -> Generator[Execute]:
         """Commit what is executed in it together, or nothing of it."""
+        with _told(self._path, "written"):
+            self._follow()
         with _told(self._path, "written"), self._sqlite:
             self._sqlite.execute("BEGIN IMMEDIATE")
             yield lambda query, values: self._sqlite.execute(query, values).rowcount
@@ -340,6 +421,14 @@ class Database:
 
     def close(self) -> None:
         self._sqlite.close()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
 
 
 def _version(database: sqlite3.Connection) -> int:
@@ -356,6 +445,12 @@ _HINTS = {
     sqlite3.SQLITE_CORRUPT: "move the file away, a new one is made; `sqlite3 FILE .recover` reads it",
 }
 
+_BY_ERRNO: dict[int | None, int] = {
+    errno.ENOSPC: sqlite3.SQLITE_FULL,
+    errno.EDQUOT: sqlite3.SQLITE_FULL,
+    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), sqlite3.SQLITE_READONLY),
+}
+
 
 @contextmanager
 def _told(path: Path, what: str) -> Generator[None]:
@@ -365,7 +460,8 @@ def _told(path: Path, what: str) -> Generator[None]:
     except (OSError, sqlite3.Error, *_AT_FAULT) as error:
         if isinstance(error, _AT_FAULT) or "overflow" in str(error):
             raise RowsRefused(f"The ledger does not take an attempt: {error}.") from None
-        hint = _HINTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF, "look at the disk")
+        code = getattr(error, "sqlite_errorcode", _BY_ERRNO.get(getattr(error, "errno", None), 0))
+        hint = _HINTS.get(code & 0xFF, "look at the disk")
         raise LedgerError(f"The ledger {path} cannot be {what} ({error}): {hint}.") from None
 
 
@@ -382,7 +478,7 @@ def bring_in(spill: Path, database: Database) -> int:
     """
     new, moved = 0, "DELETE FROM attempts WHERE call_id = ? AND attempt = ?"
     while spill.exists() and (rows := attempts(spill, "LIMIT 1000")):
-        new += database.write(rows)
+        new += database.write(rows, judged=[row for row in rows if row.outcome != "aborted"])
         with closing(Database(spill)) as aside, aside.transaction() as execute:
             for row in rows:
                 execute(moved, (row.call_id, row.attempt))
@@ -394,7 +490,14 @@ def bring_in(spill: Path, database: Database) -> int:
     return new
 
 
-_Entry = tuple[Sequence[Attempt], Sequence[Statement], asyncio.Future[LedgerError | None]]
+@dataclass(slots=True, eq=False)
+class _Write:
+    """What one caller wants committed; a call that has nothing only asks whether it would work."""
+
+    rows: Sequence[Attempt] = ()
+    also: Sequence[Statement] = ()
+    judged: Sequence[Attempt] = ()
+    saved: "asyncio.Future[LedgerError | None] | None" = field(default=None)
 
 
 class Ledger:
@@ -406,29 +509,45 @@ class Ledger:
         self._database = connect(path)
         self._spill = spill_of(path)
         self._outage, self._retry_at = "", 0.0
-        self._turn: dict[asyncio.AbstractEventLoop, list[_Entry]] = {}
-        self._queue: queue.SimpleQueue[list[_Entry]] = queue.SimpleQueue()
+        self._kept: list[_Write] = []
+        self._turn: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
+        self._queue: queue.SimpleQueue[list[_Write]] = queue.SimpleQueue()
         self._closed = False
         # A daemon: a program that dies must not hang on its ledger; `close` is the orderly way.
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
 
-    async def write(self, rows: Sequence[Attempt], also: Sequence[Statement] = ()) -> None:
+    async def write(
+        self,
+        rows: Sequence[Attempt],
+        also: Sequence[Statement] = (),
+        judged: Sequence[Attempt] = (),
+    ) -> None:
         """Return once the rows are on disk: committed, or set aside with a warning.
 
-        `also` runs in the same transaction; it is left out where the rows are set aside.
-        Raises LedgerError when neither worked (the log then has the rows), or for a wrong row.
+        `also` runs in the same transaction; it is left out where the rows are set aside. `judged`
+        are rows that were written before, and how they ended. Where neither works they stay in
+        memory, and `ready` raises until they are written. Raises LedgerError for a wrong row.
         """
         self.expect_open()
+        await self._wait_for(_Write(rows, also, judged))
+
+    async def ready(self) -> None:
+        """Raises LedgerUnavailable while rows are in memory alone: no call may be sent then."""
+        self.expect_open()
+        if self._kept:
+            await self._wait_for(_Write())
+
+    async def _wait_for(self, write: _Write) -> None:
         loop = asyncio.get_running_loop()
-        saved: asyncio.Future[LedgerError | None] = loop.create_future()
+        write.saved = loop.create_future()
         # What one turn of the event loop writes is handed over at once: every wake-up of the thread
         # costs a fight for the interpreter's lock.
         waiting = self._turn.setdefault(loop, [])
         if not waiting:
             loop.call_soon(self._hand_over, loop)
-        waiting.append((rows, also, saved))
-        if failed := await saved:
+        waiting.append(write)
+        if failed := await write.saved:
             raise failed
 
     def expect_open(self) -> None:
@@ -452,57 +571,104 @@ class Ledger:
         self._bring_in()
         prune_at = time.monotonic()
         while not (self._closed and self._queue.empty()):
+            wait = RETRY_KEPT_S if self._kept else max(0, prune_at - time.monotonic())
             try:
-                batch = self._queue.get(timeout=max(0, prune_at - time.monotonic()))
+                batch = self._queue.get(timeout=wait)
             except queue.Empty:
-                prune_at = time.monotonic() + (0 if self._prune() else DAY_S)
+                if self._kept:
+                    self._commit([])
+                else:
+                    prune_at = time.monotonic() + (0 if self._prune() else DAY_S)
                 continue
             while not self._queue.empty():
                 batch += self._queue.get()
-            if batch:
-                self._commit(batch)
+            self._commit(batch)
         self._bring_in()
+        for row in (row for write in self._kept for row in (*write.rows, *write.judged)):
+            log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
         self._database.close()
 
-    def _commit(self, batch: Sequence[_Entry]) -> None:
+    def _commit(self, batch: Sequence[_Write]) -> None:
+        """Commit writes, those that are in memory first, and tell their callers."""
         failed: LedgerError | None = None
         try:
-            rows = [row for rows, _, _ in batch for row in rows]
-            self._save(rows, [statement for _, also, _ in batch for statement in also])
+            while self._kept:
+                self._save_kept()
+            if batch:
+                self._save(batch)
         except LedgerError as error:
+            failed = error
             if isinstance(error, RowsRefused) and len(batch) > 1:
                 for entry in batch:
                     self._commit([entry])
                 return
-            failed = error
-        # One wake-up of each event loop, however many of its callers wait.
-        for loop, entries in groupby(batch, key=lambda entry: entry[2].get_loop()):
-            with suppress(RuntimeError):  # a closed loop: nobody waits any more
-                loop.call_soon_threadsafe(_settle, list(entries), failed)
+            if not isinstance(error, RowsRefused):
+                failed = self._keep(batch)
+        self._tell([one for one in batch if failed is None or _refuses(failed, one)], failed)
+        self._tell([one for one in batch if failed and not _refuses(failed, one)], None)
 
-    def _save(self, rows: Sequence[Attempt], also: Sequence[Statement]) -> None:
+    def _tell(self, batch: Sequence[_Write], failed: LedgerError | None) -> None:
+        # One wake-up of each event loop, however many of its callers wait.
+        waiting = [one.saved for one in batch if one.saved]
+        for loop, saved in groupby(waiting, key=lambda future: future.get_loop()):
+            with suppress(RuntimeError):  # a closed loop: nobody waits any more
+                loop.call_soon_threadsafe(_settle, list(saved), failed)
+
+    def _keep(self, batch: Sequence[_Write]) -> LedgerUnavailable:
+        """Keep what could be written nowhere in memory; returns what to say to further calls."""
+        begins = not self._kept
+        self._kept += [one for one in batch if one.rows or one.judged]
+        rows = sum(len(one.rows) or len(one.judged) for one in self._kept)
+        refused = LedgerUnavailable(
+            f"No model is asked: {rows} attempts cannot be recorded and are in memory alone. "
+            f"{self._outage} Calls go on by themselves once that works again."
+        )
+        if begins:
+            log.error("%s", refused)
+        return refused
+
+    def _save_kept(self) -> None:
+        """Write what is in memory. Raises LedgerError; a row that is refused is in the log."""
+        kept = self._kept
+        try:
+            self._save(kept)
+        except RowsRefused:
+            kept = kept[:1]
+            try:
+                self._save(kept)
+            except RowsRefused as error:
+                log.error("%s It is lost: %s", error, kept[0].rows or kept[0].judged)
+        self._kept = self._kept[len(kept) :]
+        if not self._kept:
+            log.warning("The attempts that were in memory alone are on disk now.")
+
+    def _save(self, batch: Sequence[_Write]) -> None:
         """Commit rows; while the database does not work, which is tried now and then, set them aside.
 
         Raises RowsRefused, and LedgerError when they cannot be set aside either.
         """
+        rows = [row for one in batch for row in one.rows]
+        judged = [row for one in batch for row in one.judged]
+        if not (rows or judged):
+            return None
         try:
             if time.monotonic() >= self._retry_at:
-                self._database.write(rows, also)
+                also = [statement for one in batch for statement in one.also]
+                self._database.write(rows, also, judged)
                 return self._bring_in() if self._outage else None
         except RowsRefused:
             raise
         except Exception as error:  # whatever it is: callers wait for this thread
             self._outage, self._retry_at = str(error), time.monotonic() + RETRY_S
-            log.warning("%s Until then attempts go to %s.", error, self._spill)
+            if not self._kept:
+                log.warning("%s Until then attempts go to %s.", error, self._spill)
         try:
             with closing(Database(self._spill)) as aside:
-                aside.write(rows)
+                aside.write(rows, judged=judged)
         except RowsRefused:
             raise
         except Exception as error:
             self._retry_at = 0
-            for row in rows:
-                log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
             raise LedgerError(f"{self._outage} Nor can it be set aside: {error}") from None
 
     def _bring_in(self) -> None:
@@ -522,7 +688,14 @@ class Ledger:
             return False
 
 
-def _settle(entries: Sequence[_Entry], failed: LedgerError | None) -> None:
-    for *_, saved in entries:
+def _refuses(failed: LedgerError, write: _Write) -> bool:
+    """Whether a failure is its caller's to know; rows that are kept in memory are not lost."""
+    return not (isinstance(failed, LedgerUnavailable) and (write.rows or write.judged))
+
+
+def _settle(
+    waiting: "Sequence[asyncio.Future[LedgerError | None]]", failed: LedgerError | None
+) -> None:
+    for saved in waiting:
         if not saved.done():  # else who waited has left
             saved.set_result(failed)

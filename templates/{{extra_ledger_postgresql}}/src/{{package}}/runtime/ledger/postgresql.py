@@ -30,12 +30,14 @@ from .store import (
     Statement,
     adding_up,
     values_of,
+    verdicts,
 )
 
 CONNECT_S = 5
 SCHEMA_LOCK = 0x1ED6E4
 """The advisory lock of whoever changes tables; writers hold one of (WRITER_LOCK, number)."""
 WRITER_LOCK = 0x1ED6E5
+_KEY = "call_id = ? AND attempt = ? AND day = ?"
 UNUSABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 _TYPES: dict[Any, str] = {
@@ -97,23 +99,30 @@ class Database:
         with _told(server, "opened"):
             self._connection = self._open()
 
-    def write(self, rows: Sequence[Attempt], also: Sequence[Statement] = ()) -> int:
+    def write(
+        self,
+        rows: Sequence[Attempt],
+        also: Sequence[Statement] = (),
+        judged: Sequence[Attempt] = (),
+    ) -> int:
         # In the order of their keys, so that two writers of the same rows wait for each other in
         # the same order.
-        rows = sorted(rows, key=attrgetter("call_id", "attempt"))
+        rows = sorted([*rows, *judged], key=attrgetter("call_id", "attempt"))
         for day in {row.ts_us // DAY_US for row in rows} - self._days:
             self._add_partition(day)
         with self._cursor() as cursor:
             cursor.execute(_sql(_WRITE), [Json([*map(_named, rows)]), self.writer])
             [(new,)] = cursor.fetchall()
+            run = _runs(cursor)
+            verdicts(run, self.writer, judged, _KEY)
             for query, values in also:
-                cursor.execute(_sql(query), _cleaned(values))
+                run(query, values)
         return new
 
     @contextmanager
     def transaction(self) -> Generator[Execute]:
         with self._cursor() as cursor:
-            yield lambda query, values: cursor.execute(_sql(query), _cleaned(values)).rowcount
+            yield _runs(cursor)
 
     def prune(self, days: int) -> bool:
         """Drop one day that is too old, counted from the newest (see SQLite's)."""
@@ -179,6 +188,10 @@ class Database:
                 with suppress(psycopg.Error):
                     self._connection.close()
                 raise
+
+
+def _runs(cursor: psycopg.Cursor[Any]) -> Execute:
+    return lambda query, values: cursor.execute(_sql(query), _cleaned(values)).rowcount
 
 
 def _claim_writer(connection: psycopg.Connection[Any]) -> str:

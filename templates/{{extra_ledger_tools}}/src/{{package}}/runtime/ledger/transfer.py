@@ -12,6 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from ..errors import LedgerError, SettingsError
+from ..outside import csv_cell, from_csv_cell
+from ..private import private_file
 from .store import (
     COLUMNS,
     Attempt,
@@ -132,9 +134,8 @@ def _has_texts(location: Location) -> bool:
 def _whole(path: Path) -> Generator[Path]:
     part = path.with_name(f".{path.name}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
+        yield private_file(part)
+        private_file(part).replace(path)
     except OSError as error:
         raise LedgerError(f"{path} cannot be written: {error.strerror}.") from None
     finally:
@@ -155,7 +156,7 @@ def _writer(format_: str, path: Path) -> Generator[WritePage]:
         finally:
             lines.unlink(missing_ok=True)
         return
-    with path.open("w", encoding="utf-8", newline="") as file:
+    with private_file(path).open("w", encoding="utf-8", newline="") as file:
         yield _csv_writer(file) if format_ == "csv" else _jsonl_writer(file)
 
 
@@ -166,7 +167,7 @@ def _jsonl_writer(file: IO[str]) -> WritePage:
 def _csv_writer(file: IO[str]) -> WritePage:
     table = csv.writer(file)  # its own line end: only then does it quote every one in a text
     table.writerow(COLUMNS)
-    return lambda page: table.writerows(map(values_of, page))
+    return lambda page: table.writerows(map(csv_cell, values_of(row)) for row in page)
 
 
 def _read(path: Path, format_: str) -> Iterator[tuple[list[Attempt], list[str]]]:
@@ -206,7 +207,8 @@ def _csv_lines(file: Iterable[str], path: Path) -> Iterator[bytes]:
     if missing:
         raise LedgerError(f"{path} is no export of a ledger: it has no column {min(missing)}.")
     for row in table:
-        yield to_json({k: v for k, v in row.items() if k and not (v == "" and k in _OPTIONAL)})
+        cells = {name: from_csv_cell(cell or "") for name, cell in row.items() if name}
+        yield to_json({k: v for k, v in cells.items() if not (v == "" and k in _OPTIONAL)})
 
 
 def _pages(lines: Iterable[Any]) -> Iterator[list[Any]]:

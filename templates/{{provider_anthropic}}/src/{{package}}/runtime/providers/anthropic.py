@@ -18,10 +18,11 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
-    from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    from ..anthropic_messages import AnthropicMessages
 
     key = os.environ[deployment.key_env or KEY]
     provider = AnthropicProvider(api_key=key, base_url=deployment.base_url)
     provider.client.max_retries = 0
-    return AnthropicModel(model, provider=provider)
+    return AnthropicMessages(model, provider=provider)

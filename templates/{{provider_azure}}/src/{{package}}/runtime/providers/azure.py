@@ -26,8 +26,9 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from openai import AsyncAzureOpenAI
-    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.azure import AzureProvider
+
+    from ..openai_chat import OpenAIChat
 
     endpoint, version = deployment.base_url or os.environ[ENDPOINT], os.environ[VERSION]
     if deployment.keyless:
@@ -39,7 +40,7 @@ def build(model: str, deployment: Deployment) -> "Model":
         key = os.environ[deployment.key_env or KEY]
         provider = AzureProvider(api_key=key, azure_endpoint=endpoint, api_version=version)
     provider.client.max_retries = 0
-    return OpenAIChatModel(model, provider=provider)
+    return OpenAIChat(model, provider=provider)
 
 
 def _entra() -> Callable[[], Awaitable[str]]:

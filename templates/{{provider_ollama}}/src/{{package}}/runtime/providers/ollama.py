@@ -22,7 +22,12 @@ def build(model: str, deployment: Deployment) -> "Model":
     from pydantic_ai.models.ollama import OllamaModel
     from pydantic_ai.providers.ollama import OllamaProvider
 
+    from ..openai_chat import OpenAIChat
+
+    class Ollama(OpenAIChat, OllamaModel):
+        """Ollama's, as it is when it leaves something out."""
+
     url = deployment.base_url or os.environ.get("OLLAMA_BASE_URL") or USUAL_URL
     provider = OllamaProvider(base_url=url)
     provider.client.max_retries = 0
-    return OllamaModel(model, provider=provider)
+    return Ollama(model, provider=provider)

@@ -21,8 +21,9 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
-    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
+
+    from ..openai_chat import OpenAIChat
 
     provider = OpenAICompatibleProvider(
         "openai_compatible",
@@ -30,4 +31,4 @@ def build(model: str, deployment: Deployment) -> "Model":
         api_key=os.environ.get(deployment.key_env or KEY),
     )
     provider.client.max_retries = 0
-    return OpenAIChatModel(model, provider=provider)
+    return OpenAIChat(model, provider=provider)

@@ -18,10 +18,11 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
-    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
+
+    from ..openai_chat import OpenAIChat
 
     key = os.environ[deployment.key_env or KEY]
     provider = OpenAIProvider(api_key=key, base_url=deployment.base_url)
     provider.client.max_retries = 0
-    return OpenAIChatModel(model, provider=provider)
+    return OpenAIChat(model, provider=provider)

@@ -22,9 +22,14 @@ def build(model: str, deployment: Deployment) -> "Model":
     from pydantic_ai.models.openrouter import OpenRouterModel
     from pydantic_ai.providers.openrouter import OpenRouterProvider
 
+    from ..openai_chat import OpenAIChat
+
+    class OpenRouter(OpenAIChat, OpenRouterModel):
+        """OpenRouter's, as it is when a vendor behind it leaves something out."""
+
     client = AsyncOpenAI(
         api_key=os.environ[deployment.key_env or KEY],
         base_url=deployment.base_url or "https://openrouter.ai/api/v1",
         max_retries=0,
     )
-    return OpenRouterModel(model, provider=OpenRouterProvider(openai_client=client))
+    return OpenRouter(model, provider=OpenRouterProvider(openai_client=client))

@@ -22,6 +22,7 @@ from ..apart import Child, Limits
 from ..documents import DocumentError, load
 from ..duplicates import SMALL
 from ..fleet import Fleet, Settings, find_root
+from ..private import private_file
 from .search import Found, Hits, SearchFailed
 
 log = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> Hits:
         raise SearchFailed(f"there is no folder {folder}: make it, or name another in fleet.toml")
     try:
         path = root / "data" / "search.sqlite3"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_file(path)
         with closing(sqlite3.connect(path, timeout=30)) as index:
             _prepare(index)
             with _REFRESHING:  # searches at once read each changed file once

@@ -19,6 +19,7 @@ from ..runtime.ledger.findings import Finding, Question, find
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
 from ..runtime.ledger.saving import Saving
 from ..runtime.ledger.store import database_path
+from ..runtime.outside import csv_cell, printable
 
 SHOWN = 5
 DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         print(page.write(Path(options.html), html))
     else:
         lines = [findings_text(found), "", queries.as_text(report), "", month]
-        print("\n".join([*lines, *saving_lines(report)]))
+        print(printable("\n".join([*lines, *saving_lines(report)])))
     return 0
 
 
@@ -57,7 +58,8 @@ def _write_csv(report: Report) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([*report.by, *NUMBERS, *(f"previous_{name}" for name in NUMBERS)])
     for name, row, before in report.groups():
-        writer.writerow([*name, *_numbers(row).values(), *_numbers(before).values()])
+        cells = [*name, *_numbers(row).values(), *_numbers(before).values()]
+        writer.writerow(map(csv_cell, cells))
 
 
 def findings_text(found: Sequence[Finding]) -> str:

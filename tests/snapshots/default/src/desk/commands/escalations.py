@@ -14,6 +14,7 @@ from ..runtime import fleet
 from ..runtime.errors import FleetError
 from ..runtime.inbox import STATES, Ticket, Tickets
 from ..runtime.ledger.queries import table
+from ..runtime.outside import printable
 
 HELP = "Answer what no model could: list, show, answer, close, retry."
 Told = tuple[dict[str, Any], str]  # what an action prints with --json, and without
@@ -42,7 +43,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     with closing(Tickets(fleet.find_root())) as tickets:
         told, lines = options.act(options, tickets)
-    print(json.dumps(told, ensure_ascii=False) if options.json else lines)
+    print(json.dumps(told) if options.json else printable(lines))
     return 0
 
 

@@ -8,7 +8,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -24,16 +24,21 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from .border import least_tokens, mended
+from .budgets import Limit, Reservation
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop
 from .failures import FAILURES, Candidate, Failure, of_error, of_response
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
 from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
+from .outside import clean_error
 from .run import Run, Stage
+from .stalls import Watch
 
 log = logging.getLogger(__name__)
 
 CHARS_PER_TOKEN = 5  # a prompt that is too long by this careful measure is too long
+BYTES_PER_TOKEN = 4  # of English, on average
+BYTES_PER_TOKEN_AT_LEAST = 3  # what a budget reckons with
 SMALLEST_WINDOW = 500  # tokens; no server cuts a prompt to less
 
 
@@ -79,8 +84,8 @@ NO_RESPONSE = ModelResponse(parts=[])
 MakeHuman = Callable[[Path, Fleet], Human]
 OpenStream = Callable[[Any, "Call"], AbstractAsyncContextManager[StreamedResponse]]
 """Opens the stream of a Chain's call."""
-Texts = Callable[["Call"], Sequence[Statement]]
-"""What stores a call's prompts and answers, in the transaction of its rows."""
+Texts = Callable[["Call", Sequence[Attempt]], Sequence[Statement]]
+"""What stores a call's prompts and answers, in the transaction of some of its rows."""
 OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 
 
@@ -97,6 +102,7 @@ class Shared:
     texts: Texts | None = None
     under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
     loop: asyncio.AbstractEventLoop | None = None
+    watch: Watch = field(default_factory=Watch)
 
     def expect_loop(self) -> None:
         """Raise WrongLoop where this is not the event loop of the first call."""
@@ -130,6 +136,12 @@ class Call:
     spent_nano: int = 0
     outgrown: int = 0  # the largest context window that was too small
     said: str = ""  # what a client library says of a request that its model cannot take
+    used_up: Limit | None = None  # the budget that had no room for an attempt
+    past_budgets: bool = False  # as `at_limit` says, "cheap_only"
+    _reserved: Reservation | None = None
+    _unjudged: Attempt | None = None  # the row of a completion that is being examined
+    _written: int = 0  # rows that the ledger has got
+    _judged: list[Attempt] = field(default_factory=list[Attempt])
 
     def time_left(self) -> float:
         return self.deadline - time.monotonic()
@@ -161,6 +173,41 @@ class Call:
         await asyncio.sleep(max(0, pause))
         return True
 
+    async def reserve(self, candidate: Candidate, models: int) -> Failure | None:
+        """Set aside what an attempt may cost at most: None, or OVER_BUDGET where no room comes.
+
+        Raises LedgerUnavailable where what it costs could not be recorded.
+        """
+        await self.shared.ledger.ready()
+        limits = self.shared.spending.limits(self.stage)
+        limits = [one for one in limits if not (self.past_budgets and one.is_budget)]
+        call: Call | None = self
+        while call:
+            if call.cap_nano != math.inf:
+                limits.append(Limit("call_usd", f"call {call.id}", call.left_nano, is_budget=False))
+            call = call.stage.parent
+        if not limits:
+            return None
+        nano, is_most = self._most_nano(candidate)
+        held = await self.shared.spending.reservations.take(
+            limits, str(candidate.ref), nano, is_most=is_most, wait_s=self.share(models + 1)
+        )
+        if isinstance(held, Limit):
+            self.used_up = held if held.is_budget else self.used_up
+            return Failure.OVER_BUDGET
+        self._reserved = held
+        return None
+
+    def left_nano(self) -> float:
+        """What all its attempts together may still cost."""
+        return self.cap_nano - self.spent_nano
+
+    def release(self, cost_nano: int | None = None) -> None:
+        """Give back what is reserved for an attempt that is over."""
+        if self._reserved:
+            self.shared.spending.reservations.release(self._reserved, cost_nano)
+        self._reserved = None
+
     async def probed(self, candidate: Candidate) -> None:
         """Wait for the probe of an open circuit that is under way, or make this call the probe."""
         if candidate.probe and not candidate.probe.is_set():
@@ -181,22 +228,30 @@ class Call:
         messages = [*self.messages, repair] if repair else self.messages
         typed = not self.parameters.allow_text_output
         try:
-            async with asyncio.timeout(self.share(models + 1)) as limit:
+            async with self.limit(self.share(models + 1)) as limit:
                 async with candidate.client() as model:
                     started = self.start(limit, models)
                     prepared = model.prepare_messages(messages, self.parameters)
                     response = await model.request(prepared, self.settings, self.parameters)
                 response = mended(response, self.messages, typed=typed)
                 candidate.succeeded()
+                self.arrived(candidate.ref, response, started)
                 finding = await self.examine(response)
         except BaseException as error:
             failure = self.fail(candidate, error, started, response)
             once_more = not (repair or self.obstacle(candidate))
             if once_more and response and isinstance(error, ValidationError):
+                await self.flush()
+                if await self.reserve(candidate, models):
+                    return failure
                 return await self.attempt(candidate, models, _repair(response, error))
             return failure
         self.book(candidate.ref, "rejected" if finding.reason else "ok", finding, response, started)
         return finding.reason or response
+
+    def limit(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        """A limit of so many seconds that our own stalls do not count towards."""
+        return self.shared.watch.limit(seconds, self.deadline)
 
     def start(self, limit: asyncio.Timeout, models: int) -> float:
         """When an attempt began that has got its slot; what is left is shared out anew."""
@@ -211,6 +266,7 @@ class Call:
         response: ModelResponse | None = None,
     ) -> Failure:
         """Book an attempt that ended in an error: its kind. What is no failure passes through."""
+        clean_error(error)
         failure, outcome = of_error(error), "rejected"
         if failure is None or (response and not isinstance(error, FAILURES)):  # a check's bug
             self.book(candidate.ref, "aborted", NOTHING, response, started)
@@ -247,6 +303,8 @@ class Call:
         if calls & tools:
             return NOTHING
         stage.agent.parse(response)
+        if stage.checks:  # which may take long, cost money, or be where the process ends
+            await self.flush()
         lowest = NOTHING
         for check in stage.checks:
             found = check(response, self)
@@ -274,6 +332,7 @@ class Call:
             raise MissingKey(f"Set {' or '.join(keys)} to ask a model of chain '{self.chain}'.")
         try:
             if self.shared.human and self.to_human and self.stage.human:
+                await self.flush()
                 return await self.shared.human.answer(self)
         except Escalated:
             self.book(PERSON, "escalated")
@@ -306,10 +365,18 @@ class Call:
         started: float | None = None,
         ttft_ms: int | None = None,
     ) -> None:
-        """Add an attempt's row, with what it used and cost."""
+        """Add an attempt's row, with what it used and cost, or say how one ended that is there."""
+        if row := self._unjudged:
+            self._unjudged = None
+            self._judge(row, outcome, finding, response)
+            return
         usage, seconds = reported(response), time.perf_counter() - started if started else 0
         told = response or NO_RESPONSE
         details = told.provider_details or {}
+        broken_off = response is None or response.state not in ("complete", "suspended")
+        estimate = broken_off and (outcome == "aborted" or (outcome == "failed" and told.parts))
+        if started and usage is None and estimate:  # its provider bills it all the same
+            usage = self._estimated(told)
         cost = self.shared.prices.cost(ref, usage, context=details, seconds=seconds)
         before = self.rows[-1].request_model if self.rows else ref.model
         row = Attempt(
@@ -331,17 +398,48 @@ class Call:
             quality=finding.quality,
             quality_source=finding.source,
             cost_nano_usd=cost.nano_usd,
-            cost_source=cost.source,
+            cost_source="estimated" if estimate and cost.nano_usd is not None else cost.source,
             price_version=cost.version,
             **(_counts(usage) if usage else {}),
             **self.stage.labels,
         )
         self._keep(row, response)
 
+    def arrived(
+        self, ref: ModelRef, response: ModelResponse, started: float, ttft_ms: int | None = None
+    ) -> None:
+        """Add the row of a completion that is yet to be examined: "aborted", if nothing follows."""
+        self.book(ref, "aborted", NOTHING, response, started, ttft_ms)
+        self._unjudged = self.rows[-1]
+
+    def _judge(
+        self, row: Attempt, outcome: str, finding: Finding, response: ModelResponse | None
+    ) -> None:
+        row.outcome, row.error_type = outcome, finding.reason
+        row.quality, row.quality_source = finding.quality, finding.source
+        if row.attempt <= self._written and outcome != "aborted":
+            self._judged.append(row)
+        if response and outcome == "ok":
+            self._settle(response)
+
+    async def flush(self) -> None:
+        """Return once all that was booked so far is in the ledger. Raises LedgerError."""
+        rows, judged = self.rows[self._written :], self._judged
+        # What is handed over is written, even if whoever waits for it is cancelled.
+        self._written, self._judged = len(self.rows), list[Attempt]()
+        if rows or judged:
+            texts = self.shared.texts(self, rows) if rows and self.shared.texts else ()
+            await self.shared.ledger.write(rows, texts, judged)
+
     def _keep(self, row: Attempt, response: ModelResponse | None) -> None:
         self.rows.append(row)
         self.stage.run.attempts.append(row)
-        self.spent_nano += row.cost_nano_usd or 0
+        self.shared.spending.add([row])
+        call: Call | None = self
+        while call:
+            call.spent_nano += row.cost_nano_usd or 0
+            call = call.stage.parent
+        self.release(row.cost_nano_usd)
         if response:
             self.completions[row.attempt] = response
         if response and row.outcome == "ok":
@@ -382,12 +480,47 @@ class Call:
         texts = (item for item in _contents(self.messages) if isinstance(item, str))
         return sum(map(len, texts)) // CHARS_PER_TOKEN
 
+    @cached_property
+    def _sent(self) -> list[str]:
+        """The texts of a request: its messages, and the tools and schemas it offers."""
+        asked = self.parameters
+        tools = [*asked.function_tools, *asked.output_tools]
+        texts = [item for item in _contents(self.messages) if isinstance(item, str)]
+        return [*texts, *(json.dumps(tool.parameters_json_schema) for tool in tools)]
+
+    def _estimated(self, response: ModelResponse) -> RequestUsage:
+        """What a request that broke off has used: its prompt, and what had arrived."""
+        said = (str(getattr(p, "content", getattr(p, "args", ""))) for p in response.parts)
+        known = response.usage
+        return RequestUsage(
+            input_tokens=known.input_tokens or _tokens(self._sent, BYTES_PER_TOKEN),
+            output_tokens=max(known.output_tokens, _tokens(said, BYTES_PER_TOKEN)),
+        )
+
+    def _most_nano(self, candidate: Candidate) -> tuple[int, bool]:
+        """What an attempt will cost at most, and whether its answer cannot grow longer than that.
+
+        0 where no price is known.
+        """
+        stated: int | None = (self.settings or {}).get("max_tokens")
+        usage = RequestUsage(
+            input_tokens=_tokens(self._sent, BYTES_PER_TOKEN_AT_LEAST),
+            output_tokens=stated or self.shared.spending.answer_tokens,
+        )
+        cost = self.shared.prices.cost(candidate.ref, usage, seconds=self.share(1))
+        return cost.nano_usd or 0, stated is not None
+
     def _least_nano(self, candidate: Candidate) -> int:
         """What the prompt alone will cost; 0 where nothing is capped or no price is known."""
         if self.cap_nano == math.inf:
             return 0
         usage = RequestUsage(input_tokens=self._prompt_tokens)
         return self.shared.prices.cost(candidate.ref, usage).nano_usd or 0
+
+
+def _tokens(texts: Iterable[str], bytes_each: int) -> int:
+    """About how many tokens some texts are. Bytes, since a Chinese character is a token or more."""
+    return sum(len(text.encode(errors="replace")) for text in texts) // bytes_each
 
 
 def reported(response: ModelResponse | None) -> RequestUsage | None:

@@ -31,6 +31,7 @@ from .fleet import ChainSettings
 from .harmless import harmless
 from .run import Stage, current
 
+OVER = Failure.OVER_BUDGET
 PAUSES = (0, 1, 2, 4)
 """Before each probe of an open circuit, in units of `backoff_s`; an outage of a second passes."""
 
@@ -133,6 +134,7 @@ class Chain(Model):
         call.to_human = rules.on_exhausted == "human"
         shared.ledger.expect_open()
         shared.expect_loop()
+        await shared.ledger.ready()
         shared.under_way[call.id] = asyncio.current_task()
         try:
             for candidate in self.candidates:
@@ -141,11 +143,9 @@ class Chain(Model):
             call.deadline = min(time.monotonic() + rules.deadline_s, until)
             yield call
         finally:
-            if stage.parent:
-                stage.parent.spent_nano += call.spent_nano
+            call.release()
             del shared.under_way[call.id]
-            shared.spending.add(call.rows)
-            await shared.ledger.write(call.rows, shared.texts(call) if shared.texts else ())
+            await call.flush()
 
     async def answer(
         self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None
@@ -161,13 +161,15 @@ class Chain(Model):
                 candidate = waiting.pop(0)
                 if retries and not await call.waited_for(candidate):
                     continue
-                if result := call.obstacle(candidate):
+                models = 1 + sum(not call.obstacle(other) for other in waiting)
+                if result := call.obstacle(candidate) or await call.reserve(candidate, models):
                     call.book(candidate.ref, "skipped", Finding(result))
                 else:
-                    models = 1 + sum(not call.obstacle(other) for other in waiting)
                     result = await ask(candidate, models)
                 if not isinstance(result, str):
                     return result
+                if call.rows[-1].outcome != "skipped":
+                    await call.flush()
                 if self._stops(call, result):
                     return await call.give_up(self.candidates)
                 policy = result.policy if isinstance(result, Failure) else Policy()
@@ -178,10 +180,19 @@ class Chain(Model):
                     waiting.sort(key=lambda other: other.ref.provider == provider)
             waiting = sorted(again, key=lambda candidate: candidate.rest_until)
             call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
+        if call.used_up and not call.past_budgets:  # by calls that were made meanwhile
+            if left := await self._at_limit(call):
+                return await self.answer(call, ask, left)
+            if not call.to_human and all(row.error_type == OVER for row in call.rows):
+                raise _reached(call.used_up.name)
         async for candidate, models in self._half_open(call, everyone):
+            if over := await call.reserve(candidate, models):
+                call.book(candidate.ref, "skipped", Finding(over))
+                break
             result = await ask(candidate, models)
             if not isinstance(result, str):
                 return result
+            await call.flush()
             if self._stops(call, result):
                 break
         return await call.give_up(self.candidates)
@@ -219,16 +230,26 @@ class Chain(Model):
 
     async def _affordable(self, call: Call) -> Sequence[Candidate]:
         """Whom to ask: its own candidates, or what `at_limit` says where a budget is used up."""
-        spending = self.shared.spending
-        if not (budget := await spending.reached(call.stage)):
+        if not (budget := await self.shared.spending.reached(call.stage)):
             return self.candidates
-        left = self.cheap if spending.at_limit == "cheap_only" else ()
-        for candidate in left:
-            await candidate.load()
+        left = await self._at_limit(call)
         for candidate in self.candidates:
             if candidate not in left:
-                call.book(candidate.ref, "skipped", Finding(Failure.OVER_BUDGET))
-        call.to_human = spending.at_limit == "human"
+                call.book(candidate.ref, "skipped", Finding(OVER))
         if not left and not call.to_human:
-            raise BudgetReached(f"The budget {budget} is used up: raise it, or change at_limit.")
+            raise _reached(budget)
         return left
+
+    async def _at_limit(self, call: Call) -> Sequence[Candidate]:
+        """Whom to ask although a budget is used up: the cheap models, or a human, or nobody."""
+        at_limit = self.shared.spending.at_limit
+        call.past_budgets = at_limit == "cheap_only"
+        call.to_human = at_limit == "human"
+        left = self.cheap if at_limit == "cheap_only" else ()
+        for candidate in left:
+            await candidate.load()
+        return left
+
+
+def _reached(budget: str) -> BudgetReached:
+    return BudgetReached(f"The budget {budget} is used up: raise it, or change at_limit.")

@@ -6,14 +6,20 @@ FleetError
 ├── ChainExhausted, AnswerInvalid, ToolsFailed  whoever was asked gave nothing of use
 ├── Escalated, Unanswered                       a person will answer, or none will
 └── LedgerError                                 the ledger cannot be opened or written
+    └── LedgerUnavailable                       nothing is sent while rows are in memory alone
 """
 
 import errno
 from collections.abc import Iterator, Sequence
 
+from .outside import clean
+
 
 class FleetError(Exception):
-    """The base of all errors of this workspace."""
+    """The base of all errors of this workspace. Its text holds no secret, whatever it quotes."""
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*clean(args))
 
 
 class SettingsError(FleetError):
@@ -79,6 +85,10 @@ class ToolsFailed(FleetError):
 
 class LedgerError(FleetError):
     """The ledger database is locked, full, read-only or no database."""
+
+
+class LedgerUnavailable(LedgerError):
+    """Nothing was asked: attempts that were paid for cannot be recorded, and wait in memory."""
 
 
 _REMEDIES = {

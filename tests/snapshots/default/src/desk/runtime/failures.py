@@ -28,6 +28,7 @@ from .errors import FleetError, SettingsError, exhausted, explain
 from .fleet import Circuits, ModelRef
 from .refusals import refuses
 from .replies import kind_of
+from .stalls import Stalled
 from .waits import wait_s
 
 log = logging.getLogger(__name__)
@@ -98,6 +99,7 @@ FAILURES = (ModelAPIError, UnexpectedModelBehavior, TimeoutError, ValidationErro
 # from each other.
 _BY_CLASS = {
     Failure.NO_CAPABILITY: (UserError, NotImplementedError),  # the library's: nothing was sent
+    Failure.STALLED: Stalled,
     Failure.TIMEOUT: (exceptions.ModelTimeoutError, exceptions.ModelRequestTimeout, TimeoutError),
     Failure.NETWORK: (ModelAPIError, OSError),
 }

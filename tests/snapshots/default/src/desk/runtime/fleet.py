@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, ge
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import SettingsError, explain
+from .outside import hide_settings
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -163,13 +164,16 @@ class Budgets(Settings):
 
     At 80 % of a month's budget there is one warning. At 100 %, and when a run has used up
     `run_usd`, `at_limit` says what happens: refuse, ask only the models of `[chains.cheap]`,
-    or a human. `call_usd` caps every call, as a chain's own `max_cost_usd` does.
+    or a human. `call_usd` caps every call, as a chain's own `max_cost_usd` does. What an attempt
+    may cost is reserved before it is sent; `answer_tokens` is how long an answer is taken to get
+    where its request has no `max_tokens`.
     """
 
     month_usd: Decimal = Field(default=Decimal(0), ge=0)
     task_usd: dict[str, Decimal] = {}
     run_usd: Decimal = Field(default=Decimal(0), ge=0)
     call_usd: Decimal = Field(default=Decimal(0), ge=0)
+    answer_tokens: int = Field(default=4096, ge=1)
     at_limit: Literal["refuse", "cheap_only", "human"] = "refuse"
 
 
@@ -245,6 +249,7 @@ class Fleet(BaseModel):
 def load(path: Path) -> Fleet:
     """Read fleet.toml. Raises SettingsError that names every wrong key; a retired one is left out."""
     tables, version = read_toml(path)
+    hide_settings(tables)
     for name, successor in RETIRED.items():
         table, _, key = name.partition(".")
         if isinstance(tables.get(table), dict) and key in tables[table]:

@@ -15,6 +15,7 @@ from itertools import accumulate
 from typing import Any
 
 from ..errors import LedgerError
+from ..outside import printable
 from .store import BOUNDS_MS, BUCKETS, Location, select
 
 DEMO = "demo"
@@ -260,7 +261,7 @@ def cells(row: Totals, before: Totals | None) -> list[str]:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     """Columns under their heads; numbers and dollars to the right, `-` for nothing."""
-    lines = [["-" if cell in (None, "") else str(cell) for cell in row] for row in rows]
+    lines = [["-" if cell in (None, "") else _cell(cell) for cell in row] for row in rows]
     columns: list[list[str]] = []
     for head, *cells in zip(heads, *lines, strict=True):
         number = cells and all(one[:1] in "≥≈$-0123456789" or one in UNKNOWN for one in cells)
@@ -268,6 +269,10 @@ def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         shown = [head, "-" * width, *cells]
         columns.append([one.rjust(width) if number else one.ljust(width) for one in shown])
     return "\n".join("  ".join(line).rstrip() for line in zip(*columns, strict=True))
+
+
+def _cell(cell: object) -> str:
+    return " ".join(printable(cell).split())
 
 
 def money(row: Totals) -> str:

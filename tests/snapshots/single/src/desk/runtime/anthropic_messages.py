@@ -1,0 +1,47 @@
+"""Anthropic's messages as gateways send them: an answer is one although its usage is missing."""
+
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+from anthropic.types.beta import BetaMessage, BetaMessageDeltaUsage, BetaUsage
+from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models.anthropic import AnthropicModel
+
+
+class AnthropicMessages(AnthropicModel):
+    """Messages whose tokens are unknown, not wrong, where they are not reported."""
+
+    def _process_response(self, response: BetaMessage, *args: Any, **kwargs: Any) -> ModelResponse:
+        return super()._process_response(_measured(response), *args, **kwargs)
+
+    async def _process_streamed_response(self, response: Any, *args: Any, **kwargs: Any) -> Any:
+        events = _Events(response, response.source)
+        return await super()._process_streamed_response(cast("Any", events), *args, **kwargs)
+
+
+@dataclass
+class _Events:
+    """The events of a stream, each with the usage that pydantic-ai reads."""
+
+    inner: Any
+    source: Any
+
+    async def peek(self) -> Any:
+        return _measured(await self.inner.peek())
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        async for event in cast("AsyncIterable[Any]", self.inner):
+            yield _measured(event)
+
+
+def _measured(event: Any) -> Any:
+    """The same with no tokens where none are reported: the ledger calls that unknown."""
+    if getattr(event, "type", None) == "message_delta":
+        if not isinstance(event.usage, BetaMessageDeltaUsage):
+            event.usage = BetaMessageDeltaUsage.construct(input_tokens=0, output_tokens=0)
+        return event
+    message = event if isinstance(event, BetaMessage) else getattr(event, "message", None)
+    if message is not None and not isinstance(message.usage, BetaUsage):
+        message.usage = BetaUsage.construct(input_tokens=0, output_tokens=0)
+    return event

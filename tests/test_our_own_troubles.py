@@ -1,0 +1,188 @@
+"""What is nobody's fault but ours: a blocked loop, a full machine, a request that cannot be put."""
+
+import asyncio
+import errno
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from pydantic_ai.direct import model_request_stream
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.messages import ModelRequest
+from pydantic_ai.models.function import FunctionModel
+
+from tests.fleets import Desk, desk, loopback, until
+from tests.loopback import Reply
+from tests.loopback.reply import TEXT
+
+__all__ = ["desk", "loopback"]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+WIRES = ("openai", "anthropic")
+
+
+async def blocked(desk: Desk, call: Any, seconds: float) -> Any:
+    """The result of a call during which the event loop stands still."""
+    task = asyncio.ensure_future(call)
+    await until(lambda: bool(desk.server.seen))
+    time.sleep(seconds)
+    return await task
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_a_blocked_loop_is_no_timeout_of_a_provider(desk: Desk, wire: str) -> None:
+    desk.models, desk.rules = [f"{wire}:quiet"], {"attempt_s": 1.5, "deadline_s": 30}
+    desk.server.script["quiet"] = [Reply(delay_s=0.2)]
+    run = desk.module("runtime.run")
+
+    async def use(workspace: Any) -> Any:
+        calls = asyncio.gather(*(workspace.handle(run.Request("?")) for _ in range(8)))
+        return await blocked(desk, calls, 3)
+
+    assert [answer.output for answer in desk.play(use)] == [TEXT] * 8
+    assert desk.rows("outcome") == [("ok",)] * 8, "nothing is asked twice"
+
+
+def test_who_has_no_time_left_after_a_stall_is_told_so(desk: Desk) -> None:
+    desk.models, desk.rules = ["openai:hang"], {"deadline_s": 1}
+    desk.more = "[circuits]\nfailures = 1\n"
+    run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
+
+    async def use(workspace: Any) -> None:
+        with pytest.raises(errors.ChainExhausted, match="stalled"):
+            await blocked(desk, workspace.handle(run.Request("?")), 2)
+        (candidate,) = workspace.chains["main"].candidates
+        assert candidate.resting is None, "no circuit opens"
+
+    desk.play(use)
+
+
+def test_a_slow_provider_is_still_a_timeout(desk: Desk) -> None:
+    desk.models, desk.rules = ["openai:hang", "anthropic:ok"], {"attempt_s": 0.4}
+    assert desk.ask().output == TEXT
+    assert desk.rows()[0] == ("hang", "failed", "timeout")
+
+
+@pytest.mark.parametrize("wire", WIRES)
+def test_no_file_left_to_open_is_not_the_providers_fault(
+    desk: Desk, wire: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    desk.models, desk.more = [f"{wire}:ok"], "[circuits]\nfailures = 1\n"
+
+    async def refuse(*_: Any, **__: Any) -> Any:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
+
+    async def use(workspace: Any) -> Any:
+        with monkeypatch.context() as full:
+            full.setattr(anyio, "connect_tcp", refuse)
+            with pytest.raises(errors.ChainExhausted, match="machine_exhausted"):
+                await workspace.handle(run.Request("?"))
+        return await workspace.handle(run.Request("?"))
+
+    assert desk.play(use).output == TEXT, "no circuit opened"
+    assert "Too many open files: raise `ulimit -n`" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("number", "told"),
+    [
+        (errno.ENOENT, "is missing: write it"),
+        (errno.EMFILE, "Too many open files: raise `ulimit -n`"),
+        (errno.EACCES, "Permission denied: give the program's user"),
+        (errno.EIO, "Input/output error"),
+    ],
+)
+def test_a_prompt_that_cannot_be_read_says_why(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+) -> None:
+    def fails(*_: Any, **__: Any) -> str:
+        raise OSError(number, os.strerror(number))
+
+    run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
+    monkeypatch.setattr(Path, "read_text", fails)
+    with pytest.raises(errors.SettingsError, match=told):
+        run.SubAgent("answer", str).prompt()
+
+
+def test_a_settings_file_that_cannot_be_read_says_why(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: Any) -> bytes:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    fleet, errors = desk.module("runtime.fleet"), desk.module("runtime.errors")
+    with pytest.raises(errors.SettingsError, match="run from the workspace's folder"):
+        fleet.load(desk.root / "absent.toml")
+    monkeypatch.setattr(Path, "read_bytes", fails)
+    with pytest.raises(errors.SettingsError, match="Too many open files"):
+        fleet.load(desk.root / "fleet.toml")
+
+
+class Unable(FunctionModel):
+    """A client library that cannot put the request to its model."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda *_: (_ for _ in ()).throw(AssertionError))
+
+    async def request(self, *_: Any, **__: Any) -> Any:
+        raise UserError("This model takes no tools today")
+
+    def request_stream(self, *_: Any, **__: Any) -> Any:
+        raise UserError("This model takes no tools today")
+
+
+def unable(desk: Desk, *names: str) -> Callable[[Any], Any]:
+    def build(ref: Any) -> Any:
+        if ref.model in names:
+            return Unable()
+        module = desk.module(f"runtime.providers.{ref.provider}")
+        return module.build(ref.model, desk.deployment(ref.provider))
+
+    return build
+
+
+@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize("streamed", [False, True])
+def test_what_one_model_cannot_do_is_asked_of_the_next(
+    desk: Desk, wire: str, streamed: bool
+) -> None:
+    desk.models = ["openai:unable", f"{wire}:ok"]
+    run = desk.module("runtime.run")
+
+    async def use(workspace: Any) -> str:
+        if not streamed:
+            return (await workspace.handle(run.Request("?"))).output
+        question = [ModelRequest.user_text_prompt("?")]
+        async with model_request_stream(workspace.chains["main"], question) as events:
+            async for _ in events:
+                pass
+            return events.get().text
+
+    assert desk.play(use, build=unable(desk, "unable")) == TEXT
+    assert desk.rows() == [("unable", "skipped", "no_capability"), ("ok", "ok", None)]
+
+
+def test_what_no_model_can_do_is_said_in_the_end(desk: Desk) -> None:
+    desk.models = ["openai:unable", "anthropic:unable"]
+    run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
+    with pytest.raises(errors.ChainExhausted, match="takes no tools today"):
+        desk.play(lambda w: w.handle(run.Request("?")), build=unable(desk, "unable"))
+
+
+def test_a_second_event_loop_is_refused_with_that_reason(desk: Desk) -> None:
+    desk.models = ["openai:ok"]
+    desk.write()
+    run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
+    workspace = desk.module("workspace").Workspace.open(desk.root)
+    try:
+        assert asyncio.run(workspace.handle(run.Request("?"))).output == TEXT
+        with pytest.raises(errors.WrongLoop, match=r"event loop .*asyncio\.run"):
+            asyncio.run(workspace.handle(run.Request("?")))
+    finally:
+        workspace.ledger.close()
+    assert desk.rows("outcome") == [("ok",)]

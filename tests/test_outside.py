@@ -1,0 +1,219 @@
+"""Text from outside: secrets out of all that is logged, stored, raised or shown; nothing that runs."""
+
+import base64
+import importlib
+import json
+import logging
+import os
+import stat
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fleets import Desk, desk, loopback
+from tests.loopback import Reply
+
+__all__ = ["desk", "loopback"]
+KEY = "sk-proj-Abc123/xyz+0987654321-QwertyUiop"
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    factory = logging.getLogRecordFactory()
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    yield KEY
+    logging.setLogRecordFactory(factory)
+
+
+@pytest.fixture
+def outside(every_provider: str) -> Any:
+    return importlib.import_module(f"{every_provider}.runtime.outside")
+
+
+def forms(key: str) -> dict[str, str]:
+    basic = [base64.b64encode(f"{'u' * n}:{key}".encode()).decode() for n in range(4)]
+    return {
+        "plain": key,
+        "bearer": f"Bearer {key}",
+        "url": quote(key, safe=""),
+        "json": json.dumps(key),
+        "cut": key[: len(key) // 2 + 3],
+        **{f"basic {n}": f"Basic {text}" for n, text in enumerate(basic)},
+    }
+
+
+@pytest.mark.parametrize("form", forms(KEY))
+def test_every_form_of_a_secret_is_taken_out(outside: Any, key: str, form: str) -> None:
+    text = forms(key)[form]
+    cleaned = outside.without_secrets(f"Incorrect API key provided: {text}. See the docs.")
+    assert "***" in cleaned and cleaned.endswith("See the docs.")
+    for part in (text[8:24], text[-16:-4]):
+        assert part not in cleaned
+
+
+def test_what_settings_name_is_secret_whatever_its_name(
+    outside: Any, every_provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_EU", "eu-credential-0815")
+    monkeypatch.setenv(
+        "FLEET_ESCALATION_WEBHOOK", "https://hooks.invalid/services/T0/B0/abcdefghijklmnopqrstuv"
+    )
+    monkeypatch.setenv("FLEET_LEDGER_URL", "postgresql://ann:pa55word!x@db.invalid/fleet")
+    (tmp_path / "fleet.toml").write_text(
+        '[chains.cheap]\nmodels = ["openai:m@eu"]\n[deployments.eu]\nkey_env = "OPENAI_EU"\n'
+        'base_url = "https://bob:hunter2222@gateway.invalid/v1?api_key=qqqwwweee"\n'
+    )
+    importlib.import_module(f"{every_provider}.runtime.fleet").load(tmp_path / "fleet.toml")
+    told = outside.without_secrets(
+        "eu-credential-0815 abcdefghijklmnopqrstuv pa55word!x hunter2222 qqqwwweee stay"
+    )
+    assert told == "*** *** *** *** *** stay"
+
+
+def test_a_provider_may_mask_a_key_itself(outside: Any, key: str) -> None:
+    for masked in ("sk-…iop", "sk-p********Uiop", "sk-x"):
+        assert outside.without_secrets(masked) == masked
+    assert key
+
+
+def echo(desk: Desk, key: str, status: int = 401) -> None:
+    body = {"error": {"message": f"Bad key {key}", "code": "invalid_api_key", "type": key}}
+    desk.server.script["m"] = [Reply(status=status, body=json.dumps(body))]
+    desk.models = ["openai:m"]
+
+
+def test_a_key_that_a_gateway_echoes_is_in_no_log_no_row_and_no_error(
+    desk: Desk, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    echo(desk, key)
+    with pytest.raises(Exception, match="authentication") as raised:
+        desk.ask()
+    logging.getLogger("httpx").debug("headers=%s", {"Authorization": f"Bearer {key}"})
+    told = "".join(traceback.format_exception(raised.value))
+    assert key not in told and key not in caplog.text
+    assert "*** " not in told and "Bad key ***" in caplog.text
+    assert all(key not in path.read_bytes().decode("latin-1") for path in files(desk))
+
+
+def test_an_answer_that_holds_the_key_is_recorded_without_it(desk: Desk, key: str) -> None:
+    answer = {
+        **{"id": f"id-{key}", "object": "chat.completion", "created": 1, "model": key},
+        "choices": [
+            {
+                "index": 0,
+                "finish_reason": "stop",
+                "message": {"role": "assistant", "content": "Paris is the capital of France."},
+            }
+        ],
+        "usage": {"prompt_tokens": 9, "completion_tokens": 9, "total_tokens": 18},
+    }
+    desk.server.script["m"] = [Reply(body=json.dumps(answer))]
+    desk.models = ["openai:m"]
+    desk.ask()
+    assert desk.rows("response_model, provider_request_id") == [("***", "id-***")]
+
+
+def files(desk: Desk) -> list[Path]:
+    return [path for path in (desk.root / "data").rglob("*") if path.is_file()]
+
+
+def test_an_error_and_all_it_came_from_are_cleaned(outside: Any, key: str) -> None:
+    try:
+        try:
+            raise ValueError(f"inner {key}", {"deep": [key]})
+        except ValueError as inner:
+            raise ExceptionGroup(f"outer {key}", [RuntimeError(key)]) from inner
+    except ExceptionGroup as error:
+        outside.clean_error(error)
+        for one in (error.__cause__, *error.exceptions):
+            assert key not in str(one)
+
+
+def test_a_log_record_of_anybody_is_cleaned(
+    outside: Any, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    outside.hide_in_logs()
+    outside.hide_in_logs()
+    try:
+        raise ValueError(key)
+    except ValueError:
+        logging.getLogger("somebody.else").exception("failed with %s and %d", key, 3)
+    formatter = logging.Formatter()
+    record = caplog.records[-1]
+    assert key not in formatter.format(record) and "with *** and 3" in formatter.format(record)
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+def test_files_in_data_are_their_owners_alone(desk: Desk, umask: int) -> None:
+    data, before = desk.root / "data", os.umask(umask)
+    try:
+        data.mkdir(exist_ok=True)
+        data.chmod(0o755)
+        (data / "ledger.sqlite3").touch(0o666)
+        (data / "ledger.sqlite3").chmod(0o644)
+        desk.models = ["openai:ok"]
+
+        async def look(workspace: Any) -> list[int]:
+            await workspace.handle(desk.module("runtime.run").Request("Hello?"))
+            return [stat.S_IMODE(path.stat().st_mode) for path in files(desk)]
+
+        modes = desk.play(look)
+    finally:
+        os.umask(before)
+    assert len(modes) >= 3 and set(modes) == {0o600}
+    assert stat.S_IMODE(data.stat().st_mode) == 0o700
+
+
+def test_a_folder_of_others_keeps_its_mode(every_provider: str, tmp_path: Path) -> None:
+    private = importlib.import_module(f"{every_provider}.runtime.private")
+    tmp_path.chmod(0o755)
+    private.private_file(tmp_path / "here.sqlite3")
+    private.private_file(tmp_path / "new" / "there.sqlite3")
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o700
+
+
+@given(st.text())
+def test_what_is_printed_moves_no_cursor_and_turns_no_line(every_provider: str, text: str) -> None:
+    shown = importlib.import_module(f"{every_provider}.runtime.outside").printable(text)
+    assert not set(shown) & {"\x1b", "\x9b", "\r", "\u202e", "\u2066", "\u200f", "\x07", "\x00"}
+    shown.encode()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ann\x1b[2J", "ann"),
+        ("\x1b]0;title\x07ann", "ann"),
+        ("\x1b]8;;http://x.invalid\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b[31mred\x1b[0m", "red"),
+        ("\x9b31mred", "red"),
+        ("user\u202egnp.exe", "usergnp.exe"),
+        ("two\nlines", "two\nlines"),
+        ("Zürich 東京 €", "Zürich 東京 €"),
+    ],
+)
+def test_escapes_are_removed_and_words_stay(outside: Any, text: str, shown: str) -> None:
+    assert outside.printable(text) == shown
+
+
+@given(st.text(alphabet="=+-@\t\r'a1. |", max_size=8))
+def test_a_csv_cell_is_no_formula_and_reads_back(every_provider: str, text: str) -> None:
+    outside = importlib.import_module(f"{every_provider}.runtime.outside")
+    cell = outside.csv_cell(text)
+    assert outside.from_csv_cell(cell) == text
+    if cell.lstrip()[:1] in ("=", "+", "-", "@"):
+        float(cell)
+
+
+@pytest.mark.parametrize("number", [-5, 3.5, "-5", "+1e5", "-0.25", ".5"])
+def test_numbers_stay_numbers(outside: Any, number: Any) -> None:
+    assert outside.csv_cell(number) == number
