@@ -12,7 +12,6 @@ import warnings
 from typing import Any, cast
 
 from .grounded import NUMBER, readings, typed
-from .run import unfenced
 from .values import MOST, MOST_DIGITS, final, same_values, value_of
 
 FREE_WORDS = 6
@@ -74,7 +73,7 @@ def _same_fields(one: dict[str, Any], other: dict[str, Any], field: str, *, exac
 
 def _is_equal(one: Any, other: Any) -> bool:
     if isinstance(one, str) and isinstance(other, str):
-        return unfenced(one).strip() == unfenced(other).strip()
+        return one.strip() == other.strip()
     return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
 
 
