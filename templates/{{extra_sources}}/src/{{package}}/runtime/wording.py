@@ -18,9 +18,7 @@ _COUNTED = (
 )
 _NUMBERS = {word: str(number) for number, word in enumerate(_COUNTED.split())}
 _WORD = re.compile(r"-?\d[\d.:/-]*\d|-?\d|[^\W\d_][\w']*|,")
-TIME = re.compile(
-    r"[12]\d{3}|d(?:\d{4})?m\d\d(?:d\d\d)?|(?:mon|tue|wedne|thur|fri|satur|sun)s?day"
-)
+TIME = re.compile(r"[12]\d{3}|d(?:\d{4})?m\d\d(?:d\d\d)?|(?:mon|tue|wedne|thur|fri|satur|sun)s?day")
 _DROPPED = words_of(
     "a an the this that these those it its their our which who whom also do does please there"
 )
