@@ -14,6 +14,7 @@ from scaffold.catalogue import Catalogue
 from scaffold.change import Answers
 from scaffold.progress import showing
 from scaffold.renders import Job, both
+from scaffold.signals import sigterm_unwinds
 from scaffold.step import Step, changed, worked_out
 from scaffold.summary import Report
 from scaffold.temporary import work_folder
@@ -57,8 +58,12 @@ def at_same_version(options: argparse.Namespace, asked: Asked) -> int:
 
 def abort(options: argparse.Namespace) -> int:
     """Take an uncommitted update back. Exit status 0, or 3 if stashed work is left in the stash."""
-    with showing("Taking it back"):
-        outcome = merge.abort(merge.locate(options.dir))
+    workspace = merge.locate(options.dir)
+    try:
+        with showing("Taking it back"), sigterm_unwinds():
+            outcome = merge.abort(workspace)
+    except (KeyboardInterrupt, SystemExit):
+        return _interrupted(workspace)
     return summary.show_aborted(outcome, as_json=options.json)
 
 
@@ -66,7 +71,12 @@ def finished(options: argparse.Namespace) -> int | None:
     """Finish what an earlier, killed run began: its exit status, or None if there was none."""
     if options.dry_run:
         return None
-    outcome = merge.resume(merge.locate(options.dir))
+    workspace = merge.locate(options.dir)
+    try:
+        with sigterm_unwinds():
+            outcome = merge.resume(workspace)
+    except (KeyboardInterrupt, SystemExit):
+        return _interrupted(workspace)
     return None if outcome is None else summary.show_finished(outcome, as_json=options.json)
 
 
@@ -89,9 +99,9 @@ def carry_out(options: argparse.Namespace, step: Step) -> int:
         if options.dry_run:
             return summary.show_plan(report, plan, as_json=options.json)
         try:
-            with showing("Writing"):
+            with showing("Writing"), sigterm_unwinds():
                 outcome = merge.apply(plan, autostash=options.autostash)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             return _interrupted(workspace)
         return summary.show(report, plan, outcome, as_json=options.json)
 

@@ -130,7 +130,7 @@ def test_a_prompt_that_the_server_cut_is_no_answer(desk: Desk, provider: str) ->
     ],
 )
 def test_a_prompt_that_may_be_whole_is_not_called_cut(
-    desk: Desk, text: str, usage: dict[str, int]
+    desk: Desk, text: str, usage: dict[str, Any]
 ) -> None:
     desk.models = ["mistral:first"]
     desk.server.script["first"] = [Reply(**usage)]

@@ -222,10 +222,17 @@ def test_a_long_period_is_cut_to_its_last_days(desk: Desk, monkeypatch: pytest.M
     assert desk.compared().answered == 1
 
 
+def test_a_clock_that_ran_far_ahead_stops_nothing(desk: Desk) -> None:
+    desk.run("answer", ("answer", 900, 350), ts_us=9_000_000 * desk.store.DAY_US)
+    assert desk.compared().answered == 1
+
+
 CALLS = st.tuples(st.integers(0, 50_000), st.integers(0, 5_000))
 
 
-@settings(deadline=None, max_examples=25, suppress_health_check=[*HealthCheck])
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(
     st.lists(st.tuples(st.sampled_from(["answer", "draft_polish"]), st.lists(CALLS, min_size=1)))
 )

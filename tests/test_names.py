@@ -4,7 +4,6 @@ import builtins
 import keyword
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -40,11 +39,8 @@ PROJECTS = ["Type", "List 2", "research", "content", "ask", "demo"]
 def modules() -> set[str]:
     """Every module that any template brings, and every feature."""
     paths = (ROOT / "templates").rglob("*.py*")
-    return {path.name.partition(".")[0] for path in paths} | {f.name for f in features()}
-
-
-def features() -> list[Any]:
-    return harness.CATALOGUE.features
+    features = {feature.name for feature in harness.CATALOGUE.features}
+    return {path.name.partition(".")[0] for path in paths} | features
 
 
 def agents(names: list[str]) -> list[dict[str, str]]:

@@ -15,11 +15,16 @@ SILENT = ("core.safecrlf=false",)
 
 def copy_index(workspace: Workspace, git: Git, index: Path) -> Git:
     """Copy the index, and return a git that works on the copy."""
-    for left in (index, index.with_name(f"{index.name}.lock")):
-        left.unlink(missing_ok=True)
+    clear_index(index)
     if (real := workspace.git_dir / "index").is_file():
         shutil.copyfile(real, index)
     return git.using(GIT_INDEX_FILE=index)
+
+
+def clear_index(index: Path) -> None:
+    """Remove an index of ours, and the lock that a killed git left."""
+    for left in (index, index.with_name(f"{index.name}.lock")):
+        left.unlink(missing_ok=True)
 
 
 def read_disk(workspace: Workspace, own: Git, paths: Collection[str]) -> dict[str, Blob | None]:

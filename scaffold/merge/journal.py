@@ -98,6 +98,7 @@ def close(workspace: Workspace) -> None:
     # The journal goes first: without it the rest means nothing.
     (folder(workspace) / "journal.json").unlink(missing_ok=True)
     shutil.rmtree(folder(workspace), ignore_errors=True)
+    _unlock(workspace)
     workspace.git("update-ref", "-d", _REFERENCE)
 
 
@@ -112,7 +113,13 @@ def _keep_objects(workspace: Workspace, journal: Journal) -> None:
     tree = git("mktree", "-z", feed="".join(lines))
     parents = [word for one in (journal.work, *journal.rescued) if one for word in ("-p", one)]
     commit = git("commit-tree", tree, *parents, "-m", "What an open update of scaffold needs")
+    _unlock(workspace)
     git("update-ref", _REFERENCE, commit)
+
+
+def _unlock(workspace: Workspace) -> None:
+    """Remove the lock on our reference that a killed git left; no other scaffold is at work."""
+    (workspace.git_dir / f"{_REFERENCE}.lock").unlink(missing_ok=True)
 
 
 def progress(workspace: Workspace) -> Progress | None:

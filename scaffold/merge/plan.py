@@ -12,9 +12,9 @@ from scaffold.merge.moves import moved, moves
 from scaffold.merge.obstacles import barred, behind_files, obstacles, without_taken
 from scaffold.merge.ownership import seeds
 from scaffold.merge.project_file import merge
-from scaffold.merge.renders import aligned, rendered
+from scaffold.merge.renders import aligned, rendered, with_team_modes
 from scaffold.merge.steps import Merged, Stages
-from scaffold.merge.workspace import ANSWERS, Workspace
+from scaffold.merge.workspace import ANSWERS, Workspace, modes_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +142,14 @@ def _sides(
     to = moves(renames, old, new, there, lambda free: barred(work.workspace, free))
     ours, was = moved(there, to), moved(old, to)
     missing = {path: blob for path, blob in was.items() if path not in ours}
+    before, after = (aligned(work, files, ours, missing) for files in (was, new))
+    if not modes_count(work.workspace.git):
+        before, after = with_team_modes(before, after, ours)
     return Sides(
         there=there,
-        before=aligned(work, was, ours, missing),
+        before=before,
         ours=ours,
-        after=aligned(work, new, ours, missing),
+        after=after,
         result=ours,
         moves={path: new for path, new in to.items() if path in there},
     )

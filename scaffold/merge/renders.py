@@ -62,6 +62,21 @@ def aligned(lab: Lab, files: Files, team: Files, missing: Files) -> dict[str, Bl
     return result
 
 
+def with_team_modes(before: Files, after: Files, team: Files) -> tuple[Files, Files]:
+    """Both renders with the modes that the team's files have, where git does not look at them.
+
+    A mode that the template changes stays changed.
+    """
+    old, new = dict(before), dict(after)
+    for path in before.keys() & team.keys():
+        mode = team[path].mode
+        if {before[path].mode, mode} == _REGULAR:
+            old[path] = Blob(mode, before[path].oid)
+            if path in after and after[path].mode == before[path].mode:
+                new[path] = Blob(mode, after[path].oid)
+    return old, new
+
+
 def ending(content: str) -> str | None:
     """How most lines of a text end; None when it has no lines or is binary."""
     lines = content.count("\n")

@@ -14,7 +14,7 @@ from scaffold.merge.goal import Goal
 from scaffold.merge.journal import Journal
 from scaffold.merge.lab import Blob
 from scaffold.merge.repository import Git
-from scaffold.merge.workspace import Workspace
+from scaffold.merge.workspace import Workspace, modes_count
 from scaffold.merge.worktree import Look, Switch, Versions, look
 
 
@@ -45,7 +45,7 @@ def make_ready(
     obstacles = {one for path in goal.own & way.keys() for one in way[path]} - wanted.keys()
     paths = {*wanted, *goal.staged, *goal.stages, *obstacles} - hidden
     seen = look(workspace, git, journals.folder(workspace, make=True), paths)
-    loose = _modes_do_not_count(git)
+    loose = not modes_count(git)
     edited = {
         path
         for path in {*wanted, *obstacles}
@@ -143,9 +143,3 @@ def _edited_ignored(workspace: Workspace, git: Git, goal: Goal, path: str) -> bo
         return True
     told = git("hash-object", "--stdin-paths", feed=f"{path}\n")
     return told not in {blob.oid for blob in goal.known.get(path, frozenset())}
-
-
-def _modes_do_not_count(git: Git) -> bool:
-    """Whether the file system has no run bits or no links, as the team's settings say."""
-    asked = ("core.fileMode", "core.symlinks")
-    return "false" in [git("config", "--type=bool", key, allowed=(0, 1)) for key in asked]

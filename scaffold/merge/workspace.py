@@ -86,6 +86,12 @@ def head(git: Git) -> str | None:
     return git("rev-parse", "--quiet", "--verify", "HEAD^{commit}", allowed=(0, 1)) or None
 
 
+def modes_count(git: Git) -> bool:
+    """Whether the file system has run bits and links, as the team's settings say."""
+    asked = ("core.fileMode", "core.symlinks")
+    return "false" not in [git("config", "--type=bool", key, allowed=(0, 1)) for key in asked]
+
+
 def require_settled(workspace: Workspace) -> None:
     """Raise MergeError while a merge, rebase or the like is under way, or conflicts are left."""
     for name, what in _OPERATIONS.items():

@@ -4,7 +4,9 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.merge.disk import copy_index, entries, read_disk, staged_files
+from scaffold.errors import MergeError
+from scaffold.git import GitError
+from scaffold.merge.disk import clear_index, copy_index, entries, read_disk, staged_files
 from scaffold.merge.lab import Blob, Files
 from scaffold.merge.repository import Git
 from scaffold.merge.steps import Stages
@@ -24,7 +26,7 @@ def listed(workspace: Workspace, git: Git, tree: str) -> Files:
 
 def tree_with(workspace: Workspace, git: Git, base: str, files: Versions, index: Path) -> str:
     """Return the tree `base` with other files in it; `index` is a file to work with."""
-    index.unlink(missing_ok=True)
+    clear_index(index)
     own = git.using(GIT_INDEX_FILE=index)
     own("read-tree", base)
     own("update-index", "-z", "--index-info", feed=entries(files.items(), workspace.hashes))
@@ -49,8 +51,13 @@ class Switch:
     stages: Mapping[str, Stages]
 
     def run(self) -> None:
-        """Write the files, then replace the index in one step. Raises GitError."""
-        self.git("read-tree", "-m", "-u", self.source, self.target)
+        """Write the files, then replace the index in one step. Raises GitError, MergeError."""
+        try:
+            self.git("read-tree", "-m", "-u", self.source, self.target)
+        except GitError as error:
+            if "uptodate" in str(error) or "would be overwritten" in str(error):
+                raise MergeError(f"Files were changed meanwhile, run it again: {error}") from None
+            raise
         feed = entries(self.staged.items(), self.workspace.hashes)
         feed += _conflicts(self.stages, self.workspace.hashes)
         self.git("update-index", "-z", "--index-info", feed=feed)

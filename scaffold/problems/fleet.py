@@ -24,7 +24,8 @@ def of_agents(
 
     A recorded name stays good: what is taken grows with the features that come to a template.
     """
-    old = {agent["name"] for agent in recorded.get("agents") or []}
+    before: list[dict[str, str]] = recorded.get("agents") or []
+    old = {agent["name"] for agent in before}
     taken, taken_now = _taken(catalogue.features), _taken(catalogue.enabled(filled))
     problems: list[Problem] = []
     seen: set[str] = set()

@@ -1,6 +1,8 @@
 """One test per case in which updaters lose work, or are said to."""
 
 import os
+import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -394,3 +396,131 @@ def test_what_the_team_changed(tmp_path: Path) -> None:
         "untracked": "added",
     }
     assert "+team 9\n" in text and text.endswith("\n")
+
+
+def test_an_ignored_file_of_the_render_that_changes(tmp_path: Path) -> None:
+    old = {"a": A, "local.env": "one\n", "gone.env": "one\n", "away.env": "one\n"}
+    desk = Desk(tmp_path, old, prefix="ws")
+    (desk.top / ".gitignore").write_text("*.env\n")
+    desk.commit().write("local.env", "secret\n").write("gone.env", "secret\n")
+    (desk.folder / "away.env").unlink()
+    new = {"a": B, "local.env": "two\n", "fresh.env": "new\n", "same.env": "s\n", "away.env": "2\n"}
+    desk.write("same.env", "s\n")
+    assert desk.update(new) == {
+        "a": "updated", "local.env": "conflict: in-the-way", "fresh.env": "added",
+        "away.env": "kept",
+    }  # fmt: skip
+    assert desk.text("local.env") == desk.text("gone.env") == "secret\n"
+    assert desk.text("fresh.env") == "new\n" and not (desk.folder / "away.env").exists()
+    assert ".env" not in git(desk.top, "ls-files", "--stage")
+    desk.abort()
+    assert not (desk.folder / "fresh.env").exists() and desk.text("same.env") == "s\n"
+    assert desk.status() == []
+
+
+def test_an_ignored_file_of_an_update_that_is_edited_stays_on_abort(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A})
+    (desk.top / ".gitignore").write_text("*.env\n")
+    desk.commit().update({"a": B, "n.env": "n\n"})
+    desk.write("n.env", "secret\n")
+    secret = git(desk.top, "hash-object", "n.env").strip()
+    assert desk.abort().left == ("n.env",) and desk.text("n.env") == "secret\n"
+    assert git(desk.top, "cat-file", "-t", secret, allowed=(128,)) == ""
+
+
+@pytest.mark.parametrize("hidden", [True, False])
+def test_declared_rename_onto_a_file_git_does_not_have(tmp_path: Path, hidden: bool) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B}).replace("a", "a 9\n", "team 9\n")
+    (desk.top / ".gitignore").write_text("new\n" if hidden else "")
+    desk.commit().write("new", "local\n")
+    changes = desk.update({"new": lines("a", _1="new"), "b": B}, renames={"a": "new"})
+    assert changes == {"a": "conflict: dropped", "new": "conflict: in-the-way"}
+    assert desk.text("a") == lines("a", _9="team 9") and desk.text("new") == "local\n"
+    assert ("new" in git(desk.top, "ls-files", "--stage")) is not hidden
+
+
+def test_declared_rename_to_a_name_that_git_ignores(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "x/forced.log": B, "x/y": B}).replace("a", "a 9\n", "team 9\n")
+    (desk.top / ".gitignore").write_text("new\n*.log\n")
+    git(desk.top, "add", "--force", "x/forced.log")
+    desk.commit()
+    new = {"new": A, "z/forced.log": B, "z/y": B}
+    changes = desk.update(new, renames={"a": "new", "x": "z"})
+    assert changes["a"] == "conflict: dropped" and changes["z/forced.log"] == "renamed"
+    assert "team 9" in desk.text("a") and desk.text("new") == A
+
+
+def test_a_folder_that_is_a_link(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "t/x": B, "t/y": B}, prefix="ws").commit()
+    git(desk.top, "mv", "ws/t", "shared")
+    (desk.folder / "t").symlink_to("../shared")
+    desk.commit()
+    changes = desk.update({"a": A, "t/x": lines("b", _1="new"), "t/y": B, "t/z": B})
+    assert changes["t/x"] == changes["t/z"] == "conflict: type" and "t" not in changes
+    assert (desk.top / "shared/x").read_text() == B and not (desk.top / "shared/z").exists()
+    assert (desk.folder / "t").is_symlink()
+    assert [line for line in desk.status() if ANSWERS not in line] == []
+
+
+def test_run_bits_where_git_does_not_look_at_them(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"run!": A, "gone!": B})
+    git(desk.top, "config", "core.fileMode", "false")
+    desk.commit()
+    changes = desk.update({"run!": lines("a", _1="new"), "fresh!": A})
+    assert changes == {"run": "updated", "gone": "removed", "fresh": "added"}
+    (desk.folder / "run").chmod(0o644)
+    assert desk.abort().rescued is None
+
+
+def test_a_submodule_of_the_teams(tmp_path: Path) -> None:
+    library = Desk(tmp_path / "library", {"x": A}).commit()
+    desk = Desk(tmp_path / "desk", {"a": A, "b": B})
+    (desk.folder / "b").unlink()
+    add = ("-c", "protocol.file.allow=always", "submodule", "add", "-q", str(library.top))
+    git(desk.folder, *add, "b")
+    git(desk.top, "config", "submodule.recurse", "true")
+    desk.commit().replace("a", "a 9\n", "dirty 9\n")
+    desk.update({"a": lines("a", _1="new"), "b": B}, autostash=True)
+    assert desk.text("a") == lines("a", _1="new", _9="dirty 9") and desk.text("b/x") == A
+    desk.abort()
+    assert desk.text("b/x") == A and desk.status() == [" M a"]
+
+
+def test_a_detached_head_and_a_sparse_index(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "d/b": B}, prefix="ws")
+    desk.write("../far/away", "x\n").commit()
+    git(desk.top, "checkout", "-q", "--detach")
+    git(desk.top, "sparse-checkout", "set", "--cone", "--sparse-index", "ws")
+    assert not (desk.top / "far").exists()
+    desk.replace("a", "a 9\n", "dirty 9\n")
+    desk.update({"a": lines("a", _1="new"), "d/b": A, "d/c": B}, autostash=True)
+    assert desk.text("a") == lines("a", _1="new", _9="dirty 9") and desk.text("d/c") == B
+    desk.abort()
+    assert desk.status() == [" M ws/a"] and not (desk.top / "far").exists()
+
+
+def test_a_filter_that_changes_what_is_on_disk(tmp_path: Path) -> None:
+    """As git-lfs does: a short text in git, the content on disk."""
+    desk = Desk(tmp_path, {"a": A, "big": B, "b": B})
+    git(desk.top, "config", "filter.up.clean", "tr A-Z a-z")
+    git(desk.top, "config", "filter.up.smudge", "tr a-z A-Z")
+    git(desk.top, "config", "filter.up.required", "true")
+    (desk.top / ".gitattributes").write_text("big filter=up\n")
+    desk.commit()
+    git(desk.top, "checkout", "-q", "HEAD", "--", "big")
+    desk.replace("b", "b 9\n", "dirty 9\n")
+    desk.update({"a": A, "big": lines("b", _1="new"), "b": B}, autostash=True)
+    assert "new" in git(desk.top, "show", ":big") and "dirty 9" in desk.text("b")
+    desk.abort()
+    assert desk.status() == [" M b"]
+
+
+@pytest.mark.parametrize("name", ["new\nline", "q\"'", "-dash", " lead", "ümlaut", ":(top)x", "*"])
+def test_odd_names_that_were_edited(tmp_path: Path, name: str) -> None:
+    desk = Desk(tmp_path, {name: A, "b": B}, prefix="w s").commit()
+    desk.update({name: lines("a", _1="new"), "b": B})
+    desk.replace(name, "a 9\n", "edited 9\n")
+    outcome = desk.abort()
+    assert desk.text(name) == A
+    subprocess.run(shlex.split(outcome.commands[0]), cwd="/", check=True)
+    assert "edited 9" in desk.text(name)

@@ -56,7 +56,7 @@ class History:
 
     def edit(self, path: str) -> None:
         place = self.desk.folder / path
-        if any(one.is_symlink() or one.is_file() for one in place.parents):
+        if place.is_symlink() or any(one.is_symlink() or one.is_file() for one in place.parents):
             return
         if place.is_dir() and not place.is_symlink():
             path = f"{path}/inside"
@@ -83,7 +83,8 @@ class History:
     def stages_and_takes_back_on_disk(self) -> None:
         path = self.chance.choice([*OLD])
         place = self.desk.folder / path
-        if place.is_file() and not (self.top / ".git/index.lock").exists():
+        locked = (self.top / ".git/index.lock").exists()
+        if place.is_file() and not place.is_symlink() and not locked:
             before = place.read_bytes()
             self.edit(path)
             git(self.desk.folder, "add", path)

@@ -1,5 +1,6 @@
 """Work that an update meets on its way: kept before anything is written over, and named."""
 
+import json
 import shlex
 import subprocess
 from collections.abc import Callable
@@ -10,7 +11,7 @@ import pytest
 from scaffold import merge
 from scaffold.errors import MergeError
 from scaffold.git import GitError
-from scaffold.merge import journal, stash, transition
+from scaffold.merge import journal, stash, transition, worktree
 from tests.merge.desk import ANSWERS, Desk, git, lines
 
 A, B = lines("a"), lines("b")
@@ -270,3 +271,64 @@ def test_taken_out_of_the_index_and_edited(tmp_path: Path) -> None:
     assert desk.text("b") == "only here\n" and "D  b" in desk.status()
     desk.abort()
     assert desk.text("b") == "only here\n" and desk.status() == ["D  b", "?? b"]
+
+
+def test_a_file_that_git_was_told_of_only(tmp_path: Path) -> None:
+    """`git add --intent-to-add` leaves an entry in the index without a content."""
+    desk = Desk(tmp_path, OLD).commit().write("mine", "mine\n").write("empty", "")
+    git(desk.top, "add", "--intent-to-add", "mine", "empty")
+    desk.update(NEW, autostash=True)
+    assert desk.text("mine") == "mine\n" and desk.text("a") == NEW["a"]
+    desk.abort()
+    assert desk.text("mine") == "mine\n" and (desk.folder / "empty").exists()
+
+
+def test_before_the_first_commit_edits_are_rescued(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, OLD)
+    git(desk.top, "add", "-A")
+    desk.update(NEW)
+    desk.replace("a", "a 5\n", "edited\n")
+    git(desk.top, "gc", "-q", "--prune=now")
+    outcome = desk.abort()
+    assert desk.text("a") == A
+    run(outcome.commands[0])
+    assert "edited" in desk.text("a")
+
+
+def test_locks_of_a_git_that_was_killed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(desk, monkeypatch)
+    place = journal.folder(merge.locate(desk.folder))
+    for lock in ("scratch.lock", "index.lock"):
+        (place / lock).touch()
+    (desk.top / ".git/refs/worktree/scaffold-update.lock").touch()
+    desk.resume()
+    assert desk.text("b") == lines("b", _9="dirty 9")
+
+
+def test_saved_while_it_is_written_over(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editor that saves after the look, before the write: git notices."""
+    killed(desk, monkeypatch)
+    run_switch = worktree.Switch.run
+
+    def saved_first(switch: worktree.Switch) -> None:
+        desk.write("a", "saved at the last moment\n")
+        run_switch(switch)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(worktree.Switch, "run", saved_first)
+        with pytest.raises(MergeError, match="run it again"):
+            desk.resume()
+    assert desk.text("a") == "saved at the last moment\n"
+    outcome = desk.resume()
+    assert outcome and outcome.rescued and desk.text("a") == NEW["a"]
+
+
+def test_the_journal_of_an_earlier_scaffold(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    killed(desk, monkeypatch)
+    path = journal.folder(merge.locate(desk.folder)) / "journal.json"
+    fields = json.loads(path.read_text())
+    for name in ("ignored", "rescued", "blobs"):
+        del fields[name]
+    path.write_text(json.dumps({**fields, "progress": "restoring", "disk": fields["after"]}))
+    desk.resume()
+    assert desk.text("b") == lines("b", _9="dirty 9") and desk.text("a") == NEW["a"]

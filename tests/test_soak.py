@@ -1,0 +1,83 @@
+"""20,000 calls, 80 at once, one in ten going wrong: each request is a row, and memory stays flat."""
+
+import asyncio
+import gc
+import os
+import random
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.fleets import Desk, desk, loopback
+from tests.loopback import Reply
+
+__all__ = ["desk", "loopback"]
+
+CALLS = int(os.environ.get("SOAK_CALLS", "20000"))
+AT_ONCE = 80
+WRONG = [
+    Reply(status=500),
+    Reply(status=429),
+    Reply(text=""),
+    Reply(text="Paris is the cap", finish="length"),
+    Reply(fault="cut"),
+    Reply(fault="cut", after=1),
+    Reply(body='{"id": "1", "cho'),
+]
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.slow
+@pytest.mark.full
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells a process's memory")
+def test_a_soak_of_many_calls_is_all_in_the_ledger(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, outcomes = random.Random(5), Counter[str]()
+    monkeypatch.setattr(desk.server, "record", False)
+    replies: list[Reply] = [
+        rng.choice(WRONG) if rng.random() < 0.1 else Reply() for _ in range(997)
+    ]
+    served = 0
+
+    def reply_to(model: str) -> Reply:
+        nonlocal served
+        served += 1
+        return replies[served % len(replies)] if model == "main-model" else Reply()
+
+    monkeypatch.setattr(desk.server, "reply_to", reply_to)
+    desk.models = ["openai:main-model", "anthropic:second-model"]
+    desk.rules, desk.more = {"deadline_s": 120}, "[circuits]\nfailures = 1000\n"
+    request, errors = desk.module("runtime.run").Request, desk.module("runtime.errors")
+    memory: list[int] = []
+
+    async def use(workspace: Any) -> None:
+        left = iter(range(CALLS))
+
+        async def caller() -> None:
+            for at in left:
+                try:
+                    outcomes[(await workspace.handle(request(f"Question {at}"))).status] += 1
+                except errors.ChainExhausted:
+                    outcomes["failed"] += 1
+                if at % (CALLS // 5) == CALLS // 5 - 1:
+                    gc.collect()
+                    memory.append(resident_bytes())
+
+        await asyncio.gather(*(caller() for _ in range(AT_ONCE)))
+
+    desk.play(use)
+    made = [row for row in desk.rows() if row[1] != "skipped"]
+    rows = Counter(model for model, _, _ in made)
+    # A connection may break before the server has read the request.
+    came = Counter(model for model, _, error in made if error not in ("network", "timeout"))
+    print(dict(rows), desk.server.hits, dict(outcomes), f"{desk.seconds:.0f} s", memory)
+    for model, hits in desk.server.hits.items():
+        assert came[model] <= hits <= rows[model]
+    assert sum(outcomes.values()) == CALLS and outcomes["answered"] > 0.99 * CALLS
+    assert memory[-1] < memory[0] + 40_000_000, "what stays of four fifths of the calls"
