@@ -132,6 +132,7 @@ def load(root: Path | None = None) -> Catalogue:
         raise ManifestError(
             f"{root.name}/templates has no core feature.yml; take another template."
         )
+    _require_once(found)
     _unique_stages(found)
     kinds, levels = ["core", *KINDS], _levels(found)
     found.sort(key=lambda f: (levels[f.ref], kinds.index(f.kind), f.order, f.name))
@@ -158,6 +159,21 @@ def _levels(features: Iterable[Feature]) -> dict[str, int]:
         sorter.done(*ready)
         level += 1
     return levels
+
+
+def _require_once(features: Sequence[Feature]) -> None:
+    """Every feature and every question stands once."""
+    refs: dict[str, Feature] = {}
+    owners: dict[str, str] = {}
+    for feature in features:
+        if feature.ref in refs:
+            raise ManifestError(f"{feature.ref} has two folders; remove one of them.")
+        refs[feature.ref] = feature
+        for key in feature.questions:
+            if owners.setdefault(key, feature.id) != feature.id:
+                raise ManifestError(
+                    f"Question '{key}' is in {owners[key]} and {feature.id}; rename one."
+                )
 
 
 def _unique_stages(features: Iterable[Feature]) -> None:

@@ -41,7 +41,10 @@ def confine(root: Path, target: Path, limits: Limits) -> None:
     """Hold this process to the limits, to reading `root` and to writing `target`, for good."""
     _limit(limits)
     sys.dont_write_bytecode = True
-    sys.addaudithook(_Guard(root, target, limits))
+    guard = _Guard(root, target, limits)
+    # A module that is imported late is looked for where it may be read, and nowhere else.
+    sys.path[:] = [path for path in sys.path if guard.reads(path)]
+    sys.addaudithook(guard)
 
 
 def _limit(limits: Limits) -> None:
@@ -109,15 +112,23 @@ class _Guard:
                 f" {self.limits.all_files // 1_000_000} MB; look for a `yield` or a loop too many."
             )
 
+    def reads(self, path: str) -> bool:
+        """Tell whether a path may be read."""
+        return _is_in(os.path.realpath(path), self.readable)
+
     def _require(self, path: object, places: tuple[str, ...]) -> None:
         if path is None or isinstance(path, int):
             return
         real = os.path.realpath(os.fsdecode(path if isinstance(path, bytes) else str(path)))
-        if not any(real == place or real.startswith(place + os.sep) for place in places):
+        if not _is_in(real, places):
             raise TemplateError(
                 f"The template makes copier open {real[:200]}, which is outside of it; keep every"
                 " path inside the template."
             )
+
+
+def _is_in(real: str, places: tuple[str, ...]) -> bool:
+    return any(real == place or real.startswith(place + os.sep) for place in places)
 
 
 def _libraries() -> list[Any]:

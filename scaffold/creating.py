@@ -11,9 +11,10 @@ from scaffold import economics, given, releases, repository, target, verify
 from scaffold.answers import WorkspaceSpec, complete, missing
 from scaffold.catalogue import Catalogue, load
 from scaffold.doubts import warnings
-from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors
+from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors, TemplateError
 from scaffold.given import Given
 from scaffold.outcome import Written
+from scaffold.recorded import ANSWERS_FILE
 from scaffold.releases import Source
 from scaffold.render import written
 from scaffold.renders import Job, preview
@@ -125,14 +126,24 @@ def _uses_git(options: argparse.Namespace) -> bool:
 
 def _write(options: argparse.Namespace, source: Source, spec: WorkspaceSpec) -> list[str]:
     if options.dry_run:
-        return preview(source, spec.answers())
+        return _with_answers_file(preview(source, spec.answers()))
     own_repository = _uses_git(options) and not repository.inside_work_tree(options.dir)
     if _uses_git(options) and not own_repository:
         print("Note: inside a git work tree, so no repository is made.", file=sys.stderr)
     with target.staged(options.dir.resolve()) as folder:
         Job(source, spec.answers(), folder).run()
-        files = written(folder)
+        files = _with_answers_file(written(folder))
         if own_repository:
             version = f"{source.src_path} {source.commit or ''}".strip()
             repository.init(folder, f"Workspace from {version}")
+    return files
+
+
+def _with_answers_file(files: list[str]) -> list[str]:
+    """The files, among them the one that makes a workspace of a folder."""
+    if ANSWERS_FILE not in files:
+        raise TemplateError(
+            f"The template renders no {ANSWERS_FILE}; copy"
+            " `templates/{{ _copier_conf.answers_file }}.jinja` from scaffold's own template."
+        )
     return files

@@ -1,8 +1,8 @@
 """The parts of a manifest: stages, estimates, questions, variables and models of one feature."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Tier = Literal["cheap", "balanced", "expensive"]
 TIERS: tuple[Tier, ...] = ("cheap", "balanced", "expensive")
@@ -129,6 +129,21 @@ class Question(Part):
     max: float | None = None
     choices: list[str] = []
     before: str | int | float | bool | None = None
+
+    @model_validator(mode="after")
+    def _default_is_an_answer(self) -> Self:
+        value = self.default
+        kinds = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+        if type(value) not in kinds[self.type]:
+            raise ValueError(f"the default {value!r} is not of type {self.type}")
+        if self.choices and value not in self.choices:
+            raise ValueError(f"the default {value!r} is not one of {', '.join(self.choices)}")
+        if not isinstance(value, str | bool):
+            if self.min is not None and value < self.min:
+                raise ValueError(f"the default {value} is less than {self.min}")
+            if self.max is not None and value > self.max:
+                raise ValueError(f"the default {value} is more than {self.max}")
+        return self
 
 
 class EnvVar(Part):

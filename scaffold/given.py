@@ -65,7 +65,8 @@ def _preset(catalogue: Catalogue, name: str, notes: list[str]) -> Answers:
         raise _refused("--preset", f"there is no '{shown(name)}'", nearest(name, PRESETS))
     answers, absent = split(catalogue, PRESETS[name])
     if absent:
-        notes.append(f"Preset {name}: not there yet, so left out: {', '.join(absent)}.")
+        left = ", ".join(absent)
+        notes.append(f"Preset {name} goes on without {left}, which this version does not have.")
     return answers
 
 

@@ -10,6 +10,7 @@ from scaffold.errors import ManifestError
 from scaffold.feature import Feature
 
 MANIFEST = "feature.yml"
+_A_FILE = "make it a file that you may read"
 _SEE = "see docs/adding-a-feature.md for the fields and their types"
 CORE_FOLDER = "{{'.'}}"
 
@@ -26,6 +27,10 @@ def read(path: Path) -> Feature:
         raise ManifestError(f"{where} {error}; keep one of them.") from None
     except ValidationError as error:
         raise ManifestError(f"{where}:{_told(text, error)}", _SEE) from None
+    except OSError as error:
+        raise ManifestError(f"{where} cannot be read ({error.strerror})", _A_FILE) from None
+    except UnicodeDecodeError:
+        raise ManifestError(f"{where} is not UTF-8 text", "save it as UTF-8") from None
     except yaml_text.UNREADABLE as error:
         raise ManifestError(
             f"{where}{yaml_text.place(error)} is not YAML: {yaml_text.problem(error)}",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from scaffold import yaml_text
 from scaffold.errors import TemplateError
+from scaffold.problems.wording import shown
 
 QUESTIONS = "copier.yml"
 _MEND = "mend that line, then run it again"
@@ -20,8 +21,13 @@ _HINTS = {
     "SecurityError": "use plain values there: templates run in a sandbox",
     "ForbiddenPathError": "keep every path inside the template, and inside the workspace",
     "MemoryError": "render less at once: a template may use 1 GB",
+    "UnsupportedVersionError": "install a newer scaffold, which brings a newer copier",
+    "AssertionError": "render a file or a folder of that name, not both",
     "UnicodeDecodeError": "save that file as UTF-8, or take `.jinja` off its name",
 }
+
+
+_SETTINGS = ("exclude", "skip_if_exists", "templates_suffix", "envops", "min_copier_version")
 
 
 class _Place(NamedTuple):
@@ -36,18 +42,28 @@ def explain(error: BaseException, root: Path) -> TemplateError:
     name = type(error).__name__
     place = _place(error, root)
     line = f":{place.line}" if place.line else ""
-    kinds = [kind.__name__ for kind in type(error).__mro__]
+    # Copier wraps some errors in others.
+    whole = [error, *([error.__cause__] if error.__cause__ else [])]
+    kinds = [kind.__name__ for one in whole for kind in type(one).__mro__]
     hint = next((_HINTS[kind] for kind in kinds if kind in _HINTS), _MEND)
-    return TemplateError(f"{place.file}{line}: {_text(error, name)}", hint)
+    if "UndefinedError" in kinds and not place.line and place.file.startswith("templates/{{"):
+        hint = f"{hint}; after adding a feature, run `python -m scaffold.questionnaire`"
+    return TemplateError(f"{shown(place.file, 160)}{line}: {_text(error, name)}", hint)
 
 
 def _text(error: BaseException, name: str) -> str:
+    if name == "AssertionError":
+        return "it is a file in one feature and a folder in another"
     if name == "TemplateNotFound":
-        return f"there is no file {error}"
+        return f"there is no file {getattr(error, 'name', None) or error}"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
     if isinstance(error, UnicodeDecodeError):
         return "it is not UTF-8 text"
     words = " ".join((str(error).strip() or name).split())
     words = re.sub(r"^Error rendering template path .*?: ", "", words)
+    words = re.sub(r" For further information visit \S+", "", words)
+    words = re.sub(r"^File .*? contains a yield tag, but", "it contains a yield tag, but", words)
     kept = words[:240].rstrip(".")
     # A bare `'x'` or `division by zero` says little without its kind.
     return kept if " " in kept and not isinstance(error, LookupError) else f"{name}: {kept}"
@@ -57,8 +73,9 @@ def _place(error: BaseException, root: Path) -> _Place:
     """The file that copier was at, and the innermost line of Jinja."""
     frames = list(_frames(error.__traceback__))
     file = next(filter(None, (_file_of(frame, root) for frame, _ in reversed(frames))), None)
-    number = getattr(error, "lineno", None)
-    inner = getattr(error, "filename", None)
+    syntax = "TemplateSyntaxError" in [kind.__name__ for kind in type(error).__mro__]
+    number = getattr(error, "lineno", None) if syntax else None
+    inner = getattr(error, "filename", None) if syntax else None
     for frame, line in frames:
         name = frame.f_code.co_filename
         if number is None and (name == "<template>" or _inside(name, root)):
@@ -67,6 +84,8 @@ def _place(error: BaseException, root: Path) -> _Place:
             break
     if isinstance(inner, str) and _inside(inner, root):
         return _Place(str(Path(inner).resolve().relative_to(root.resolve())), number)
+    if any(frame.f_code.co_name in ("match_exclude", "match_skip") for frame, _ in frames):
+        return _Place(f"{QUESTIONS} (_exclude or _skip_if_exists)")
     return _Place(file, None) if file and file.startswith("templates/") else _asked(frames, root)
 
 
@@ -80,7 +99,8 @@ def _asked(frames: list[tuple[FrameType, int]], root: Path) -> _Place:
             except (OSError, *yaml_text.UNREADABLE):
                 return _Place(QUESTIONS)
             return _Place(QUESTIONS, line)
-    return _Place(QUESTIONS)
+    setting = next((f.f_code.co_name for f, _ in frames if f.f_code.co_name in _SETTINGS), None)
+    return _Place(f"{QUESTIONS} (_{setting})" if setting else QUESTIONS)
 
 
 def _file_of(frame: FrameType, root: Path) -> str | None:

@@ -5,14 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateError, UndefinedError
+from jinja2 import StrictUndefined, TemplateError, UndefinedError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from scaffold.catalogue import Catalogue
 from scaffold.errors import ManifestError
 from scaffold.feature import Feature
+from scaffold.problems.wording import shown
 
 Answers = Mapping[str, Any]
+MOST_PATTERN = 1000
+_PLAIN = (
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem,
+    nodes.Const, nodes.For, nodes.If, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And,
+    nodes.Or, nodes.Not, nodes.Filter,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,16 +86,33 @@ def _last(steps: Mapping[str, str], path: str) -> str:
 
 
 def filled(pattern: str, answers: Answers) -> Iterator[str]:
-    """The paths a pattern stands for: one a line; none where it needs an answer there is not."""
+    """The paths a pattern stands for: one a line; none where it needs an answer there is not.
+
+    Raises ManifestError. A template may be anybody's, so a pattern holds names, loops over answers
+    and conditions only: nothing that could run for ever.
+    """
     try:
-        text = _environment().from_string(pattern).render(**answers)
+        environment = _environment()
+        _require_plain(environment.parse(pattern), pattern)
+        text = environment.from_string(pattern).render(**answers)
     except UndefinedError:
         return
-    except TemplateError as error:
+    except (TemplateError, TypeError, ValueError) as error:
         raise ManifestError(
-            f"'{pattern}' is no path in Jinja: {error}; mend feature.yml."
+            f"'{shown(pattern)}' is not a path in Jinja: {shown(str(error), 200)}; mend it in"
+            " feature.yml."
         ) from None
     yield from _inside(line.strip() for line in text.splitlines())
+
+
+def _require_plain(tree: nodes.Template, pattern: str) -> None:
+    for node in (tree, *tree.find_all(nodes.Node)):
+        if not isinstance(node, _PLAIN) or (
+            isinstance(node, nodes.Filter) and node.name != "lower"
+        ):
+            raise ValueError(f"it may not use {type(node).__name__}")
+    if len(pattern) > MOST_PATTERN or len(list(tree.find_all(nodes.For))) > 1:
+        raise ValueError("it is long, or has two loops")
 
 
 def _inside(paths: Iterable[str]) -> Iterator[str]:

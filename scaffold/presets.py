@@ -1,12 +1,13 @@
 """Ready-made sets of answers for common jobs. They may name features that come later."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scaffold.answers import WorkspaceSpec
 from scaffold.catalogue import Catalogue
 from scaffold.choices import default_choice
-from scaffold.feature import KINDS
+from scaffold.feature import KINDS, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +84,30 @@ PRESETS: Mapping[str, Preset] = {
 
 
 def split(catalogue: Catalogue, preset: Preset) -> tuple[dict[str, Any], list[str]]:
-    """A preset's answers with what there is, and `kind:name` of what is not there yet."""
+    """A preset's answers with what there is, and `kind:name` of what this version does not have."""
     answers = dict(preset.answers)
     absent: list[str] = []
     for kind in KINDS.values():
-        if not kind.many or kind.answer_key not in answers:
+        if kind.answer_key not in answers:
             continue
         known = [feature.name for feature in catalogue.of(kind.name)]
-        wanted = answers[kind.answer_key]
-        if wanted == ALL:
-            wanted = [*([kind.builtin] if kind.builtin else []), *known]
-        if USUAL in wanted:
-            usual = default_choice(catalogue, kind, answers)
-            wanted = [*usual, *(name for name in wanted if name != USUAL)]
-        absent += [f"{kind.name}:{name}" for name in wanted if name not in [*known, kind.builtin]]
-        answers[kind.answer_key] = [name for name in wanted if name in [*known, kind.builtin]]
-    return answers, absent
+        known += [kind.builtin] if kind.builtin else []
+        wanted = _wanted(catalogue, kind, answers, known)
+        absent += [f"{kind.name}:{name}" for name in wanted if name not in known]
+        there = [name for name in wanted if name in known]
+        answers[kind.answer_key] = there if kind.many else next(iter(there), kind.builtin)
+    asked = {key for feature in catalogue.features for key in feature.questions}
+    gone = [key for key in answers if key not in {*WorkspaceSpec.model_fields, *asked}]
+    return {key: answers[key] for key in answers if key not in gone}, [*absent, *gone]
+
+
+def _wanted(
+    catalogue: Catalogue, kind: Kind, answers: Mapping[str, Any], known: Sequence[str]
+) -> list[str]:
+    """The names a preset gives for one kind, each once: what is usual may hold others of them."""
+    named = answers[kind.answer_key]
+    if named == ALL:
+        return list(dict.fromkeys([*([kind.builtin] if kind.builtin else []), *known]))
+    listed = list(named) if kind.many else [named]
+    usual = default_choice(catalogue, kind, answers) if USUAL in listed else []
+    return list(dict.fromkeys([*usual, *(name for name in listed if name != USUAL)]))

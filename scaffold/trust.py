@@ -54,6 +54,9 @@ def _require_plain_settings(settings: Mapping[str, Any], name: str) -> None:
             raise TemplateError(
                 f"{where} has another {key} than scaffold reads; write `{key}: {only}`."
             )
+    lists = ("_exclude", "_skip_if_exists")
+    if wrong := [key for key in lists if not isinstance(settings.get(key, []), list)]:
+        raise TemplateError(f"{where} has {wrong[0]} that is not a list; write one pattern a line.")
     options: object = settings.get("_envops") or {}
     for key, value in cast(dict[object, object], options).items() if _is_map(options) else ():
         allowed = _ENVOPS.get(str(key))
@@ -96,6 +99,12 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     if not all(isinstance(key, str) for key in keys):
         raise TemplateError(f"{name}/{_QUESTIONS} is not a mapping of questions", _GENERATE)
     table = cast(dict[str, Any], settings)
+    misshapen = [key for key, value in table.items() if key[:1] != "_" and isinstance(value, list)]
+    if misshapen:
+        raise TemplateError(
+            f"{name}/{_QUESTIONS}: the question {shown(misshapen[0])} is a list; write a mapping with"
+            " `type` and `default`."
+        )
     if missing := [key for key in _ASKED if key not in table]:
         raise TemplateError(f"{name}/{_QUESTIONS} does not ask for {missing[0]}", _GENERATE)
     return table
@@ -109,7 +118,8 @@ def _require_own_files(root: Path, name: str) -> None:
     """Refuse links that lead out of the template, devices, and repositories inside it."""
     for number, entry in enumerate(_entries(root)):
         path = Path(entry.path)
-        inside = shown(path.relative_to(root).as_posix(), 200)
+        parts = path.relative_to(root).parts
+        inside = shown("/".join(parts), 200)
         if number > MOST_FILES:
             raise TemplateError(f"{name} has more than {MOST_FILES:,} files; take some out.")
         if is_of_git(re.sub(r"\.jinja$", "", entry.name)):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scaffold.catalogue import Catalogue
+from scaffold.errors import ManifestError
 from scaffold.feature import KINDS, Feature
 from scaffold.manifest import MANIFEST
 from scaffold.ownership import filled
@@ -22,7 +23,11 @@ def notes(catalogue: Catalogue, workspace: Recorded) -> list[str]:
 
 
 def _is_absent(feature: Feature, workspace: Recorded) -> bool:
-    paths = [path for name in _names(feature) for path in filled(name, workspace.answers)]
+    try:
+        paths = [path for name in _names(feature) for path in filled(name, workspace.answers)]
+    except ManifestError:
+        # A file's name may hold more Jinja than a manifest's paths, `yield` for one.
+        return False
     return bool(paths) and not any((workspace.folder / path).exists() for path in paths)
 
 

@@ -24,6 +24,7 @@ KEPT = [
     "{{provider_groq}}",
     "{{extra_docker}}",
     "{{extra_dotenv}}",
+    "{{extra_openai_chat}}",
     "{{extra_update_check}}",
 ]
 """Few features, so that a render is quick."""

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import cli
+from scaffold import cli, releases
+from scaffold.answers import complete
 from scaffold.catalogue import Catalogue, load
-from scaffold.errors import ManifestError
+from scaffold.errors import AnswersError, ManifestError
 from scaffold.manifest import read
+from scaffold.ownership import filled
 from scaffold.presets import PRESETS, split
 from tests.messages import one_mistake
 
@@ -106,3 +108,73 @@ def test_a_preset_is_split_into_what_is_there_and_what_is_not(catalogue: Catalog
     assert set(answers["providers"]) == {f.name for f in catalogue.of("provider")}
     assert answers["surfaces"][0] == "cli"
     assert absent == []
+
+
+@pytest.mark.parametrize("version", [None, *releases.releases()], ids=str)
+def test_every_preset_fits_every_version(version: str | None) -> None:
+    with releases.source(ref=version) as source:
+        there = load(source.root)
+    for preset in PRESETS.values():
+        answers, absent = split(there, preset)
+        spec = complete(there, answers, folder_name="desk")
+        for name in absent:
+            assert name.partition(":")[2] not in [*spec.patterns, *spec.extras, *spec.search]
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("requires: ['pattern:relay']\n", "require each other"),
+        ("questions: {q: {type: int, default: x, help: h}}\n", "feature.yml:5: questions.q"),
+        ("questions: {q: {type: int, default: true, help: h}}\n", "not of type int"),
+        ("questions: {q: {type: int, default: 9, max: 2, help: h}}\n", "more than 2"),
+        ("questions: {q: {type: str, default: x, choices: [a], help: h}}\n", "not one of a"),
+    ],
+)
+def test_a_feature_that_cannot_work_is_named(more: str, told: str, tmp_path: Path) -> None:
+    folder(tmp_path, "{{'.'}}", CORE)
+    folder(tmp_path, "{{pattern_relay}}", PATTERN + more)
+    with pytest.raises(ManifestError) as caught:
+        load(tmp_path)
+    assert told in str(caught.value)
+    assert "; " in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("requires: ['extra:nope']\n", "add that feature to the template"),
+        ("requires: [search]\nproposes: {search: [nope]}\n", "none to choose"),
+    ],
+)
+def test_what_is_required_and_not_there_is_named(more: str, told: str, tmp_path: Path) -> None:
+    folder(tmp_path, "{{'.'}}", CORE + "stages: [{name: answer, chain: cheap, task_type: x}]\n")
+    folder(tmp_path, "{{pattern_relay}}", PATTERN + more)
+    with pytest.raises(AnswersError, match=told):
+        complete(load(tmp_path), {"patterns": ["relay"]}, folder_name="desk")
+
+
+def test_a_feature_and_a_question_stand_once(tmp_path: Path) -> None:
+    folder(tmp_path, "{{'.'}}", CORE)
+    asking = "questions: {q: {type: int, default: 1, help: h}}\n"
+    folder(tmp_path, "{{pattern_relay}}", PATTERN + asking)
+    folder(tmp_path, "{{pattern_other}}", PATTERN.replace("relay", "other") + asking)
+    with pytest.raises(ManifestError, match="Question 'q' is in"):
+        load(tmp_path)
+    folder(tmp_path, "{{ pattern_relay }}", PATTERN)
+    with pytest.raises(ManifestError, match="two folders"):
+        load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "{% for a in range(10 ** 9) %}x{% endfor %}", "{{ 9 ** 9 }}", "{{ 'x' * 9 }}", "{{ x() }}",
+        "{% for a in agents %}{% for b in agents %}x{% endfor %}{% endfor %}", "{{ a | safe }}",
+        "{% for a in agents recursive %}{{ loop(agents) }}{% endfor %}", "x" * 2000, "{% set a = 1 %}",
+        "{% if %}", "{% macro a() %}{% endmacro %}", "{% for a in 3 %}x{% endfor %}",
+    ],
+)  # fmt: skip
+def test_a_path_of_a_manifest_holds_names_and_one_loop(pattern: str) -> None:
+    with pytest.raises(ManifestError, match="not a path in Jinja"):
+        list(filled(pattern, {"agents": [{"name": "a"}], "a": "x"}))

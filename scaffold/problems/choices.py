@@ -36,6 +36,9 @@ def of_choices(
     return problems + _together(catalogue, filled)
 
 
+_ABSENT = "take it out of `requires`, or add that feature to the template"
+
+
 def _together(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
     on = catalogue.enabled(filled)
     ids = {feature.ref for feature in on}
@@ -45,10 +48,13 @@ def _together(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
         for other in feature.requires:
             if other in KINDS and not chosen(filled, other):
                 some = ", ".join(known.name for known in catalogue.of(other))
+                way_out = f"choose from {some}" if some else "the template has none: add one to it"
                 needed = KINDS[other].answer_key
-                problems.append(Problem(needed, f"{feature.name} needs one", f"choose from {some}"))
+                problems.append(Problem(needed, f"{feature.name} needs one", way_out))
             elif other not in KINDS and other not in ids:
-                problems.append(Problem(key, f"{feature.name} needs {other}", "choose it as well"))
+                there = other in {known.ref for known in catalogue.features}
+                way_out = "choose it as well" if there else f"{feature.id}/feature.yml: {_ABSENT}"
+                problems.append(Problem(key, f"{feature.name} needs {other}", way_out))
         for other in set(feature.conflicts) & ids:
             problems.append(
                 Problem(key, f"{feature.name} and {other} exclude each other", "drop one")
