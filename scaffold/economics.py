@@ -64,6 +64,7 @@ class Share:
     input_tokens: int
     output_tokens: int
     source_tokens: int = 0
+    sized: bool = True
 
     @property
     def size(self) -> str:
@@ -85,7 +86,9 @@ def mix(catalogue: Catalogue, answers: Mapping[str, Any]) -> list[Share]:
         usual = _usual(catalogue, pattern)
         name = ONE_MODEL if pattern.kind == "core" else pattern.name
         sizes = (usual.input_tokens, usual.output_tokens, usual.source_tokens)
-        shares.append(Share(name, percent, *sizes))
+        # An older template does not say of which size its estimate is.
+        sized = pattern.baseline is not None or pattern.kind == "core"
+        shares.append(Share(name, percent, *sizes, sized=sized))
     return shares
 
 
@@ -115,6 +118,9 @@ def estimate(catalogue: Catalogue, answers: Mapping[str, Any]) -> str:
 
 def mix_in_words(shares: Sequence[Share]) -> str:
     """A mix as text: `1,000 requests of 900 tokens in, 350 out: 100 % router`."""
+    if not all(share.sized for share in shares):
+        parts = ", ".join(f"{share.percent} % {share.name}" for share in shares)
+        return f"1,000 requests of the usual size: {parts}"
     if len({share.size for share in shares}) == 1 and not shares[0].source_tokens:
         size = f"{shares[0].input_tokens:,} tokens in, {shares[0].output_tokens:,} out"
         parts = ", ".join(f"{share.percent} % {share.name}" for share in shares)

@@ -222,6 +222,11 @@ def test_a_long_period_is_cut_to_its_last_days(desk: Desk, monkeypatch: pytest.M
     assert desk.compared().answered == 1
 
 
+def test_a_clock_that_ran_far_ahead_stops_nothing(desk: Desk) -> None:
+    desk.run("answer", ("answer", 900, 350), ts_us=9_000_000 * desk.store.DAY_US)
+    assert desk.compared().answered == 1
+
+
 CALLS = st.tuples(st.integers(0, 50_000), st.integers(0, 5_000))
 
 

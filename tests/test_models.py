@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scaffold import economics, models
 from scaffold.answers import complete
 from scaffold.catalogue import Catalogue, load
-from scaffold.facts import TIERS
+from scaffold.facts import TIERS, Estimate, Tokens
 from tests.conftest import ROOT
 
 PROVIDERS = [f.name for f in load(ROOT).of("provider") if f.prices]
@@ -85,3 +85,17 @@ def test_estimate_of_an_unpriced_model_is_unknown(catalogue: Catalogue) -> None:
     spec = complete(catalogue, answers, folder_name="desk")
     assert economics.per_1000_requests(catalogue, spec.answers()) is None
     assert economics.estimate(catalogue, spec.answers()).startswith("About ? per 1,000 requests")
+
+
+def test_a_manifest_of_an_older_template_still_says_what_it_costs(catalogue: Catalogue) -> None:
+    older = {"chain": "cheap", "input_tokens": 16000, "output_tokens": 3500, "share": 1}
+    part = Estimate.model_validate(older)
+    assert (part.input_tokens, part.output_tokens) == (Tokens(input=16000), Tokens(output=3500))
+    pattern = catalogue.get("pattern", "extractor_reasoner")
+    plain = pattern.model_copy(update={"estimate": [part], "baseline": None})
+    features = [plain if one is pattern else one for one in catalogue.features]
+    old = Catalogue(catalogue.root, tuple(features))
+    answers = {"patterns": [plain.name], "providers": ["anthropic"], "agents": []}
+    assert economics.estimate(old, answers) == (
+        "About $3.35 per 1,000 requests of the usual size: 100 % extractor_reasoner."
+    )

@@ -8,11 +8,11 @@ it comes from the ledger's rows and is priced as the ledger would book such a ca
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..fleet import ModelRef
-from .queries import DEMO, LATER, dollars, percent, sums
+from .queries import DEMO, LATER, day_of, dollars, percent, sums
 from .store import DAY_US, Location, select
 
 if TYPE_CHECKING:
@@ -70,6 +70,11 @@ class Saving:
     baseline_nano_usd: int | None = 0
 
     @property
+    def requests(self) -> int:
+        """Those whose cost counts."""
+        return self.answered + self.unanswered
+
+    @property
     def saved_nano_usd(self) -> int | None:
         """Below 0 where the fleet cost more."""
         known = self.baseline_nano_usd
@@ -85,8 +90,7 @@ class Saving:
 
     def __str__(self) -> str:
         saved, each = self.saved_nano_usd, f"one call of {self.model} each"
-        count = self.answered + self.unanswered
-        requests = f"{count:,} request{'s' if count != 1 else ''}"
+        requests = f"{self.requests:,} request{'s' if self.requests != 1 else ''}"
         cost = f"{requests} cost {dollars(self.cost_nano_usd)}"
         if saved is None:
             return f"{cost}; {each}: unknown, add its price to prices.toml.{self._apart}"
@@ -217,7 +221,7 @@ class Comparison:
         usage = RequestUsage(input_tokens=asked, output_tokens=answer)
         usage.cache_read_tokens = cached
         usage.cache_write_tokens = min(stored, asked - cached)
-        at = datetime.fromtimestamp(day * DAY_US // 1_000_000, UTC)
+        at = datetime.combine(day_of(day), time(), UTC)
         return self._prices.cost(self._model, usage, at=at).nano_usd
 
 
