@@ -447,7 +447,7 @@ _HINTS = {
     sqlite3.SQLITE_FULL: "make room on the disk",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable",
     sqlite3.SQLITE_CANTOPEN: "make the file and its folder accessible",
-    sqlite3.SQLITE_NOTADB: "move the file away, a new one is made; `ledger import` takes exports",
+    sqlite3.SQLITE_NOTADB: "move the file away, a new one is made; `ledger import` (extra ledger_tools) takes exports",
     sqlite3.SQLITE_CORRUPT: "move the file away, a new one is made; `sqlite3 FILE .recover` reads it",
 }
 
