@@ -49,7 +49,16 @@ def question(findings: Any, path: Path, *, budget_usd: object = 0, **given: Any)
 
 
 def asked(findings: Any, path: Path, **given: Any) -> list[Any]:
-    return findings.find(question(findings, path, **given))
+    """What costs too much; what does not work is `urgent`."""
+    found = findings.find(question(findings, path, **given))
+    return [finding for finding in found if not finding.urgent]
+
+
+def urgent(findings: Any, path: Path) -> list[Any]:
+    found = findings.find(question(findings, path))
+    first = [finding for finding in found if finding.urgent]
+    assert found[: len(first)] == first
+    return first
 
 
 def kinds(found: list[Any]) -> list[str]:
@@ -132,7 +141,7 @@ def test_short_answers_of_a_dear_model_are_a_hypothesis(
     (found,) = asked(findings, path)
     assert (found.kind, found.basis) == ("try_cheaper", "hypothesis")
     assert found.evidence["other_nano_usd"] == 12 * (400 * 100 + 20 * 500)
-    assert "Shadow test" in found.action
+    assert "FLEET_ENVIRONMENT=trial" in found.action
 
 
 @pytest.mark.parametrize(
@@ -350,3 +359,60 @@ def test_no_ledger_yields_a_saving_larger_than_its_spend(
             assert finding.nano_usd_per_month <= spent
         if finding.basis == "evidence" and finding.kind == "cheaper_model":
             assert min(finding.evidence["n"], finding.evidence["other_n"]) >= 30
+
+
+def failed(store: Any, count: int, **given: Any) -> list[Any]:
+    usual = {"outcome": "failed", "error_type": "authentication", "cost_nano_usd": None}
+    return dear(store, count, **{**usual, "cost_source": "none", **given})
+
+
+def test_the_first_line_shouts_when_all_fail(store: Any, findings: Any, tmp_path: Path) -> None:
+    found = urgent(findings, write(store, tmp_path / "l.sqlite3", failed(store, 8)))
+    assert kinds(found)[0] == "all_fail" and found[0].urgent
+    assert found[0].text.startswith("ALL 8 ATTEMPTS FAILED.")
+    assert "doctor" in found[0].action
+
+
+def test_a_model_that_fails_often_stands_before_what_costs(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    path = write(
+        store, tmp_path / "l.sqlite3", dear(store, 50), cheap(store, 40), failed(store, 20)
+    )
+    found = urgent(findings, path)
+    assert kinds(found)[0] == "fails_often" and DEAR in found[0].text
+
+
+def test_what_seldom_fails_is_no_finding(store: Any, findings: Any, tmp_path: Path) -> None:
+    path = write(store, tmp_path / "l.sqlite3", cheap(store, 100), failed(store, 2))
+    assert "fails_often" not in kinds(urgent(findings, path))
+    assert "all_fail" not in kinds(urgent(findings, path))
+
+
+def test_an_open_circuit_is_told_until_the_model_answers(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    skipped = failed(store, 3, outcome="skipped", error_type="circuit_open", days_ago=0)
+    path = write(store, tmp_path / "l.sqlite3", cheap(store, 12), skipped)
+    assert "circuit_open" in kinds(urgent(findings, path))
+
+
+def test_answers_without_usage_are_told(store: Any, findings: Any, tmp_path: Path) -> None:
+    bare = dear(store, 20, input_tokens=None, output_tokens=None, cost_nano_usd=None)
+    path = write(store, tmp_path / "l.sqlite3", bare)
+    assert "unmeasured" in kinds(urgent(findings, path))
+
+
+def test_a_model_about_to_be_withdrawn_is_told_with_its_successor(
+    store: Any, findings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = findings.__name__.partition(".")[0]
+    prices = module(package, "prices").Prices
+    monkeypatch.setattr(
+        prices,
+        "leaving",
+        lambda _, ref: "gone in May; haiku took its place" if ref.model == DEAR else None,
+    )
+    path = write(store, tmp_path / "l.sqlite3", cheap(store, 12))
+    found = [one for one in urgent(findings, path) if one.kind == "withdrawn"]
+    assert len(found) == 1 and "haiku took its place" in found[0].text

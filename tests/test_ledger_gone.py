@@ -198,7 +198,7 @@ def test_rows_wait_in_memory_and_come_back_by_themselves(
         ledger = store.Ledger(path)
         broken.error = error
         await asyncio.gather(*(ledger.write([row]) for row in rows))  # which are paid for
-        with pytest.raises(store.LedgerUnavailable, match="20 attempts") as told:
+        with pytest.raises(store.LedgerUnavailable, match="20 of them") as told:
             await ledger.ready()
         assert advice in str(told.value)
         broken.error = None
@@ -272,6 +272,25 @@ def test_fifty_paid_answers_are_returned_and_no_further_call_is_sent(
         desk.play(use)
     assert [row[1] for row in desk.rows()] == ["ok"] * 51
     assert len([one for one in caplog.records if one.levelno >= logging.ERROR]) == 1
+
+
+def test_a_workspace_whose_disk_is_full_pays_for_no_first_call(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, errors = desk.module("runtime.ledger.store"), desk.module("runtime.errors")
+    desk.models = ["openai:ok"]
+    broken = Broken(monkeypatch, store)
+
+    async def use(workspace: Any) -> None:
+        broken.error = FAULTS["full"][0]
+        with pytest.raises(errors.LedgerUnavailable, match="make room on the disk"):
+            await workspace.handle(desk.module("runtime.run").Request("?"))
+        assert desk.hits() == []
+        broken.error = None
+        await workspace.handle(desk.module("runtime.run").Request("?"))
+
+    desk.play(use)
+    assert desk.rows() == [("ok", "ok", None)]
 
 
 def test_a_call_that_cannot_be_recorded_does_not_ask_its_next_model(

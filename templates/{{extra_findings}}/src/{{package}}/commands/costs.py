@@ -66,8 +66,11 @@ def findings_text(found: Sequence[Finding]) -> str:
     """The dearest findings, two lines each."""
     lines: list[str] = []
     for at, finding in enumerate(found[:SHOWN], 1):
-        dear = dollars(finding.nano_usd_per_month)
-        lines += [f"{at}. {dear} a month: {finding.text}", f"   {finding.action}"]
+        dear = f"{dollars(finding.nano_usd_per_month)} a month: "
+        lines += [
+            f"{at}. {'' if finding.urgent else dear}{finding.text}",
+            f"   {finding.action}",
+        ]
     if len(found) > SHOWN:
         lines.append(f"   {len(found) - SHOWN} more with --json.")
     return "\n".join(lines) or "Nothing stands out."

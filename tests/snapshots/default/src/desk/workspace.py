@@ -12,6 +12,7 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, TypeVar
@@ -114,9 +115,9 @@ class Workspace:
         self.fleet = fleet
         self.environment = os.environ.get("FLEET_ENVIRONMENT", "production")
         books = fleet.section("ledger", LedgerSettings)
-        _expect_wired(fleet, books)
+        expect_wired(fleet)
         stages = {**fleet.agents, **fleet.stages}
-        self._checks = {name: _checks(name, stage.checks) for name, stage in stages.items()}
+        self._checks = {name: make_checks(name, stage.checks) for name, stage in stages.items()}
         # A class starts things that end with this workspace, in its `aclose`.
         self._equip = {
             key: equip() if isinstance(equip, type) else equip
@@ -183,21 +184,21 @@ def _end_in_order(closing: ExitStack) -> None:
             closing.callback(loop.remove_signal_handler, signal.SIGTERM)
 
 
-def _expect_wired(fleet: Fleet, books: LedgerSettings) -> None:
+def expect_wired(fleet: Fleet) -> None:
     """Raise SettingsError where fleet.toml asks for what only an extra brings."""
     rules: set[str] = {fleet.budgets.at_limit}
     for chain in fleet.chains.values():
         rules |= {chain.on_exhausted, chain.on_content_filter}
     if "human" in rules and not wiring.HUMAN:
         raise SettingsError('fleet.toml: "human" needs `scaffold add extra escalation`.')
-    if books.record_content and not wiring.TEXTS:
+    if fleet.section("ledger", LedgerSettings).record_content and not wiring.TEXTS:
         raise SettingsError("fleet.toml: record_content needs `scaffold add extra content`.")
     for name, agent in fleet.agents.items():
         for key in agent.further:
             _find(f"fleet.toml: agents.{name}: key", key, wiring.AGENT_KEYS)
 
 
-def _checks(stage: str, named: Sequence[str]) -> list[Check]:
+def make_checks(stage: str, named: Sequence[str]) -> list[Check]:
     """The checks that fleet.toml names for a stage, beyond those that every completion gets."""
     known = {**dict.fromkeys(ALWAYS), **wiring.CHECKS}
     more = " More come with `scaffold add extra quality_checks`, or `grounded`."
@@ -260,5 +261,7 @@ def comparison(root: Path, fleet: Fleet) -> Comparison | None:
 def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:
     if name not in wired:
         known = ", ".join(wired) or "nothing"
-        raise SettingsError(f"{what} '{name}' is none of what wiring.py connects: {known}.{more}")
+        close = get_close_matches(name, wired, 1)
+        hint = f" Did you mean '{close[0]}'?" if close else more
+        raise SettingsError(f"{what} '{name}' is none of what wiring.py connects: {known}.{hint}")
     return wired[name]

@@ -1,4 +1,4 @@
-"""The command line: ask, run, demo, costs, doctor, and one module of `commands/` each for the rest.
+"""The command line: ask, run, demo, costs, and one module of `commands/` each for the rest.
 
 The only place where async work is started.
 """
@@ -8,10 +8,8 @@ import asyncio
 import importlib
 import os
 import sys
-import time
 import traceback
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -20,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from .runtime import fleet
-from .runtime.errors import FleetError, LedgerError
+from .runtime.errors import FleetError
 from .runtime.ledger import queries
 from .runtime.ledger.queries import dollars
-from .runtime.ledger.store import DAY_US, database_path
+from .runtime.ledger.store import database_path
 from .runtime.outside import clean_error, hide_in_logs, printable
 
 if TYPE_CHECKING:
@@ -140,7 +138,9 @@ def costs(options: argparse.Namespace) -> int:
     if options.json or options.csv or options.html:
         raise FleetError("Here `costs` is a table; `scaffold add extra cost_reports` brings more.")
     report = cost_report(options)
-    lines = [queries.as_text(report), "", month_text(report), *saving_lines(report)]
+    alarm = queries.alarm(queries.total(report.rows))
+    lines = [f"{alarm} Run `doctor`.\n"] if alarm else []
+    lines += [queries.as_text(report), "", month_text(report), *saving_lines(report)]
     print(printable("\n".join(lines)))
     return 0
 
@@ -191,45 +191,11 @@ def month_text(report: queries.Report) -> str:
     return f"This month: {spent}{limit}"
 
 
-def doctor(_: argparse.Namespace) -> int:
-    """Which keys are set, which models are priced; exit status 1 if a chain cannot be asked."""
-    from .runtime.failures import LOUD
-    from .workspace import keys_of, load_prices, missing_keys
-
-    root = fleet.find_root()
-    settings, ledger = fleet.load(root / "fleet.toml"), database_path(root)
-    prices = load_prices(root)
-    rows: list[list[object]] = []
-    dead: list[str] = []
-    for name, chain in settings.chains.items():
-        unset = {ref: missing_keys(ref, settings) for ref in chain.models}
-        for ref, missing in unset.items():
-            keys = keys_of(ref, settings)
-            told = ", ".join(f"{key} {'not set' if key in missing else 'set'}" for key in keys)
-            rows.append([name, str(ref), told or "no key needed", prices.known(ref) or "unpriced"])
-        dead += [name] if all(unset.values()) else []
-    print(queries.table(["chain", "model", "key", "price"], rows))
-    print(f"\nTemplate {_template_version(root)}, ledger {ledger}")
-    with suppress(LedgerError):  # without a ledger nothing was asked
-        # Models that refused us: the fallback hides them.
-        for *ref, kind, times in queries.mistakes(ledger, LOUD, time.time_ns() // 1000 - DAY_US):
-            print(f"{fleet.ModelRef(*ref)}: {kind}, {times} times in the last day")
-    if dead:
-        print(f"No key for chain {', '.join(dead)}: set one variable listed for it above.")
-    return 1 if dead else 0
-
-
-def _template_version(root: Path) -> str:
-    path = root / ".copier-answers.yml"
-    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
-    return next((line[9:] for line in lines if line.startswith("_commit: ")), "unknown")
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description="Ask this workspace, and see what it costs.")
     parents: dict[str, Any] = {"": parser.add_subparsers(required=True, metavar="COMMAND")}
     known: dict[str, argparse.ArgumentParser] = {}
-    for function in (ask, run, demo, costs, doctor):
+    for function in (ask, run, demo, costs):
         name, told = function.__name__, function.__doc__
         known[name] = parents[""].add_parser(name, help=told, description=told)
         known[name].set_defaults(run=function)

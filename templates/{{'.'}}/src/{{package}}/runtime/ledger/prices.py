@@ -189,6 +189,13 @@ class Prices:
             return OWN
         return found and found[1].id + (f" x {own.factor}" if own else "")
 
+    def leaving(self, ref: ModelRef) -> str | None:
+        """Why the list calls a model deprecated, with what took its place where it tells; or None."""
+        found = self._find(ref)
+        if not found or not found[1].deprecated:
+            return None
+        return found[1].price_comments or "it is listed as deprecated"
+
     def context_window(self, ref: ModelRef) -> int | None:
         """Tokens of a model's context window, where the list of prices tells it."""
         found = self._find(ref)

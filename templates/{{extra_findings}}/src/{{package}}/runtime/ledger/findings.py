@@ -30,6 +30,8 @@ SHORT_TOKENS = 200
 class Finding:
     """One thing to change: what it costs a month, on which numbers, and what to do.
 
+    `urgent`: something does not work, whatever it costs; it stands before all others.
+
     `basis` "evidence": the ledger has seen the better way work. "hypothesis": it has not yet.
     """
 
@@ -39,6 +41,7 @@ class Finding:
     text: str
     action: str
     evidence: Mapping[str, int | float | str]
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,7 @@ def find(question: Question) -> list[Finding]:
     found: list[Finding] = []
     for path in sorted(Path(__file__).parent.glob("findings*.py")):
         found += importlib.import_module(f".{path.stem}", __package__).search(question)
-    return sorted(found, key=lambda finding: -finding.nano_usd_per_month)
+    return sorted(found, key=lambda finding: (not finding.urgent, -finding.nano_usd_per_month))
 
 
 def search(question: Question) -> Iterator[Finding]:
@@ -146,8 +149,9 @@ def _finding(dear: Totals, ref: ModelRef, cost: int, other: Totals | None = None
     )
     if other is None:
         action = (
-            f"Whether {ref.model} does it as well is not known. Shadow test: ask it the next 100 "
-            f"{task} requests as well, and change over when at least 98 agree."
+            f"Whether {ref.model} does it as well is not known. Try it on a part of the traffic: put "
+            f"{ref} first for {task} in the fleet.toml of one machine, set FLEET_ENVIRONMENT=trial "
+            "there, and after 100 calls compare `costs --by task,model,environment`."
         )
         return Finding("try_cheaper", "hypothesis", saved, f"{text}.", action, evidence)
     text += (

@@ -124,6 +124,10 @@ class Database:
         with self._cursor() as cursor:
             yield _runs(cursor)
 
+    def prove(self) -> None:
+        with self._cursor() as cursor:
+            cursor.execute("SELECT 1")
+
     def prune(self, days: int) -> bool:
         """Drop one day that is too old, counted from the newest (see SQLite's)."""
         with self._cursor() as cursor:

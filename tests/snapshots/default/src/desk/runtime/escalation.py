@@ -167,6 +167,7 @@ async def accept(tickets: Tickets, ticket: Ticket, text: str, by: str) -> Ticket
             quality_source="human",
         )
         await ledger.write([row])
+        await ledger.ready()  # else it would be in the memory of a process that ends
     finally:
         ledger.close()
     return ticket

@@ -228,6 +228,15 @@ def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tu
     return select(location, query, (since_us, DEMO, *kinds))
 
 
+def alarm(row: Totals) -> str:
+    """What is wrong with a group in which nothing, or less than half, got an answer; or ""."""
+    if not row.verdicts or 2 * (row.ok + row.answered) >= row.verdicts:
+        return ""
+    if not row.ok + row.answered:
+        return f"ALL {row.verdicts:,} ATTEMPTS FAILED."
+    return f"MOST ATTEMPTS FAILED: {percent(row.failure_rate)} of {row.verdicts:,}."
+
+
 def as_text(asked: Report) -> str:
     """What has no price or no usage, both periods in a sentence, and a line per group."""
     now, last = total(asked.rows), total(asked.before.values())

@@ -341,7 +341,7 @@ class Database:
             except BaseException:
                 self._sqlite.close()  # nobody else can: the constructor fails
                 raise
-            self._file = _identity(path)
+            self._file = identity(path)
 
     def _prepare(self) -> None:
         """Bring the schema forward and set the connection up. Raises LedgerError."""
@@ -402,7 +402,7 @@ class Database:
         )
 
     def _is_gone(self) -> bool:
-        there = _identity(self._path)
+        there = identity(self._path)
         return there is None or there != self._file
 
     @contextmanager
@@ -414,6 +414,11 @@ class Database:
             self._sqlite.execute("BEGIN IMMEDIATE")
             yield lambda query, values: self._sqlite.execute(query, values).rowcount
 
+    def prove(self) -> None:
+        """Write what is there already. Raises LedgerError where nothing can be written."""
+        with self.transaction() as execute:
+            execute(f"PRAGMA user_version = {SCHEMA_VERSION}", ())
+
     def prune(self, days: int) -> bool:
         """Remove some of the rows older than `days`; True while there are more. Rollup stays."""
         with self.transaction() as execute:
@@ -423,7 +428,8 @@ class Database:
         self._sqlite.close()
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies there: another one after it was deleted or replaced. None where none does."""
     try:
         there = path.stat()
     except OSError:
@@ -441,7 +447,7 @@ _HINTS = {
     sqlite3.SQLITE_FULL: "make room on the disk",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable",
     sqlite3.SQLITE_CANTOPEN: "make the file and its folder accessible",
-    sqlite3.SQLITE_NOTADB: "move the file away, a new one is made; `ledger import` takes exports",
+    sqlite3.SQLITE_NOTADB: "move the file away, a new one is made; `ledger import` (extra ledger_tools) takes exports",
     sqlite3.SQLITE_CORRUPT: "move the file away, a new one is made; `sqlite3 FILE .recover` reads it",
 }
 
@@ -510,6 +516,7 @@ class Ledger:
         self._spill = spill_of(path)
         self._outage, self._retry_at = "", 0.0
         self._kept: list[_Write] = []
+        self._proven = False
         self._turn: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
         self._queue: queue.SimpleQueue[list[_Write]] = queue.SimpleQueue()
         self._closed = False
@@ -533,9 +540,12 @@ class Ledger:
         await self._wait_for(_Write(rows, also, judged))
 
     async def ready(self) -> None:
-        """Raises LedgerUnavailable while rows are in memory alone: no call may be sent then."""
+        """Raises LedgerUnavailable while rows could be written nowhere: no call may be sent then.
+
+        It is tried before the first call; afterwards the rows of each call show it.
+        """
         self.expect_open()
-        if self._kept:
+        if self._kept or not self._proven:
             await self._wait_for(_Write())
 
     async def _wait_for(self, write: _Write) -> None:
@@ -594,8 +604,11 @@ class Ledger:
         try:
             while self._kept:
                 self._save_kept()
-            if batch:
+            if any(one.rows or one.judged for one in batch):
                 self._save(batch)
+            elif not self._proven:
+                self._prove()
+            self._proven = True
         except LedgerError as error:
             failed = error
             if isinstance(error, RowsRefused) and len(batch) > 1:
@@ -620,10 +633,10 @@ class Ledger:
         self._kept += [one for one in batch if one.rows or one.judged]
         rows = sum(len(one.rows) or len(one.judged) for one in self._kept)
         refused = LedgerUnavailable(
-            f"No model is asked: {rows} attempts cannot be recorded and are in memory alone. "
-            f"{self._outage} Calls go on by themselves once that works again."
+            f"No model is asked while attempts cannot be recorded, {rows} of them are in memory "
+            f"alone. {self._outage} Calls go on by themselves once that works again."
         )
-        if begins:
+        if begins and self._kept:
             log.error("%s", refused)
         return refused
 
@@ -649,8 +662,6 @@ class Ledger:
         """
         rows = [row for one in batch for row in one.rows]
         judged = [row for one in batch for row in one.judged]
-        if not (rows or judged):
-            return None
         try:
             if time.monotonic() >= self._retry_at:
                 also = [statement for one in batch for statement in one.also]
@@ -670,6 +681,15 @@ class Ledger:
         except Exception as error:
             self._retry_at = 0
             raise LedgerError(f"{self._outage} Nor can it be set aside: {error}") from None
+
+    def _prove(self) -> None:
+        """Raises LedgerError where neither the database nor the one beside it can be written."""
+        try:
+            self._database.prove()
+        except LedgerError as error:
+            self._outage = str(error)
+            with closing(Database(self._spill)) as aside:
+                aside.prove()
 
     def _bring_in(self) -> None:
         self._outage = ""

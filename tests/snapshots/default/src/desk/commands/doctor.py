@@ -1,0 +1,276 @@
+"""`doctor`: everything that `ask` would trip over, and what to do about each of it."""
+
+import argparse
+import asyncio
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..runtime.errors import FleetError, LedgerError, SettingsError
+from ..runtime.fleet import Fleet, ModelRef, find_root, load
+from ..runtime.ledger import queries
+from ..runtime.ledger.queries import dollars
+from ..runtime.ledger.store import DAY_US, Location, connect, database_path
+from ..runtime.outside import printable
+
+if TYPE_CHECKING:
+    from ..runtime.ledger.prices import Prices
+    from ..workspace import Workspace
+
+HELP = "Check all that `ask` needs: keys, prices, checks, prompts, budgets, the ledger."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    told = "send one small request to each model, which is billed, and tell what came of it"
+    parser.add_argument("--live", action="store_true", help=told)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Exit status 1 where `ask` cannot work, or a model did not answer with --live."""
+    root = find_root()
+    settings = load(root / "fleet.toml")
+    _expect_loadable()
+    problems = list(_problems(root, settings))
+    print(
+        queries.table(["chain", "model", "key", "price per million tokens"], _rows(root, settings))
+    )
+    with suppress(LedgerError):  # that it cannot be used is among the problems
+        print(f"\nTemplate {_template_version(root)}, ledger {database_path(root)}")
+    for note in _notes(root, settings):
+        print(printable(f"note: {note}"))
+    for problem in problems:
+        print(printable(f"problem: {problem}"))
+    failed = asyncio.run(_live(settings)) if options.live and not problems else 0
+    return 1 if problems or failed else 0
+
+
+def _expect_loadable() -> None:
+    """Raise SettingsError where a module, of a sub-agent say, or a package of it is broken."""
+    try:
+        from .. import workspace  # noqa: F401 - pyright: ignore[reportUnusedImport]
+    except Exception as error:  # whatever a module of the team raises
+        told = f"{type(error).__name__}: {error}"
+        raise SettingsError(f"The workspace cannot be loaded ({told}): run `uv sync`.") from error
+
+
+def _rows(root: Path, settings: Fleet) -> list[list[object]]:
+    from ..workspace import keys_of, load_prices, missing_keys
+
+    prices, rows = None, list[list[object]]()
+    with suppress(FleetError):
+        prices = load_prices(root)
+    for name, chain in settings.chains.items():
+        for ref in chain.models:
+            told = "unknown provider"
+            with suppress(FleetError):
+                missing = missing_keys(ref, settings)
+                keys = (
+                    f"{k} {'not set' if k in missing else 'set'}" for k in keys_of(ref, settings)
+                )
+                told = ", ".join(keys) or "no key needed"
+            rows.append([name, str(ref), told, _price(ref, prices) if prices else "-"])
+    return rows
+
+
+def _price(ref: ModelRef, prices: "Prices") -> str:
+    """`$0.10 in, $0.50 out`, and which entry of the list that is, where it has another name."""
+    from pydantic_ai.usage import RequestUsage
+
+    # Of a short request: long ones have a price of their own in some lists.
+    usages = (RequestUsage(input_tokens=1000), RequestUsage(output_tokens=1000))
+    cost = [prices.cost(ref, usage, seconds=0).nano_usd for usage in usages]
+    known = prices.known(ref)
+    if known is None or None in cost:
+        return "unpriced"
+    asked, answered = (_cents(dollars((nano or 0) * 1000)) for nano in cost)
+    return f"{asked} in, {answered} out" + ("" if known == ref.model else f" (as {known})")
+
+
+def _cents(text: str) -> str:
+    """`$0.10` for `$0.1`."""
+    return text + "0" if text[-2:-1] == "." else text
+
+
+def _problems(root: Path, settings: Fleet) -> Iterator[str]:
+    """What keeps `ask` from working, each with what to do."""
+    from .. import workspace
+
+    attempts: list[Callable[[], object]] = [lambda: workspace.expect_wired(settings)]
+    stages = {**settings.agents, **settings.stages}
+    attempts += [
+        lambda name=name, stage=stage: workspace.make_checks(name, stage.checks)
+        for name, stage in stages.items()
+    ]
+    attempts += [lambda: workspace.load_prices(root), lambda: _expect_writable(database_path(root))]
+    attempts += [lambda name=name: _expect_prompt(name) for name in stages]
+    for attempt in attempts:
+        try:
+            attempt()
+        except FleetError as error:
+            yield str(error)
+    yield from _of_chains(settings)
+    yield from _of_agents(settings)
+    yield from _of_budgets(root, settings)
+    yield from _of_servers(settings)
+
+
+def _expect_writable(location: Location) -> None:
+    """Raise LedgerError where no row could be written; nothing is made where nothing is."""
+    if isinstance(location, Path) and not location.exists():
+        folder = next(one for one in location.parents if one.exists())
+        if not (folder.is_dir() and os.access(folder, os.W_OK)):
+            raise LedgerError(f"The ledger cannot be made in {folder}: make it a writable folder.")
+        return
+    connect(location).close()
+
+
+def _expect_prompt(stage: str) -> None:
+    """Raise SettingsError where a sub-agent of this workspace has no readable prompt."""
+    from .. import wiring
+    from ..runtime.run import PROMPTS, SubAgent
+
+    if (
+        stage in wiring.AGENTS
+        or stage == "answer"
+        or (PROMPTS.parent / "agents" / f"{stage}.py").exists()
+    ):
+        SubAgent(stage, str).prompt()
+
+
+def _of_chains(settings: Fleet) -> Iterator[str]:
+    from ..workspace import missing_keys
+
+    for name, chain in settings.chains.items():
+        try:
+            unset = [missing_keys(ref, settings) for ref in chain.models]
+        except FleetError as error:
+            yield str(error)
+            continue
+        if all(unset):
+            keys = dict.fromkeys(key for keys in unset for key in keys)
+            yield f"No key for chain {name}: set {' or '.join(keys)}."
+        if not any(settings.permits(ref, None) for ref in chain.models):
+            yield (
+                f"Data of class '{settings.data.unclassified}', which requests without a class are, "
+                f"may go to no model of chain {name}: list a place for it under [data]."
+            )
+    if settings.budgets.at_limit == "cheap_only" and "cheap" not in settings.chains:
+        yield 'at_limit = "cheap_only" needs [chains.cheap]: add it, or take another at_limit.'
+    for name, place in settings.deployments.items():
+        if place.base_url and not place.base_url.startswith(("http://", "https://")):
+            yield f"deployments.{name}.base_url begins with neither http:// nor https://."
+
+
+def _of_agents(settings: Fleet) -> Iterator[str]:
+    from .. import wiring
+
+    for name in wiring.AGENTS:
+        if not settings.stage(name).chain:
+            yield f"Sub-agent {name} has no chain: add [agents.{name}] to fleet.toml."
+    for name in settings.agents:
+        if name not in wiring.AGENTS:
+            yield f"[agents.{name}] names no sub-agent of wiring.py: run `scaffold add agent {name}`."
+
+
+def _of_budgets(root: Path, settings: Fleet) -> Iterator[str]:
+    budgets = settings.budgets
+    with suppress(LedgerError):  # without a ledger nothing is spent
+        spent = queries.month_by_task(database_path(root))
+        limits = {"month_usd": (budgets.month_usd, spent.total())}
+        limits |= {f"task_usd.{task}": (usd, spent[task]) for task, usd in budgets.task_usd.items()}
+        for name, (usd, used) in limits.items():
+            if usd and used >= usd.scaleb(9) and budgets.at_limit == "refuse":
+                yield f"The budget {name} is used up ({dollars(used)}): raise it, or change at_limit."
+
+
+def _of_servers(settings: Fleet) -> Iterator[str]:
+    """MCP servers whose command is not installed or whose variables are not set."""
+    servers: Any = (settings.model_extra or {}).get("mcp", {})
+    for name, server in servers.items():
+        command = server.get("command") or ()
+        if command and not shutil.which(command[0]):
+            yield f"mcp.{name}: there is no command '{command[0]}': install it, or name another."
+        for variable in (*server.get("env", ()), server.get("token_env")):
+            if variable and not os.environ.get(variable):
+                yield f"mcp.{name}: {variable} is not set: set it, or take it out of fleet.toml."
+
+
+def _notes(root: Path, settings: Fleet) -> Iterator[str]:
+    """What works, and will not for long or not for everybody."""
+    from ..runtime.failures import LOUD
+    from ..workspace import load_prices
+
+    classes = {one for places in settings.data.further.values() for one in places}
+    for name, chain in settings.chains.items():
+        for one in sorted(classes | set(settings.data.regions)):
+            if not any(settings.permits(ref, one) for ref in chain.models):
+                yield f"Data of class '{one}' may go to no model of chain {name}."
+    refs = dict.fromkeys(ref for chain in settings.chains.values() for ref in chain.models)
+    with suppress(FleetError):
+        prices = load_prices(root)
+        yield from (
+            f"{ref} is about to be withdrawn: {why}" for ref in refs if (why := prices.leaving(ref))
+        )
+    day_ago = time.time_ns() // 1000 - DAY_US
+    with suppress(LedgerError):  # without a ledger nothing was asked
+        # Models that refused us: the fallback hides them.
+        for *ref, kind, times in queries.mistakes(database_path(root), LOUD, day_ago):
+            yield f"{ModelRef(*ref)}: {kind}, {times} times in the last day"
+        today = queries.total(queries.sums(database_path(root), (), queries.today()))
+        if told := queries.alarm(today):
+            yield f"Today: {told} See `costs`."
+
+
+async def _live(settings: Fleet) -> int:
+    """Ask every model once: how many did not answer."""
+    from ..workspace import Workspace
+
+    failed = 0
+    async with Workspace.open() as workspace:
+        workspace.environment = "doctor"
+        refs = dict.fromkeys(ref for chain in settings.chains.values() for ref in chain.models)
+        rows = [await _ask(workspace, ref) for ref in refs]
+        failed = sum(row[1] not in ("answers", "no key") for row in rows)
+        print(f"\n{queries.table(['model', 'answer', 'ms', 'cost', 'told'], rows)}")
+    return failed
+
+
+async def _ask(workspace: "Workspace", ref: ModelRef) -> list[object]:
+    """One row: the model, whether it answers, how long it took, what it cost, why it does not."""
+    from pydantic_ai.direct import model_request
+    from pydantic_ai.messages import ModelRequest
+
+    from ..runtime.chain import Chain
+    from ..runtime.fleet import ChainSettings
+    from ..runtime.run import Request, Stage, SubAgent, current
+
+    of_all = [one for chain in workspace.chains.values() for one in chain.candidates]
+    candidate = next(one for one in of_all if one.ref == ref)
+    if candidate.missing_keys:
+        return [str(ref), "no key", None, None, " ".join(candidate.missing_keys)]
+    shared = next(iter(workspace.chains.values())).shared
+    rules = ChainSettings(models=(ref,), deadline_s=30, max_cost_usd=None)
+    run = workspace.start(Request("Answer with the one word OK."))
+    token = current.set(Stage(run, SubAgent("doctor", str, human=False)))
+    started = time.perf_counter()
+    try:
+        prompt = [ModelRequest.user_text_prompt(run.request.text)]
+        await model_request(Chain("doctor", rules, [candidate], shared), prompt)
+        answer, told = "answers", None
+    except FleetError as error:
+        answer = run.attempts[-1].error_type if run.attempts else "failed"
+        told = "" if run.attempts else str(error)
+    finally:
+        current.reset(token)
+    took = round((time.perf_counter() - started) * 1000)
+    return [str(ref), answer, took, dollars(run.spent_nano() or None), told]
+
+
+def _template_version(root: Path) -> str:
+    path = root / ".copier-answers.yml"
+    lines = path.read_text("utf-8").splitlines() if path.is_file() else []
+    return next((line[9:] for line in lines if line.startswith("_commit: ")), "unknown")

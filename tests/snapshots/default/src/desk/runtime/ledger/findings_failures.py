@@ -1,0 +1,86 @@
+"""What does not work: calls that fail, circuits that are open, answers without usage, models that go."""
+
+import time
+from collections.abc import Iterator
+
+from .findings import FEW, Finding, Question
+from .queries import DEMO, Totals, alarm, percent, sums, today, total
+from .store import DAY_US, select
+
+DAYS = 7
+OFTEN = 0.2
+UNMEASURED = 0.1
+
+
+def search(question: Question) -> Iterator[Finding]:
+    """The last seven days and the models of fleet.toml, the worst first."""
+    by = ("provider", "request_model")
+    rows = sums(question.location, by, today() + 1 - DAYS, environment=question.environment)
+    if rows and (told := alarm(total(rows))):
+        evidence = {"n": total(rows).verdicts, "ok": total(rows).ok}
+        text = f"{told} That is in the last {DAYS} days."
+        yield _urgent("all_fail", text, "Run `doctor`, which says what is wrong.", evidence)
+    elif rows:
+        yield from _failing(rows)
+    yield from _open_circuits(question)
+    yield from _unmeasured(rows)
+    yield from _leaving(question)
+
+
+def _failing(rows: list[Totals]) -> Iterator[Finding]:
+    """Models that fail more often than one time in five."""
+    for row in rows:
+        if row.verdicts >= FEW and (row.failure_rate or 0) > OFTEN:
+            model = ":".join(row.key)
+            text = (
+                f"{model} failed in {percent(row.failure_rate)} of {row.verdicts:,} attempts in the "
+                f"last {DAYS} days."
+            )
+            action = "See the reasons with `costs --by chain,model`, and run `doctor`."
+            evidence = {"model": model, "n": row.verdicts, "ok": row.ok}
+            yield _urgent("fails_often", text, action, evidence)
+
+
+def _open_circuits(question: Question) -> Iterator[Finding]:
+    """Models that were passed over today for their failures, and have not answered since."""
+    query = (
+        "SELECT provider, request_model, COUNT(error_type) FROM attempts WHERE ts_us >= ? "
+        "AND environment != ? AND (outcome = 'ok' OR error_type = 'circuit_open') "
+        "GROUP BY provider, request_model "
+        "HAVING MAX(CASE outcome WHEN 'ok' THEN 0 ELSE ts_us END) "
+        "> MAX(CASE outcome WHEN 'ok' THEN ts_us ELSE 0 END)"
+    )
+    since = time.time_ns() // 1000 - DAY_US
+    for provider, model, times in select(question.location, query, (since, DEMO)):
+        text = f"{provider}:{model} is left alone: its circuit is open, {times:,} calls passed it over."
+        action = "Run `doctor`: it names what the model answered last."
+        evidence = {"model": f"{provider}:{model}", "n": times}
+        yield _urgent("circuit_open", text, action, evidence)
+
+
+def _unmeasured(rows: list[Totals]) -> Iterator[Finding]:
+    """Models whose answers come without usage: their cost is unknown."""
+    for row in rows:
+        if row.ok >= FEW and row.unmeasured > UNMEASURED * row.ok:
+            model, share = ":".join(row.key), row.unmeasured / row.ok
+            text = (
+                f"{percent(share)} of {row.ok:,} answers of {model} came without usage: their cost "
+                "is in no sum."
+            )
+            action = "Let its server report usage, or price it by the hour in prices.toml."
+            evidence = {"model": model, "n": row.ok, "unmeasured": row.unmeasured}
+            yield _urgent("unmeasured", text, action, evidence)
+
+
+def _leaving(question: Question) -> Iterator[Finding]:
+    """Models of the chains that the list of prices calls deprecated."""
+    refs = dict.fromkeys(ref for chain in question.fleet.chains.values() for ref in chain.models)
+    for ref in refs:
+        if why := question.prices.leaving(ref):
+            text = f"{ref} is about to be withdrawn: {why}"
+            action = "Put its successor in its place in fleet.toml, then run `doctor --live`."
+            yield _urgent("withdrawn", text, action, {"model": str(ref)})
+
+
+def _urgent(kind: str, text: str, action: str, evidence: dict[str, int | str]) -> Finding:
+    return Finding(kind, "evidence", 0, text, action, dict(evidence), urgent=True)

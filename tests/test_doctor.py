@@ -1,0 +1,159 @@
+"""`doctor`: every configuration in which `ask` cannot work is a problem, with a way out."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.fleets import Desk, desk, loopback
+from tests.loopback import Reply
+
+__all__ = ["desk", "loopback"]
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+Run = Callable[..., tuple[int, str]]
+
+
+@pytest.fixture
+def doctor(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Runs `doctor` on a desk's fleet.toml: its exit status and what it printed."""
+    desk.models = desk.models or ["openai:gpt-5-mini"]
+
+    def run(*words: str, write: bool = True) -> tuple[int, str]:
+        if write:
+            desk.write()
+        monkeypatch.setenv("FLEET_ROOT", str(desk.root))
+        monkeypatch.setattr("sys.argv", ["desk", "doctor", *words])
+        with pytest.raises(SystemExit) as ended:
+            importlib.import_module(f"{desk.package}.cli").main()
+        printed = capsys.readouterr()
+        code = ended.value.code
+        return (code, printed.out) if isinstance(code, int) else (1, f"{printed.out}{code}")
+
+    return run
+
+
+def test_what_works_is_no_problem_and_shows_its_price(doctor: Run) -> None:
+    status, told = doctor()
+    assert status == 0 and "problem:" not in told
+    assert "$0.25 in, $2.00 out" in told
+
+
+def test_a_price_that_a_prefix_found_says_whose_it_is(desk: Desk, doctor: Run) -> None:
+    desk.models = ["openai:gpt-5-nano-2099-01-01"]
+    told = doctor()[1]
+    assert "(as gpt-5-nano)" in told
+
+
+def test_a_model_without_a_price_is_unpriced(desk: Desk, doctor: Run) -> None:
+    desk.models = ["openai:no-such-model"]
+    assert "unpriced" in doctor()[1]
+
+
+def test_a_misspelt_check_names_the_right_one(desk: Desk, doctor: Run) -> None:
+    desk.checks = ["not_empyt"]
+    status, told = doctor()
+    assert status == 1 and "Did you mean 'not_empty'?" in told
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ('[agents.ghost]\nchain = "main"\ndescription = "x"', "scaffold add agent ghost"),
+        ('[agents.answer]\nchain = "main"\ndescription = "x"\nmpc = ["x"]', "mpc"),
+        ('[data]\nunclassified = "personal"', "personal"),
+        ('[budgets]\nat_limit = "cheap_only"\nmonth_usd = 1', "[chains.cheap]"),
+        ('[deployments.far]\nbase_url = "gateway.invalid"', "deployments.far"),
+        ('[mcp.files]\ncommand = ["no-such-command-here"]', "no-such-command-here"),
+        ('[mcp.files]\nurl = "http://x.invalid"\ntoken_env = "NO_SUCH_TOKEN"', "NO_SUCH_TOKEN"),
+    ],
+)
+def test_what_ask_trips_over_is_a_problem(desk: Desk, doctor: Run, more: str, told: str) -> None:
+    desk.more = more + "\n"
+    status, printed = doctor()
+    assert status == 1 and told in printed
+
+
+def test_prices_that_cannot_be_read(desk: Desk, doctor: Run) -> None:
+    (desk.root / "prices.toml").write_text("[nonsense")
+    status, told = doctor()
+    assert status == 1 and "prices.toml" in told
+
+
+def test_a_ledger_that_cannot_be_made(
+    desk: Desk, doctor: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{desk.root}/fleet.toml/no.sqlite3")
+    desk.write()
+    status, told = doctor()
+    assert status == 1 and "ledger" in told
+    monkeypatch.setenv("FLEET_LEDGER_URL", "mysql://nowhere")
+    assert doctor()[0] == 1
+
+
+def test_a_missing_prompt(desk: Desk, doctor: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = desk.module("runtime.run")
+    monkeypatch.setattr(run, "PROMPTS", desk.root / "prompts")
+    status, told = doctor()
+    assert status == 1 and "prompts/answer.md is missing" in told
+
+
+def test_a_provider_that_is_not_wired(desk: Desk, doctor: Run) -> None:
+    desk.write()
+    path = desk.root / "fleet.toml"
+    path.write_text(path.read_text("utf-8").replace("openai:gpt-5-mini@", "opneai:gpt-5-mini@"))
+    status, told = doctor(write=False)
+    assert status == 1 and "Did you mean 'openai'?" in told
+
+
+def test_a_key_that_is_not_set(doctor: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY")
+    status, told = doctor()
+    assert status == 1 and "set OPENAI_API_KEY" in told
+
+
+def test_a_budget_that_is_used_up(desk: Desk, doctor: Run, monkeypatch: Any) -> None:
+    desk.more = "[budgets]\nmonth_usd = 1\n"
+    queries = desk.module("runtime.ledger.queries")
+    counter: Any = importlib.import_module("collections").Counter
+    monkeypatch.setattr(queries, "month_by_task", lambda _: counter(answering=2 * 10**9))
+    status, told = doctor()
+    assert status == 1 and "month_usd is used up" in told
+
+
+def test_live_asks_each_model_once_and_tells_what_came_of_it(desk: Desk, doctor: Run) -> None:
+    desk.models = ["openai:ok", "openai:status-401", "anthropic:ok"]
+    status, told = doctor("--live")
+    assert status == 1
+    assert [
+        line.split()[1] for line in told.splitlines() if line.startswith(("openai:", "anthropic:"))
+    ] == [
+        "answers",
+        "authentication",
+        "answers",
+    ]
+    assert sorted(desk.hits()) == ["ok", "ok", "status-401"]
+    rows = desk.rows("environment, task_type, outcome")
+    assert {row[:2] for row in rows} == {("doctor", "doctor")}
+
+
+def test_live_is_content_where_all_answer(desk: Desk, doctor: Run) -> None:
+    desk.models = ["openai:ok"]
+    desk.server.script["ok"] = [Reply(text="OK")]
+    assert doctor("--live")[0] == 0
+
+
+def test_doctor_makes_no_ledger(desk: Desk, doctor: Run) -> None:
+    doctor()
+    assert not (desk.root / "data" / "ledger.sqlite3").exists()
+
+
+def test_a_module_that_does_not_load_is_told_in_a_line(
+    desk: Desk, doctor: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.module("workspace")
+    monkeypatch.delattr(importlib.import_module(desk.package), "workspace")
+    monkeypatch.setitem(sys.modules, f"{desk.package}.workspace", None)
+    status, told = doctor()
+    assert status == 1 and "cannot be loaded" in told and "Traceback" not in told
