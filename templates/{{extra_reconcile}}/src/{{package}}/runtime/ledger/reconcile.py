@@ -126,7 +126,9 @@ def _why_usd(
     if abs(theirs - ours) <= known.slack + SLACK_USD * own.attempts:
         return "rounding"
     if own.unpriced:
-        return f"price: {own.unpriced:,} attempts are unpriced, see `costs reprice`"
+        return (
+            f"price: {own.unpriced:,} attempts are unpriced: `costs reprice` (extra ledger_tools)"
+        )
     if same_tokens:
         return (
             f"price: {theirs / ours:.4f} of the ledger's" if ours else "price: free in the ledger"
