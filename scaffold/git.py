@@ -49,7 +49,7 @@ _FIXED = (
     "submodule.recurse=false",
 )
 _MAKE_ROOM = "free some, or set TMPDIR to a folder on another disk"
-_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+_NO_ROOM = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
 
 
 class RoomError(ToolError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from scaffold.merge.lab import Blob, Files, Lab
 from scaffold.merge.repository import records
 from scaffold.merge.steps import Merged
-from scaffold.merge.workspace import Workspace
+from scaffold.merge.workspace import Workspace, modes_count
 
 _REPOSITORY_ONLY = ("core.excludesFile=/dev/null",)
 
@@ -130,7 +130,10 @@ def _same(lab: Lab, path: str, blob: Blob | None) -> bool:
     place = lab.workspace.folder / path
     if blob is None or place.is_symlink() or not place.is_file():
         return False
-    if (blob.mode == "100755") != os.access(place, os.X_OK) or blob.mode == "120000":
+    if blob.mode == "120000":
+        return False
+    runs = os.access(place, os.X_OK)
+    if (blob.mode == "100755") != runs and modes_count(lab.workspace.git):
         return False
     name = lab.workspace.prefix + path
     return lab.team("hash-object", "--stdin-paths", feed=f"{name}\n") == blob.oid

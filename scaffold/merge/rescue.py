@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Set
 from dataclasses import dataclass
 
 from scaffold.errors import MergeError
@@ -30,6 +30,25 @@ class Ready:
     left: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What a goal meets: obstacles where it writes, edits on disk and in the index.
+
+    `wanted` are the goal's files without those that git ignores and somebody edited.
+    """
+
+    wanted: Versions
+    obstacles: Set[str]
+    seen: Look
+    edited: Set[str]
+    staged: Versions
+    left: tuple[str, ...]
+
+    def to_keep(self) -> Versions:
+        """The edits that would be written over."""
+        return {path: self.seen.disk[path] for path in self.edited if path not in self.left}
+
+
 def make_ready(
     workspace: Workspace, git: Git, journal: Journal, goal: Goal, *, rescue: bool = True
 ) -> Ready:
@@ -37,36 +56,39 @@ def make_ready(
 
     Without `rescue` nothing that was edited may be there: raises MergeError.
     """
+    loose = not modes_count(git)
+    found = _find(workspace, git, journal, goal, loose)
+    met = found.edited | found.staged.keys() | found.obstacles
+    if met and not rescue:
+        raise MergeError(f"{min(met)} was changed in the meantime; run it again.")
+    journal = _kept(workspace, git, journal, found.to_keep(), found.staged)
+    gone = dict.fromkeys(found.obstacles)
+    final = {path: blob for path, blob in found.wanted.items() if path not in found.left}
+    said = {
+        path: blob
+        for path, blob in {**gone, **goal.staged}.items()
+        if path not in found.left or not _unknown(_entry(found.seen, path), goal, path, loose)
+    }
+    switch = found.seen.switch(journal.before, {**gone, **final}, said, goal.stages)
+    return Ready(journal, switch, found.left)
+
+
+def _find(workspace: Workspace, git: Git, journal: Journal, goal: Goal, loose: bool) -> _Found:
     hidden = {path for path in journal.ignored if _edited_ignored(workspace, git, goal, path)}
     wanted = {path: blob for path, blob in goal.files.items() if path not in hidden}
-    written = [path for path, blob in wanted.items() if blob]
-    way = {path: in_the_way(workspace.top, [path]) for path in written}
-    barred = {path for path in written if way[path] and path not in goal.own}
+    way = {path: in_the_way(workspace.top, [path]) for path, blob in wanted.items() if blob}
+    barred = {path for path, found in way.items() if found and path not in goal.own}
     obstacles = {one for path in goal.own & way.keys() for one in way[path]} - wanted.keys()
     paths = {*wanted, *goal.staged, *goal.stages, *obstacles} - hidden
     seen = look(workspace, git, journals.folder(workspace, make=True), paths)
-    loose = not modes_count(git)
     edited = {
         path
         for path in {*wanted, *obstacles}
         if _is_edited(workspace, git, path, seen.disk[path], goal, loose)
     }
-    own = edited & (goal.own | obstacles)
-    left = tuple(sorted((edited - own) | barred | (hidden & goal.files.keys())))
+    left = (edited - goal.own - obstacles) | barred | (hidden & goal.files.keys())
     staged = _staged_edits(seen, goal, loose)
-    if not rescue and (edited or staged or obstacles):
-        name = min(edited | staged.keys() | obstacles)
-        raise MergeError(f"{name} was changed in the meantime; run it again.")
-    journal = _kept(workspace, git, journal, {path: seen.disk[path] for path in own}, staged)
-    final = {path: blob for path, blob in wanted.items() if path not in left}
-    said = {
-        path: blob
-        for path, blob in {**dict.fromkeys(obstacles), **goal.staged}.items()
-        if not (path in left and _unknown(_entry(seen, path), goal, path, loose))
-    }
-    gone = dict.fromkeys(obstacles)
-    switch = seen.switch(journal.before, {**gone, **final}, said, goal.stages)
-    return Ready(journal, switch, left)
+    return _Found(wanted, obstacles, seen, edited, staged, tuple(sorted(left)))
 
 
 def _kept(

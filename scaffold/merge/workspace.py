@@ -1,6 +1,7 @@
 """A workspace in its git repository: where it lies, and whether it can be merged into."""
 
 import re
+import shlex
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -111,10 +112,13 @@ def require_known(workspace: Workspace) -> None:
         )
     hidden = sorted(path for path, mark in marks.items() if mark == "S" or mark.islower())
     if hidden:
-        raise MergeError(
-            f"git was told to overlook changes in {_named(hidden)}; "
-            "run git update-index --no-skip-worktree --no-assume-unchanged on it first."
+        sparse = workspace.git("config", "--type=bool", "core.sparseCheckout", allowed=(0, 1))
+        way_out = (
+            f"run git sparse-checkout add {shlex.quote(workspace.prefix or '.')} first."
+            if sparse == "true" and all(marks[path] == "S" for path in hidden)
+            else "run git update-index --no-skip-worktree --no-assume-unchanged on it first."
         )
+        raise MergeError(f"git was told to overlook changes in {_named(hidden)}; {way_out}")
 
 
 def require_clean(workspace: Workspace) -> None:

@@ -139,6 +139,7 @@ def test_killed_at_some_lines(tmp_path: Path, kill_at: int, conflict: bool) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("part", range(8))
 @pytest.mark.parametrize(
     ("conflict", "dirty", "stride"), [(False, True, 1), (True, False, 4), (True, True, 4)]
@@ -157,6 +158,7 @@ def test_killed_at_every_line(
 
 
 @pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("part", range(4))
 def test_abort_killed_at_every_line(tmp_path: Path, part: int) -> None:
     for kill_at in range(part + 1, 10_000, 4):

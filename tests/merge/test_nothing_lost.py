@@ -232,13 +232,21 @@ def history(number: int, steps: int) -> None:
         shutil.rmtree(place, ignore_errors=True)
 
 
-@pytest.mark.parametrize("number", range(6))
+@pytest.mark.parametrize("number", range(4))
 def test_some_histories(number: int) -> None:
     history(number, 10)
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("part", range(2))
+def test_forty_histories(part: int) -> None:
+    for number in range(100 + part, 140, 2):
+        history(number, 14)
+
+
+@pytest.mark.slow
+@pytest.mark.full
 @pytest.mark.parametrize("part", range(10))
-def test_three_hundred_histories(part: int) -> None:
-    for number in range(1000 + part, 1300, 10):
+def test_five_hundred_histories(part: int) -> None:
+    for number in range(1000 + part, 1500, 10):
         history(number, 14)

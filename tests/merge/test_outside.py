@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from scaffold import git as program
-from scaffold import merge, repository
+from scaffold import merge, old_names, repository
 from scaffold.errors import MergeError
 from tests.merge.desk import Desk, fill, git, lines
 
@@ -158,3 +158,29 @@ def test_the_first_commit_has_what_a_users_ignore_file_hides(
     )
     repository.init(desk, "first")
     assert set(git(desk, "ls-files").split()) == {".env.example", ".github/ci.yml", ".gitignore"}
+
+
+def test_a_file_that_is_there_on_a_file_system_without_run_bits(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A})
+    git(desk.top, "config", "core.fileMode", "false")
+    desk.commit().write("same!", B).write("other", B)
+    changes = desk.update({"a": A, "same": B, "other!": B})
+    assert changes == {"same": "added", "other": "added"}
+
+
+def test_what_still_names_the_old_package(tmp_path: Path) -> None:
+    """A renamed package takes the team's modules along; their imports are named, not guessed at."""
+    desk = Desk(tmp_path, {"src/desk/a.py": "from desk.b import x\n", "README": "src/desk\n"})
+    desk.write("src/desk/own.py", "import os\nfrom desk.runtime import x\nimport desk\n")
+    desk.write("tests/test_own.py", "import desktop\npatch('desk.own.x')\n").write(
+        "bin", b"\0desk.x"
+    )
+    desk.commit().write("src/desk/scratch.py", "x\n")
+    new = {"src/bureau/a.py": "from bureau.b import x\n", "README": "src/bureau\n"}
+    with desk.plan(new, renames={"src/desk": "src/bureau"}) as plan:
+        assert old_names.notes(plan, "desk", "bureau") == [
+            "src/bureau/own.py still names the package desk (lines 2, 3); write bureau there.",
+            "tests/test_own.py still names the package desk (line 2); write bureau there.",
+            "git does not have src/desk/scratch.py, so it stays where it is; move it yourself.",
+        ]
+        assert old_names.notes(plan, "desk", "desk") == []

@@ -65,6 +65,13 @@ def test_files_git_was_told_to_overlook(tmp_path: Path, flag: str) -> None:
     assert desk.text("a") == B
 
 
+def test_files_outside_of_a_sparse_checkout(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, {"a": A, "d/b": B}, prefix="ws").commit()
+    git(desk.top, "sparse-checkout", "set", "--no-cone", "ws/*", "!ws/d")
+    with pytest.raises(MergeError, match=r"changes in d/b; run git sparse-checkout add ws/ first"):
+        desk.update(NEW)
+
+
 def test_until_it_is_committed_an_update_can_be_taken_back_and_no_other_starts(
     tmp_path: Path,
 ) -> None:

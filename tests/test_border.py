@@ -1,0 +1,62 @@
+"""For all texts: what is made harmless can be sent and stored; for all JSON: what wraps it is taken off."""
+
+import importlib
+import json
+import unicodedata
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+anything = st.text(st.characters(exclude_categories=()), max_size=40)
+scalars = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(max_size=8)
+objects = st.dictionaries(st.text(max_size=8), scalars | st.lists(scalars, max_size=3), min_size=1)
+quick = settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+WRAPS = (
+    "{}",
+    "```json\n{}\n```",
+    "```\n{}\n```\nLet me know!",
+    "Here it is:\n```JSON\n{}\n```",
+    "Sure, here you are: {} as you asked",
+    "so I think\n</think>\n{}",
+    "<think>hm</think>{}",
+    "\ufeff {}\n",
+)
+
+
+@quick
+@given(text=anything)
+def test_every_text_becomes_one_that_all_take(every_provider: str, text: str) -> None:
+    harmless = importlib.import_module(f"{every_provider}.runtime.border").harmless
+    clean = harmless({"a": [text, (text,)]})["a"]
+    assert clean == [harmless(text), (harmless(text),)]
+    assert harmless(harmless(text)) == harmless(text)
+    harmless(text).encode()
+    controls = {one for one in harmless(text) if unicodedata.category(one) in ("Cc", "Cs")}
+    assert controls <= {"\n", "\t", "\r"}
+    if not {unicodedata.category(one) for one in text} & {"Cc", "Cs"}:
+        assert harmless(text) == text
+
+
+@pytest.mark.parametrize("wrap", WRAPS)
+@quick
+@given(value=objects)
+def test_every_object_is_found_in_what_wraps_it(
+    every_provider: str, wrap: str, value: dict[str, object]
+) -> None:
+    unwrapped = importlib.import_module(f"{every_provider}.runtime.wrapped").unwrapped
+    told = json.dumps(value, ensure_ascii=False)
+    if "```" in told or "think>" in told:
+        return
+    assert json.loads(unwrapped(wrap.replace("{}", told))) == value
+    assert json.loads(unwrapped(json.dumps(told))) == value
+
+
+@quick
+@given(text=anything)
+def test_no_text_breaks_the_reading(every_provider: str, text: str) -> None:
+    unwrapped = importlib.import_module(f"{every_provider}.runtime.wrapped").unwrapped
+    for wrapped in (text, "{" + text + "}", f"```{text}```", "[" * 5_000 + text):
+        assert isinstance(unwrapped(wrapped), str)
