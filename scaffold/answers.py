@@ -76,6 +76,11 @@ def complete(
     filled = filled_in(catalogue, {k: v for k, v in answers.items() if k in known}, folder_name)
     misshapen = [problem for problem in _shape(filled) if problem.key.split(".")[0] in answers]
     bad = {problem.key.split(".")[0] for problem in misshapen}
+    if bad:
+        # The rest is checked beside defaults: no check has to look out for odd shapes.
+        answers = {key: value for key, value in answers.items() if key not in bad}
+        sound = {key: value for key, value in answers.items() if key in known}
+        filled = filled_in(catalogue, sound, folder_name)
     found += misshapen + problems.of_answers(catalogue, answers, filled, bad, recorded)
     if found:
         raise AnswersError(found)

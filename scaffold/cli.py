@@ -23,6 +23,7 @@ COMMANDS = {
     "advise": advise,
 }
 INTERRUPTED = 130
+MOST_MISTAKES = 30
 MOST_SHOWN = 800
 """The longest error or hint that is shown, in characters."""
 EPILOG = """\
@@ -87,10 +88,12 @@ def _tell(error: ScaffoldError, *, as_json: bool) -> int:
         report = {"message": str(error), "hint": hint, "problems": problems}
         print(json.dumps({"error": report}, ensure_ascii=False))
         return error.exit_status
-    for problem, hint in error.pairs:
+    for problem, hint in error.pairs[:MOST_MISTAKES]:
         print(f"error: {one_line(problem)}", file=sys.stderr)
         if hint:
             print(f"hint: {one_line(hint)}", file=sys.stderr)
+    if (more := len(error.pairs) - MOST_MISTAKES) > 0:
+        print(f"error: there are {more} more mistakes\nhint: mend these first", file=sys.stderr)
     return error.exit_status
 
 

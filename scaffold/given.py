@@ -106,9 +106,11 @@ def _parsed(path: Path, text: str) -> object:
 def _loaded(text: str) -> object:
     try:
         # JSON is YAML but for its surrogate pairs: what JSON escapes as two is one character.
-        return json.loads(text, object_pairs_hook=yaml_text.pairs_once)
+        table: object = json.loads(text, object_pairs_hook=yaml_text.pairs_once)
     except (ValueError, RecursionError):
         return yaml_text.load(text)
+    yaml_text.require_modest_value(table)
+    return table
 
 
 def _value(text: str) -> Answers:

@@ -21,6 +21,8 @@ sys.path[:] = json.loads(sys.argv[1])
 from scaffold import renders
 sys.exit(renders.run_written(sys.argv[2]))
 """
+# What Python itself may need to start; keys and the like stay here.
+_NEEDED = ("DYLD_", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
 REFUSED = 3
 SYSTEM = 4
 
@@ -76,7 +78,7 @@ class Child:
 def start(written: Path, limits: Limits = LIMITS) -> Child:
     """Start the render of a job that was written to a file."""
     paths = json.dumps([path for path in sys.path if path] or [str(Path.cwd())])
-    kept = {key: os.environ[key] for key in ("SYSTEMROOT", "LANG", "TMPDIR") if key in os.environ}
+    kept = {key: value for key, value in os.environ.items() if key.startswith(_NEEDED)}
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", _CHILD, paths, str(written)],
         stdin=subprocess.DEVNULL,

@@ -53,7 +53,8 @@ def staged(target: Path) -> Generator[Path]:
             _remove_empty(new_parents)
         if isinstance(error, OSError):
             hint = system_hint(error) or "name another folder"
-            raise TargetError(f"{target} cannot be written ({_reason(error)})", hint) from error
+            place = _place(error, staging, target)
+            raise TargetError(f"{place} cannot be written ({_reason(error)})", hint) from error
         raise
 
 
@@ -86,6 +87,13 @@ def _remove_empty(folders: list[Path]) -> None:
             folder.rmdir()
         except OSError:
             return
+
+
+def _place(error: OSError, staging: Path, target: Path) -> str:
+    """What could not be written: something in a temporary folder is not the target's fault."""
+    name = error.filename
+    outside = isinstance(name, str) and name and not Path(name).is_relative_to(staging)
+    return str(name) if outside else str(target)
 
 
 def _reason(error: Exception) -> str:

@@ -6,13 +6,20 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
+from scaffold.errors import ToolError
 from scaffold.signals import deaf
+
+_WAY_OUT = "free some room, or set TMPDIR to a folder on another disk"
 
 
 @contextmanager
 def work_folder() -> Generator[Path]:
     """An empty folder among the system's temporary ones."""
-    folder = Path(tempfile.mkdtemp(prefix="scaffold-"))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="scaffold-"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ToolError(f"No temporary folder can be made ({reason}); {_WAY_OUT}.") from None
     try:
         yield folder
     finally:

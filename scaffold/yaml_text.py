@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 
@@ -18,6 +18,8 @@ MOST_BYTES = 1_000_000
 DEEPEST = 100
 MOST_NODES = 100_000
 """The most values a text may hold, with each alias counted as what it stands for."""
+MOST_ANSWERS = 10_000
+"""The same for a set of answers, each of which is checked against others."""
 
 
 class TooMuchError(yaml.YAMLError):
@@ -41,9 +43,9 @@ def read_text(path: Path) -> str:
     return data.decode("utf-8-sig")
 
 
-def load(text: str, loader: Any = yaml.SafeLoader) -> Any:
+def load(text: str, loader: Any = yaml.SafeLoader, most: int = MOST_ANSWERS) -> Any:
     """What a text holds, of plain types only. Raises what UNREADABLE lists, KeyTwiceError too."""
-    _require_modest(text)
+    _require_modest(text, most)
     reader = loader(text)
     try:
         root = reader.get_single_node()
@@ -55,7 +57,7 @@ def load(text: str, loader: Any = yaml.SafeLoader) -> Any:
 
 def load_trusted(text: str) -> Any:
     """The same by libyaml, for a template's own files."""
-    return load(text, _LIBYAML)
+    return load(text, _LIBYAML, MOST_NODES)
 
 
 def place(error: Exception) -> str:
@@ -99,12 +101,31 @@ def pairs_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
+def require_modest_value(value: object) -> None:
+    """Hold what was read as JSON to the limits of YAML. Raises TooMuchError."""
+    waiting: list[tuple[Any, int]] = [(value, 1)]
+    count = 0
+    while waiting:
+        one, depth = waiting.pop()
+        inner: list[Any] = []
+        if isinstance(one, dict):
+            inner = [*cast(dict[str, Any], one).values()]
+        elif isinstance(one, list):
+            inner = cast(list[Any], one)
+        count += 1
+        if depth > DEEPEST or count > MOST_ANSWERS:
+            raise TooMuchError(
+                f"deeper than {DEEPEST} levels, or more than {MOST_ANSWERS:,} values"
+            )
+        waiting += [(part, depth + 1) for part in inner]
+
+
 def _events(text: str) -> Iterable[yaml.Event]:
     library: Any = yaml  # the stub of `parse` is untyped
     return library.parse(text, Loader=_LIBYAML)
 
 
-def _require_modest(text: str) -> None:
+def _require_modest(text: str, most: int) -> None:
     """Refuse deep nesting, and aliases that stand for more than fits, before anything is built."""
     sizes: dict[str, int] = {}
     holders: list[str | None] = [None]
@@ -130,8 +151,8 @@ def _require_modest(text: str) -> None:
         if anchor:
             sizes[anchor] = size
         counts[-1] += size
-        if counts[-1] > MOST_NODES:
-            raise TooMuchError(f"more than {MOST_NODES:,} values")
+        if counts[-1] > most:
+            raise TooMuchError(f"more than {most:,} values")
 
 
 def _require_keys_once(root: yaml.Node | None) -> None:

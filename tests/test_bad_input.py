@@ -1,5 +1,6 @@
 """Bad input at the command line: one clear line each, all of a run together, nothing written."""
 
+import contextlib
 import json
 import os
 import resource
@@ -11,8 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import given as hypothesis_given
+from hypothesis import strategies as st
 
 from scaffold import cli
+from scaffold.answers import complete, known_keys
+from scaffold.catalogue import Catalogue
+from scaffold.errors import AnswersError
 from tests.conftest import ROOT
 from tests.messages import mistakes
 
@@ -76,6 +83,52 @@ def test_a_wrong_answers_file_is_told(
     lines = refused(tmp_path, capsys, f"--answers={file}")
     assert len(lines) == 1
     assert told in lines[0]
+
+
+LEAVES = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.dates(),
+    st.sampled_from(["router", "anthropic", "openai:a", "cheap", "research", ""]),
+)  # fmt: skip
+KEYS = st.one_of(st.sampled_from(["name", "chain", "description", "cheap"]), LEAVES)
+VALUES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_given(data=st.data())
+def test_answers_of_any_shape_are_taken_or_refused(
+    catalogue: Catalogue, data: st.DataObject
+) -> None:
+    keys = st.sampled_from(sorted(known_keys(catalogue)))
+    answers = data.draw(st.dictionaries(keys, VALUES, max_size=4))
+    with contextlib.suppress(AnswersError):
+        complete(catalogue, answers, folder_name="desk")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("patterns: [" + ",".join(f"p{n}" for n in range(9000)) + "]", "more mistakes"),
+        (
+            "chains: {" + ",".join(f"c{n}: [a]" for n in range(9000)) + "}",
+            "more than 10,000 values",
+        ),
+        ('{"chains": ' + "[" * 900 + "]" * 900 + "}", "deeper than 100 levels"),
+        ("a: &a [x]\nb: &b [" + "*a, " * 200 + "]\nc: [" + "*b, " * 200 + "]", "10,000 values"),
+        ("chains: 3", "chains"),
+        ("agents: {a: [b]}", "agents"),
+    ],
+)
+def test_answers_without_end_are_told_in_a_few_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+) -> None:
+    file = tmp_path / "answers.yml"
+    file.write_text(text)
+    lines = refused(tmp_path, capsys, f"--answers={file}")
+    assert told in lines[-1]
+    assert len(lines) <= 31
 
 
 def test_a_key_may_replace_one_it_was_merged_with(tmp_path: Path) -> None:

@@ -176,3 +176,19 @@ def test_show_has_the_whole_context(desk: Desk) -> None:
     assert shown["question"] == "How many vans?"
     assert shown["details"]["messages"][0]["instructions"]
     assert len(shown["details"]["attempts"]) == 4
+
+
+def test_a_deleted_inbox_is_made_anew(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+    desk.handle("How many vans?")
+    tickets = desk.module("runtime.inbox").Tickets(desk.root)
+    try:
+        (lost,) = tickets.select()
+        for file in tickets.path.parent.glob("escalations*"):
+            file.unlink()
+        with pytest.raises(desk.module("runtime.errors").FleetError, match="see `escalations list"):
+            tickets.get(lost.id)
+        assert "its questions are gone with it" in caplog.text
+        desk.handle("How many vans?")  # another connection's question is seen
+        assert len(tickets.select()) == 1
+    finally:
+        tickets.close()

@@ -1,7 +1,9 @@
 """Precision and recall of the grounding check on quotes from real meetings."""
 
+import json
 from collections import Counter
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks import quote_pairs
 from benchmarks.duplicate_pairs import DATA
+from tests import labelled
 from tests.unrendered import module
 
 NO_DATA = pytest.mark.skipif(not DATA.is_dir(), reason="evaluation data is elsewhere")
@@ -78,3 +81,42 @@ def test_parts_cover_the_text(text: str, size: int, overlap: int) -> None:
     for one, next_ in pairwise(parts):
         assert one.start < next_.start <= one.end
         assert one.end - next_.start <= overlap
+
+
+def judged(rows: list[dict[str, Any]]) -> tuple[float, float]:
+    """Precision and recall of which passages say what their claim says."""
+    supports = module("support").supports
+    verdicts = [
+        (row["supported"], supports(row["claim"], row["quote"], row.get("source", "")))
+        for row in rows
+    ]
+    return labelled.score(verdicts)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_a_passage_has_to_say_what_its_claim_says(frozen: bool) -> None:
+    precision, recall = judged(labelled.read("quotes", "claim", "quote", frozen=frozen))
+    assert precision >= 0.97
+    assert recall >= 0.90
+
+
+def test_passages_of_rarer_forms() -> None:
+    lines = (labelled.FOLDER / "quotes_seen.jsonl").read_text("utf-8").splitlines()
+    precision, recall = judged([json.loads(line) for line in lines])
+    assert precision >= 0.93
+    assert recall >= 0.90
+
+
+def test_a_passage_in_another_language_is_not_judged() -> None:
+    supports = module("support").supports
+    assert supports(
+        "Sales rose by 12 percent.", "Der Umsatz stieg um 12 Prozent und die Kosten sanken."
+    )
+    assert not supports("Sales rose by 12 percent.", "Umsatz")
+
+
+@given(TEXT, st.text(max_size=200))
+def test_every_claim_and_passage_has_a_verdict(claim: str, passage: str) -> None:
+    supports = module("support").supports
+    assert supports(claim, passage, claim) in (True, False)
+    assert supports(passage, claim) in (True, False)

@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,26 @@ def test_rows_arrive_once_with_their_rollup(store: Any, location: Any) -> None:
         location, "SELECT COUNT(*) FROM attempts WHERE user_ref LIKE 'a%' AND attempt = ?", (1,)
     )
     assert found == [(20,)]
+
+
+def test_what_became_of_rows_replaces_what_they_were_first(store: Any, location: Any) -> None:
+    """Written as aborted when their answers arrived, then judged, by this writer or the next."""
+    first = [ledger_package.row(store, outcome="aborted") for _ in range(5)]
+    ends = ("ok", "ok", "rejected", "rejected")
+    ended = [replace(row, outcome=end) for row, end in zip(first, ends, strict=False)]
+    write(store, location, first)
+
+    async def judge(rows: list[Any]) -> None:
+        ledger = store.Ledger(location)
+        await ledger.ready()
+        await ledger.write((), (), rows)
+        ledger.close()
+
+    asyncio.run(judge(ended[:3]))
+    asyncio.run(judge(ended))
+    found = store.select(location, "SELECT outcome, COUNT(*) FROM attempts GROUP BY 1 ORDER BY 1")
+    assert found == [("aborted", 1), ("ok", 2), ("rejected", 2)]
+    assert_rollup_adds_up(store, location)
 
 
 def test_what_had_no_price_gets_one_and_the_rollup_knows(store: Any, location: Any) -> None:

@@ -46,10 +46,12 @@ _NAMES = _rules(r"""
 (?<=\w),? (?:Inc|Ltd|Corp|Co|AG|GmbH|PLC|plc|LLC|SE)\b\.? ->
 \b(?!(?i:it|he|she|that|there|who|what)')((?:[A-Z][\w-]+ )*[\w-]+)'s ([\w-]+) -> \2 of \1
 \b(Mr|Mrs|Ms|Dr|Prof|St)\. -> \1
+(?<=\w )A\b -> letterA
 """)
 _OPENERS = re.compile(
     r"^(?:\W*(?:it is (?:also )?(?:true |clear |known )?that|however|furthermore|moreover"
-    r"|in addition(?! to)|additionally|overall|indeed|in fact|of course|as (?:ever|usual|always)|also)\b,?)+\s"
+    r"|in addition(?! to)|additionally|overall|indeed|in fact|of course|as (?:ever|usual|always)"
+    r"|also)\b,?)+\s"
 )
 _FORMS = _rules(r"""
 (?<=s)'(?=\s) ->
@@ -58,13 +60,13 @@ _FORMS = _rules(r"""
 n't\b -> _not
 \b(it|he|she|that|there|who)'s\b -> \1 is
 \b(they|we|you)'re\b -> \1 are
-\bper cent\b|% -> _percent
+\bper cent\b|% -> _percent_
 \bminus (?=\d) -> -
 (?<=\d)\s?\xb0\s?c\b -> _degree celsius
 \xb0 -> _degree
 & -> _and
 ; -> _, and
-(?<=\d)\s?-\s?(?=\d) -> _to
+(?<=\d)\s?-\s?(?=\d) -> _to_
 (?<=\d)\s?km\b -> _kilometre
 (?<=\d)\s?kg\b -> _kilogram
 (?<=\d)\s?mg\b -> _milligram
@@ -73,6 +75,8 @@ n't\b -> _not
 (?<=\d)\s?m\b -> _metre
 (?<=\d)\s?g\b -> _gram
 \bfeet\b -> foot
+\b(?<!is )(?<!was )(?<!are )(?<!be )used to\b -> formerly
+\bfree (?:of|from)\b(?! charge) -> without
 \ba few\b -> several
 \b(?:at least|no (?:fewer|less) than|a minimum of)(?= -?\d) -> atleast
 \b(?:at most|up to|no more than|a maximum of)(?= -?\d) -> atmost
@@ -90,7 +94,7 @@ n't\b -> _not
 (?<=[^\W\d])-(?=[^\W\d]) -> _
 """)
 _WORDS = _rules(r"""
-is(e|es|ed|ing|ation|ations|er|ers)$ -> iz\1
+(?<=....)is(e|es|ed|ing|ation|ations|er|ers)$ -> iz\1
 (?<=...)our(?=s?$|ed$|ite|ful) -> or
 tre(s?)$ -> ter\1
 ^programme(s?)$ -> program\1

@@ -18,9 +18,7 @@ _COUNTED = (
 )
 _NUMBERS = {word: str(number) for number, word in enumerate(_COUNTED.split())}
 _WORD = re.compile(r"-?\d[\d.:/-]*\d|-?\d|[^\W\d_][\w']*|,")
-_TIME = re.compile(
-    r"[12]\d{3}|d(?:\d{4})?m\d\d(?:d\d\d)?|(?:mon|tue|wedne|thur|fri|satur|sun)s?day"
-)
+TIME = re.compile(r"[12]\d{3}|d(?:\d{4})?m\d\d(?:d\d\d)?|(?:mon|tue|wedne|thur|fri|satur|sun)s?day")
 _DROPPED = words_of(
     "a an the this that these those it its their our which who whom also do does please there"
 )
@@ -44,7 +42,7 @@ _PAST = dict(
         " rose/rise risen/rise spoke/speak spoken/speak stole/steal stolen/steal wore/wear worn/wear"
         " did/do done/do went/go gone/go flew/fly flown/fly threw/throw thrown/throw kept/keep"
         " brought/bring taught/teach caught/catch thought/think sought/seek understood/understand"
-        " ran/run became/become came/come told/tell lent/lend beaten/beat hid/hide hidden/hide"
+        " ran/run became/become came/come told/tell lent/lend beaten/beat meant/mean dealt/deal hid/hide hidden/hide"
         " got/get gotten/get stood/stand shot/shoot fought/fight bound/bind felt/feel"
     )
 )
@@ -97,7 +95,7 @@ def _words(said: str) -> tuple[list[str], list[int]]:
         begins = begins or word in _OPENING or word == ","
         if word == "," or word in _DROPPED:
             continue
-        is_time = bool(_TIME.fullmatch(word))
+        is_time = bool(TIME.fullmatch(word))
         while is_time and words and words[-1] in ("in", "on", "at"):
             words.pop()
             begins = True
@@ -164,7 +162,7 @@ def _turned(
     while helpers > 1 and words[helpers - 1] in _HELPERS:
         helpers -= 1
     between = [one for one in words[be + 1 : verb] if one != "-ed"]
-    lead = int(bool(_TIME.fullmatch(words[0])))
+    lead = int(bool(TIME.fullmatch(words[0])))
     new = [*words[by + 1 : end], *words[helpers:be], *between, words[verb], *past]
     new += [*words[lead:helpers], *words[:lead]]
     shift = len(new) - end

@@ -9,6 +9,10 @@ from ..agents.claim import Claim
 from ..agents.synthesise import Synthesis
 from . import citations, duplicates, grounding
 from .fetch import Page
+from .support import supports
+
+AROUND = 500
+"""Characters before a quote that say what "it" is."""
 
 
 class Quote(BaseModel):
@@ -70,13 +74,17 @@ class Report(BaseModel):
 
 
 def grounded(claims: Sequence[Claim], page: Page) -> list[tuple[str, Quote]]:
-    """The claims whose quote is in the page, with the passage as it stands there."""
-    passages = [(claim.text, grounding.find(claim.quote, page.text)) for claim in claims]
-    return [
-        (text, Quote(url=page.url, title=page.title, text=passage))
-        for text, passage in passages
-        if passage
-    ]
+    """The claims whose quote is in the page and says so, with the passage as it stands there."""
+    source = grounding.Source(page.text)
+    kept: list[tuple[str, Quote]] = []
+    for claim in claims:
+        passage = source.find(claim.quote)
+        if passage is None:
+            continue
+        around = page.text[max(0, passage.start - AROUND) : passage.end]
+        if supports(claim.text, passage.text, around):
+            kept.append((claim.text, Quote(url=page.url, title=page.title, text=passage.text)))
+    return kept
 
 
 def merge(quoted: Sequence[tuple[str, Quote]]) -> list[CitedClaim]:

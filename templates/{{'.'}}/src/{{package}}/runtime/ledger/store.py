@@ -341,7 +341,7 @@ class Database:
             except BaseException:
                 self._sqlite.close()  # nobody else can: the constructor fails
                 raise
-            self._file = _identity(path)
+            self._file = identity(path)
 
     def _prepare(self) -> None:
         """Bring the schema forward and set the connection up. Raises LedgerError."""
@@ -402,7 +402,7 @@ class Database:
         )
 
     def _is_gone(self) -> bool:
-        there = _identity(self._path)
+        there = identity(self._path)
         return there is None or there != self._file
 
     @contextmanager
@@ -428,7 +428,8 @@ class Database:
         self._sqlite.close()
 
 
-def _identity(path: Path) -> tuple[int, int] | None:
+def identity(path: Path) -> tuple[int, int] | None:
+    """Which file lies there: another one after it was deleted or replaced. None where none does."""
     try:
         there = path.stat()
     except OSError:

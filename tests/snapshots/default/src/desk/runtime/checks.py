@@ -13,15 +13,11 @@ from pydantic import BaseModel, Field
 from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelResponse
 
+from .agreeing import same
 from .attempt import Call, Check, Finding, MakeCheck
 from .errors import FleetError, SettingsError
-from .grounded import NUMBER, SHARE, plain, readings, typed
+from .grounded import SHARE
 from .run import SubAgent, current, text_of
-
-_UP_TO_ANSWER = re.compile(r"(?:answer(?: is)?|result(?: is)?|####|=|boxed\{)[\s:]*(?=\S)")
-_WORD = re.compile(r"\d+(?:\.\d+)?|[^\W\d]+|[-+/^](?=\s?(?:\d|[a-z]\b))")
-# A number and its unit; x^2, 1/2 and 2x are none.
-_QUANTITY = re.compile(r"(?<![\w./^])(-?\d+(?:\.\d+)?)(?![a-z]\b|[./^]\w)[\s%]*([a-z]*)")
 
 
 class Score(BaseModel):
@@ -61,9 +57,12 @@ def agreement(argument: str) -> Check:
     """`agreement:other` or `agreement:other,intent`: a model of another chain says the same.
 
     It gets the same request. Compared are the final answers (a number, a choice, a short text),
-    or one field of typed ones. No opinion, or one of the same model, rejects nothing.
+    or of typed ones the short fields, or the one that is named. With `,exact` at the end they have
+    to be equal letter by letter. No opinion, or one of the same model, rejects nothing.
     """
-    chain, _, field = argument.partition(",")
+    chain, *more = argument.split(",")
+    exact = more[-1:] == ["exact"]
+    field = ",".join(more[:-1] if exact else more)
     if not chain:
         raise ValueError("agreement takes a chain, such as agreement:cheap")
 
@@ -84,7 +83,7 @@ def agreement(argument: str) -> Check:
             current.reset(token)
         if other.model_name == completion.model_name:
             return None
-        agrees = same(text_of(completion), text_of(other), field)
+        agrees = same(text_of(completion), text_of(other), field, exact=exact)
         return Finding(None if agrees else "disagrees", float(agrees), "agreement")
 
     return check
@@ -120,38 +119,3 @@ CHECKS: Mapping[str, MakeCheck] = {
     "agreement": agreement,
     "judge": judge,
 }
-
-
-def same(one: str, other: str, field: str = "") -> bool:
-    """Whether two answers agree: on a field of theirs, on every field, or on how they end.
-
-    Of a text counts what follows "answer:", else its last line. It agrees with the same words, or
-    with the same number where one of them is no more than a number and its unit.
-    """
-    left, right = typed(one), typed(other)
-    if isinstance(left, dict) and isinstance(right, dict):
-        names = {field} if field else left.keys() | right.keys()
-        return all(_agree(str(left.get(name)), str(right.get(name))) for name in names)
-    return _agree(str(left), str(right))
-
-
-def _agree(one: str, other: str) -> bool:
-    one, other = _final(one), _final(other)
-    if (_WORD.findall(one) or one) == (_WORD.findall(other) or other):
-        return True
-    left, right = _QUANTITY.findall(one), _QUANTITY.findall(other)
-    if min(len(left), len(right)) != 1 or re.search(r"[\[{]", one + other):
-        return False
-    (number, unit), (again, its) = left[-1], right[-1]
-    return number == again and (not (unit and its) or unit.rstrip("s") == its.rstrip("s"))
-
-
-def _final(text: str) -> str:
-    """How a text ends, with its numbers written in one way."""
-    lines = [line for line in text.splitlines() if re.search(r"\w", line)] or [text]
-    return NUMBER.sub(_written, _UP_TO_ANSWER.split(plain(lines[-1]))[-1].rstrip("}$. "))
-
-
-def _written(number: re.Match[str]) -> str:
-    digits = f"{number['sign']}{readings(number)[0]:f}"
-    return digits.rstrip("0").rstrip(".") if "." in digits else digits

@@ -5,6 +5,7 @@ another request joins it. It is open until it is answered, closed or expired.
 """
 
 import json
+import logging
 import sqlite3
 import time
 from collections.abc import Mapping, Sequence
@@ -16,8 +17,10 @@ from pydantic import Field
 
 from . import fleet
 from .errors import FleetError, LedgerError, Unanswered
-from .ledger.store import database_path, new_id
+from .ledger.store import database_path, identity, new_id
 from .private import private_file
+
+log = logging.getLogger(__name__)
 
 STATES = ("open", "answered", "closed", "expired")
 HOUR_US = 3600 * 1_000_000
@@ -96,6 +99,10 @@ class Tickets:
         beside = Path(str(database_path(root))).parent
         # A ledger that is no file is a server; tickets stay with the workspace then.
         self.path = (beside if beside.is_dir() else root / "data") / "escalations.sqlite3"
+        self._open()
+        self.tidy()
+
+    def _open(self) -> None:
         try:
             private_file(self.path)
             self._database = sqlite3.connect(self.path, timeout=30)
@@ -107,7 +114,7 @@ class Tickets:
         except sqlite3.Error as error:
             self.close()
             raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
-        self.tidy()
+        self._file = identity(self.path)
 
     def close(self) -> None:
         self._database.close()
@@ -188,6 +195,11 @@ class Tickets:
 
     def _run(self, statement: str, values: Any) -> list[Ticket]:
         """Commit one statement: the tickets it gives."""
+        there = identity(self.path)
+        if there is None or there != self._file:
+            log.warning("%s was deleted or replaced: its questions are gone with it.", self.path)
+            self.close()
+            self._open()
         try:
             with self._database:
                 return [Ticket(**row) for row in self._database.execute(statement, values)]

@@ -1,0 +1,251 @@
+"""Does a passage say what a claim says? Words only, no model; what cannot be decided is a no.
+
+The passage has to have the claim's names, numbers and nearly all of its words, in the same roles,
+and must not deny, hedge or limit what the claim asserts. Another word for the same thing is known
+in a few cases only.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import combinations, pairwise
+
+from .meanings import (
+    AGAINST,
+    ALIKE,
+    AMOUNTS,
+    EXACT,
+    HEDGES,
+    LIGHT,
+    ROLES,
+    SMALL,
+    STRONG,
+    UNITS,
+    WEAK,
+    is_english,
+)
+from .spellings import DATE
+from .wording import NOT, TIME, Wording, is_number, read
+
+LEAST_WORDS = 2  # of the claim in its passage; fewer are a hook, not support
+MOST_MISSING = 0.2  # the share of a claim's content words that its passage may lack
+
+_BREAK = re.compile(r"[.;:!?]\s+|,?\s+(?=(?:and|but|while|whereas|although|though)\b)|,\s+(?!\d)")
+_REFERS = re.compile(
+    r"\b(?:it|its|he|she|they|his|her|their|we|our)\b|^\W*(?:the|this|that|these) ([\w-]+)", re.I
+)
+
+
+def supports(claim: str, passage: str, source: str = "") -> bool:
+    """Whether a passage says what a claim says; `source` is the text around it."""
+    if not is_english(passage):
+        return len(passage.split()) >= LEAST_WORDS
+    if "?" in passage and "?" not in claim:
+        return False
+    said, whole = read(claim), read(passage)
+    parts = [read(part) for part in _BREAK.split(passage) if re.search(r"\w", part)]
+    wanted = [word for word in said.words if _counts(word)]
+    found = {word: near for word in wanted if (near := _near(word, whole.words))}
+    context = _context(said, passage, source)
+    missing = [word for word in wanted if word not in {*found, *LIGHT, *context}]
+    numbers = [word for word in said.words if is_number(word)]
+    if len(found) + len(numbers) < LEAST_WORDS or not _is_covered(said, whole, missing):
+        return False
+    if not _has_numbers(said, whole, context) or _is_turned(said, whole, found):
+        return False
+    about, best = _about(said, parts, {*found.values()})
+    return (
+        _same_strength(said, about)
+        and _same_place(said, best, {*found.values()})
+        and not _is_foreign(parts, said, found)
+    )
+
+
+def _counts(word: str) -> bool:
+    """Whether a word is of content, and neither a number nor of a class of its own."""
+    return not (word in SMALL or word == "-ed" or word in NOT or is_number(word) or word in HEDGES)
+
+
+def _near(word: str, words: Sequence[str]) -> str:
+    """The same word in a passage, or one that stands for it."""
+    if word in words:
+        return word
+    alike = next((group for group in ALIKE if word in group), frozenset[str]())
+    for other in words:
+        short, long = sorted((word, other), key=len)
+        if other in alike or (
+            len(short) >= 5 and long.startswith(short) and len(long) <= len(short) + 3
+        ):
+            return other
+    return ""
+
+
+def _context(said: Wording, passage: str, source: str) -> frozenset[str]:
+    """What the text around a passage may add: where the passage refers to something before it."""
+    refers = _REFERS.search(passage)
+    if not source or not refers or (refers[1] and {*read(refers[1]).words} & {*said.words}):
+        return frozenset()
+    return frozenset(read(source).words)
+
+
+def _is_covered(said: Wording, whole: Wording, missing: Sequence[str]) -> bool:
+    if not missing:
+        return True
+    content = [word for word in said.words if _counts(word)]
+    after_role = {b for a, b in zip(said.words, said.words[1:], strict=False) if a in ROLES}
+    return (
+        len(missing) <= MOST_MISSING * len(content)
+        and not {*missing} & {*said.names, content[0], content[-1], *after_role}
+        and not any(
+            {*missing} & side and {*whole.words} & against
+            for one, other in AGAINST
+            for side, against in ((one, other), (other, one))
+        )
+    )
+
+
+def _has_numbers(said: Wording, whole: Wording, context: frozenset[str]) -> bool:
+    times = {word for word in whole.words if TIME.fullmatch(word)}
+    for at, number in enumerate(said.words):
+        if not is_number(number):
+            continue
+        places = [n for n, word in enumerate(whole.words) if _is_within(number, word)]
+        if not places and TIME.fullmatch(number) and not times and number in context:
+            continue
+        role = {*said.words[at - 1 : at]} & ROLES
+        places = [n for n in places if not role or not _role(whole, n) or _role(whole, n) == role]
+        units = {*said.words[at + 1 : at + 2]} & UNITS
+        theirs = [{*whole.words[n + 1 : n + 2]} & UNITS for n in places]
+        if not any(not its or not units or its == units for its in theirs):
+            return False
+    return True
+
+
+def _role(text: Wording, at: int) -> set[str]:
+    return {*text.words[at - 1 : at]} & ROLES
+
+
+def _is_within(number: str, other: str) -> bool:
+    """Whether a number is another, or a year or month the date of another."""
+    if number == other:
+        return True
+    date = DATE.fullmatch(other)
+    return bool(date) and (
+        number == date["year"] or (len(number) == 8 and other.startswith(number))
+    )
+
+
+def _is_turned(said: Wording, whole: Wording, found: dict[str, str]) -> bool:
+    """Whether the words that both have stand in other roles."""
+    theirs = {**found, **{word: word for word in ROLES}}
+    theirs = {word: near for word, near in theirs.items() if word not in UNITS}
+    ours = [(at, theirs[word]) for at, word in enumerate(said.words) if word in theirs]
+    rest = iter(whole.words)
+    if all(word in rest for _, word in ours):
+        return False
+    if any(whole.words.count(word) > 1 for _, word in ours if word not in ROLES | UNITS):
+        return True
+    words = [word for _, word in ours if whole.words.count(word) == 1]
+    order = [word for word in whole.words if word in words]
+    words = [word for word in words if words.count(word) == 1 and order.count(word) == 1]
+    order = [word for word in order if word in words]
+    if words == order:
+        return False
+    starts = {0, len(words)}
+    for text, places in ((said.words, said.starts), (whole.words, whole.starts)):
+        for start in places:
+            word = next((theirs.get(w, w) for w in text[start:] if theirs.get(w, w) in words), None)
+            starts |= {words.index(word)} if word else set()
+    if (said.defined or whole.defined) and "is" in said.words and "is" in whole.words:
+        starts |= {*range(len(words))}
+    return not any(
+        [*words[:a], *words[b:c], *words[a:b], *words[c:]] == order
+        for a, b, c in combinations(sorted(starts), 3)
+    )
+
+
+def _about(said: Wording, parts: Sequence[Wording], found: set[str]) -> tuple[list[str], Wording]:
+    """What of a passage the claim is about, up to its last word there; and the part that is most."""
+    numbers = {word for word in said.words if is_number(word)}
+    wanted = found | numbers
+    ranked = sorted(parts, key=lambda part: -len(wanted & {*part.words}))
+    about: list[str] = []
+    left = set(wanted)
+    for part in ranked:
+        needed = left & {*part.words}
+        if needed:
+            last = max(at for at, word in enumerate(part.words) if word in needed)
+            about += part.words[: last + 1]
+            if part is ranked[0]:
+                about += [word for word in part.words[last + 1 :] if word not in AMOUNTS]
+            about += {"if", "unless", "according"} & {*part.words[last + 1 :]}
+            left -= needed
+        elif {"if", "unless"} & {*part.words}:
+            about += ["if"]
+    return about, ranked[0]
+
+
+def _same_strength(said: Wording, about: Sequence[str]) -> bool:
+    """Whether a passage denies, hedges and limits as its claim does."""
+    ours, theirs = {*said.words}, {*about}
+    if bool(ours & NOT) != bool(theirs & NOT):
+        return False
+    if "and" in ours and "or" in theirs and "or" not in ours:
+        return False
+    maybe = bool(ours & WEAK[0])
+    weak = [group for group in WEAK if theirs & group and not ours & group]
+    if any(not (maybe and group is WEAK[3]) for group in weak):
+        return False
+    if any(ours & group and not theirs & group for group in STRONG):
+        return False
+    if any(ours & group and theirs & group and ours & group != theirs & group for group in EXACT):
+        return False
+    if any(
+        ours & side and theirs & against and not (ours & against or theirs & side)
+        for one, other in AGAINST
+        for side, against in ((one, other), (other, one))
+    ):
+        return False
+    return "-ed" in ours or not any(
+        after == "-ed" and word in ours for word, after in pairwise(about)
+    )
+
+
+def _same_place(said: Wording, best: Wording, found: set[str]) -> bool:
+    """Whether the part of a passage with most of a claim is about the same subject and time."""
+    ours, theirs = {*said.words} | found, {*best.words}
+    times = {word for word in ours if TIME.fullmatch(word)}
+    others = {word for word in theirs if TIME.fullmatch(word)}
+    if times and others and not any(_is_within(a, b) for a in times for b in others):
+        return False
+    return not (best.names - ours and (said.names & found) - theirs)
+
+
+def _is_foreign(parts: Sequence[Wording], said: Wording, found: dict[str, str]) -> bool:
+    """Whether a part gives something of the claim, but says it of another subject."""
+    theirs = {*found.values()}
+    wanted = theirs | {word for word in said.words if is_number(word)}
+    subject = next((found[word] for word in said.words if word in found), "")
+    of_subject = {word for part in parts if subject in part.words for word in part.words}
+    for part in parts if of_subject else ():
+        content = [word for word in part.words if _counts(word) and not TIME.fullmatch(word)]
+        gives = wanted & {*part.words} - of_subject
+        if gives and content and content[0] not in wanted:
+            return True
+    return _is_mixed([part for part in parts if wanted & {*part.words}], wanted, subject)
+
+
+def _is_mixed(parts: Sequence[Wording], wanted: set[str], subject: str) -> bool:
+    """Whether a number of one part is said of what another part has another number for."""
+    for part in parts:
+        content = [word for word in part.words if _counts(word)]
+        if not content or not any(is_number(word) for word in wanted & {*part.words}):
+            continue
+        times = {word for word in part.words if TIME.fullmatch(word)} - wanted
+        for other in parts:
+            gives = wanted & {*other.words} - {*part.words, subject}
+            own = [word for word in other.words if is_number(word) and word not in wanted]
+            if own and any(not is_number(word) for word in gives):
+                return True
+            if times and any(TIME.fullmatch(word) for word in gives):
+                return True
+    return False

@@ -1,0 +1,204 @@
+"""Whether two answers are the same one: the same value, however it is written.
+
+Numbers, fractions, percentages, amounts and dates are read as what they are; lists and literals
+by their parts. What limits or negates a value ("at least 6", "5 or 9", "not X") and the case of
+`abCd` belong to it. A date such as 03/04/2026, which may be either, is its own text only.
+"""
+
+import ast
+import json
+import re
+import warnings
+from typing import Any, cast
+
+from .grounded import NUMBER, readings, typed
+from .values import MOST, MOST_DIGITS, final, same_values, value_of
+
+FREE_WORDS = 6
+"""A text of so many words is free: two models never write the same one."""
+
+_LIMITS = {
+    "or": r"\bor\b|\beither\b",
+    "not": r"\b(?:not|no|never|none|neither|cannot|without)\b|n't\b|!=",
+    "least": r"\bat least\b|>=|\bor (?:more|above|higher|greater)\b|\bminimum\b|\bno less\b",
+    "most": r"\bat most\b|<=|\bup to\b|\bor (?:less|fewer|below)\b|\bmaximum\b|\bno more\b",
+    "more": r"\b(?:more|greater|higher|larger) than\b|\b(?:over|above|exceeds)\s[$\d]|>(?!=)",
+    "less": r"\b(?:less|fewer|lower|smaller) than\b|\b(?:under|below)\s[$\d]|<(?!=)",
+    "range": r"\bbetween\b|\d\s*(?:to|-|\.\.\.?)\s*\d|\d\s?\+(?!\s?[\d(])|\xb1|\+/-",
+    "time": r"\b(?:before|after|until|since)\b",
+    "if": r"\b(?:if|unless|except|other than)\b",
+}
+_LIMIT = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _LIMITS.items()}
+_EXPRESSION = re.compile(
+    r"(?<=[\w)])\s?[*/^]\s?(?=[\w(])|\d[a-z]\b|[a-z]\(|\b(?:sqrt|pi|log|ln|sin|cos|tan|i)\b"
+    r"|[\w)]\s[+-]\s[\w(]|(?<![a-z]{2})(?<=[\w)])[+-](?=[\d(]|[a-z]\b)|[\[\]{}<>|]|\d!"
+)
+_TOKEN = re.compile(
+    r"\d+(?:\.\d+)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-+](?=\s?(?:\d|[a-z]\b|\())|[*/^<>=!%&|~]|_+"
+)
+_BRACKETS = re.compile(r"[\[({][^\])}]{0,99},")
+_QUANTITY = re.compile(
+    r"(?<![\w./^])-?\d+(?:\.\d+)?(?:/\d+)?(?!\w|[./^]\w)\s*([a-z%$\u20ac\xa3]*)", re.IGNORECASE
+)
+_LISTED = re.compile(r"\d\w*\s*(?:,|;|&|and)\s*$", re.IGNORECASE)
+
+
+def same(one: str, other: str, field: str = "", *, exact: bool = False) -> bool:
+    """Whether two answers agree: on a field of theirs, on their short fields, or on how they end.
+
+    Of a text counts what follows "answer:", else its last line. Free texts in typed answers count
+    only where these have nothing else. `exact`: letter by letter, or as equal JSON.
+    """
+    left, right = typed(one), typed(other)
+    if isinstance(left, dict) and isinstance(right, dict):
+        return _same_fields(left, right, field, exact=exact)
+    if exact:
+        return _is_equal(left, right)
+    return _agree(
+        one if isinstance(left, str) else left, other if isinstance(right, str) else right
+    )
+
+
+def _same_fields(one: dict[str, Any], other: dict[str, Any], field: str, *, exact: bool) -> bool:
+    if field:
+        if field not in one or field not in other:
+            return False
+        return (_is_equal if exact else _agree)(one[field], other[field])
+    if exact:
+        return _is_equal(one, other)
+    names = one.keys() | other.keys()
+    short = [name for name in names if not (_is_free(one.get(name)) or _is_free(other.get(name)))]
+    return all(_agree(one.get(name), other.get(name)) for name in short or names)
+
+
+def _is_equal(one: Any, other: Any) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return one.strip() == other.strip()
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def _is_free(value: Any) -> bool:
+    """Whether a field is a text that each model words in its own way."""
+    if isinstance(value, list):
+        return any(map(_is_free, cast(list[Any], value)))
+    if isinstance(value, dict):
+        fields = cast(dict[str, Any], value).values()
+        return bool(fields) and all(map(_is_free, fields))
+    if not isinstance(value, str):
+        return False
+    words = len(value.split())
+    return words >= FREE_WORDS or (words > 2 and value.rstrip()[-1:] in ".!?")
+
+
+def _agree(one: Any, other: Any) -> bool:
+    if isinstance(one, dict) and isinstance(other, dict):
+        return _same_fields(cast(dict[str, Any], one), cast(dict[str, Any], other), "", exact=False)
+    if isinstance(one, list) and isinstance(other, list):
+        pairs = zip(cast(list[Any], one), cast(list[Any], other), strict=False)
+        return len(cast(list[Any], one)) == len(cast(list[Any], other)) and all(
+            _agree(a, b) for a, b in pairs
+        )
+    if one is None or other is None or isinstance(one, bool) or isinstance(other, bool):
+        return one is other or f"{one}".strip().casefold() == f"{other}".strip().casefold()
+    return _same_text(_text(one), _text(other))
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _same_text(one: str, other: str) -> bool:
+    left, right = final(one), final(other)
+    if left == right:
+        return True
+    if max(len(left), len(right)) > MOST:
+        return _tokens(left) == _tokens(right)
+    literals = _literal(left), _literal(right)
+    if any(isinstance(part, list | dict | tuple | set | str) for part in literals):
+        return _same_literals(*literals, left, right)
+    if _limits(left) != _limits(right):
+        return False
+    values = value_of(left), value_of(right)
+    if values[0] and values[1]:
+        return same_values(values[0], values[1])
+    return _tokens(left) == _tokens(right) or _holds(left, right) or _holds(right, left)
+
+
+def _literal(said: str) -> Any:
+    """The list, mapping or quoted text that this is, as JSON or Python write it; else None."""
+    if said[:1] not in ("[", "{", "(", "'", '"'):
+        return None
+    for read in (json.loads, ast.literal_eval):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                return read(said)
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
+            continue
+    return None
+
+
+def _same_literals(one: Any, other: Any, left: str, right: str) -> bool:
+    if isinstance(one, str) and isinstance(other, str):
+        return one == other
+    if isinstance(one, str) or isinstance(other, str):
+        quoted, bare = (one, right) if isinstance(one, str) else (other, left)
+        if quoted == bare:
+            return True
+        inner = _literal(quoted.strip())
+        if inner is None or (one is not None and other is not None and isinstance(inner, str)):
+            return _tokens(quoted) == _tokens(bare) and bool(_tokens(bare))
+        return _same_literals(inner, _literal(bare), quoted, bare)
+    return one is not None and other is not None and type(one) is type(other) and one == other
+
+
+def _limits(said: str) -> set[str]:
+    return {name for name, pattern in _LIMIT.items() if pattern.search(said)}
+
+
+def _tokens(said: str) -> list[str]:
+    """Words and numbers; the case of a word such as abCd is a part of it."""
+    said = NUMBER.sub(_written, said)
+    found = _TOKEN.findall(said)
+    if _BRACKETS.search(said):
+        found = re.findall(rf"{_TOKEN.pattern}|[\[\](){{}},]", said)
+    return [one if _is_mixed(one) else one.casefold() for one in found if one != "*"] or [said]
+
+
+def _is_mixed(word: str) -> bool:
+    return word.isalpha() and not (word.islower() or word.isupper() or word.istitle())
+
+
+def _written(number: re.Match[str]) -> str:
+    if number["scale"] or len(number["digits"]) > MOST_DIGITS:
+        return number[0]
+    digits = f"{number['sign']}{readings(number)[0]:f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
+def _holds(text: str, short: str) -> bool:
+    """Whether a text says one value, and this is it: "There are 12 km left", "12 km"."""
+    if short.casefold() in ("yes", "no"):
+        return bool(re.match(rf"{short}\b[,.:;]", text, re.IGNORECASE))
+    if re.fullmatch(r"\(?[A-Ja-j]\)?", short):
+        letter = short.strip("()")
+        return bool(re.match(rf"(?:option |choice )?\(?{letter}[).:](?:\s|$)", text, re.IGNORECASE))
+    if re.fullmatch(r"on\d{4}m\d\dd\d\d", short):
+        return [short] == re.findall(r"on\d{4}m\d\dd\d\d", text)
+    if _EXPRESSION.search(text.casefold()) or _EXPRESSION.search(short.casefold()):
+        return False
+    return _holds_quantity(NUMBER.sub(_written, text), NUMBER.sub(_written, short))
+
+
+def _holds_quantity(text: str, short: str) -> bool:
+    there, its = list(_QUANTITY.finditer(text)), list(_QUANTITY.finditer(short))
+    if not there or len(its) != 1 or _LISTED.search(text[: there[-1].start()]):
+        return False
+    names = [set(re.findall(r"(?<=[a-z,] )[A-Z]\w+", said)) for said in (text, short)]
+    if names[0] and names[1] and names[0].isdisjoint(names[1]):
+        return False
+    before = [len(said[: at.start()].split()) for said, at in ((text, there[-1]), (short, its[0]))]
+    if before[0] == before[1] > 0 and len(text.split()) == len(short.split()):
+        return False  # worded alike, and a word is another
+    one, other = value_of(there[-1][0].strip()), value_of(its[0][0].strip())
+    return bool(one and other and same_values(one, other))
