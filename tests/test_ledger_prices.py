@@ -385,3 +385,113 @@ def test_the_examples_in_prices_toml_are_right(prices: Any, tmp_path: Path) -> N
     tuned = ref(prices, "openai:ft:gpt-6-luna:acme:support:1")
     assert table.cost(tuned, searched).nano_usd == 300_000 + 1_000_000 + 10_000_000
     assert table.cost(ref(prices, "openai_compatible:llama-3.3-70b"), searched, seconds=8).source
+
+
+MILLION = {"input_tokens": 1_000_000}
+
+
+def usage_of(**told: Any) -> Any:
+    return RequestUsage(**{**MILLION, **told})
+
+
+@pytest.mark.parametrize(
+    ("deployed", "served", "priced_as"),
+    [
+        (None, "gpt-4.1-mini-2025-04-14", "gpt-4.1-mini"),
+        ("gpt-4.1-nano", "gpt-4.1-mini-2025-04-14", "gpt-4.1-nano"),
+        (None, None, None),
+        (None, "nobody-knows-it", None),
+    ],
+)
+def test_a_deployment_is_priced_by_what_it_serves_never_by_its_name(
+    prices: Any, deployed: str | None, served: str | None, priced_as: str | None
+) -> None:
+    table = prices.Prices({}, {"azure": "openai", "openai": "openai"}, {"azure": deployed})
+    cost = table.cost(ref(prices, "azure:gpt-4"), usage_of(), served=served)
+    if priced_as is None:
+        assert (cost.nano_usd, cost.source) == (None, "unpriced")
+    else:
+        same = table.cost(ref(prices, f"openai:{priced_as}"), usage_of())
+        assert (cost.nano_usd, cost.source) == (same.nano_usd, "list")
+
+
+@pytest.mark.parametrize(
+    ("asked", "served", "priced_as"),
+    [
+        ("gpt-4.1", "gpt-4.1-mini-2025-04-14", "gpt-4.1-mini"),  # another one answered
+        ("gpt-4.1", "an-alias", "gpt-4.1"),
+        ("gpt-4.1", None, "gpt-4.1"),
+    ],
+)
+def test_the_price_follows_what_was_served(
+    prices: Any, listed: Any, asked: str, served: str | None, priced_as: str
+) -> None:
+    cost = listed.cost(ref(prices, f"openai:{asked}"), usage_of(), served=served)
+    assert cost == listed.cost(ref(prices, f"openai:{priced_as}"), usage_of())
+
+
+@pytest.mark.parametrize(
+    ("told", "nano", "source"),
+    [
+        ({"cost": 0.5, "is_byok": False, "upstream_inference_cost": 0.5}, 500_000_000, "provider"),
+        ({"cost": 0.5}, 500_000_000, "provider"),
+        ({"cost": 0.02, "is_byok": True, "upstream_inference_cost": 0.4}, 420_000_000, "provider"),
+        ({"cost": 0, "is_byok": True, "upstream_inference_cost": 0.4}, 400_000_000, "provider"),
+    ],
+)
+def test_own_keys_at_a_gateway_cost_their_provider_and_the_fee(
+    prices: Any, listed: Any, told: dict[str, Any], nano: int, source: str
+) -> None:
+    cost = listed.cost(ref(prices, "openrouter:openai/gpt-4.1-mini"), usage_of(), context=told)
+    assert (cost.nano_usd, cost.source) == (nano, source)
+
+
+def test_own_keys_whose_cost_is_not_told_are_an_estimate_with_the_fee(
+    prices: Any, listed: Any
+) -> None:
+    model = ref(prices, "openrouter:openai/gpt-4.1-mini")
+    cost = listed.cost(model, usage_of(), context={"cost": 0.02, "is_byok": True})
+    assert cost.source == "estimated"
+    assert cost.nano_usd == listed.cost(model, usage_of()).nano_usd + 20_000_000
+
+
+@pytest.mark.parametrize(
+    ("model", "context", "source"),
+    [
+        ("openai:gpt-4.1-mini", {"service_tier": "default"}, "list"),
+        ("openai:gpt-4.1-mini", {"service_tier": "scale"}, "estimated"),
+        ("openai:gpt-4.1-mini", {"service_tier": "a tier to come"}, "estimated"),
+        ("groq:llama-3.3-70b-versatile", {"service_tier": "on_demand"}, "list"),
+        ("groq:llama-3.3-70b-versatile", {"service_tier": "flex"}, "estimated"),
+        ("anthropic:claude-haiku-4-5", {"speed": "fast"}, "estimated"),
+        ("deepseek:deepseek-chat", {"service_tier": "batch"}, "estimated"),
+    ],
+)
+def test_a_tier_without_a_price_of_its_own_is_an_estimate(
+    prices: Any, listed: Any, model: str, context: dict[str, str], source: str
+) -> None:
+    assert listed.cost(ref(prices, model), usage_of(), context=context).source == source
+
+
+@pytest.mark.parametrize("tier", ["flex", "priority", "fast"])
+def test_openais_tiers_have_prices_of_their_own(prices: Any, listed: Any, tier: str) -> None:
+    model = ref(prices, "openai:gpt-5.4")
+    plain = listed.cost(model, usage_of()).nano_usd
+    cost = listed.cost(model, usage_of(), context={"service_tier": tier})
+    assert cost.source == "list"
+    assert (cost.nano_usd < plain) == (tier == "flex")
+
+
+def test_inference_in_the_us_costs_a_tenth_more(prices: Any, listed: Any) -> None:
+    model = ref(prices, "anthropic:claude-opus-4-6")
+    plain = listed.cost(model, usage_of(), context={"inference_geo": "global"})
+    cost = listed.cost(model, usage_of(), context={"inference_geo": "us"})
+    assert cost.nano_usd * 10 == plain.nano_usd * 11
+    assert cost.source == "list"
+
+
+def test_a_regional_endpoint_is_an_estimate_unless_prices_toml_says(prices: Any) -> None:
+    model = ref(prices, "openai:gpt-4.1-mini@eu")
+    own = {str(model): {"factor": "1.1"}}
+    tables = [prices.Prices(o, {"openai": "openai"}, {}, {"openai@eu"}) for o in ({}, own)]
+    assert [table.cost(model, usage_of()).source for table in tables] == ["estimated", "override"]

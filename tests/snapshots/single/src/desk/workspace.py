@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import (
@@ -35,6 +36,9 @@ from .runtime.run import Request, Route, Run, SubAgent
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
 BuildModel = Callable[[ModelRef], Model]
 Wired = TypeVar("Wired")
+
+# Costs up to 10 % more: https://platform.openai.com/docs/guides/your-data
+_REGIONAL = re.compile(r"https://[a-z]{2}\.api\.openai\.com\b")
 
 ANSWER = SubAgent("answer", str)
 
@@ -249,7 +253,16 @@ def provider_of(ref: ModelRef) -> Provider:
 def load_prices(root: Path) -> Prices:
     """List prices of the wired providers, and the team's prices.toml."""
     list_ids = {name: provider.PRICES for name, provider in wiring.PROVIDERS.items()}
-    return Prices.load(root / "prices.toml", list_ids)
+    fleet = load(root / "fleet.toml")
+    places = {ref.place: fleet.deployment(ref) for c in fleet.chains.values() for ref in c.models}
+    free = {name for name, one in wiring.PROVIDERS.items() if getattr(one, "FREE_NAMES", False)}
+    deployed = {
+        place: one.model
+        for place, one in places.items()
+        if one.model or place.partition("@")[0] in free
+    }
+    regional = {place for place, one in places.items() if _REGIONAL.match(one.base_url or "")}
+    return Prices.load(root / "prices.toml", list_ids, deployed, regional)
 
 
 def comparison(root: Path, fleet: Fleet) -> Comparison | None:

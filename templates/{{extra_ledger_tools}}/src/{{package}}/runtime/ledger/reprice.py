@@ -75,6 +75,7 @@ def _priced(row: Attempt, prices: Prices, told: Repricing) -> Attempt | None:
         context={"service_tier": row.service_tier},
         at=datetime.fromtimestamp(row.ts_us / 1_000_000, UTC),
         seconds=row.latency_ms / 1000,
+        served=row.response_model,
     )
     if cost.nano_usd is None:
         told.unpriced[str(ref)] += 1

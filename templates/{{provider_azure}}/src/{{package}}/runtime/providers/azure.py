@@ -14,6 +14,7 @@ KEY = "AZURE_OPENAI_API_KEY"
 ENDPOINT = "AZURE_OPENAI_ENDPOINT"
 VERSION = "OPENAI_API_VERSION"
 PRICES = "openai"
+FREE_NAMES = True  # what a deployment is called says nothing of its model
 SCOPE = "https://cognitiveservices.azure.com/.default"
 
 

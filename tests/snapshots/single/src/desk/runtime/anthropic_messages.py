@@ -13,11 +13,15 @@ class AnthropicMessages(AnthropicModel):
     """Messages whose tokens are unknown, not wrong, where they are not reported."""
 
     def _process_response(self, response: BetaMessage, *args: Any, **kwargs: Any) -> ModelResponse:
-        return super()._process_response(_measured(response), *args, **kwargs)
+        done = super()._process_response(_measured(response), *args, **kwargs)
+        _tell_geo(done, response)
+        return done
 
     async def _process_streamed_response(self, response: Any, *args: Any, **kwargs: Any) -> Any:
         events = _Events(response, response.source)
-        return await super()._process_streamed_response(cast("Any", events), *args, **kwargs)
+        streamed = await super()._process_streamed_response(cast("Any", events), *args, **kwargs)
+        events.streamed = streamed
+        return streamed
 
 
 @dataclass
@@ -26,13 +30,23 @@ class _Events:
 
     inner: Any
     source: Any
+    streamed: Any = None
 
     async def peek(self) -> Any:
         return _measured(await self.inner.peek())
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         async for event in cast("AsyncIterable[Any]", self.inner):
+            if self.streamed is not None:
+                _tell_geo(self.streamed, getattr(event, "message", None))
             yield _measured(event)
+
+
+def _tell_geo(done: Any, message: Any) -> None:
+    """Note where inference ran: it changes the price, and pydantic-ai leaves it out."""
+    geo: Any = getattr(getattr(message, "usage", None), "inference_geo", None)
+    if geo:
+        done.provider_details = {**(done.provider_details or {}), "inference_geo": geo}
 
 
 def _measured(event: Any) -> Any:

@@ -377,7 +377,9 @@ class Call:
         estimate = broken_off and (outcome == "aborted" or (outcome == "failed" and told.parts))
         if started and usage is None and estimate:  # its provider bills it all the same
             usage = self._estimated(told)
-        cost = self.shared.prices.cost(ref, usage, context=details, seconds=seconds)
+        cost = self.shared.prices.cost(
+            ref, usage, context=details, seconds=seconds, served=told.model_name
+        )
         before = self.rows[-1].request_model if self.rows else ref.model
         row = Attempt(
             ts_us=time.time_ns() // 1000,
@@ -507,7 +509,8 @@ class Call:
             input_tokens=_tokens(self._sent, BYTES_PER_TOKEN_AT_LEAST),
             output_tokens=stated or self.shared.spending.answer_tokens,
         )
-        cost = self.shared.prices.cost(candidate.ref, usage, seconds=self.share(1))
+        ref = candidate.ref  # of a deployment, its name is the best guess so far
+        cost = self.shared.prices.cost(ref, usage, seconds=self.share(1), served=ref.model)
         return cost.nano_usd or 0, stated is not None
 
     def _least_nano(self, candidate: Candidate) -> int:
@@ -515,7 +518,8 @@ class Call:
         if self.cap_nano == math.inf:
             return 0
         usage = RequestUsage(input_tokens=self._prompt_tokens)
-        return self.shared.prices.cost(candidate.ref, usage).nano_usd or 0
+        ref = candidate.ref
+        return self.shared.prices.cost(ref, usage, served=ref.model).nano_usd or 0
 
 
 def _tokens(texts: Iterable[str], bytes_each: int) -> int:

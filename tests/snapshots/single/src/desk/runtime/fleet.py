@@ -75,8 +75,12 @@ class ModelRef:
 
 
 class Deployment(Settings):
-    """Where and how a provider is reached; `keyless`: with the cloud's own login, not a key."""
+    """Where and how a provider is reached; `keyless`: with the cloud's own login, not a key.
 
+    `model` is what it serves, under whatever name: its price is that model's.
+    """
+
+    model: str | None = None
     key_env: str | None = None
     keyless: bool = False
     base_url: str | None = None

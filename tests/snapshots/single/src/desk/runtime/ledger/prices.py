@@ -6,9 +6,9 @@ import math
 import time
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cached_property
@@ -19,7 +19,15 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.data_units import unit_data
 from genai_prices.decompose import compute_leaf_values
-from genai_prices.types import ModelInfo, ModelPrice, Provider, Tier, TieredPrices, calc_unit_price
+from genai_prices.types import (
+    ModelInfo,
+    ModelPrice,
+    PriceVariant,
+    Provider,
+    Tier,
+    TieredPrices,
+    calc_unit_price,
+)
 from genai_prices.units import UnitRegistry
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
 from pydantic_ai.usage import RequestUsage
@@ -37,6 +45,14 @@ log = logging.getLogger(__name__)
 NANO = 10**9
 BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
+USUAL: Mapping[str, Collection[str | None]] = {
+    "service_tier": (None, "default", "standard", "auto", "on_demand", "batch"),
+    "speed": (None, "standard"),
+    "processing": (None,),
+}
+"""What the list's plain prices are for. For anything else it has a price of its own, or none."""
+GEO_FACTOR: Mapping[str | None, Decimal] = {"us": Decimal("1.1")}
+"""https://platform.claude.com/docs/en/manage-claude/data-residency"""
 OWN = "prices.toml"
 WARN_AT = Decimal("0.8")
 UNITS = UnitRegistry(unit_data).units
@@ -129,21 +145,36 @@ UNPRICED = Cost(None, "unpriced")
 class Prices:
     """Prices by model: overrides, as prices.toml has them, first, then the list.
 
-    `list_ids`: provider -> its id in genai-prices. Raises pydantic's ValidationError.
+    `list_ids`: provider -> its id in genai-prices. `deployed`: place -> the model served there
+    under whatever name; None: what the response names. `regional`: places that may cost more than
+    the list says. Raises pydantic's ValidationError.
     """
 
-    def __init__(self, overrides: Mapping[str, object], list_ids: Mapping[str, str | None]) -> None:
+    def __init__(
+        self,
+        overrides: Mapping[str, object],
+        list_ids: Mapping[str, str | None],
+        deployed: Mapping[str, str | None] | None = None,
+        regional: Collection[str] = (),
+    ) -> None:
         self._overrides = OVERRIDES.validate_python(
             {ref: own if isinstance(own, list) else [own] for ref, own in overrides.items()}
         )
-        self._list_ids = list_ids
+        self._list_ids, self._deployed, self._regional = list_ids, deployed or {}, regional
         self._list_version = f"genai-prices {version('genai-prices')}"
 
     @classmethod
-    def load(cls, path: Path, list_ids: Mapping[str, str | None]) -> Self:
+    def load(
+        cls,
+        path: Path,
+        list_ids: Mapping[str, str | None],
+        deployed: Mapping[str, str | None] | None = None,
+        regional: Collection[str] = (),
+    ) -> Self:
         """Read prices.toml if there is one. Raises SettingsError."""
         try:
-            return cls(tomllib.loads(path.read_text("utf-8")) if path.exists() else {}, list_ids)
+            own = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
+            return cls(own, list_ids, deployed, regional)
         except ValidationError as error:
             raise advice(error, f"{path.name}: ") from None
         except (OSError, ValueError) as error:
@@ -157,12 +188,14 @@ class Prices:
         context: Mapping[str, Any] | None = None,
         at: datetime | None = None,
         seconds: float | None = None,
+        served: str | None = None,
     ) -> Cost:
         """The cost of one attempt, computed in Decimal and rounded once.
 
         `context`: a response's `provider_details`: what else the price depends on, such as the
         service tier, or a cost the provider reports. `at`: when it was made, for the prices of
         that day (default: now). `seconds`: how long it took, for a server paid by the hour.
+        `served`: the model that the response names, whose list price it is.
         """
         if usage is None:
             return Cost(None, "none")  # skipped, failed, or cut off
@@ -170,23 +203,29 @@ class Prices:
         if context.get("service_tier") == "batch":
             context = {**context, **BATCH}
         own = self._override(ref, at)
-        reported = usage.cost if usage.cost is not None else context.get("cost")
         try:
             if own and own.factor is None:
                 return _cost(own.usd(usage, context, seconds), "override", OWN)
+            if not own and (reported := _reported(usage, context)) is not None:
+                return _cost(reported, "provider", ref.provider)
+            usd, sure = self._list_usd(self._served(ref, served), usage, context, at)
             if own and own.factor is not None:
-                return _cost(own.factor * self._list_usd(ref, usage, context, at), "override", OWN)
-            if reported is not None:
-                return _cost(Decimal(str(reported)), "provider", ref.provider)
-            return _cost(self._list_usd(ref, usage, context, at), "list", self._list_version)
+                return _cost(own.factor * usd, "override", OWN)
+            if context.get("is_byok") is True:  # billed by the model's own provider, and a fee here
+                return _cost(usd + _usd_of(usage, context), "estimated", self._list_version)
+            sure = sure and ref.place not in self._regional
+            return _cost(usd, "list" if sure else "estimated", self._list_version)
         except (LookupError, ValueError, ArithmeticError):
             return UNPRICED  # no price, or counts that contradict each other
 
     def known(self, ref: ModelRef) -> str | None:
         """The name of the price entry a model is booked under, or None: unpriced."""
-        own, found = self._override(ref, datetime.now(UTC)), self._find(ref)
+        own = self._override(ref, datetime.now(UTC))
         if own and own.factor is None:
             return OWN
+        if ref.place in self._deployed and not self._deployed[ref.place]:
+            return "what the response names"
+        found = self._find(self._served(ref, None))
         return found and found[1].id + (f" x {own.factor}" if own else "")
 
     def leaving(self, ref: ModelRef) -> str | None:
@@ -198,8 +237,15 @@ class Prices:
 
     def context_window(self, ref: ModelRef) -> int | None:
         """Tokens of a model's context window, where the list of prices tells it."""
-        found = self._find(ref)
+        found = self._find(self._served(ref, None))
         return found and found[1].context_window
+
+    def _served(self, ref: ModelRef, served: str | None) -> ModelRef:
+        """What a call is priced as: the deployment's model, or what was served if it is listed."""
+        if ref.place in self._deployed:
+            return replace(ref, model=self._deployed[ref.place] or served or "")
+        answered = replace(ref, model=served) if served else ref
+        return answered if self._find(answered) else ref
 
     def _override(self, ref: ModelRef, at: datetime) -> Override | None:
         begun = [own for own in self._overrides.get(str(ref), ()) if own.since <= at.date()]
@@ -207,25 +253,30 @@ class Prices:
 
     def _find(self, ref: ModelRef) -> tuple[Provider, ModelInfo] | None:
         """A model's entry in the list, which matches by prefix: `known` tells what it matched."""
-        if provider := self._list_ids.get(ref.provider):
+        if (provider := self._list_ids.get(ref.provider)) and ref.model:
             with suppress(LookupError):
                 return get_snapshot().find_provider_model(ref.model, None, provider, None)
         return None
 
     def _list_usd(
         self, ref: ModelRef, usage: RequestUsage, context: Mapping[str, Any], at: datetime
-    ) -> Decimal:
-        """By list price. Raises LookupError or ValueError."""
+    ) -> tuple[Decimal, bool]:
+        """By list price, and whether that has a price for all of `context`.
+
+        Raises LookupError or ValueError.
+        """
         if not (found := self._find(ref)):
             raise LookupError(f"{ref} has no list price")
         provider, model = found
+        lent = not any(model is listed for listed in provider.models)  # by another provider
+        sure = _covers([] if lent else model.price_variants or [], context)
+        factor = GEO_FACTOR.get(context.get("inference_geo"), Decimal(1))
         if other_units(usage):  # beside text there are rules such as a least length of audio
             price = model.calc_price(
                 usage, provider, genai_request_timestamp=at, price_context=context
             )
-            return price.total_price
-        lent = not any(model is listed for listed in provider.models)  # by another provider
-        return _usd(model.get_prices(at, None if lent else context), usage)
+            return price.total_price * factor, sure
+        return _usd(model.get_prices(at, None if lent else context), usage) * factor, sure
 
 
 def _usd(price: ModelPrice, usage: RequestUsage) -> Decimal:
@@ -239,6 +290,31 @@ def _usd(price: ModelPrice, usage: RequestUsage) -> Decimal:
         for key, usd in prices.items()
     )
     return sum(pieces, Decimal(0))
+
+
+def _covers(variants: Sequence[PriceVariant], context: Mapping[str, Any]) -> bool:
+    """Whether the list has prices for the tier, speed and processing of an answer."""
+    return all(
+        context.get(key) in usual or any(one.when.get(key) == context[key] for one in variants)
+        for key, usual in USUAL.items()
+    )
+
+
+def _reported(usage: RequestUsage, context: Mapping[str, Any]) -> Decimal | None:
+    """What the provider says it cost; None where it does not say, or not all of it.
+
+    Own keys at a gateway: its `cost` is its fee, and the model's provider sends another bill.
+    """
+    told = usage.cost if usage.cost is not None else context.get("cost")
+    if context.get("is_byok") is not True:
+        return None if told is None else Decimal(str(told))
+    upstream = context.get("upstream_inference_cost")
+    return None if upstream is None else Decimal(str(upstream)) + _usd_of(usage, context)
+
+
+def _usd_of(usage: RequestUsage, context: Mapping[str, Any]) -> Decimal:
+    told = usage.cost if usage.cost is not None else context.get("cost")
+    return Decimal(str(told or 0))
 
 
 def _cost(usd: Decimal, source: str, version: str) -> Cost:
