@@ -18,7 +18,7 @@ def private_file(path: Path) -> Path:
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     for one in (path, *(path.with_name(path.name + tail) for tail in _BESIDE)):
-        _tighten(one, 0o600)
+        _tighten(one)
     return path
 
 
@@ -28,10 +28,12 @@ def private_folder(folder: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         folder.mkdir(mode=0o700, exist_ok=True)
     if folder.name == "data":
-        _tighten(folder, 0o700)
+        _tighten(folder)
 
 
-def _tighten(path: Path, mode: int) -> None:
+def _tighten(path: Path) -> None:
+    """Take from others what they may do with a file; what its owner may stays."""
     with suppress(OSError):  # missing, or another's
-        if stat.S_IMODE(path.stat().st_mode) & ~mode:
-            path.chmod(mode)
+        mode = stat.S_IMODE(path.stat().st_mode)
+        if mode & 0o077:
+            path.chmod(mode & ~0o077)

@@ -32,8 +32,8 @@ from .harmless import harmless
 from .run import Stage, current
 
 OVER = Failure.OVER_BUDGET
-PAUSES = (0, 1, 2, 4)
-"""Before each probe of an open circuit, in units of `backoff_s`; an outage of a second passes."""
+PAUSES = (0, 0.5, 1, 2)
+"""Seconds before each probe of an open circuit, jittered: an outage of a second passes."""
 
 Answer = TypeVar("Answer")
 Asks = Callable[[Candidate, int], Awaitable[Answer | str]]
@@ -217,7 +217,7 @@ class Chain(Model):
         opened = [one for one in among if call.obstacle(one) is Failure.CIRCUIT_OPEN]
         opened = [one for one in opened if one.opened_at < math.inf]
         for pause in PAUSES[asked:]:
-            seconds = pause * self.rules.backoff_s * random.uniform(0.5, 1)
+            seconds = pause * random.uniform(0.75, 1)
             if not opened or seconds >= call.time_left():
                 return
             await asyncio.sleep(seconds)
