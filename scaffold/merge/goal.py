@@ -52,8 +52,8 @@ class Sides:
 
     def apart(self, left: Collection[str]) -> list[str]:
         """The files among those left as they are of which the work has another version."""
-        files = self.work.files if self.work else {}
-        return sorted(path for path in self.worked & {*left} if files.get(path))
+        work = self.work
+        return sorted(path for path in self.worked & {*left} if work and work.files.get(path))
 
     def known(self, paths: Collection[str]) -> dict[str, frozenset[Blob]]:
         """The versions of each path that are in a commit, in a stash, or made by the update."""
