@@ -60,3 +60,33 @@ def test_no_text_breaks_the_reading(every_provider: str, text: str) -> None:
     unwrapped = importlib.import_module(f"{every_provider}.runtime.wrapped").unwrapped
     for wrapped in (text, "{" + text + "}", f"```{text}```", "[" * 5_000 + text):
         assert isinstance(unwrapped(wrapped), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "json_of_it"),
+    [
+        ('```json\n{"sum": 0.12345678901234567890123}\n```', '{"sum": 0.12345678901234567890123}'),
+        ('<think>hm</think>and more</think>{"a": 1}', '{"a": 1}'),
+        ('<think>{"a": 0}</think>{"a": 1}<think>right?</think>', '{"a": 1}'),
+        ('{"a": 1}\n{"a": 1}', '{"a": 1}'),
+        ('{"a": 1}\n{"a": 2}', '{"a": 1}\n{"a": 2}'),
+    ],
+)
+def test_what_is_read_is_what_was_sent(every_provider: str, text: str, json_of_it: str) -> None:
+    unwrapped = importlib.import_module(f"{every_provider}.runtime.wrapped").unwrapped
+    assert unwrapped(text) == json_of_it
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"{' + '\\"a\\": 1, ' * 90_000,  # quoted twice, and cut off
+        "</think>" + "<think>" * 130_000,
+        "\n".join(f'{{"line": {n}}}' for n in range(60_000)),
+    ],
+    ids=["cut", "thoughts", "lines"],
+)
+def test_a_long_answer_is_read_in_one_pass(every_provider: str, text: str) -> None:
+    """Each of these takes many minutes where the rest is read again from each place in it."""
+    unwrapped = importlib.import_module(f"{every_provider}.runtime.wrapped").unwrapped
+    assert unwrapped(text) == text.strip()

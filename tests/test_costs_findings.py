@@ -373,6 +373,14 @@ def test_the_first_line_shouts_when_all_fail(store: Any, findings: Any, tmp_path
     assert "doctor" in found[0].action
 
 
+def test_the_first_line_shouts_when_no_model_was_asked(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    skipped = failed(store, 8, outcome="skipped", error_type="no_key")
+    found = urgent(findings, write(store, tmp_path / "l.sqlite3", skipped))
+    assert found[0].text.startswith("NO MODEL WAS ASKED: all 8 attempts were skipped.")
+
+
 def test_a_model_that_fails_often_stands_before_what_costs(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:
@@ -397,10 +405,30 @@ def test_an_open_circuit_is_told_until_the_model_answers(
     assert "circuit_open" in kinds(urgent(findings, path))
 
 
+def test_a_circuit_is_told_in_its_own_environment(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    skipped = failed(store, 3, outcome="skipped", error_type="circuit_open", days_ago=0)
+    path = write(store, tmp_path / "l.sqlite3", cheap(store, 12, environment="demo"), skipped)
+    for environment, told in ((None, True), ("production", True), ("demo", False)):
+        found = findings.find(question(findings, path, environment=environment))
+        assert ("circuit_open" in kinds(found)) is told, environment
+
+
 def test_answers_without_usage_are_told(store: Any, findings: Any, tmp_path: Path) -> None:
     bare = dear(store, 20, input_tokens=None, output_tokens=None, cost_nano_usd=None)
     path = write(store, tmp_path / "l.sqlite3", bare)
     assert "unmeasured" in kinds(urgent(findings, path))
+
+
+def test_rejected_answers_are_a_part_of_those_without_usage(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    bare = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
+    poor = dear(store, 30, outcome="rejected", **bare)
+    path = write(store, tmp_path / "l.sqlite3", dear(store, 10, **bare), poor)
+    (found,) = [one for one in urgent(findings, path) if one.kind == "unmeasured"]
+    assert found.text.startswith("100.0 % of 40 answers")
 
 
 def test_a_model_about_to_be_withdrawn_is_told_with_its_successor(

@@ -132,6 +132,14 @@ def tables(text: str) -> dict[str, Node]:
     return {next(one.all("caption")).words(): one for one in Tree(text).root.all("table")}
 
 
+def test_what_does_not_work_is_urgent_and_has_no_price(package: str, tmp_path: Path) -> None:
+    store = module(package, "store")
+    lost = attempts(store, 8, outcome="failed", error_type="overloaded", cost_source="none")
+    path = write(store, tmp_path / "l.sqlite3", lost)
+    first = next(iter(Tree(page_of(package, path)).root.all("li"))).words()
+    assert "urgent" in first and "ALL 8 ATTEMPTS FAILED." in first and "a month" not in first
+
+
 def test_a_screen_reader_finds_its_way(text: str) -> None:
     root = Tree(text).root
     assert next(root.all("html")).attributes["lang"] == "en"

@@ -20,7 +20,7 @@ def test_an_id_is_no_pattern(desk: Desk) -> None:
     error = desk.module("runtime.errors").FleetError
     with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
         for wrong in ("%", "_", f"%{ticket[-3:]}", "", "x" + ticket):
-            with pytest.raises(error, match="is no ticket"):
+            with pytest.raises(error, match="is not a ticket"):
                 tickets.get(wrong)
         assert tickets.get(ticket[-8:]).id == tickets.get(ticket).id == ticket
 
@@ -158,8 +158,8 @@ def test_who_has_no_name_is_asked_for_one(desk: Desk, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["answer", "nope", "--text", "x"], "'nope' is no ticket"),
-        (["show", "nope"], "'nope' is no ticket"),
+        (["answer", "nope", "--text", "x"], "'nope' is not a ticket"),
+        (["show", "nope"], "'nope' is not a ticket"),
         (["close"], "Name tickets, or --stage NAME, or --all."),
     ],
 )
@@ -189,6 +189,23 @@ def test_a_deleted_inbox_is_made_anew(desk: Desk, caplog: pytest.LogCaptureFixtu
             tickets.get(lost.id)
         assert "its questions are gone with it" in caplog.text
         desk.handle("How many vans?")  # another connection's question is seen
+        assert len(tickets.select()) == 1
+    finally:
+        tickets.close()
+
+
+def test_the_same_inbox_that_comes_back_is_opened_again(desk: Desk) -> None:
+    desk.handle("How many vans?")
+    tickets = desk.module("runtime.inbox").Tickets(desk.root)
+    folder = tickets.path.parent
+    away = folder.with_name("away")
+    try:
+        folder.rename(away)
+        folder.write_text("where the folder was")
+        with pytest.raises(desk.module("runtime.errors").LedgerError):
+            tickets.select()
+        folder.unlink()
+        away.rename(folder)
         assert len(tickets.select()) == 1
     finally:
         tickets.close()

@@ -97,6 +97,23 @@ def test_another_file_in_its_place_is_written_to(store: Any, path: Path) -> None
     assert keys(store, path) == [("new", 1), ("old", 1)]
 
 
+def test_the_same_file_that_comes_back_is_opened_again(store: Any, path: Path) -> None:
+    """A volume that is unmounted and mounted again: meanwhile no file can be made in its place."""
+    database = store.Database(path)
+    try:
+        database.write([ledger_package.row(store, call_id="one")])
+        path.parent.rename(path.parent.with_name("away"))
+        path.parent.write_text("where the folder was")
+        with pytest.raises(store.LedgerError):
+            database.write([ledger_package.row(store, call_id="two")])
+        path.parent.unlink()
+        path.parent.with_name("away").rename(path.parent)
+        database.write([ledger_package.row(store, call_id="two")])
+    finally:
+        database.close()
+    assert keys(store, path) == [("one", 1), ("two", 1)]
+
+
 def test_a_file_deleted_while_it_is_written_gets_the_rows_again(
     store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -415,6 +415,19 @@ def test_a_deployment_is_priced_by_what_it_serves_never_by_its_name(
         assert (cost.nano_usd, cost.source) == (same.nano_usd, "list")
 
 
+def test_a_deployment_leaves_when_the_model_it_serves_does(
+    prices: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = {"azure": "openai"}
+    old = prices.Prices({}, lists, {"azure": "gpt-4.1-nano"})
+    found = old._find(ref(prices, "azure:gpt-4.1-nano"))[1]
+    monkeypatch.setattr(found, "deprecated", True)
+    assert old.leaving(ref(prices, "azure:ours"))
+    assert not prices.Prices({}, lists, {"azure": "gpt-4.1"}).leaving(
+        ref(prices, "azure:gpt-4.1-nano")
+    )
+
+
 @pytest.mark.parametrize(
     ("asked", "served", "priced_as"),
     [

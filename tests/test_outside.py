@@ -9,12 +9,13 @@ import stat
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic_ai.exceptions import ModelHTTPError
 
 from tests.fleets import Desk, desk, loopback
 from tests.loopback import Reply
@@ -217,3 +218,42 @@ def test_a_csv_cell_is_no_formula_and_reads_back(every_provider: str, text: str)
 @pytest.mark.parametrize("number", [-5, 3.5, "-5", "+1e5", "-0.25", ".5"])
 def test_numbers_stay_numbers(outside: Any, number: Any) -> None:
     assert outside.csv_cell(number) == number
+
+
+def test_what_only_looks_like_a_secret_stays_in_a_text(
+    outside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAX_TOKENS", "128000")
+    monkeypatch.setenv("FLEET_LEDGER_URL", "postgresql://postgres@localhost/ledger")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/home/me/work/desk/key.json")
+    text = "postgres holds 128000 rows; /home/me/work/desk/fleet.toml is missing"
+    assert outside.without_secrets(text) == text
+    assert outside.without_secrets("/home/me/work/desk/key.json: bad") == "***: bad"
+
+
+def test_a_password_may_hold_colons_and_a_token_may_stand_in_the_users_place(
+    outside: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_URL", "postgresql://ann:pa:ss:word@db.invalid/fleet")
+    monkeypatch.setenv("B_URL", "https://0123456789abcdef@sentry.invalid/7")
+    assert outside.without_secrets("pa:ss:word 0123456789abcdef stay") == "*** *** stay"
+
+
+def test_an_error_body_of_any_shape_is_cleaned(outside: Any, key: str) -> None:
+    pair, deep = NamedTuple("pair", [("a", str), ("b", str)]), [key]
+    for _ in range(900):
+        deep = [deep]
+    error = ModelHTTPError(500, "m", {"detail": deep, "msg": key})
+    error.args = (pair("x", key),)
+    outside.clean_error(error)
+    assert error.args == (("x", "***"),)
+    assert "***" in str(error.body) and key not in str(error.body)
+
+
+def test_a_deeply_nested_error_body_does_not_keep_the_next_model_from_being_asked(
+    desk: Desk, key: str
+) -> None:
+    desk.server.script["deep"] = [Reply(status=500, body="[" * 900 + "]" * 900)]
+    desk.models = ["openai:deep", "anthropic:ok"]
+    desk.ask()
+    assert key and desk.rows() == [("deep", "failed", "overloaded"), ("ok", "ok", None)]

@@ -230,6 +230,8 @@ def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tu
 
 def alarm(row: Totals) -> str:
     """What is wrong with a group in which nothing, or less than half, got an answer; or ""."""
+    if row.skipped and not row.attempts + row.answered:
+        return f"NO MODEL WAS ASKED: all {row.skipped:,} attempts were skipped."
     if not row.verdicts or 2 * (row.ok + row.answered) >= row.verdicts:
         return ""
     if not row.ok + row.answered:

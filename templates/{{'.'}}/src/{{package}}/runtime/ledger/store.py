@@ -392,6 +392,7 @@ class Database:
         if not self._is_gone():
             return
         self._sqlite.close()
+        self._file = None  # closed, even if the same file comes back before it is opened
         self._open()
         lost, self._added = self._added, 0
         log.warning(

@@ -120,10 +120,11 @@ def _findings(found: Sequence[Finding]) -> Html:
 
 def _finding(finding: Finding) -> Html:
     badge = tag("span", finding.basis, class_=f"badge {finding.basis}")
-    dear = tag("data", dollars(finding.nano_usd_per_month), value=str(finding.nano_usd_per_month))
+    usd = finding.nano_usd_per_month
+    dear = [tag("data", dollars(usd), value=str(usd)), tag("span", "a month")]
     return tag(
         "li",
-        tag("p", dear, tag("span", "a month"), class_="worth"),
+        tag("p", *([tag("span", "urgent")] if finding.urgent else dear), class_="worth"),
         tag(
             "div",
             tag("p", finding.text),

@@ -150,7 +150,7 @@ class Tickets:
         query = "SELECT * FROM tickets WHERE substr(id, -length(?1)) = ?1 LIMIT 2"
         found = self._run(query, (id_,))
         if len(found) != 1:
-            said = "fits several tickets" if found else "is no ticket"
+            said = "fits several tickets" if found else "is not a ticket"
             raise FleetError(f"'{id_}' {said}: see `escalations list --state all`.")
         return found[0]
 
@@ -199,6 +199,7 @@ class Tickets:
         if there is None or there != self._file:
             log.warning("%s was deleted or replaced: its questions are gone with it.", self.path)
             self.close()
+            self._file = None  # closed, even if the same file comes back before it is opened
             self._open()
         try:
             with self._database:

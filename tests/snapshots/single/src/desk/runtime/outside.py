@@ -18,14 +18,17 @@ from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
 LEAST_CHARS = 6  # what is shorter stands in too many words to be taken out of them
+DEEPEST = 100  # no error of a provider is nested as deep, and Python's stack does not end there
 _SECRET = re.compile(
     r"(^|_)(API|ACCESS|AUTH)?_?(KEYS?|TOKENS?|SECRETS?|DSN|CREDENTIALS?)($|_)|PASS|WEBHOOK"
 )
-# What a URL may hold: a password, a key among its arguments, a long part of its path (a webhook's).
+# What a URL may hold: a password, a token in a user's place, a key among its arguments, a long part
+# of its path (a webhook's).
 _URL = re.compile(
-    r"://(?:[^\s:/@]*:)?([^\s/@:]+)@"
+    r"://[^\s:/@]*:([^\s/@]+)@|://([^\s/@:]{16,})@"
     r"|[?&](?:api[-_]?key|key|\w*token|sig|signature|secret)=([^\s&#]+)"
 )
+_NOT_CUT = re.compile(r"\s|://|^[/~]|^[A-Za-z]:\\")  # half a path is the folder of much else
 _PATH = re.compile(r"(?<=/)[\w.-]{20,}")
 _named = set[str]()
 """Environment variables that settings name as keys, whatever they are called."""
@@ -54,16 +57,27 @@ def without_secrets(text: str) -> str:
 
 
 def clean(value: Any) -> Any:
-    """JSON-like data with every text in it without secrets."""
+    """JSON-like data with every text in it without secrets, and nothing below DEEPEST levels."""
+    pattern = _pattern(frozenset(_secrets()))
+    return _clean(value, pattern, DEEPEST) if pattern else value
+
+
+def _clean(value: Any, pattern: re.Pattern[str], levels: int) -> Any:
     if isinstance(value, str):
-        return without_secrets(value)
+        return pattern.sub(HIDDEN, value)
     if isinstance(value, bytes):
-        return without_secrets(value.decode(errors="replace")).encode()
+        return pattern.sub(HIDDEN, value.decode(errors="replace")).encode()
+    if not isinstance(value, dict | list | tuple):
+        return value
+    if not levels:
+        return HIDDEN
     if isinstance(value, dict):
-        return {clean(key): clean(one) for key, one in cast("dict[Any, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return type(value)(clean(one) for one in cast("list[Any]", value))
-    return value
+        pairs = cast("dict[Any, Any]", value).items()
+        return {
+            _clean(key, pattern, levels - 1): _clean(one, pattern, levels - 1) for key, one in pairs
+        }
+    items = [_clean(one, pattern, levels - 1) for one in cast("list[Any]", value)]
+    return tuple(items) if isinstance(value, tuple) else items
 
 
 def clean_error(error: BaseException) -> None:
@@ -74,11 +88,11 @@ def clean_error(error: BaseException) -> None:
         if id(one) in seen:
             continue
         seen.add(id(one))
-        if type(one.args) is tuple and clean(one.args) != one.args:
-            one.args = clean(one.args)
-        for name in ("message", "body", "doc", "error", "response", "headers"):
+        for name in ("args", "message", "body", "doc", "error", "response", "headers"):
             value = getattr(one, name, None)
-            if isinstance(value, str | bytes | dict | list) and (cleaned := clean(value)) != value:
+            if not isinstance(value, str | bytes | dict | list | tuple):
+                continue
+            if (cleaned := clean(value)) != value:
                 with suppress(AttributeError):  # a group's message cannot be set
                     setattr(one, name, cleaned)
         waiting += [other for other in (one.__cause__, one.__context__) if other]
@@ -111,7 +125,8 @@ def hide_in_logs() -> None:
 
 def _secrets() -> Iterator[str]:
     for name, value in os.environ.items():
-        if name in _named or _SECRET.search(name.upper()):
+        is_count = value.isdecimal() and "TOKENS" in name.upper()  # MAX_TOKENS
+        if name in _named or (_SECRET.search(name.upper()) and not is_count):
             yield value.strip()
             yield from (part.strip() for part in value.split(",") if len(part) >= 16)
             yield from _PATH.findall(value) if "://" in value else ()
@@ -120,7 +135,7 @@ def _secrets() -> Iterator[str]:
 
 
 def _passwords(text: str) -> Iterator[str]:
-    return (found[1] or found[2] for found in _URL.finditer(text)) if ":" in text else iter(())
+    return (found[found.lastindex or 0] for found in _URL.finditer(text))
 
 
 @cache
@@ -143,7 +158,7 @@ def _forms(secret: str) -> Iterator[str]:
             inner = text[(before * 8 + 5) // 6 : len(data) * 8 // 6]
             if len(inner) >= 8:
                 yield re.escape(inner) + "[A-Za-z0-9+/_-]?={0,2}"
-    if len(secret) >= 20 and not re.search(r"\s|://", secret):
+    if len(secret) >= 20 and not _NOT_CUT.search(secret):
         yield re.escape(secret[: len(secret) // 2]) + r"[\w.-]*"
 
 

@@ -45,13 +45,13 @@ def _open_circuits(question: Question) -> Iterator[Finding]:
     """Models that were passed over today for their failures, and have not answered since."""
     query = (
         "SELECT provider, request_model, COUNT(error_type) FROM attempts WHERE ts_us >= ? "
-        "AND environment != ? AND (outcome = 'ok' OR error_type = 'circuit_open') "
+        f"AND environment {'!=' if question.environment is None else '='} ? AND (outcome = 'ok' OR error_type = 'circuit_open') "
         "GROUP BY provider, request_model "
         "HAVING MAX(CASE outcome WHEN 'ok' THEN 0 ELSE ts_us END) "
         "> MAX(CASE outcome WHEN 'ok' THEN ts_us ELSE 0 END)"
     )
-    since = time.time_ns() // 1000 - DAY_US
-    for provider, model, times in select(question.location, query, (since, DEMO)):
+    values = (time.time_ns() // 1000 - DAY_US, question.environment or DEMO)
+    for provider, model, times in select(question.location, query, values):
         text = f"{provider}:{model} is left alone: its circuit is open, {times:,} calls passed it over."
         action = "Run `doctor`: it names what the model answered last."
         evidence = {"model": f"{provider}:{model}", "n": times}
@@ -61,14 +61,17 @@ def _open_circuits(question: Question) -> Iterator[Finding]:
 def _unmeasured(rows: list[Totals]) -> Iterator[Finding]:
     """Models whose answers come without usage: their cost is unknown."""
     for row in rows:
-        if row.ok >= FEW and row.unmeasured > UNMEASURED * row.ok:
-            model, share = ":".join(row.key), row.unmeasured / row.ok
+        answers = row.ok + row.rejected
+        if answers >= FEW and row.unmeasured > UNMEASURED * answers:
+            model, share = ":".join(row.key), row.unmeasured / answers
             text = (
-                f"{percent(share)} of {row.ok:,} answers of {model} came without usage: their cost "
+                f"{percent(share)} of {answers:,} answers of {model} came without usage: their cost "
                 "is in no sum."
             )
-            action = "Let its server report usage, or price it by the hour in prices.toml."
-            evidence = {"model": model, "n": row.ok, "unmeasured": row.unmeasured}
+            action = (
+                "Switch usage on in its server, or put another model in its place in fleet.toml."
+            )
+            evidence = {"model": model, "n": answers, "unmeasured": row.unmeasured}
             yield _urgent("unmeasured", text, action, evidence)
 
 

@@ -230,7 +230,7 @@ class Prices:
 
     def leaving(self, ref: ModelRef) -> str | None:
         """Why the list calls a model deprecated, with what took its place where it tells; or None."""
-        found = self._find(ref)
+        found = self._find(self._served(ref, None))
         if not found or not found[1].deprecated:
             return None
         return found[1].price_comments or "it is listed as deprecated"
