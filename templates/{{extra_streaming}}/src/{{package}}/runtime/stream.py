@@ -95,11 +95,12 @@ class ChainStream(StreamedResponse):
         self._opened: Opened | None = None
         self._inner: StreamedResponse
         self._events: Events | None = None
+        self._whole: ModelResponse | None = None  # once it has ended and been accepted
 
     async def open(self) -> None:
         """Run the chain's policy until a model speaks. Raises what the chain raises."""
-        fresh = [candidate for candidate in self._chain.candidates if candidate not in self._asked]
-        among = fresh if self._asked else None
+        left = self._chain.cheap if self._call.past_budgets else self._chain.candidates
+        among = [one for one in left if one not in self._asked] if self._asked else None
         found = await self._chain.answer(self._call, self._ask, among)
         if isinstance(found, ModelResponse):  # a person's
             found = CompletedStreamedResponse(
@@ -171,6 +172,7 @@ class ChainStream(StreamedResponse):
         except ValidationError:
             finding = Finding(Failure.MALFORMED)
         await self._close("rejected" if finding.reason else "ok", finding)
+        self._whole = None if finding.reason else response
         return finding.reason
 
     async def _restart(self, reason: str) -> Restarted:
@@ -244,7 +246,7 @@ class ChainStream(StreamedResponse):
         return mended(self._inner.get(), self._call.messages, typed=typed)
 
     def get(self) -> ModelResponse:
-        return self._inner.get()
+        return self._whole or self._inner.get()
 
     async def close_stream(self) -> None:
         await self._inner.close_stream()

@@ -257,7 +257,10 @@ class Candidate:
         if self._open_circuit() and policy.trips:
             self.opened_at = math.inf if policy.loud else time.monotonic()
         wait = min(wait_s(error), MAX_COOL_S)
-        if wait > 0 and (policy.retry or policy.trips):  # else it is the request's own fault
+        # Spent credit does not come back when a rate limit ends, of which the same reply may speak.
+        is_open_longer = policy.loud and time.monotonic() + wait < self.rest_until
+        is_its_own = policy.retry or policy.trips  # else the request is at fault
+        if wait > 0 and is_its_own and not is_open_longer:
             self._rest(Failure.COOLING_DOWN, wait)
         if failure not in self._told and (policy.loud or not isinstance(error, FAILURES)):
             self._told.add(failure)
