@@ -218,7 +218,7 @@ def test_by_week_and_day_are_named_by_their_first_day(
         (("--by", "nothing"), "is not one of"),
         (("--since", "yesterday"), "like 2026-01-31"),
         (("--since", "9999-01-01"), "yet to come"),
-        (("--days", "0"), "from 1 on"),
+        (("--days", "0"), "from 1 to 36500"),
         (("--days", "14", "--weeks", "1"), "not allowed with"),
         (("--json", "--csv"), "not allowed with"),
     ],
