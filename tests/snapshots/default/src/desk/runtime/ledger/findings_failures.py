@@ -17,7 +17,7 @@ def search(question: Question) -> Iterator[Finding]:
     by = ("provider", "request_model")
     rows = sums(question.location, by, today() + 1 - DAYS, environment=question.environment)
     if rows and (told := alarm(total(rows))):
-        evidence = {"n": total(rows).verdicts, "ok": total(rows).ok}
+        evidence: dict[str, int | str] = {"n": total(rows).verdicts, "ok": total(rows).ok}
         text = f"{told} That is in the last {DAYS} days."
         yield _urgent("all_fail", text, "Run `doctor`, which says what is wrong.", evidence)
     elif rows:
