@@ -42,18 +42,24 @@ def advise(load: Load, options: Sequence[Option], upkeep: Upkeep, today: str | N
 
     Only patterns that do the same work are compared: what finds sources by itself is not.
     """
-    baseline = next((option for option in options if option.name == today), options[0])
+    asked = next((option for option in options if option.name == today), options[0])
+    # What no window of the one takes, the other may: then that is what a pattern has to beat.
+    baseline = next((one for one in (asked, *options[:2]) if not one.too_long), asked)
     priced = [one for one in options[2:] if one.comparable and one.usd_per_month is not None]
     best = min(priced, key=lambda option: option.usd_per_month or Decimal(0), default=None)
     saving = _saving(baseline, best)
     even = _break_even(load, saving, upkeep)
     if baseline.too_long:
         return _of_too_long(load, baseline, best)
-    against = [*_against(load, baseline, best, saving, upkeep)]
+    instead = ()
+    if baseline is not asked:
+        instead = (f"{_unfit(load, asked)}, so {baseline.name} is compared",)
+    against = _against(load, baseline, best, saving, upkeep)
     if against:
-        return Advice(ONE_MODEL, tuple(against), baseline, best, saving, even)
+        return Advice(ONE_MODEL, (*instead, *against), baseline, best, saving, even)
     assert best is not None and saving is not None
     reasons = (
+        *instead,
         f"{best.name} saves about ${saving:,.0f} of ${baseline.usd_per_month:,.0f} a month",
         f"that is more than its upkeep of ${upkeep.usd_per_month:,.0f} a month",
         f"leave it where this holds: {best.when_not.rstrip('.')}",
@@ -63,8 +69,7 @@ def advise(load: Load, options: Sequence[Option], upkeep: Upkeep, today: str | N
 
 def _of_too_long(load: Load, baseline: Option, best: Option | None) -> Advice:
     """What the window of one model cannot take has no price to compare with."""
-    tokens = load.input_tokens + load.output_tokens
-    reasons = [f"{tokens:,} tokens do not fit the context window of {baseline.too_long[0]}"]
+    reasons = [_unfit(load, baseline)]
     if best is None:
         return Advice(
             ONE_MODEL, (*reasons, "nor any pattern: send less"), baseline, None, None, None
@@ -72,6 +77,11 @@ def _of_too_long(load: Load, baseline: Option, best: Option | None) -> Advice:
     reasons.append(f"{best.name} takes them, for about ${best.usd_per_month:,.0f} a month")
     reasons.append(f"leave it where this holds: {best.when_not.rstrip('.')}")
     return Advice(SPLIT, tuple(reasons), baseline, best, None, None)
+
+
+def _unfit(load: Load, option: Option) -> str:
+    tokens = load.input_tokens + load.output_tokens
+    return f"{tokens:,} tokens do not fit the context window of {option.too_long[0]}"
 
 
 def _saving(baseline: Option, best: Option | None) -> Decimal | None:
@@ -97,7 +107,10 @@ def _against(
             f"{load.calls_per_day:,} calls a day are under {FEW_CALLS:,}: too few to split"
         )
     if best is None or saving is None:
-        found.append("a price is unknown, so no saving can be shown: give prices, then ask again")
+        found.append(
+            "a price is unknown, so no saving can be shown: name providers whose models have list"
+            " prices (--providers)"
+        )
     elif saving < 0:
         found.append(f"{best.name} would cost ${-saving:,.2f} a month more than {baseline.name}")
     elif saving <= upkeep.usd_per_month and load.calls_per_day:

@@ -40,8 +40,11 @@ _FIXED = (
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
     "core.quotePath=false",
+    # A refusal to convert line ends and back would stop a first commit.
+    "core.safecrlf=false",
     "core.splitIndex=false",
     "gc.auto=0",
+    "i18n.logOutputEncoding=UTF-8",
     "log.showSignature=false",
     "maintenance.auto=false",
     # A folder that looks like a bare repository may be a stranger's: --git-dir names ours.

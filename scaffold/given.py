@@ -38,7 +38,7 @@ class Given:
 def collect(catalogue: Catalogue, options: argparse.Namespace) -> Given:
     """The answers, later sources first, with notes and problems for the user."""
     given = Given()
-    if options.preset:
+    if options.preset is not None:
         given.take(lambda: _preset(catalogue, options.preset, given.notes))
     if options.answers:
         given.take(lambda: _file(options.answers))
@@ -99,7 +99,7 @@ def _parsed(path: Path, text: str) -> object:
     except yaml_text.KeyTwiceError as error:
         raise _refused("--answers", f"{path} {error}", _ONE_OF_THEM) from None
     except yaml_text.UNREADABLE as error:
-        told = f"{path} is not YAML ({' '.join(str(error).split())[:120]})"
+        told = f"{path}{yaml_text.place(error)} is not YAML ({yaml_text.problem(error)})"
         raise _refused("--answers", told, _LINES) from None
 
 

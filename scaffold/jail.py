@@ -22,7 +22,8 @@ from scaffold import renders
 sys.exit(renders.run_written(sys.argv[2]))
 """
 # What Python itself may need to start; keys and the like stay here.
-_NEEDED = ("DYLD_", "HOME", "LANG", "LC_", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP")
+_NEEDED = frozenset({"HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"})
+_NEEDED_BEGINNINGS = ("DYLD_", "LC_")
 REFUSED = 3
 SYSTEM = 4
 
@@ -78,7 +79,11 @@ class Child:
 def start(written: Path, limits: Limits = LIMITS) -> Child:
     """Start the render of a job that was written to a file."""
     paths = json.dumps([path for path in sys.path if path] or [str(Path.cwd())])
-    kept = {key: value for key, value in os.environ.items() if key.startswith(_NEEDED)}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if key in _NEEDED or key.startswith(_NEEDED_BEGINNINGS)
+    }
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", _CHILD, paths, str(written)],
         stdin=subprocess.DEVNULL,

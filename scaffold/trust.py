@@ -55,10 +55,16 @@ def _require_plain_settings(settings: Mapping[str, Any], name: str) -> None:
                 f"{where} has another {key} than scaffold reads; write `{key}: {only}`."
             )
     lists = ("_exclude", "_skip_if_exists")
-    if wrong := [key for key in lists if not isinstance(settings.get(key, []), list)]:
-        raise TemplateError(f"{where} has {wrong[0]} that is not a list; write one pattern a line.")
+    if wrong := [key for key in lists if not _are_texts(settings.get(key, []))]:
+        raise TemplateError(
+            f"{where} has {wrong[0]} that is not a list of texts; write one pattern a line."
+        )
+    if not isinstance(settings.get("_templates_suffix") or "", str):
+        raise TemplateError(f"{where} has _templates_suffix that is not text; write `.jinja`.")
     options: object = settings.get("_envops") or {}
-    for key, value in cast(dict[object, object], options).items() if _is_map(options) else ():
+    if not _is_map(options):
+        raise TemplateError(f"{where} has _envops that is not a mapping; leave it out.")
+    for key, value in cast(dict[object, object], options).items():
         allowed = _ENVOPS.get(str(key))
         if allowed is None or value not in allowed:
             raise TemplateError(
@@ -108,6 +114,12 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     if missing := [key for key in _ASKED if key not in table]:
         raise TemplateError(f"{name}/{_QUESTIONS} does not ask for {missing[0]}", _GENERATE)
     return table
+
+
+def _are_texts(value: object) -> bool:
+    if not isinstance(value, list):
+        return False
+    return all(isinstance(one, str) for one in cast(list[object], value))
 
 
 def _is_map(value: object) -> bool:

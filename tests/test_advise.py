@@ -54,6 +54,25 @@ def test_an_unknown_price_is_no_saving(found: list[Option]) -> None:
     assert "unknown" in told.reasons[0]
 
 
+@pytest.mark.parametrize(("calls", "verdict"), [(10, ONE_MODEL), (50_000, SPLIT)])
+def test_what_one_model_cannot_read_is_compared_with_the_one_that_can(
+    calls: int, verdict: str
+) -> None:
+    load = Load(calls, 500_000, 350)
+    found = economics.options(CATALOGUE, load, ["mistral"])
+    assert found[0].too_long and not found[1].too_long
+    told = advise(load, found, UPKEEP, None)
+    assert (told.verdict, told.baseline) == (verdict, found[1])
+    assert "do not fit" in told.reasons[0] and "the best model for all" in told.reasons[0]
+
+
+def test_the_largest_figures_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    most = str(10**12 - 1)
+    names = ("calls-per-day", "input-tokens", "output-tokens", "hours", "usd-per-hour")
+    assert cli.run(["advise", *(word for name in names for word in (f"--{name}", most))]) == 0
+    assert capsys.readouterr().out
+
+
 @settings(deadline=None)
 @given(calls=st.integers(1, 10**7), tokens=st.integers(1, 10**5))
 def test_from_the_break_even_on_and_only_there_it_splits(calls: int, tokens: int) -> None:
@@ -243,7 +262,10 @@ def test_the_command_tells_a_person_and_a_program(capsys: pytest.CaptureFixture[
     [
         ([], 2, "--calls-per-day"),
         (["--calls-per-day", "-1"], 2, "not a whole number"),
+        (["--calls-per-day", "²"], 2, "not a whole number"),
+        (["--calls-per-day", "9" * 5000], 2, "more than 999,999,999,999"),
         (["--calls-per-day", "5", "--hours", "nan"], 2, "not a number"),
+        (["--calls-per-day", "5", "--hours", "1e999999"], 2, "more than 999,999,999,999"),
         (["--calls-per-day", "5", "--providers", "opnai"], 1, "did you mean openai?"),
         (["--calls-per-day", "5", "--providers", ","], 1, "choose at least one"),
     ],

@@ -65,6 +65,7 @@ def test_a_wrong_value_is_told(
         (b"x" * 2_000_000, "larger than 1 MB"),
         (b"a: " + b"[" * 20_000, "is not YAML"),
         (b"package: !!timestamp x", "is not YAML"),
+        (b"a: 1\n? [a, b]\n: c\n", "answers.yml:2 is not YAML (found unhashable key)"),
         (b"", "is no mapping"),
         (b"package: a\nextras: []\npackage: b\n", "answers.yml has the key 'package' twice"),
         (b"package: a\nextras: []\npackage: b\n", "again in line 3; keep one of them"),

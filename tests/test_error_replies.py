@@ -170,3 +170,21 @@ def test_what_opens_a_circuit_is_a_code_or_a_whole_sentence(kind_of: Any) -> Non
 def test_a_login_of_the_cloud_that_fails_is_authentication(every_provider: str, name: str) -> None:
     failures = importlib.import_module(f"{every_provider}.runtime.failures")
     assert failures.of_error(type(name, (Exception,), {})("no token")) == "authentication"
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        ("Invalid model parameter: temperature must be below 2", "bad_request"),
+        ("Invalid model: schema field 'x' is required", "bad_request"),
+        ("Unknown model: the field is missing in line 3", "bad_request"),
+        ("Invalid model: mistral-9", "unknown_model"),
+        ("Unknown model: vendor/name:free", "unknown_model"),
+        ("/chat/completions: Invalid model name passed in model=m. See more.", "unknown_model"),
+    ],
+)
+def test_a_model_is_unknown_only_where_nothing_else_is_said(
+    kind_of: Any, message: str, kind: str
+) -> None:
+    body = {"message": message, "type": "invalid_request_error"}
+    assert kind_of(ModelHTTPError(400, "m", body)) == kind

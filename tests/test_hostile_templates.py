@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import releases, yaml_text
+from scaffold import jail, releases, yaml_text
 from scaffold.confine import LIMITS, Limits
 from scaffold.errors import TargetError, TemplateError
 from scaffold.paths import is_of_git
@@ -133,6 +133,9 @@ def test_a_link_inside_a_template_and_a_pipe(tmp_path: Path) -> None:
         ("_answers_file: ../x.yml", "_answers_file"),
         ("_envops: {undefined: os.system}", "_envops.undefined"),
         ("_envops: {finalize: x}", "_envops.finalize"),
+        ("_envops: [1]", "_envops that is not a mapping"),
+        ("_exclude: [3]", "_exclude that is not a list of texts"),
+        ("_templates_suffix: 3", "_templates_suffix that is not text"),
         ("_scaffold_min: newest", "not a version"),
         ("x: !include /etc/passwd", "not YAML"),
         ("x: !!python/object/apply:os.system [touch ran]", "not YAML"),
@@ -289,6 +292,18 @@ def test_the_second_wall_holds_without_the_first(work: str, tmp_path: Path) -> N
     done = subprocess.run(words, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert done.stdout.strip() == "TemplateError", done.stderr
     assert not (tmp_path / "ran").exists()
+
+
+def test_no_key_of_the_environment_is_handed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ("HOMEBREW_GITHUB_API_TOKEN", "LANGFUSE_SECRET_KEY", "TEMPORAL_API_KEY")
+    for key in keys:
+        monkeypatch.setenv(key, "secret")
+    started: list[dict[str, str]] = []
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, env, **__: started.append(env))
+    jail.start(tmp_path / "job")
+    assert "secret" not in started[0].values() and "HOME" in started[0]
 
 
 def test_a_confined_render_is_the_same_to_the_byte(tmp_path: Path) -> None:

@@ -451,3 +451,36 @@ def test_a_slow_probe_is_waited_for(desk: Desk, wire: str) -> None:
         await asyncio.gather(probe, *others)
 
     desk.play(use)
+
+
+def test_spent_credit_opens_a_circuit_whatever_the_reply_says_of_rate_limits(desk: Desk) -> None:
+    body = '{"error": {"code": "insufficient_quota", "message": "Spent.", "type": "x"}}'
+    desk.models, desk.more = ["openai:spent", "anthropic:ok"], "[circuits]\nfailures = 2\n"
+    headers = {"x-ratelimit-remaining-requests": "99", "x-ratelimit-reset-requests": "8ms"}
+    desk.server.script["spent"] = [Reply(status=429, body=body, headers=headers)]
+    request = desk.module("runtime.run").Request("?")
+
+    async def use(workspace: Any) -> None:
+        for _ in range(5):
+            await workspace.handle(request)
+            await asyncio.sleep(0.01)
+
+    desk.play(use)
+    assert desk.hits().count("spent") == 2
+
+
+def test_a_retry_after_holds_whatever_answer_comes_late(desk: Desk) -> None:
+    desk.models = ["openai:m", "anthropic:ok"]
+    limited = Reply(status=429, headers={"Retry-After": "60"})
+    desk.server.script["m"] = [Reply(delay_s=0.3), limited, Reply()]
+    request = desk.module("runtime.run").Request("?")
+
+    async def use(workspace: Any) -> None:
+        slow = asyncio.ensure_future(workspace.handle(request))
+        await until(lambda: desk.hits() == ["m"])
+        await workspace.handle(request)
+        await slow
+        await workspace.handle(request)
+
+    desk.play(use)
+    assert desk.hits() == ["m", "m", "ok", "ok"]

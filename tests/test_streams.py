@@ -1,9 +1,12 @@
 """Streams as servers send them: when one is an answer, and when the next model is asked."""
 
+import asyncio
 import copy
+import json
 from typing import Any
 
 import pytest
+from pydantic_ai import Agent
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.messages import ModelRequest
 
@@ -161,3 +164,74 @@ def test_a_body_with_comments_and_without_a_last_word(desk: Desk, provider: str)
     reply = Reply(body=": OPENROUTER PROCESSING\n\n" + body, content_type="text/event-stream")
     assert streamed(desk, provider, reply) == TEXT
     assert desk.rows(ROW) == [("ok", None, 120, 30)]
+
+
+def test_a_stream_that_begins_anew_keeps_to_the_cheap_models_where_a_budget_says_so(
+    desk: Desk,
+) -> None:
+    desk.models, desk.rules = ["openai:gpt-5"], {"on_cut": "restart"}
+    cheap = ["anthropic:claude-haiku-4-5@anthropic", "openai:gpt-5-nano@openai"]
+    desk.more = f"[chains.cheap]\nmodels = {json.dumps(cheap)}\n"
+    desk.more += '[budgets]\nrun_usd = 0.000001\nat_limit = "cheap_only"\n'
+    desk.server.script["claude-haiku-4-5"] = [Reply(fault="cut", after=10)]
+    module = desk.module("runtime.run")
+
+    async def use(workspace: Any) -> None:
+        token = module.current.set(module.Stage(workspace.start(module.Request("?"))))
+        question = [ModelRequest.user_text_prompt("What is the capital of France?")]
+        for _ in range(2):
+            async with model_request_stream(workspace.chains["main"], question) as events:
+                async for _ in events:
+                    pass
+        module.current.reset(token)
+
+    desk.play(use)
+    assert desk.hits() == ["gpt-5", "claude-haiku-4-5", "gpt-5-nano"]
+
+
+def test_two_calls_of_tools_with_one_id_do_not_end_a_stream(desk: Desk) -> None:
+    function = {"name": "double", "arguments": '{"number": 2}'}
+    call = {"id": "same", "type": "function", "function": function}
+    calls: list[dict[str, Any]] = [{"index": index, **call} for index in range(2)]
+    doubled: list[int] = []
+
+    def edit(told: Any) -> Any:
+        for choice in told["choices"]:
+            if choice["finish_reason"]:
+                choice["finish_reason"] = "tool_calls"
+            elif choice["delta"].pop("content", None) and calls:
+                choice["delta"]["tool_calls"] = [calls.pop(0)]
+        return told
+
+    def double(number: int) -> int:
+        """Double a number."""
+        doubled.append(number)
+        return 2 * number
+
+    async def use(workspace: Any) -> str:
+        agent = Agent(workspace.chains["main"], tools=[double])
+        async with agent.run_stream("What is twice 2?") as answer:
+            return await answer.get_output()
+
+    desk.models = ["openai:m"]
+    desk.server.script["m"] = [Reply(edit=edit), Reply()]
+    assert desk.play(use) == TEXT
+    assert doubled == [2, 2]
+    assert desk.rows("outcome") == [("ok",), ("ok",)]
+
+
+def test_who_reads_slowly_opens_no_circuit(desk: Desk) -> None:
+    desk.models, desk.rules = ["openai:m"], {"deadline_s": 0.5}
+    desk.more = "[circuits]\nfailures = 1\n"
+    question = [ModelRequest.user_text_prompt("What is the capital of France?")]
+
+    async def use(workspace: Any) -> None:
+        chain = workspace.chains["main"]
+        with pytest.raises(desk.module("runtime.stream").StreamCut, match="stalled"):
+            async with model_request_stream(chain, question) as events:
+                async for _ in events:
+                    await asyncio.sleep(0.3)
+        assert chain.candidates[0].resting is None
+
+    desk.play(use)
+    assert desk.rows("outcome, error_type") == [("failed", "stalled")]

@@ -17,6 +17,8 @@ AT_LIST_PRICE = (
     "US dollars a month at list price and typical sizes, not measured on your traffic: a saving is",
     "only one if the answers stay good. Try it on your own requests before you split.",
 )
+_MOST = 10**12
+"""Every figure is below this: what is larger is a slip, and no report could show it."""
 TODAY = {"balanced": "one good model", "best": "the best model for all"}
 
 
@@ -85,15 +87,21 @@ def _ask() -> int:
     import questionary
 
     def valid(text: str) -> bool | str:
-        return text.strip().isdigit() or "Write a whole number."
+        try:
+            return _count(text.strip()) >= 0
+        except argparse.ArgumentTypeError as error:
+            return f"Write another number: {error}."
 
-    return int(questionary.text("How many requests a day?", validate=valid).unsafe_ask())
+    return _count(questionary.text("How many requests a day?", validate=valid).unsafe_ask().strip())
 
 
 def _count(text: str) -> int:
-    if not text.isdigit():
-        raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of 0 or more")
-    return int(text)
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"'{text[:40]}' is not a whole number of 0 or more")
+    digits = text.lstrip("0")
+    if len(digits) >= len(str(_MOST)):
+        raise argparse.ArgumentTypeError(f"it is more than {_MOST - 1:,}")
+    return int(digits or "0")
 
 
 def _amount(text: str) -> Decimal:
@@ -102,7 +110,9 @@ def _amount(text: str) -> Decimal:
     except InvalidOperation:
         amount = Decimal("nan")
     if not amount.is_finite() or amount < 0:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of 0 or more")
+        raise argparse.ArgumentTypeError(f"'{text[:40]}' is not a number of 0 or more")
+    if amount >= _MOST:
+        raise argparse.ArgumentTypeError(f"it is more than {_MOST - 1:,}")
     return amount
 
 

@@ -23,6 +23,7 @@ def go_back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
     stashed = bool(known.work and known.worked & {*ready.left})
     if not stashed:
         stash.drop(git, journal.work or stash.find(git, journal.stash))
-    result = outcome(workspace, git, journal, ready.left, stashed=stashed)
+    apart = known.apart(ready.left)
+    result = outcome(workspace, git, journal, ready.left, stashed=stashed, apart=apart)
     journals.close(workspace)
     return result

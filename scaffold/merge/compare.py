@@ -9,7 +9,6 @@ from scaffold.merge.renders import aligned, rendered
 from scaffold.merge.repository import records
 from scaffold.merge.workspace import Workspace
 
-_SILENT = ("core.safecrlf=false",)
 _KINDS = {
     "A": ChangeKind.ADDED,
     "D": ChangeKind.REMOVED,
@@ -39,14 +38,11 @@ def _on_disk(work: Lab) -> str:
         index.write_bytes(real.read_bytes())
     team = work.team.using(GIT_INDEX_FILE=index)
     within = work.workspace.pathspec
-    team("add", "--update", "--", within, config=_SILENT)
+    team("add", "--update", "--", within)
     told = team("ls-files", "--others", "--exclude-standard", "-z", "--", within)
     # A repository in the workspace is listed as a folder: it is not the team's work on this one.
     files = (path for path in records(told) if not path.endswith("/"))
-    team(
-        "update-index", "--add", "-z", "--stdin",
-        config=_SILENT, feed="".join(f"{path}\0" for path in files),
-    )  # fmt: skip
+    team("update-index", "--add", "-z", "--stdin", feed="".join(f"{path}\0" for path in files))
     return team("write-tree")
 
 

@@ -10,8 +10,6 @@ from scaffold.merge.lab import Blob
 from scaffold.merge.repository import Git, records
 from scaffold.merge.workspace import Workspace
 
-SILENT = ("core.safecrlf=false",)
-
 
 def copy_index(workspace: Workspace, git: Git, index: Path) -> Git:
     """Copy the index, and return a git that works on the copy."""
@@ -36,7 +34,7 @@ def read_disk(workspace: Workspace, own: Git, paths: Collection[str]) -> dict[st
     absent = ((path, None) for path in set(paths) - {*there})
     own("update-index", "-z", "--index-info", feed=entries(absent, workspace.hashes))
     feed = "".join(f"{path}\0" for path in there)
-    own("update-index", "--add", "--replace", "-z", "--stdin", feed=feed, config=SILENT)
+    own("update-index", "--add", "--replace", "-z", "--stdin", feed=feed)
     listed = staged_files(own)
     return {path: listed.get(path, {}).get(0) for path in paths}
 

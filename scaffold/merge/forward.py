@@ -33,4 +33,5 @@ def settle(workspace: Workspace, git: Git, known: Sides, ready: Ready) -> Outcom
         stash.drop(git, ready.journal.work)
     journal = ready.journal.at(Progress.APPLIED)
     journals.write(workspace, journal)
-    return outcome(workspace, git, journal, ready.left, stashed=not back)
+    apart = known.apart(ready.left) if known.now else []
+    return outcome(workspace, git, journal, ready.left, stashed=not back, apart=apart)

@@ -50,6 +50,11 @@ class Sides:
         work = self.work
         return differing(self.before, work.files, work.index) if work else set()
 
+    def apart(self, left: Collection[str]) -> list[str]:
+        """The files among those left as they are of which the work has another version."""
+        work = self.work
+        return sorted(path for path in self.worked & {*left} if work and work.files.get(path))
+
     def known(self, paths: Collection[str]) -> dict[str, frozenset[Blob]]:
         """The versions of each path that are in a commit, in a stash, or made by the update."""
         trees: list[Versions] = [self.before, self.after, *self.rescued]

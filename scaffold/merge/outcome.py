@@ -27,12 +27,19 @@ class Outcome:
 
 
 def outcome(
-    workspace: Workspace, git: Git, journal: Journal, left: Sequence[str], *, stashed: bool
+    workspace: Workspace,
+    git: Git,
+    journal: Journal,
+    left: Sequence[str],
+    *,
+    stashed: bool,
+    apart: Sequence[str] = (),
 ) -> Outcome:
-    """Return what to say of a journal's update."""
+    """Return what to say of a journal's update; of a stash, `apart` are not on disk, or all is not."""
     commands = [_restore(workspace, git, one) for one in journal.rescued]
     if stashed and journal.work:
-        commands.insert(0, bring_back(workspace, git, journal.work, left))
+        shown = [_show(workspace, journal.work, path) for path in apart]
+        commands = [*(shown or [bring_back(workspace, git, journal.work)]), *commands]
     rescued = git("log", "-1", "--format=%s", journal.rescued[-1]) if journal.rescued else None
     cut = len(workspace.prefix)
     return Outcome(
@@ -44,11 +51,13 @@ def outcome(
     )
 
 
-def bring_back(workspace: Workspace, git: Git, commit: str, left: Sequence[str] = ()) -> str:
-    """Return the command that brings uncommitted work back: the whole stash, or what is left."""
-    if not left:
-        return f"{_git(workspace)} stash {shlex.join(stash.words(git, commit))}"
-    return f"{_git(workspace)} show {commit[:12]}:{shlex.quote(left[0])}"
+def bring_back(workspace: Workspace, git: Git, commit: str) -> str:
+    """Return the command that brings all uncommitted work back."""
+    return f"{_git(workspace)} stash {shlex.join(stash.words(git, commit))}"
+
+
+def _show(workspace: Workspace, commit: str, path: str) -> str:
+    return f"{_git(workspace)} show {shlex.quote(f'{commit[:12]}:{path}')}"
 
 
 def _restore(workspace: Workspace, git: Git, commit: str) -> str:

@@ -11,7 +11,6 @@ _REGULAR = {"100644", "100755"}
 _ATTRIBUTES = ".gitattributes"
 _AS_RENDERED = (
     "core.autocrlf=false",
-    "core.safecrlf=false",
     # A render's run bits and names count also where the team's file system has neither.
     "core.fileMode=true",
     "core.ignoreCase=false",

@@ -160,6 +160,18 @@ def test_the_first_commit_has_what_a_users_ignore_file_hides(
     assert set(git(desk, "ls-files").split()) == {".env.example", ".github/ci.yml", ".gitignore"}
 
 
+def test_the_first_commit_with_windows_line_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = "[core]\nautocrlf = true\nsafecrlf = true\n[i18n]\nlogOutputEncoding = utf-16\n"
+    fill(tmp_path, {"gitconfig": settings})
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    desk = fill(tmp_path / "desk", {"a": "a\n"})
+    repository.init(desk, "first")
+    assert program.git("show", "HEAD:a", cwd=desk) == "a"
+    assert program.git("log", "--format=%s", cwd=desk) == "first"
+
+
 def test_a_file_that_is_there_on_a_file_system_without_run_bits(tmp_path: Path) -> None:
     desk = Desk(tmp_path, {"a": A})
     git(desk.top, "config", "core.fileMode", "false")

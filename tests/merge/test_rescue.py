@@ -23,7 +23,7 @@ class KilledError(BaseException):
     """Stands for a kill: nothing catches it."""
 
 
-def killed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def killed(desk: Desk, monkeypatch: pytest.MonkeyPatch, after: dict[str, str] = NEW) -> None:
     """Stop an update with --autostash after it said that it is about to write."""
 
     def die(*_: object) -> None:
@@ -32,7 +32,7 @@ def killed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr(transition, "switch_over", die)
         with pytest.raises(KilledError):
-            desk.update(NEW, autostash=True)
+            desk.update(after, autostash=True)
 
 
 def run(command: str) -> str:
@@ -93,6 +93,32 @@ def test_work_that_was_typed_again_stays(desk: Desk, monkeypatch: pytest.MonkeyP
     assert desk.text("a") == NEW["a"]
     assert "dirty 9" in run(outcome.commands[0])
     assert outcome.stash and outcome.stash in git(desk.top, "stash", "list")
+
+
+def test_each_file_that_was_typed_again_has_its_command(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.replace("c", "c 9\n", "dirty too\n")
+    killed(desk, monkeypatch)
+    for name in "bc":
+        desk.replace(name, f"{name} 5\n", "typed again\n")
+    outcome = desk.resume()
+    assert outcome and outcome.left == ("b", "c")
+    for command, work in zip(outcome.commands, ("dirty 9", "dirty too"), strict=True):
+        assert work in run(command)
+
+
+def test_work_that_does_not_fit_is_brought_back_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ignored file that was edited stays: that says nothing of the stash."""
+    desk = Desk(tmp_path, {**OLD, ".gitignore": "key\n"}).commit()
+    desk.replace("a", "a 1\n", "dirty 1\n")
+    killed(desk, monkeypatch, {**NEW, ".gitignore": "key\n", "key": "key\n"})
+    desk.write("key", "mine\n")
+    outcome = desk.resume()
+    assert outcome and outcome.left == ("key",) and desk.text("key") == "mine\n"
+    assert " stash pop" in outcome.commands[0]
 
 
 def test_edits_between_two_resumes_are_all_named(

@@ -35,6 +35,7 @@ from .chain import Chain
 from .errors import ChainExhausted, FleetError
 from .failures import Candidate, Failure, of_error, of_response
 from .outside import clean_error
+from .stalls import Stalled
 
 Events = AsyncIterator[ModelResponseStreamEvent]
 
@@ -95,11 +96,12 @@ class ChainStream(StreamedResponse):
         self._opened: Opened | None = None
         self._inner: StreamedResponse
         self._events: Events | None = None
+        self._whole: ModelResponse | None = None  # once it has ended and been accepted
 
     async def open(self) -> None:
         """Run the chain's policy until a model speaks. Raises what the chain raises."""
-        fresh = [candidate for candidate in self._chain.candidates if candidate not in self._asked]
-        among = fresh if self._asked else None
+        left = self._chain.cheap if self._call.past_budgets else self._chain.candidates
+        among = [one for one in left if one not in self._asked] if self._asked else None
         found = await self._chain.answer(self._call, self._ask, among)
         if isinstance(found, ModelResponse):  # a person's
             found = CompletedStreamedResponse(
@@ -150,7 +152,10 @@ class ChainStream(StreamedResponse):
         for event in self._opened.held:
             yield event
         while True:
-            async with self._call.limit(min(self._opened.idle_s, self._call.time_left())):
+            left = self._call.time_left()
+            if left <= 0:  # whoever reads has used it up, not the model
+                raise Stalled
+            async with self._call.limit(min(self._opened.idle_s, left)):
                 event = await anext(self._opened.events, None)
             if event is None:
                 return
@@ -171,6 +176,7 @@ class ChainStream(StreamedResponse):
         except ValidationError:
             finding = Finding(Failure.MALFORMED)
         await self._close("rejected" if finding.reason else "ok", finding)
+        self._whole = None if finding.reason else response
         return finding.reason
 
     async def _restart(self, reason: str) -> Restarted:
@@ -244,7 +250,7 @@ class ChainStream(StreamedResponse):
         return mended(self._inner.get(), self._call.messages, typed=typed)
 
     def get(self) -> ModelResponse:
-        return self._inner.get()
+        return self._whole or self._inner.get()
 
     async def close_stream(self) -> None:
         await self._inner.close_stream()

@@ -25,8 +25,9 @@ _LIMITS = {
     "more": r"\b(?:more|greater|higher|larger) than\b|\b(?:over|above|exceeds)\s[$\d]|>(?!=)",
     "less": r"\b(?:less|fewer|lower|smaller) than\b|\b(?:under|below)\s[$\d]|<(?!=)",
     "range": r"\bbetween\b|\d\s*(?:to|-|\.\.\.?)\s*\d|\d\s?\+(?!\s?[\d(])|\xb1|\+/-",
+    "part": r"\b(?:half|twice|double|triple|thirds?|quarters?)(?: of| the)?\s[$\d]",
     "time": r"\b(?:before|after|until|since)\b",
-    "if": r"\b(?:if|unless|except|other than)\b",
+    "if": r"\b(?:if|unless|except|other than|all but)\b",
 }
 _LIMIT = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _LIMITS.items()}
 _EXPRESSION = re.compile(

@@ -44,6 +44,7 @@ _PLAIN = _rules(r"""
 \^\{([^{}]*)\} -> ^(\1)
 (?<![\w)*])\*\*([^*]+)\*\*(?![\w(*]) -> \1
 (?<![\w)*])\*([^*\d]+)\*(?![\w(*]) -> \1
+(?<=[\d)])\s?\*\*\s?(?=[\w(-])|(?<=\b[a-zA-Z])\*\*(?=[\w(-]) -> ^
 `+ ->
 ^\s*(?:[-*>#]+\s+)+(?=[^\W\d]|\() ->
 \bminus\s(?=\d) -> -
@@ -76,6 +77,7 @@ liter litre l
 person people
 """
 _UNITS = {word: line.split()[0] for line in _ALIKE.strip().splitlines() for word in line.split()}
+_RATE = re.compile(r"(?:^| )(?:per|an?|each|every) ([a-z]+)$")
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DATE = re.compile(
     r"\b(?:(?P<y>\d{4})[-/](?P<m>\d\d?)[-/](?P<d>\d\d?)|(?P<d1>\d\d?)\.(?P<m1>\d\d?)\.(?P<y1>\d{4})"
@@ -180,8 +182,13 @@ def _number(said: str, *, currency: bool = False) -> tuple[Fraction, int] | None
 
 
 def _unit(words: str) -> str:
-    first = words.split(" ")[0] if words else ""
-    return _UNITS.get(first) or _UNITS.get(first.rstrip("s")) or first.rstrip("s")
+    rate = _RATE.search(words)
+    named = words[: rate.start()] if rate else words
+    first, _, more = named.partition(" ")
+    unit = _UNITS.get(first) or _UNITS.get(first.rstrip("s")) or first.rstrip("s")
+    if unit == "degree" and more:  # Celsius is not Fahrenheit
+        unit += f" {more[0]}"
+    return f"{unit} per {_unit(rate[1])}".strip() if rate else unit
 
 
 def same_values(one: tuple[Fraction, str], other: tuple[Fraction, str]) -> bool:

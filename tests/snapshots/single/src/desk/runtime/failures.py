@@ -244,7 +244,10 @@ class Candidate:
         return self._rests_as if time.monotonic() < self.rest_until else None
 
     def succeeded(self) -> None:
-        self._failures, self.rest_until, self.opened_at = 0, 0.0, math.inf
+        """Close its circuit; a Retry-After that another request got meanwhile still holds."""
+        self._failures, self.opened_at = 0, math.inf
+        if self._rests_as is Failure.CIRCUIT_OPEN:
+            self.rest_until = 0.0
 
     def half_open(self) -> None:
         """Let one request through although its circuit is open."""
@@ -257,7 +260,10 @@ class Candidate:
         if self._open_circuit() and policy.trips:
             self.opened_at = math.inf if policy.loud else time.monotonic()
         wait = min(wait_s(error), MAX_COOL_S)
-        if wait > 0 and (policy.retry or policy.trips):  # else it is the request's own fault
+        # Spent credit does not come back when a rate limit ends, of which the same reply may speak.
+        is_open_longer = policy.loud and time.monotonic() + wait < self.rest_until
+        is_its_own = policy.retry or policy.trips  # else the request is at fault
+        if wait > 0 and is_its_own and not is_open_longer:
             self._rest(Failure.COOLING_DOWN, wait)
         if failure not in self._told and (policy.loud or not isinstance(error, FAILURES)):
             self._told.add(failure)
