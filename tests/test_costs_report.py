@@ -147,6 +147,14 @@ def test_every_total_says_how_many_calls_lack_usage(store: Any, costs: Any, path
     assert next(iter(csv.DictReader(io.StringIO(costs("--csv")[1]))))["unmeasured"] == "9"
 
 
+def test_csv_holds_no_escape_sequence(store: Any, costs: Any, path: Path) -> None:
+    write(store, path, attempts(store, 1, task_type="\x1b[31mred", model="\x1b[0m=cmd()"))
+    told = costs("--csv")[1]
+    row = next(iter(csv.DictReader(io.StringIO(told))))
+    assert (row["task_type"], row["request_model"]) == ("red", "'=cmd()")
+    assert "\x1b" not in told
+
+
 def test_what_is_all_unmeasured_is_not_free(store: Any, costs: Any, path: Path) -> None:
     write(store, path, without_usage(store, 3), attempts(store, 2, days_ago=8))
     top, _, table = costs()[1].partition("task_type")
@@ -218,7 +226,7 @@ def test_by_week_and_day_are_named_by_their_first_day(
         (("--by", "nothing"), "is not one of"),
         (("--since", "yesterday"), "like 2026-01-31"),
         (("--since", "9999-01-01"), "yet to come"),
-        (("--days", "0"), "from 1 on"),
+        (("--days", "0"), "from 1 to 36500"),
         (("--days", "14", "--weeks", "1"), "not allowed with"),
         (("--json", "--csv"), "not allowed with"),
     ],

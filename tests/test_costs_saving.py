@@ -177,6 +177,12 @@ def test_requests_without_an_answer_of_a_model_cost_and_are_compared_with_nothin
     assert "3 got no answer of a model" in str(saving)
 
 
+def test_nothing_that_cost_nothing_is_not_a_saving(package: str) -> None:
+    told = str(module(package, "saving").Saving("own:model", 0, unanswered=15, left_out=2))
+    assert "saved" not in told and "nothing to compare" in told
+    assert "15 got no answer" in told and "2 more are left out" in told
+
+
 def test_what_is_not_known_is_in_neither_figure(desk: Desk) -> None:
     desk.run("answer", ("answer", 900, 350))
     before = desk.compared()

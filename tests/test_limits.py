@@ -467,3 +467,20 @@ def test_spent_credit_opens_a_circuit_whatever_the_reply_says_of_rate_limits(des
 
     desk.play(use)
     assert desk.hits().count("spent") == 2
+
+
+def test_a_retry_after_holds_whatever_answer_comes_late(desk: Desk) -> None:
+    desk.models = ["openai:m", "anthropic:ok"]
+    limited = Reply(status=429, headers={"Retry-After": "60"})
+    desk.server.script["m"] = [Reply(delay_s=0.3), limited, Reply()]
+    request = desk.module("runtime.run").Request("?")
+
+    async def use(workspace: Any) -> None:
+        slow = asyncio.ensure_future(workspace.handle(request))
+        await until(lambda: desk.hits() == ["m"])
+        await workspace.handle(request)
+        await slow
+        await workspace.handle(request)
+
+    desk.play(use)
+    assert desk.hits() == ["m", "m", "ok", "ok"]

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -186,3 +187,15 @@ def test_a_second_event_loop_is_refused_with_that_reason(desk: Desk) -> None:
     finally:
         workspace.ledger.close()
     assert desk.rows("outcome") == [("ok",)]
+
+
+def test_a_text_too_long_for_a_files_name_is_a_text(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.models = ["openai:ok"]
+    desk.write()
+    monkeypatch.setattr(sys, "argv", ["desk", "run", "answer", "What is it? " * 60])
+    with pytest.raises(SystemExit) as done:
+        desk.module("cli").main()
+    assert done.value.code == 0
+    assert TEXT in capsys.readouterr().out

@@ -1,5 +1,6 @@
 """Streams as servers send them: when one is an answer, and when the next model is asked."""
 
+import asyncio
 import copy
 import json
 from typing import Any
@@ -217,3 +218,20 @@ def test_two_calls_of_tools_with_one_id_do_not_end_a_stream(desk: Desk) -> None:
     assert desk.play(use) == TEXT
     assert doubled == [2, 2]
     assert desk.rows("outcome") == [("ok",), ("ok",)]
+
+
+def test_who_reads_slowly_opens_no_circuit(desk: Desk) -> None:
+    desk.models, desk.rules = ["openai:m"], {"deadline_s": 0.5}
+    desk.more = "[circuits]\nfailures = 1\n"
+    question = [ModelRequest.user_text_prompt("What is the capital of France?")]
+
+    async def use(workspace: Any) -> None:
+        chain = workspace.chains["main"]
+        with pytest.raises(desk.module("runtime.stream").StreamCut, match="stalled"):
+            async with model_request_stream(chain, question) as events:
+                async for _ in events:
+                    await asyncio.sleep(0.3)
+        assert chain.candidates[0].resting is None
+
+    desk.play(use)
+    assert desk.rows("outcome, error_type") == [("failed", "stalled")]

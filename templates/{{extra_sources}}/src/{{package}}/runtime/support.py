@@ -24,7 +24,7 @@ from .meanings import (
     is_english,
 )
 from .spellings import DATE
-from .wording import NOT, TIME, Wording, is_number, read
+from .wording import NOT, TIME, Wording, is_number, is_shuffled, read
 
 LEAST_WORDS = 2  # of the claim in its passage; fewer are a hook, not support
 MOST_MISSING = 0.2  # the share of a claim's content words that its passage may lack
@@ -50,7 +50,8 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
     numbers = [word for word in said.words if is_number(word)]
     if len(found) + len(numbers) < LEAST_WORDS or not _is_covered(said, whole, missing):
         return False
-    if not _has_numbers(said, whole, context) or _is_turned(said, whole, found):
+    turned = is_shuffled(said, whole) or _is_turned(said, whole, found)
+    if turned or not _has_numbers(said, whole, context):
         return False
     about, best = _about(said, parts, {*found.values()})
     return (

@@ -87,6 +87,24 @@ def is_number(word: str) -> bool:
     return word.lstrip("-")[:1].isdigit() or bool(DATE.fullmatch(word))
 
 
+def is_shuffled(one: Wording, other: Wording) -> bool:
+    """Whether amounts that both texts have stand in another order, and times and words do not.
+
+    "5 in 2019 and 9 in 2020" is not "9 in 2019 and 5 in 2020"; "9 in 2020 and 5 in 2019" is.
+    """
+    shared = {word for word in one.words if one.words.count(word) == other.words.count(word) == 1}
+    order = [[word for word in text.words if word in shared] for text in (one, other)]
+    amounts, rest = (
+        [[word for word in words if _is_amount(word) is wanted] for words in order]
+        for wanted in (True, False)
+    )
+    return amounts[0] != amounts[1] and rest[0] == rest[1]
+
+
+def _is_amount(word: str) -> bool:
+    return is_number(word) and not TIME.fullmatch(word)
+
+
 def _words(said: str) -> tuple[list[str], list[int]]:
     words: list[str] = []
     starts = [0]

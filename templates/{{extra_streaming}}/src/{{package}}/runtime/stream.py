@@ -35,6 +35,7 @@ from .chain import Chain
 from .errors import ChainExhausted, FleetError
 from .failures import Candidate, Failure, of_error, of_response
 from .outside import clean_error
+from .stalls import Stalled
 
 Events = AsyncIterator[ModelResponseStreamEvent]
 
@@ -151,7 +152,10 @@ class ChainStream(StreamedResponse):
         for event in self._opened.held:
             yield event
         while True:
-            async with self._call.limit(min(self._opened.idle_s, self._call.time_left())):
+            left = self._call.time_left()
+            if left <= 0:  # whoever reads has used it up, not the model
+                raise Stalled
+            async with self._call.limit(min(self._opened.idle_s, left)):
                 event = await anext(self._opened.events, None)
             if event is None:
                 return

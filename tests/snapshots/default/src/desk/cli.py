@@ -67,13 +67,20 @@ def run(options: argparse.Namespace) -> int:
     from .runtime.run import Request
 
     text, path = options.input, Path(options.input)
-    if len(text) <= 1000 and path.is_file():
+    if _is_file(path):
         try:
             text = wiring.READERS[0](path) if wiring.READERS else path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise FleetError(f"{path} cannot be read as UTF-8 text: {error}.") from None
     request = Request(text, options=dict(options.set))
     return _show(asyncio.run(_answer(request, options.pipeline)), options)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a text, and too long for a name
+        return False
 
 
 async def _answer(
@@ -254,7 +261,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 def _days(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= 36_500:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 on")
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 to 36500")
     return int(text)
 
 

@@ -94,6 +94,8 @@ class Saving:
         cost = f"{requests} cost {dollars(self.cost_nano_usd)}"
         if saved is None:
             return f"{cost}; {each}: unknown, add its price to prices.toml.{self._apart}"
+        if not (saved or self.cost_nano_usd):
+            return f"{cost}: there is nothing to compare with {each}.{self._apart}"
         share = f" ({percent(abs(self.share))})" if self.share is not None else ""
         told = f"saved {dollars(saved)}" if saved >= 0 else f"cost {dollars(-saved)} more"
         return f"{cost}; {each} {dollars(self.baseline_nano_usd)}; {told}{share}.{self._apart}"

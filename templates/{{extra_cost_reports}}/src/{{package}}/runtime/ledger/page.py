@@ -100,8 +100,8 @@ def _figures(asked: Report, saving: Saving | None) -> Html:
         ("Without a price", percent(now.unpriced_share), billed),
         ("Without usage", f"{now.unmeasured:,}", f"before: {before.unmeasured:,}"),
     ]
-    if saving and saving.saved_nano_usd is not None:
-        saved = saving.saved_nano_usd
+    saved = saving.saved_nano_usd if saving else None
+    if saving and saved is not None and (saved or saving.cost_nano_usd):
         value = tag("data", dollars(abs(saved)), value=str(saved))
         beside = f"one call of {saving.model} each: {dollars(saving.baseline_nano_usd)}"
         facts.insert(1, ("Saved" if saved >= 0 else "Cost more", value, beside))

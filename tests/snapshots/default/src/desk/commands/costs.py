@@ -58,8 +58,8 @@ def _write_csv(report: Report) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow([*report.by, *NUMBERS, *(f"previous_{name}" for name in NUMBERS)])
     for name, row, before in report.groups():
-        cells = [*name, *_numbers(row).values(), *_numbers(before).values()]
-        writer.writerow(map(csv_cell, cells))
+        names = [csv_cell(printable(part)) for part in name]
+        writer.writerow([*names, *_numbers(row).values(), *_numbers(before).values()])
 
 
 def findings_text(found: Sequence[Finding]) -> str:

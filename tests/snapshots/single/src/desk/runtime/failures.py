@@ -244,7 +244,10 @@ class Candidate:
         return self._rests_as if time.monotonic() < self.rest_until else None
 
     def succeeded(self) -> None:
-        self._failures, self.rest_until, self.opened_at = 0, 0.0, math.inf
+        """Close its circuit; a Retry-After that another request got meanwhile still holds."""
+        self._failures, self.opened_at = 0, math.inf
+        if self._rests_as is Failure.CIRCUIT_OPEN:
+            self.rest_until = 0.0
 
     def half_open(self) -> None:
         """Let one request through although its circuit is open."""

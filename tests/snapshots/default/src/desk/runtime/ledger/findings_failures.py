@@ -1,7 +1,7 @@
 """What does not work: calls that fail, circuits that are open, answers without usage, models that go."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from .findings import FEW, Finding, Question
 from .queries import DEMO, Totals, alarm, percent, sums, today, total
@@ -17,7 +17,7 @@ def search(question: Question) -> Iterator[Finding]:
     by = ("provider", "request_model")
     rows = sums(question.location, by, today() + 1 - DAYS, environment=question.environment)
     if rows and (told := alarm(total(rows))):
-        evidence = {"n": total(rows).verdicts, "ok": total(rows).ok}
+        evidence: dict[str, int | str] = {"n": total(rows).verdicts, "ok": total(rows).ok}
         text = f"{told} That is in the last {DAYS} days."
         yield _urgent("all_fail", text, "Run `doctor`, which says what is wrong.", evidence)
     elif rows:
@@ -85,5 +85,5 @@ def _leaving(question: Question) -> Iterator[Finding]:
             yield _urgent("withdrawn", text, action, {"model": str(ref)})
 
 
-def _urgent(kind: str, text: str, action: str, evidence: dict[str, int | str]) -> Finding:
+def _urgent(kind: str, text: str, action: str, evidence: Mapping[str, int | str]) -> Finding:
     return Finding(kind, "evidence", 0, text, action, dict(evidence), urgent=True)
