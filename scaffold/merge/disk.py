@@ -15,7 +15,8 @@ def copy_index(workspace: Workspace, git: Git, index: Path) -> Git:
     """Copy the index, and return a git that works on the copy."""
     clear_index(index)
     if (real := workspace.git_dir / "index").is_file():
-        shutil.copyfile(real, index)
+        # With its time: by that git tells a file that was written in the same moment.
+        shutil.copy2(real, index)
     return git.using(GIT_INDEX_FILE=index)
 
 
