@@ -199,3 +199,20 @@ def test_a_text_too_long_for_a_files_name_is_a_text(
         desk.module("cli").main()
     assert done.value.code == 0
     assert TEXT in capsys.readouterr().out
+
+
+def test_a_check_that_cannot_read_its_file_is_not_paid_for_again(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(_: str) -> Callable[..., None]:
+        def check(*_: Any) -> None:
+            raise FileNotFoundError("words.txt")
+
+        return check
+
+    monkeypatch.setitem(desk.module("wiring").CHECKS, "words", make)
+    desk.models, desk.checks = ["openai:m", "anthropic:ok"], ["words"]
+    with pytest.raises(FileNotFoundError, match="words"):
+        desk.ask()
+    assert desk.hits() == ["m"]
+    assert desk.rows() == [("m", "aborted", None)]
