@@ -18,7 +18,7 @@ from scaffold.trust import OLDEST_KEY
 HEADER = "# Generated from templates/*/feature.yml by `python -m scaffold.questionnaire`.\n"
 SETTINGS: Mapping[str, object] = {
     "_min_copier_version": "9.19",
-    OLDEST_KEY: "0.5.0",
+    OLDEST_KEY: "0.6.0",
     "_subdirectory": "templates",
     "_exclude": ["feature.yml", "_parts", "*.pyc", "__pycache__"],
     "_envops": {

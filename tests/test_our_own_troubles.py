@@ -2,10 +2,12 @@
 
 import asyncio
 import errno
+import gc
 import os
 import sys
 import time
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,15 @@ from tests.loopback.reply import TEXT
 __all__ = ["desk", "loopback"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 WIRES = ("openai", "anthropic")
+
+
+@pytest.fixture(autouse=True)
+def _collected() -> Iterator[None]:
+    """Collect here what anyio leaves of a connection that is cancelled just as it is made."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 async def blocked(desk: Desk, call: Any, seconds: float) -> Any:
