@@ -26,7 +26,7 @@ from pydantic_ai.usage import RequestUsage
 from .border import least_tokens, mended
 from .budgets import Limit, Reservation
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop
-from .failures import FAILURES, Candidate, Failure, of_error, of_response
+from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units
 from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
@@ -268,7 +268,8 @@ class Call:
         """Book an attempt that ended in an error: its kind. What is no failure passes through."""
         clean_error(error)
         failure, outcome = of_error(error), "rejected"
-        if failure is None or (response and not isinstance(error, FAILURES)):  # a check's bug
+        in_a_check = response and not isinstance(error, OF_ANSWERS)  # asked again, it fails again
+        if failure is None or in_a_check:
             self.book(candidate.ref, "aborted", NOTHING, response, started)
             raise error
         if failure is Failure.NO_CAPABILITY:  # nothing was sent

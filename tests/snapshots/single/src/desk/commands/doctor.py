@@ -48,10 +48,12 @@ def run(options: argparse.Namespace) -> int:
     return 1 if problems or failed else 0
 
 
-def _expect_loadable() -> None:
-    """Raise SettingsError where a module, of a sub-agent say, or a package of it is broken."""
+def _expect_loadable() -> object:
+    """Load all that `ask` would. Raises SettingsError where a module or a package is broken."""
     try:
-        from .. import workspace  # noqa: F401 - pyright: ignore[reportUnusedImport]
+        from .. import workspace
+
+        return workspace
     except Exception as error:  # whatever a module of the team raises
         told = f"{type(error).__name__}: {error}"
         raise SettingsError(f"The workspace cannot be loaded ({told}): run `uv sync`.") from error
@@ -191,7 +193,7 @@ def _of_servers(settings: Fleet) -> Iterator[str]:
     """MCP servers whose command is not installed or whose variables are not set."""
     servers: Any = (settings.model_extra or {}).get("mcp", {})
     for name, server in servers.items():
-        command = server.get("command") or ()
+        command: list[str] = server.get("command") or []
         if command and not shutil.which(command[0]):
             yield f"mcp.{name}: there is no command '{command[0]}': install it, or name another."
         for variable in (*server.get("env", ()), server.get("token_env")):

@@ -94,6 +94,8 @@ ALWAYS = ("not_empty", "not_truncated", "not_refusal", "schema")
 
 FAILURES = (ModelAPIError, UnexpectedModelBehavior, TimeoutError, ValidationError, OSError)
 """What an attempt raises by design. A client may raise more when a provider sends nonsense."""
+OF_ANSWERS = (ModelAPIError, UnexpectedModelBehavior, TimeoutError, ValidationError)
+"""What the examination of an answer raises by design; a file that a check misses is a mistake."""
 
 # How an error without a reply is recognised: by its class, first match wins, for several derive
 # from each other.
