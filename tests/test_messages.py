@@ -45,7 +45,8 @@ def messages() -> Iterator[tuple[Path, str, str]]:
         }
         for node in ast.walk(tree):
             if isinstance(node, ast.JoinedStr):
-                text = "".join(v.value if isinstance(v, ast.Constant) else "X" for v in node.values)
+                parts = (v.value if isinstance(v, ast.Constant) else "X" for v in node.values)
+                text = "".join(map(str, parts))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 text = node.value
             else:

@@ -173,7 +173,7 @@ def test_what_one_model_cannot_do_is_asked_of_the_next(
         async with model_request_stream(workspace.chains["main"], question) as events:
             async for _ in events:
                 pass
-            return events.get().text
+            return events.get().text or ""
 
     assert desk.play(use, build=unable(desk, "unable")) == TEXT
     assert desk.rows() == [("unable", "skipped", "no_capability"), ("ok", "ok", None)]
