@@ -87,6 +87,7 @@ def test_a_choice_that_is_not_recorded_was_the_default_of_its_time(tmp_path: Pat
     assert carried_over(old, new_, {})[0]["extras"] == ["reports"]
 
 
+@pytest.mark.slow
 def test_an_update_keeps_a_file_that_moves_to_an_extra_of_its_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

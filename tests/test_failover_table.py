@@ -55,6 +55,7 @@ def other(provider: str) -> str:
     return "anthropic" if provider != "anthropic" else "openai"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("provider", FORMATS)
 def test_every_fault_of_every_format_moves_on(desk: Desk, provider: str) -> None:
     """One call per fault; the second model answers, and the ledger says why."""

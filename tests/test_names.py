@@ -105,6 +105,7 @@ def test_an_awkward_project_is_green(project: str, tmp_path: Path) -> None:
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     st.lists(

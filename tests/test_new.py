@@ -198,6 +198,7 @@ HOSTILE = st.one_of(
 )
 
 
+@pytest.mark.slow
 @given(name=HOSTILE, about=HOSTILE, handles=HOSTILE)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_hostile_text_is_refused_or_stays_text(

@@ -40,6 +40,7 @@ def test_a_released_version_is_what_it_was(version: str, tmp_path: Path) -> None
         assert releases.fingerprint(source.root) == pins.fingerprint
 
 
+@pytest.mark.slow
 def test_a_second_release_keeps_the_first_and_is_reproducible(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
     made: list[str] = []
@@ -143,6 +144,7 @@ def test_the_installed_templates_are_found_by_their_unreleased_name() -> None:
         assert template.at(str(here.commit)) == here
 
 
+@pytest.mark.slow
 def test_a_release_that_was_interrupted_is_cut_again(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
     bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"

@@ -178,6 +178,7 @@ def armed(root: Path, marker: Path) -> None:
     (root / ".git/info/attributes").write_text("* filter=evil diff=evil\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dirty", [False, True])
 def test_no_configuration_of_a_template_is_obeyed(
     dirty: bool, fork: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

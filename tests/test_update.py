@@ -54,6 +54,7 @@ def test_the_team_keeps_its_edits_and_gets_the_templates(
     assert all(line[1] == " " for line in status(desk)), "everything is staged"
 
 
+@pytest.mark.slow
 def test_twice_is_once(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert update(desk) == 0
     commit(desk)
@@ -64,6 +65,7 @@ def test_twice_is_once(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert (files(desk), status(desk)) == (before, [])
 
 
+@pytest.mark.slow
 def test_a_workspace_nobody_edited_becomes_a_fresh_render(
     desk: Path, fork: Path, tmp_path: Path
 ) -> None:
@@ -108,6 +110,7 @@ def test_abort_goes_back_and_what_was_half_solved_is_not_lost(
     assert update(desk, "--abort") == 1
 
 
+@pytest.mark.slow
 def test_a_dry_run_leaves_no_trace_and_predicts_the_result(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -186,6 +189,7 @@ def test_in_a_monorepo_neighbours_stay_as_they_are(desk: Path, tmp_path: Path) -
     assert all("apps/desk/" in line for line in status(mono))
 
 
+@pytest.mark.slow
 def test_in_a_linked_work_tree(desk: Path, tmp_path: Path) -> None:
     git(desk, "worktree", "add", "--quiet", str(tmp_path / "linked"))
     assert update(tmp_path / "linked") == 0
@@ -194,6 +198,7 @@ def test_in_a_linked_work_tree(desk: Path, tmp_path: Path) -> None:
     assert update(tmp_path / "linked", "--abort") == 0
 
 
+@pytest.mark.slow
 def test_files_with_crlf_keep_it(desk: Path) -> None:
     text = (desk / ERRORS).read_bytes().replace(b"\n", b"\r\n")
     (desk / ERRORS).write_bytes(text)
@@ -234,6 +239,7 @@ def test_without_git_it_says_so(desk: Path, capsys: pytest.CaptureFixture[str]) 
     assert "git init" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_version_can_be_named(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert update(desk, "--to", "v9") == 1
     assert "v1.0.0, v1.1.0" in capsys.readouterr().err
@@ -245,6 +251,7 @@ def test_a_version_can_be_named(desk: Path, capsys: pytest.CaptureFixture[str]) 
     assert first_line(desk / OLD) == '"""Ours."""'
 
 
+@pytest.mark.slow
 def test_a_moved_template_is_recorded(desk: Path, fork: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(fork, tmp_path / "moved"))
     assert update(desk, "--template", str(moved)) == 0
@@ -325,6 +332,7 @@ def test_a_folder_that_is_no_workspace(tmp_path: Path, capsys: pytest.CaptureFix
     assert "is no workspace" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_from_its_own_folder_in_a_process_of_its_own(desk: Path) -> None:
     (desk / "copier.py").write_text("raise SystemExit('the workspace was imported')\n")
     commit(desk)

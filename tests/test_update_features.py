@@ -63,6 +63,7 @@ def test_a_pattern_brings_its_chain_and_takes_it_along(
     assert recorded(bare)["expensive_from"] == 3
 
 
+@pytest.mark.slow
 def test_a_chain_that_was_changed_stays_when_its_pattern_goes(desk: Path) -> None:
     chain = "chains={expensive: ['openai:gpt-6-luna']}"
     assert cli.run(["update", str(desk), "--set", chain]) == 0
@@ -71,6 +72,7 @@ def test_a_chain_that_was_changed_stays_when_its_pattern_goes(desk: Path) -> Non
     assert recorded(desk)["chains"]["expensive"] == ["openai:gpt-6-luna"]
 
 
+@pytest.mark.slow
 def test_a_provider_leaves_the_chains_alone_unless_told(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -150,6 +152,7 @@ def test_mistakes_are_told_with_a_way_out(
     assert git(desk, "status", "--porcelain") == ""
 
 
+@pytest.mark.slow
 def test_the_way_out_of_a_provider_in_use_works(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -175,6 +178,7 @@ def test_an_unknown_kind_is_usage(desk: Path) -> None:
     assert cli.run(["add", "patern", "router", str(desk)]) == 2
 
 
+@pytest.mark.slow
 def test_dry_runs_write_nothing(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = files(desk)
     assert cli.run(["add", "agent", "billing", str(desk), "--dry-run"]) == 0
@@ -197,6 +201,7 @@ def test_check_says_behind_equal_and_ahead(desk: Path, capsys: pytest.CaptureFix
     assert cli.run(["check", str(desk)]) == 1
 
 
+@pytest.mark.slow
 def test_diff_names_what_the_team_changed(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["diff", str(desk), "--json"]) == 0
     assert told(capsys)["changes"] == []
@@ -246,6 +251,7 @@ def test_choices_that_are_gone_are_left_out_and_told(catalogue: Catalogue) -> No
     assert len(notes) == 2
 
 
+@pytest.mark.slow
 def test_a_feature_written_into_the_answers_by_hand_is_pointed_out(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

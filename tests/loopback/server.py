@@ -237,8 +237,10 @@ async def listen(server: Server, stop: asyncio.Event, ready: threading.Event | N
     server.port = listener.sockets[0].getsockname()[1]
     if ready:
         ready.set()
-    async with listener:
+    try:
         await stop.wait()
+    finally:
+        listener.close()  # and not `wait_closed`, which waits for clients since Python 3.12.1
 
 
 @contextmanager
