@@ -211,10 +211,10 @@ def test_from_the_wheel_offline_in_an_empty_environment(tmp_path: Path) -> None:
     assert [path.name for path in home.iterdir()] == ["desk"]
 
 
-# The first release has no drafts.
+# The first release has no drafts, and from v0.6.0 on a scorer has a chain of its own.
 @pytest.mark.usefixtures("with_next")
 @pytest.mark.slow
-@pytest.mark.parametrize("version", VERSIONS[1:])
+@pytest.mark.parametrize("version", ["v0.2.0", "v0.3.0", "v0.4.0", "v0.5.0"])
 def test_a_scorer_stays_expensive_until_the_team_changes_the_answer(
     version: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -505,7 +505,8 @@ class Call:
 
         0 where no price is known.
         """
-        stated: int | None = (self.settings or {}).get("max_tokens")
+        settings = self.settings
+        stated = settings["max_tokens"] if settings and "max_tokens" in settings else None
         usage = RequestUsage(
             input_tokens=_tokens(self._sent, BYTES_PER_TOKEN_AT_LEAST),
             output_tokens=stated or self.shared.spending.answer_tokens,
