@@ -147,8 +147,8 @@ class Tickets:
 
     def get(self, id_: str) -> Ticket:
         """A ticket by its id or the end of it. Raises FleetError."""
-        query = "SELECT * FROM tickets WHERE substr(id, -length(?1)) = ?1 LIMIT 2"
-        found = self._run(query, (id_,))
+        query = "SELECT * FROM tickets WHERE substr(id, -length(?)) = ? LIMIT 2"
+        found = self._run(query, (id_, id_))
         if len(found) != 1:
             said = "fits several tickets" if found else "is not a ticket"
             raise FleetError(f"'{id_}' {said}: see `escalations list --state all`.")
@@ -188,8 +188,10 @@ class Tickets:
     def tidy(self) -> None:
         """Expire what was open for too long; delete what was resolved `keep_days` ago."""
         now = now_us()
-        expired = "state = 'expired', resolved_by = 'expiry', resolved_us = ?1"
-        self._run(f"UPDATE tickets SET {expired} WHERE state = 'open' AND expires_us < ?1", (now,))
+        expired = "state = 'expired', resolved_by = 'expiry', resolved_us = ?"
+        self._run(
+            f"UPDATE tickets SET {expired} WHERE state = 'open' AND expires_us < ?", (now, now)
+        )
         long_ago = now - int(self.settings.keep_days * 24 * HOUR_US)
         self._run("DELETE FROM tickets WHERE resolved_us < ?", (long_ago,))
 
