@@ -73,4 +73,4 @@ def test_render_is_typed(name: str, tmp_path: Path) -> None:
 def test_rendered_tests_pass(name: str, tmp_path: Path) -> None:
     folder = harness.rendered(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
-    assert not harness.run(folder, "desk", "demo")
+    assert not harness.run(folder, RENDERS[name].get("package", "desk"), "demo")
