@@ -1,11 +1,10 @@
 """Every feature alone, every preset, and pairs: lint, format, types, and their own tests.
 
-The pairs' own tests take long: one day's run has a share of them, `.ci/full` has them all.
+The pairs' own tests take long: `.ci/full` has them.
 """
 
 import sys
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +19,12 @@ RENDERS = {
     for name, answers in source(harness.CATALOGUE)
 }
 RENDERS["default"] = {}
-SHARES = 10
-"""In so many days the pairs are through."""
 
 
 def _rendered() -> Iterator[Any]:
-    """Every render, those pairs marked `full` whose day it is not."""
-    today = date.today().toordinal() % SHARES
-    for at, name in enumerate(RENDERS):
-        waits = name.startswith("pair_") and at % SHARES != today
+    """Every render, the pairs marked `full`."""
+    for name in RENDERS:
+        waits = name.startswith("pair_")
         yield pytest.param(name, marks=[pytest.mark.full] if waits else [])
 
 
