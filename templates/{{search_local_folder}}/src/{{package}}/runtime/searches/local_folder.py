@@ -73,8 +73,8 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> Hits:
         path = root / "data" / "search.sqlite3"
         private_file(path)
         with closing(sqlite3.connect(path, timeout=30)) as index:
-            _prepare(index)
-            with _REFRESHING:  # searches at once read each changed file once
+            with _REFRESHING:  # searches at once make the tables and read each changed file once
+                _prepare(index)
                 problems = _refresh(index, folder, settings)
             rows = index.execute(
                 "SELECT title, text, path, line FROM passages WHERE passages MATCH ?"
