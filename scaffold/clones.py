@@ -28,6 +28,12 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "LC_ALL": "C",
 }
+_DEAF = {
+    "GIT_CONFIG_COUNT": "0",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_PARAMETERS": "",
+}
 _AS_STORED = "* -text -filter -ident -working-tree-encoding -diff -merge\n"
 _SHORT = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 _PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
@@ -40,11 +46,16 @@ _HINTS = (
 _MOVED = "if it has moved, name it with --template"
 
 
-def run_git(folder: Path, *words: str, env: dict[str, str] | None = None, feed: str = "") -> str:
-    """Return what git printed in a bare clone of ours. Raises GitError."""
-    return git(
-        *_OPTIONS, "--git-dir=.", *words, cwd=folder, env=_ENVIRONMENT | (env or {}), feed=feed
-    )
+def run_git(
+    folder: Path, *words: str, env: dict[str, str] | None = None, as_user: bool = False
+) -> str:
+    """Return what git printed in a bare clone of ours. Raises GitError.
+
+    Unless `as_user`, the user's settings are not heard: they change what is printed (columns,
+    lengths of names) as much as what is done.
+    """
+    deaf = {} if as_user else _DEAF
+    return git(*_OPTIONS, "--git-dir=.", *words, cwd=folder, env=_ENVIRONMENT | deaf | (env or {}))
 
 
 def clone(src: str, folder: Path) -> None:

@@ -106,7 +106,9 @@ class Template:
         _quietly(self.folder, *tree, "update-index", "-q", "--refresh", env=index)
         changed = self._git(*tree, "diff-files", "--name-only", "-z", "--", *_RENDERED, env=index)
         others = ("ls-files", "--others", "--exclude-standard", "-z", "--", *_RENDERED)
-        found = f"{changed}\0{self._git(*tree, *others, env=index)}".split("\0")
+        # What the user's own ignore file hides, such as an editor's files, is not a change.
+        added = self._git(*tree, *others, env=index, as_user=True)
+        found = f"{changed}\0{added}".split("\0")
         return sorted(path for path in found if path)
 
     def _is_tag(self, name: str) -> bool:
@@ -165,9 +167,9 @@ class Template:
         listed = ", ".join([*(["…"] if len(versions) > 12 else []), *versions[-12:]])
         return f"its versions are {listed}" if versions else "it has no version tags"
 
-    def _git(self, *words: str, env: dict[str, str] | None = None) -> str:
+    def _git(self, *words: str, env: dict[str, str] | None = None, as_user: bool = False) -> str:
         try:
-            return run_git(self.folder, *words, env=env)
+            return run_git(self.folder, *words, env=env, as_user=as_user)
         except GitError as error:
             raise TemplateError(
                 f"{self.src_path} cannot be read: {shown(str(error), 300)}; see `git fsck` there."

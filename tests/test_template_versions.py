@@ -62,6 +62,22 @@ def test_a_tag_without_its_v_is_the_next_version(history: Path) -> None:
         assert own.named("v1.1.0") == own.named("1.1") == "1.1.0"
 
 
+def test_how_a_user_has_git_print_changes_no_version(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    git(history, "tag", "v1.0.0")
+    step(history)
+    git(history, "tag", "v1.1.0")
+    settings = {"column.ui": "always", "color.ui": "always", "core.abbrev": "4"}
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for number, (key, value) in enumerate(settings.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
+    with template.opened(str(history)) as own:
+        assert own.versions() == ["v1.0.0", "v1.1.0"]
+        assert own.newer("v1.0.0") == ["v1.1.0"]
+
+
 def test_a_prerelease_goes_on_to_what_it_announced(history: Path) -> None:
     for tag in ("v1.0.0", "v1.1.0rc1", "v1.1.0"):
         step(history)

@@ -30,15 +30,15 @@ REMOTE = False
 ASKING = re.compile("how|when|where|why|not|no")
 MOST_WORDS, MOST_TOLD = 60, 20
 VERSION = 2
-DROP = "DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS passages;"
-SCHEMA = """
-CREATE TABLE files (
-    path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, sha256 TEXT, problem TEXT
-);
-CREATE VIRTUAL TABLE passages USING fts5 (
-    title, text, path UNINDEXED, line UNINDEXED, tokenize = 'porter unicode61 remove_diacritics 2'
-);
-"""
+SCHEMA = (
+    "DROP TABLE IF EXISTS files",
+    "DROP TABLE IF EXISTS passages",
+    "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, sha256 TEXT,"
+    " problem TEXT)",
+    "CREATE VIRTUAL TABLE passages USING fts5 (title, text, path UNINDEXED, line UNINDEXED,"
+    " tokenize = 'porter unicode61 remove_diacritics 2')",
+    f"PRAGMA user_version={VERSION}",
+)
 
 _REFRESHING = threading.Lock()
 
@@ -98,10 +98,18 @@ def _quoted(query: str) -> str:
 
 def _prepare(index: sqlite3.Connection) -> None:
     """Make the tables, anew where another version made them."""
-    if index.execute("PRAGMA user_version").fetchone() != (VERSION,):
-        index.executescript(
-            f"BEGIN IMMEDIATE; {DROP} {SCHEMA} PRAGMA user_version={VERSION}; COMMIT"
-        )
+    if _version(index) == VERSION:
+        return
+    with index:
+        index.execute("BEGIN IMMEDIATE")
+        # Another process may have made and filled them while this one waited for its turn.
+        if _version(index) != VERSION:
+            for statement in SCHEMA:
+                index.execute(statement)
+
+
+def _version(index: sqlite3.Connection) -> int:
+    return index.execute("PRAGMA user_version").fetchone()[0]
 
 
 def _refresh(
