@@ -9,10 +9,11 @@ verb, and where a phrase stands. Meaning is out of reach: paraphrases are differ
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
+from .meanings import SYNONYMS
 from .spellings import words_of
 from .wording import NOT, Wording, is_number
 from .wording import read as worded
@@ -67,7 +68,9 @@ class Said:
 
 def read(text: str) -> Said:
     """The parts of a text that are compared."""
-    return Said(worded(text))
+    said = worded(text)
+    words = (SYNONYMS.get(word, word) for word in said.words)
+    return Said(replace(said, words=tuple(words)))
 
 
 def same(one: Said, other: Said) -> bool:
@@ -154,11 +157,9 @@ def _misspelt(word: str, meant: str, one: Said, other: Said) -> bool:
 
 
 def _moved(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]]:
-    """The same words with a phrase elsewhere, with names around "and" turned, "is" turned."""
-    for at, word in enumerate(words):
-        around = {*words[at - 1 : at], *words[at + 1 : at + 2]}
-        if word == "and" and around <= wording.names | {words[0]} and len(around) == 2:
-            yield (*words[: at - 1], words[at + 1], "and", words[at - 1], *words[at + 2 :])
+    """The same words with a phrase elsewhere, with a list's end turned, with "is" turned."""
+    if words.count("and") == 1 and not {"first", "respectively", "then"} & {*words}:
+        yield _sorted_list(words, wording)
     if wording.defined and words.count("is") == 1:
         at = words.index("is")
         past = words[at + 1 : at + 2] == ("-ed",)
@@ -167,3 +168,16 @@ def _moved(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]
     if len(places) <= MOST_STARTS:
         for a, b, c in combinations(places, 3):
             yield (*words[:a], *words[b:c], *words[a:b], *words[c:])
+
+
+def _sorted_list(words: tuple[str, ...], wording: Wording) -> tuple[str, ...]:
+    """The same words with "a and b", or all the names of "A, B and C", in the alphabet's order."""
+    at = words.index("and")
+    first, last = at - 1, at + 2
+    listed = words[first:at] + words[at + 1 : last]
+    if len(listed) != 2 or any(is_number(one) or one == "-ed" or one in NOT for one in listed):
+        return words
+    while first and {*words[first - 1 : at], *words[at + 1 : last]} <= wording.names:
+        first -= 1
+    listed = sorted((*words[first:at], *words[at + 1 : last]))
+    return (*words[:first], *listed[:-1], "and", listed[-1], *words[last:])

@@ -15,6 +15,7 @@ from .meanings import (
     AMOUNTS,
     EXACT,
     HEDGES,
+    LESS,
     LIGHT,
     ROLES,
     SMALL,
@@ -23,6 +24,7 @@ from .meanings import (
     WEAK,
     is_english,
 )
+from .roles import is_replaced, is_told_otherwise
 from .spellings import DATE
 from .wording import NOT, TIME, Wording, is_number, is_shuffled, read
 
@@ -30,6 +32,7 @@ LEAST_WORDS = 2  # of the claim in its passage; fewer are a hook, not support
 MOST_MISSING = 0.2  # the share of a claim's content words that its passage may lack
 
 _BREAK = re.compile(r"[.;:!?]\s+|,?\s+(?=(?:and|but|while|whereas|although|though)\b)|,\s+(?!\d)")
+_DENIED = re.compile(r"\bnot (in|on|at|by|to|from|for|with) [^,;.]{1,40}?,? but (?=\1\b)")
 _REFERS = re.compile(
     r"\b(?:it|its|he|she|they|his|her|their|we|our)\b|^\W*(?:the|this|that|these) ([\w-]+)", re.I
 )
@@ -41,6 +44,7 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
         return len(passage.split()) >= LEAST_WORDS
     if "?" in passage and "?" not in claim:
         return False
+    passage = _DENIED.sub("", passage).replace("anything but ", "not ")
     said, whole = read(claim), read(passage)
     parts = [read(part) for part in _BREAK.split(passage) if re.search(r"\w", part)]
     wanted = [word for word in said.words if _counts(word)]
@@ -48,7 +52,12 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
     context = _context(said, passage, source)
     missing = [word for word in wanted if word not in {*found, *LIGHT, *context}]
     numbers = [word for word in said.words if is_number(word)]
-    if len(found) + len(numbers) < LEAST_WORDS or not _is_covered(said, whole, missing):
+    hedged = [word for word in said.words if word in HEDGES and word in whole.words]
+    if len(found) + len(numbers) + len(hedged) < LEAST_WORDS:
+        return False
+    if not _is_covered(said, whole, missing) or any(
+        is_replaced(word, said, whole, found) for word in missing
+    ):
         return False
     turned = is_shuffled(said, whole) or _is_turned(said, whole, found)
     if turned or not _has_numbers(said, whole, context):
@@ -58,6 +67,7 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
         _same_strength(said, about)
         and _same_place(said, best, {*found.values()})
         and not _is_foreign(parts, said, found)
+        and not is_told_otherwise(said, parts, found, _counts)
     )
 
 
@@ -114,6 +124,7 @@ def _has_numbers(said: Wording, whole: Wording, context: frozenset[str]) -> bool
             continue
         role = {*said.words[at - 1 : at]} & ROLES
         places = [n for n in places if not role or not _role(whole, n) or _role(whole, n) == role]
+        places = [n for n in places if role or _has_range(said, at) or not _has_range(whole, n)]
         units = {*said.words[at + 1 : at + 2]} & UNITS
         theirs = [{*whole.words[n + 1 : n + 2]} & UNITS for n in places]
         if not any(not its or not units or its == units for its in theirs):
@@ -123,6 +134,19 @@ def _has_numbers(said: Wording, whole: Wording, context: frozenset[str]) -> bool
 
 def _role(text: Wording, at: int) -> set[str]:
     return {*text.words[at - 1 : at]} & ROLES
+
+
+def _has_range(text: Wording, at: int) -> bool:
+    """Whether a number is one end of "7 to 9" or "between 7 and 9"."""
+    words = text.words
+    joints = {"to", "and"} if "between" in words else {"to"}
+    return any(
+        0 < joint < len(words) - 1
+        and words[joint] in joints
+        and is_number(words[joint - 1])
+        and is_number(words[joint + 1])
+        for joint in (at - 1, at + 1)
+    )
 
 
 def _is_within(number: str, other: str) -> bool:
@@ -180,8 +204,8 @@ def _about(said: Wording, parts: Sequence[Wording], found: set[str]) -> tuple[li
                 about += [word for word in part.words[last + 1 :] if word not in AMOUNTS]
             about += {"if", "unless", "according"} & {*part.words[last + 1 :]}
             left -= needed
-        elif {"if", "unless"} & {*part.words}:
-            about += ["if"]
+        else:
+            about += ({"if", "unless"} | WEAK[1]) & {*part.words}
     return about, ranked[0]
 
 
@@ -189,6 +213,8 @@ def _same_strength(said: Wording, about: Sequence[str]) -> bool:
     """Whether a passage denies, hedges and limits as its claim does."""
     ours, theirs = {*said.words}, {*about}
     if bool(ours & NOT) != bool(theirs & NOT):
+        return False
+    if "than" in ours and ("than" not in theirs or ours & LESS != theirs & LESS):
         return False
     if "and" in ours and "or" in theirs and "or" not in ours:
         return False
@@ -230,7 +256,15 @@ def _is_foreign(parts: Sequence[Wording], said: Wording, found: dict[str, str]) 
     for part in parts if of_subject else ():
         content = [word for word in part.words if _counts(word) and not TIME.fullmatch(word)]
         gives = wanted & {*part.words} - of_subject
-        if gives and content and content[0] not in wanted:
+        # Another subject, or the claim's object as one: "it covers dinner; lunch costs extra".
+        if (
+            gives
+            and content
+            and (
+                content[0] not in wanted
+                or (part.words[0] in gives and not {*content[1:2]} <= wanted | UNITS)
+            )
+        ):
             return True
     return _is_mixed([part for part in parts if wanted & {*part.words}], wanted, subject)
 
