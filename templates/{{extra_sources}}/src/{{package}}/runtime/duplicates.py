@@ -20,6 +20,7 @@ from .wording import read as worded
 
 LEAST_SAME = 0.8
 """The share of content words that two contradicting texts have in common."""
+_ORDERED = words_of("first respectively then former latter")
 MOST_TYPOS = 2
 MOST_STARTS = 12
 """Phrases that are tried elsewhere in a sentence; one of more has to have their order."""
@@ -78,7 +79,7 @@ def same(one: Said, other: Said) -> bool:
     theirs = _corrected(one, other)
     if theirs is None:
         return False
-    ours = one.wording.words
+    ours, theirs = _sorted_list(one.wording.words, one), _sorted_list(theirs, other)
     return (
         ours == theirs
         or any(ours == moved for moved in _moved(theirs, other.wording))
@@ -157,9 +158,7 @@ def _misspelt(word: str, meant: str, one: Said, other: Said) -> bool:
 
 
 def _moved(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]]:
-    """The same words with a phrase elsewhere, with a list's end turned, with "is" turned."""
-    if words.count("and") == 1 and not {"first", "respectively", "then"} & {*words}:
-        yield _sorted_list(words, wording)
+    """The same words with a phrase elsewhere, with "is" turned."""
     if wording.defined and words.count("is") == 1:
         at = words.index("is")
         past = words[at + 1 : at + 2] == ("-ed",)
@@ -170,14 +169,16 @@ def _moved(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]
             yield (*words[:a], *words[b:c], *words[a:b], *words[c:])
 
 
-def _sorted_list(words: tuple[str, ...], wording: Wording) -> tuple[str, ...]:
-    """The same words with "a and b", or all the names of "A, B and C", in the alphabet's order."""
+def _sorted_list(words: tuple[str, ...], said: Said) -> tuple[str, ...]:
+    """The same words with "a and b", or the names of "A, B and C", in the alphabet's order."""
+    if words.count("and") != 1 or _ORDERED & {*words}:
+        return words
     at = words.index("and")
     first, last = at - 1, at + 2
     listed = words[first:at] + words[at + 1 : last]
     if len(listed) != 2 or any(is_number(one) or one == "-ed" or one in NOT for one in listed):
         return words
-    while first and {*words[first - 1 : at], *words[at + 1 : last]} <= wording.names:
+    while first and {*words[first - 1 : at], *words[at + 1 : last]} <= said.wording.names:
         first -= 1
     listed = sorted((*words[first:at], *words[at + 1 : last]))
     return (*words[:first], *listed[:-1], "and", listed[-1], *words[last:])

@@ -50,13 +50,14 @@ build construct
 SYNONYMS = {
     word: min(group)
     for group in _table("""
-rise increase
+rise increase grow climb
 fall decrease drop decline
 buy acquire purchase
 ban prohibit forbid
 allow permit
 hurt injur
 begin start
+say state
 large big
 show demonstrate
 """)
@@ -128,6 +129,7 @@ some most many several third quarter
 only solely except exclude excluding exclusively
 former ex acting deputy vice fake first second once formerly
 fail lack refuse unabl avoid
+say argue insist contend according
 morethan
 lessthan
 atleast
@@ -182,8 +184,14 @@ OPPOSITE_ROLES = {
     "for": words_of("against"),
     "against": words_of("for"),
 }
+SAYING = WEAK[-5]
+# Whoever cites these has them for the source: "the study says that ..." is what it says.
+RECORDS = _forms(
+    "study report paper survey document article author researcher scientist data law contract policy"
+    " guideline manual minutes register record table figure chart website text"
+)
 HEDGES = frozenset[str]().union(*WEAK) - words_of(
-    "plan claim second quarter third half offer talk discuss want question contest mean critic"
+    "say according plan claim second quarter third half offer talk discuss want question contest mean critic"
 )
 _FOREIGN = words_of(
     "der die das den dem und ist nicht ein eine mit auf im von zu wird wurde le la les des est et une"

@@ -1,25 +1,63 @@
 """What other words of a passage make of the claim's: of whom it is said, and whether as a fact."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from operator import ge, gt, le, lt
 
-from .meanings import ADVERBS, AMOUNTS, BESIDE, KINDS, LEADING, LIGHT, OPPOSITE_ROLES, OTHER
-from .wording import NOT, Wording
+from .meanings import (
+    ADVERBS,
+    AMOUNTS,
+    BESIDE,
+    HEDGES,
+    KINDS,
+    LEADING,
+    LIGHT,
+    OPPOSITE_ROLES,
+    OTHER,
+    SMALL,
+    UNITS,
+)
+from .wording import NOT, TIME, Wording, is_number
 
-Counts = Callable[[str], bool]
+_BOUNDS: dict[str, Callable[[float, float], bool]] = {
+    "atleast": ge,
+    "morethan": gt,
+    "atmost": le,
+    "lessthan": lt,
+}
+_INEXACT = {*_BOUNDS, "approximately", "nearly", "almost", "to", "-", "minus"}
+_AMOUNT = re.compile(r"-?\d+(\.\d+)?")
 
 
-def is_told_otherwise(
-    said: Wording, parts: Sequence[Wording], found: Mapping[str, str], counts: Counts
-) -> bool:
+def counts(word: str) -> bool:
+    """Whether a word is of content, and neither a number nor of a class of its own."""
+    return not (word in SMALL or word == "-ed" or word in NOT or is_number(word) or word in HEDGES)
+
+
+def is_told_otherwise(said: Wording, parts: Sequence[Wording], found: Mapping[str, str]) -> bool:
     """Whether a passage has the claim's words, but says something else with them."""
     return (
         _is_directed_otherwise(said, parts, found)
-        or any(_is_of_another(said, part, found, counts) for part in parts)
-        or _is_beside(said, parts, found, counts)
-        or any(_is_narrower(said, part, found, counts) for part in parts)
+        or any(_is_of_another(said, part, found) for part in parts)
+        or _is_beside(said, parts, found)
+        or any(_is_narrower(said, part, found) for part in parts)
         or any(_is_only_intended(said, part, found) for part in parts)
-        or any(_is_not_stated(said, part, found, counts) for part in parts)
+        or any(_is_not_stated(said, part, found) for part in parts)
     )
+
+
+def bounded(said: Wording, whole: Wording) -> Wording:
+    """The claim with the passage's number where "at least 30" is said of the same as "40"."""
+    for at, word in enumerate(said.words[:-2]):
+        holds, (number, unit) = _BOUNDS.get(word), said.words[at + 1 : at + 3]
+        for place, other in enumerate(whole.words[:-1]):
+            is_plain = not place or whole.words[place - 1] not in _INEXACT
+            are_amounts = all(map(_AMOUNT.fullmatch, (number, other)))
+            alike = is_plain and are_amounts and whole.words[place + 1] == unit
+            if holds and alike and holds(float(other), float(number)):
+                return replace(said, words=(*said.words[:at], other, *said.words[at + 2 :]))
+    return said
 
 
 def is_replaced(word: str, said: Wording, whole: Wording, found: Mapping[str, str]) -> bool:
@@ -47,7 +85,7 @@ def _is_directed_otherwise(
     return False
 
 
-def _is_of_another(said: Wording, part: Wording, found: Mapping[str, str], counts: Counts) -> bool:
+def _is_of_another(said: Wording, part: Wording, found: Mapping[str, str]) -> bool:
     """Whether it is of "the opponents of the plan" or "the hotel next door" that a part speaks."""
     known = {*found.values(), *said.words}
     for at, word in enumerate(said.words):
@@ -59,24 +97,24 @@ def _is_of_another(said: Wording, part: Wording, found: Mapping[str, str], count
         if before[-1:] and before[-1] in OTHER - known:
             return True
         is_owned = len(before) == 2 and before[1] in ("of", "for") and before[1] not in said.words
-        if is_owned and counts(before[0]) and before[0] not in known | KINDS:
+        if (
+            is_owned
+            and counts(before[0])
+            and before[0] not in known | (KINDS if before[1] == "of" else set())
+        ):
             return True
     return False
 
 
-def _is_beside(
-    said: Wording, parts: Sequence[Wording], found: Mapping[str, str], counts: Counts
-) -> bool:
+def _is_beside(said: Wording, parts: Sequence[Wording], found: Mapping[str, str]) -> bool:
     """Whether wherever the claim's subject stands, it is part of another: "cost growth"."""
     named = (word for word in said.words if counts(word) and word not in AMOUNTS)
     subject = next(named, "")
     named = [part for part in parts if found.get(subject) in part.words]
-    return bool(named) and all(_is_more_than(subject, said, part, found, counts) for part in named)
+    return bool(named) and all(_is_more_than(subject, said, part, found) for part in named)
 
 
-def _is_more_than(
-    subject: str, said: Wording, part: Wording, found: Mapping[str, str], counts: Counts
-) -> bool:
+def _is_more_than(subject: str, said: Wording, part: Wording, found: Mapping[str, str]) -> bool:
     known = {*found.values(), *said.words}
     place = part.words.index(found[subject])
     rest = part.words[place + 1 :]
@@ -91,7 +129,7 @@ def _is_more_than(
     return bool(counted and more and {"in", "at", "on", "with", "from"} & {*between})
 
 
-def _is_narrower(said: Wording, part: Wording, found: Mapping[str, str], counts: Counts) -> bool:
+def _is_narrower(said: Wording, part: Wording, found: Mapping[str, str]) -> bool:
     """ "no short debt" is not "no debt"."""
     known = {*found.values(), *said.words}
     for before, word in zip(said.words, said.words[1:], strict=False):
@@ -120,7 +158,7 @@ def _is_only_intended(said: Wording, part: Wording, found: Mapping[str, str]) ->
     return False
 
 
-def _is_not_stated(said: Wording, part: Wording, found: Mapping[str, str], counts: Counts) -> bool:
+def _is_not_stated(said: Wording, part: Wording, found: Mapping[str, str]) -> bool:
     """Whether "A is B" has only a part that has another verb between A and B."""
     at = said.words.index("is") if said.words.count("is") == 1 else 0
     after = said.words[at + 1 :]
@@ -133,3 +171,45 @@ def _is_not_stated(said: Wording, part: Wording, found: Mapping[str, str], count
     start, end = part.words.index(subject), part.words.index(other)
     between = part.words[start + 1 : end]
     return "-ed" in between and "is" not in between and "becom" not in between
+
+
+def is_foreign(parts: Sequence[Wording], said: Wording, found: dict[str, str]) -> bool:
+    """Whether a part gives something of the claim, but says it of another subject."""
+    theirs = {*found.values()}
+    wanted = theirs | {word for word in said.words if is_number(word)}
+    subject = next((found[word] for word in said.words if word in found), "")
+    of_subject = {word for part in parts if subject in part.words for word in part.words}
+    for part in parts if of_subject else ():
+        content = [word for word in part.words if counts(word) and not TIME.fullmatch(word)]
+        gives = wanted & {*part.words} - of_subject
+        # Another subject, or the claim's object as one: "it covers dinner; lunch costs extra".
+        if (
+            gives
+            and content
+            and (
+                content[0] not in wanted
+                or (part.words[0] in gives and not {*content[1:2]} <= wanted | UNITS)
+            )
+        ):
+            return True
+    return _is_mixed([part for part in parts if wanted & {*part.words}], wanted, subject)
+
+
+def _is_mixed(parts: Sequence[Wording], wanted: set[str], subject: str) -> bool:
+    """Whether a number of one part is said of what another part has another number for."""
+    numbers = {word for word in wanted if is_number(word) and not TIME.fullmatch(word)}
+    for part in parts:
+        content = [word for word in part.words if counts(word)]
+        if not content or not any(is_number(word) for word in wanted & {*part.words}):
+            continue
+        times = {word for word in part.words if TIME.fullmatch(word)} - wanted
+        for other in parts:
+            gives = wanted & {*other.words} - {*part.words, subject}
+            own = [word for word in other.words if is_number(word) and word not in wanted]
+            # "500 men and 90 women": all of the part is in the claim, and the verb is the other's.
+            own = [] if {*content} <= wanted and numbers <= {*part.words} else own
+            if own and any(not is_number(word) for word in gives):
+                return True
+            if times and any(TIME.fullmatch(word) for word in gives):
+                return True
+    return False

@@ -99,6 +99,8 @@ n't\b -> _not
 \b(?:apart|aside) from\b|\bwith the exception of\b -> except
 \bin the (?:opinion|view|eyes|judg(?:e)?ment) of\b -> allegedly for
 ^(?:should|were|had) -> if
+\b(?:is|are|was|were) said to\b -> allegedly
+\b(the|an?|one|two|this|that|his|her|its|their) (?=(?:suspect|claim|plan|offer|doubt|hope|aim)s?\b) -> \1 noun
 \b(?:is|are|was|were) to (?=be\b|(?!the\b|an?\b|this\b|that\b|his\b|her\b|its\b|their\b)[a-z]{3,}) -> will_
 \bdeclin(?:e|es|ed) to\b -> refused to
 \b(?:stop|ceas|quit|halt|abandon|suspend)(?:e|es|s|ped|ed|d)?(?= \w+ing\b) -> failed

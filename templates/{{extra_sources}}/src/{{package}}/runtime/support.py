@@ -17,14 +17,15 @@ from .meanings import (
     HEDGES,
     LESS,
     LIGHT,
+    RECORDS,
     ROLES,
-    SMALL,
+    SAYING,
     STRONG,
     UNITS,
     WEAK,
     is_english,
 )
-from .roles import is_replaced, is_told_otherwise
+from .roles import bounded, counts, is_foreign, is_replaced, is_told_otherwise
 from .spellings import DATE
 from .wording import NOT, TIME, Wording, is_number, is_shuffled, read
 
@@ -45,9 +46,10 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
     if "?" in passage and "?" not in claim:
         return False
     passage = _DENIED.sub("", passage).replace("anything but ", "not ")
-    said, whole = read(claim), read(passage)
+    whole = read(passage)
+    said = bounded(read(claim), whole)
     parts = [read(part) for part in _BREAK.split(passage) if re.search(r"\w", part)]
-    wanted = [word for word in said.words if _counts(word)]
+    wanted = [word for word in said.words if counts(word)]
     found = {word: near for word in wanted if (near := _near(word, whole.words))}
     context = _context(said, passage, source)
     missing = [word for word in wanted if word not in {*found, *LIGHT, *context}]
@@ -66,14 +68,9 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
     return (
         _same_strength(said, about)
         and _same_place(said, best, {*found.values()})
-        and not _is_foreign(parts, said, found)
-        and not is_told_otherwise(said, parts, found, _counts)
+        and not is_foreign(parts, said, found)
+        and not is_told_otherwise(said, parts, found)
     )
-
-
-def _counts(word: str) -> bool:
-    """Whether a word is of content, and neither a number nor of a class of its own."""
-    return not (word in SMALL or word == "-ed" or word in NOT or is_number(word) or word in HEDGES)
 
 
 def _near(word: str, words: Sequence[str]) -> str:
@@ -101,7 +98,7 @@ def _context(said: Wording, passage: str, source: str) -> frozenset[str]:
 def _is_covered(said: Wording, whole: Wording, missing: Sequence[str]) -> bool:
     if not missing:
         return True
-    content = [word for word in said.words if _counts(word)]
+    content = [word for word in said.words if counts(word)]
     after_role = {b for a, b in zip(said.words, said.words[1:], strict=False) if a in ROLES}
     return (
         len(missing) <= MOST_MISSING * len(content)
@@ -205,7 +202,7 @@ def _about(said: Wording, parts: Sequence[Wording], found: set[str]) -> tuple[li
             about += {"if", "unless", "according"} & {*part.words[last + 1 :]}
             left -= needed
         else:
-            about += ({"if", "unless"} | WEAK[1]) & {*part.words}
+            about += ({"if", "unless"} | WEAK[1] | SAYING) & {*part.words}
     return about, ranked[0]
 
 
@@ -220,6 +217,7 @@ def _same_strength(said: Wording, about: Sequence[str]) -> bool:
         return False
     maybe = bool(ours & WEAK[0])
     weak = [group for group in WEAK if theirs & group and not ours & group]
+    weak = [group for group in weak if group is not SAYING or not theirs & RECORDS]
     if any(not (maybe and group is WEAK[3]) for group in weak):
         return False
     if any(ours & group and not theirs & group for group in STRONG):
@@ -245,42 +243,3 @@ def _same_place(said: Wording, best: Wording, found: set[str]) -> bool:
     if times and others and not any(_is_within(a, b) for a in times for b in others):
         return False
     return not (best.names - ours and (said.names & found) - theirs)
-
-
-def _is_foreign(parts: Sequence[Wording], said: Wording, found: dict[str, str]) -> bool:
-    """Whether a part gives something of the claim, but says it of another subject."""
-    theirs = {*found.values()}
-    wanted = theirs | {word for word in said.words if is_number(word)}
-    subject = next((found[word] for word in said.words if word in found), "")
-    of_subject = {word for part in parts if subject in part.words for word in part.words}
-    for part in parts if of_subject else ():
-        content = [word for word in part.words if _counts(word) and not TIME.fullmatch(word)]
-        gives = wanted & {*part.words} - of_subject
-        # Another subject, or the claim's object as one: "it covers dinner; lunch costs extra".
-        if (
-            gives
-            and content
-            and (
-                content[0] not in wanted
-                or (part.words[0] in gives and not {*content[1:2]} <= wanted | UNITS)
-            )
-        ):
-            return True
-    return _is_mixed([part for part in parts if wanted & {*part.words}], wanted, subject)
-
-
-def _is_mixed(parts: Sequence[Wording], wanted: set[str], subject: str) -> bool:
-    """Whether a number of one part is said of what another part has another number for."""
-    for part in parts:
-        content = [word for word in part.words if _counts(word)]
-        if not content or not any(is_number(word) for word in wanted & {*part.words}):
-            continue
-        times = {word for word in part.words if TIME.fullmatch(word)} - wanted
-        for other in parts:
-            gives = wanted & {*other.words} - {*part.words, subject}
-            own = [word for word in other.words if is_number(word) and word not in wanted]
-            if own and any(not is_number(word) for word in gives):
-                return True
-            if times and any(TIME.fullmatch(word) for word in gives):
-                return True
-    return False

@@ -16,7 +16,11 @@ _COUNTED = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
     " fifteen sixteen seventeen eighteen nineteen twenty"
 )
-_NUMBERS = {word: str(number) for number, word in enumerate(_COUNTED.split())}
+_TENS = "thirty forty fifty sixty seventy eighty ninety"
+_NUMBERS = {
+    **{word: str(number) for number, word in enumerate(_COUNTED.split())},
+    **{word: f"{number}0" for number, word in enumerate(_TENS.split(), 3)},
+}
 _WORD = re.compile(r"-?\d[\d.:/-]*\d|-?\d|[^\W\d_][\w']*|,")
 TIME = re.compile(r"[12]\d{3}|d(?:\d{4})?m\d\d(?:d\d\d)?|(?:mon|tue|wedne|thur|fri|satur|sun)s?day")
 _DROPPED = words_of(
