@@ -92,7 +92,9 @@ class Provider(Protocol):
     """What each module of runtime/providers offers; `PRICES` is its id in genai-prices, if any.
 
     `keys` are the environment variables it needs there, beyond what the deployment itself says;
-    `build` makes a client for one model, SDK retries off: every attempt is the chain's.
+    `build` makes a client for one model, SDK retries off: every attempt is the chain's. Two more
+    are optional: `FREE_NAMES = True` where a model's name says nothing of what is served, and
+    `price_varies(model, deployment)`: whether a price there may differ from the list's.
     """
 
     @property
