@@ -68,7 +68,7 @@ def test_a_caller_may_wait_for_the_person(desk: Desk) -> None:
         until = time.monotonic() + 60
         while not (open_ := desk.tickets()) and time.monotonic() < until:
             time.sleep(0.05)
-        desk.command("answer", open_[0].id, "--text", "Twelve.")
+        desk.command("answer", open_[0].id, "--text", "Twelve.", apart=True)
         answer = waiting.result(180)
     assert (answer.status, answer.output) == ("answered", "Twelve.")
     assert desk.rows("outcome").count(("answered",)) == 1
@@ -82,7 +82,7 @@ def test_waiting_ends_when_the_ticket_is_closed(desk: Desk) -> None:
         until = time.monotonic() + 60
         while not desk.tickets() and time.monotonic() < until:
             time.sleep(0.05)
-        assert desk.command("close", "--all", "--by", "ada")[0] == 0
+        assert desk.command("close", "--all", "--by", "ada", apart=True)[0] == 0
         with pytest.raises(errors.ChainExhausted):
             waiting.result(180)
     assert desk.rows("request_model, outcome, error_type")[-1] == ("human", "failed", "closed")

@@ -250,14 +250,47 @@ def test_overtaken_by_a_commit_the_stash_is_named(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed(desk, monkeypatch)
-    (desk.top / "new").write_text("new\n")
-    git(desk.top, "add", "new")
+    desk.write("new", "new\n")
+    git(desk.top, "add", "ws/new")
     git(desk.top, "commit", "-qm", "new")
     git(desk.top, "reflog", "expire", "--expire=now", "--all")
     with pytest.raises(MergeError, match="overtaken") as caught:
         desk.resume()
     run(str(caught.value).split("in the stash: ")[1])
     assert desk.text("b") == lines("b", _9="dirty 9")
+
+
+def test_a_commit_of_a_neighbours_overtakes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(desk, monkeypatch)
+    for step in (desk.resume, desk.abort):
+        (desk.top / "other/new").write_text(f"{step}\n")
+        git(desk.top, "add", "other")
+        git(desk.top, "commit", "-qm", "of the neighbour", "--", "other")
+        step()
+        assert desk.text("a") == (A if step == desk.abort else NEW["a"])
+        assert desk.text("b") == lines("b", _9="dirty 9")
+    assert desk.status() == [" M ws/b"] and git(desk.top, "stash", "list") == ""
+
+
+def test_what_was_unstaged_can_be_taken_back(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, OLD).commit()
+    desk.update(NEW)
+    git(desk.top, "reset", "-q")
+    desk.abort()
+    assert desk.status() == [] and desk.text("a") == A
+
+
+@pytest.mark.parametrize("left", ["", "a 0\na 1\n"])
+def test_a_file_that_somebody_cut_is_rescued(tmp_path: Path, left: str) -> None:
+    desk = Desk(tmp_path, OLD).commit()
+    desk.update(NEW)
+    desk.write("a", left)
+    outcome = desk.abort()
+    assert desk.text("a") == A and outcome.rescued
+    run(outcome.commands[0])
+    assert desk.text("a") == left
 
 
 def test_other_stashes_are_not_mistaken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
