@@ -39,6 +39,10 @@ _SHORT = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 _PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 _HINTS = (
     ("File too large", "raise the limit on the size of a file (`ulimit -f unlimited`)"),
+    (
+        "repository '/.*' does not exist",
+        "it is a folder without a git repository: leave out --ref, or commit it to one of its own",
+    ),
     ("dubious ownership", "if you trust its owner, name it to git as `safe.directory`"),
     ("Authentication failed|could not read (User|Pass)|Permission denied", "check your access"),
     ("resolve host|Connection|timed out|unable to access", "check the address and the network"),
