@@ -30,7 +30,7 @@ from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units, price_context, tier_text
 from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
-from .outside import clean_error
+from .outside import clean_error, raise_clean
 from .run import Run, Stage
 from .stalls import Watch
 
@@ -271,7 +271,7 @@ class Call:
         in_a_check = response and not isinstance(error, OF_ANSWERS)  # asked again, it fails again
         if failure is None or in_a_check:
             self.book(candidate.ref, "aborted", NOTHING, response, started)
-            raise error
+            raise_clean(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
             self.said = f"{candidate.ref}: {error}. "
         if started is None:  # no slot came free in time, or the model rests by now
