@@ -1,16 +1,20 @@
 """OpenAI's chat completions as other servers send them.
 
-Its HTTP client puts right what they leave out; a stream counts its tokens once, in however many chunks it
-reports them.
+Its HTTP client puts right what they leave out; a stream counts its tokens once, in however many
+chunks it reports them; an error that comes in place of an answer is one.
 """
 
-from typing import Any
+from collections.abc import AsyncIterable, AsyncIterator
+from dataclasses import dataclass
+from typing import Any, cast
 
-from openai import DefaultAsyncHttpxClient
+from openai import APIError, DefaultAsyncHttpxClient
+from openai.types import chat
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from pydantic_ai.usage import RequestUsage
 
 from .bookkeeping import USUAL, Reasons, hooks
+from .replies import error_of_choice, status_of
 
 
 def http_client(reasons: Reasons = USUAL) -> DefaultAsyncHttpxClient:
@@ -21,6 +25,11 @@ def http_client(reasons: Reasons = USUAL) -> DefaultAsyncHttpxClient:
 class OpenAIChat(OpenAIChatModel):
     """Put it before a model's own class: `class Mine(OpenAIChat, OllamaModel)`."""
 
+    def _process_provider_details(self, response: chat.ChatCompletion) -> dict[str, Any] | None:
+        details = super()._process_provider_details(response)
+        error = error_of_choice(response.model_dump(warnings=False))
+        return {**(details or {}), "error": error} if error else details
+
     @property
     def _streamed_response_cls(self) -> Any:
         usual = super()._streamed_response_cls
@@ -30,6 +39,31 @@ class OpenAIChat(OpenAIChatModel):
 class _Stream(OpenAIStreamedResponse):
     """A stream whose usage is the largest that a chunk reported: some repeat it as it grows."""
 
+    async def _validate_response(self) -> AsyncIterator[chat.ChatCompletionChunk]:
+        inner: Any = self._response
+        self._response = cast("Any", _Answers(inner, inner.source))
+        async for chunk in super()._validate_response():
+            yield chunk
+
     def _add_usage(self, usage: RequestUsage, *, reported: bool, cumulative: bool = False) -> None:
         if reported and usage.total_tokens >= self._usage.total_tokens:
             super()._add_usage(usage, reported=True, cumulative=True)
+
+
+@dataclass
+class _Answers:
+    """The chunks of a stream; APIError where one is an error that the SDK does not know as one."""
+
+    inner: AsyncIterable[Any]
+    source: Any
+
+    async def __aiter__(self) -> AsyncIterator[Any]:
+        async for chunk in self.inner:
+            said: Any = None
+            if not chunk.choices:
+                said = chunk.model_extra if status_of(chunk.model_extra) else None
+            elif getattr(chunk.choices[0], "error", None):
+                said = error_of_choice(chunk.model_dump(warnings=False))
+            if said:
+                raise APIError(str(said), self.source.response.request, body=said)
+            yield chunk

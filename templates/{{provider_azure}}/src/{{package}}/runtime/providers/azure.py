@@ -24,6 +24,11 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
     return (*key, *(() if deployment.base_url else (ENDPOINT,)), VERSION)
 
 
+def price_varies(model: str, deployment: Deployment) -> bool:
+    """Always: whether it is global, of a data zone or regional is in no response."""
+    return True
+
+
 def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from openai import AsyncAzureOpenAI

@@ -9,10 +9,13 @@ from collections.abc import AsyncIterable, AsyncIterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+from openai import APIError
 from openai.types import chat
 from pydantic import ValidationError
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from pydantic_ai.usage import RequestUsage
+
+from .replies import error_of_choice, status_of
 
 _USUAL = {
     "id": "",
@@ -48,6 +51,11 @@ class OpenAIChat(OpenAIChatModel):
                 response = chat.ChatCompletion.construct(**told)
         return super()._validate_completion(response)
 
+    def _process_provider_details(self, response: chat.ChatCompletion) -> dict[str, Any] | None:
+        details = super()._process_provider_details(response)
+        error = error_of_choice(response.model_dump(warnings=False))
+        return {**(details or {}), "error": error} if error else details
+
     @property
     def _streamed_response_cls(self) -> Any:
         usual = super()._streamed_response_cls
@@ -77,6 +85,7 @@ class _Filled:
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         async for chunk in self.inner:
+            self._expect_answer(chunk)
             for name in ("id", "model", "created"):
                 if not isinstance(getattr(chunk, name), type(_USUAL[name])):
                     setattr(chunk, name, _USUAL[name])
@@ -88,6 +97,16 @@ class _Filled:
             else:
                 chunk.usage = None
             yield chunk
+
+    def _expect_answer(self, chunk: Any) -> None:
+        """Raise APIError where a chunk is an error that the SDK does not know as one."""
+        said: Any = None
+        if not chunk.choices:
+            said = chunk.model_extra if status_of(chunk.model_extra) else None
+        elif getattr(chunk.choices[0], "error", None):
+            said = error_of_choice(chunk.model_dump(warnings=False))
+        if said:
+            raise APIError(str(said), self.source.response.request, body=said)
 
 
 def _put_right(told: dict[str, Any], loc: tuple[int | str, ...]) -> bool:

@@ -1,6 +1,7 @@
 """OpenAI's GPT models."""
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from ..fleet import Deployment
@@ -14,6 +15,12 @@ PRICES = "openai"
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
     return (deployment.key_env or KEY,)
+
+
+def price_varies(model: str, deployment: Deployment) -> bool:
+    """At regional addresses: https://developers.openai.com/api/docs/guides/data-residency.md"""
+    url = deployment.base_url or os.environ.get("OPENAI_BASE_URL") or ""
+    return bool(re.match(r"https://[\w-]+\.api\.openai\.com\b", url, re.IGNORECASE))
 
 
 def build(model: str, deployment: Deployment) -> "Model":
