@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import ledger_package
+from tests import commands, ledger_package
 
 PACKAGE = "carried"
 
@@ -111,14 +110,7 @@ def test_pages_do_not_lose_rows_of_the_same_moment(
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", PACKAGE, *words],
-        cwd=folder,
-        env={"PYTHONPATH": "src", "PATH": "", "FLEET_ROOT": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return commands.run(PACKAGE, *words, folder=folder, FLEET_ROOT=str(folder))
 
 
 @pytest.fixture

@@ -2,8 +2,9 @@
 
 import csv
 import importlib
+import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
@@ -101,9 +102,13 @@ def erase(location: Location, user_ref: str) -> int:
         with database.transaction() as execute:
             if _has_texts(location):
                 execute("DELETE FROM contents WHERE user_ref = ?", [user_ref])
-            return execute("DELETE FROM attempts WHERE user_ref = ?", [user_ref])
+            erased = execute("DELETE FROM attempts WHERE user_ref = ?", [user_ref])
     finally:
         database.close()
+    if isinstance(location, Path):  # the log beside it stays while a workspace has it open
+        with closing(sqlite3.connect(location)) as file:
+            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return erased
 
 
 def texts(location: Location, id_: str) -> list[tuple[Any, ...]]:

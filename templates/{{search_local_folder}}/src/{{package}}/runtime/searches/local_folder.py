@@ -74,7 +74,7 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> Hits:
         private_file(path)
         with closing(sqlite3.connect(path, timeout=30)) as index:
             with _REFRESHING:  # searches at once make the tables and read each changed file once
-                _prepare(index)
+                prepare(index)
                 problems = _refresh(index, folder, settings)
             rows = index.execute(
                 "SELECT title, text, path, line FROM passages WHERE passages MATCH ?"
@@ -96,19 +96,20 @@ def _quoted(query: str) -> str:
     return " OR ".join(f'"{word}"' for word in (telling or words)[:MOST_WORDS]) or '""'
 
 
-def _prepare(index: sqlite3.Connection) -> None:
+def prepare(index: sqlite3.Connection) -> None:
     """Make the tables, anew where another version made them."""
-    if _version(index) == VERSION:
+    if version_of(index) == VERSION:
         return
     with index:
         index.execute("BEGIN IMMEDIATE")
         # Another process may have made and filled them while this one waited for its turn.
-        if _version(index) != VERSION:
+        if version_of(index) != VERSION:
             for statement in SCHEMA:
                 index.execute(statement)
 
 
-def _version(index: sqlite3.Connection) -> int:
+def version_of(index: sqlite3.Connection) -> int:
+    """The version of the tables that an index has; 0 for none."""
     return index.execute("PRAGMA user_version").fetchone()[0]
 
 
