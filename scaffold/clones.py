@@ -28,23 +28,36 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "LC_ALL": "C",
 }
+_DEAF = {
+    "GIT_CONFIG_COUNT": "0",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_PARAMETERS": "",
+}
 _AS_STORED = "* -text -filter -ident -working-tree-encoding -diff -merge\n"
 _SHORT = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 _PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 _HINTS = (
     ("File too large", "raise the limit on the size of a file (`ulimit -f unlimited`)"),
+    ("bad .*config", "mend that line of your git settings (`git config --list --show-origin`)"),
     ("dubious ownership", "if you trust its owner, name it to git as `safe.directory`"),
     ("Authentication failed|could not read (User|Pass)|Permission denied", "check your access"),
     ("resolve host|Connection|timed out|unable to access", "check the address and the network"),
 )
 _MOVED = "if it has moved, name it with --template"
+_PLAIN = "it is a folder without a git repository: leave out --ref, or commit it to one of its own"
 
 
-def run_git(folder: Path, *words: str, env: dict[str, str] | None = None, feed: str = "") -> str:
-    """Return what git printed in a bare clone of ours. Raises GitError."""
-    return git(
-        *_OPTIONS, "--git-dir=.", *words, cwd=folder, env=_ENVIRONMENT | (env or {}), feed=feed
-    )
+def run_git(
+    folder: Path, *words: str, env: dict[str, str] | None = None, as_user: bool = False
+) -> str:
+    """Return what git printed in a bare clone of ours. Raises GitError.
+
+    Unless `as_user`, the user's settings are not heard: they change what is printed (columns,
+    lengths of names) as much as what is done.
+    """
+    deaf = {} if as_user else _DEAF
+    return git(*_OPTIONS, "--git-dir=.", *words, cwd=folder, env=_ENVIRONMENT | deaf | (env or {}))
 
 
 def clone(src: str, folder: Path) -> None:
@@ -55,9 +68,11 @@ def clone(src: str, folder: Path) -> None:
         git(*_OPTIONS, *words, cwd=folder, env=_ENVIRONMENT)
     except GitError as error:
         reason = str(error)
-        hints = (hint for pattern, hint in _HINTS if re.search(pattern, reason))
+        hints = [hint for pattern, hint in _HINTS if re.search(pattern, reason)]
+        plain = "does not exist" in reason and Path(src).is_dir()
         raise TemplateError(
-            f"The template cannot be had: {_short(reason)}", next(hints, _MOVED)
+            f"The template cannot be had: {_short(reason)}",
+            [*hints, _PLAIN if plain else _MOVED][0],
         ) from None
     (folder / "info").mkdir(exist_ok=True)
     (folder / "info/attributes").write_text(_AS_STORED, "utf-8")

@@ -1,6 +1,7 @@
 """The one place that starts git: deaf to variables that would point it at another repository."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Collection, Mapping, Sequence
@@ -65,7 +66,12 @@ class GitError(ToolError):
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for git: the user's, with `more`; it never prompts."""
-    kept = {key: value for key, value in os.environ.items() if key not in _ELSEWHERE}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        # An empty name stops a commit, as if none could be found in the settings.
+        if key not in _ELSEWHERE and (value or not re.match("GIT_(AUTHOR|COMMITTER)_", key))
+    }
     return kept | {"GIT_TERMINAL_PROMPT": "0"} | dict(more or {})
 
 

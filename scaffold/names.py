@@ -33,14 +33,26 @@ NEW_IN_3_14 = ("annotationlib", "compression")  # docs.python.org/3.14/whatsnew
 OTHER_PYTHONS = frozenset({*GONE_SINCE_3_11, *NEW_IN_3_14})
 """Standard modules of supported Pythons that the one running `scaffold` may not have."""
 
-COMMANDS = frozenset(
-    # What a virtual environment puts on the PATH.
-    {"python", "pythonw", "pypy", "activate", "deactivate", "pip", "idle", "pydoc"}
-    # What the tools that work in it start by name.
-    | {"uv", "uvx", "git", "sh", "bash", "zsh", "cmd", "powershell", "env", "docker", "scaffold"}
-    | {"node", "psql", "sudo", "which"}
+# A package of such a name would not be linted, not built or not committed.
+PASSED_OVER = frozenset(
+    # docs.astral.sh/ruff/settings/#exclude, and what basedpyright leaves out.
+    {"build", "dist", "venv", "node_modules"}
+    # github.com/github/gitignore, Python.gitignore: hatchling obeys it as well.
+    | {"downloads", "eggs", "env", "htmlcov", "lib", "lib64", "parts", "sdist", "target", "var"}
+    | {"wheels"}
 )
-"""Commands that a command of the same name would hide in the workspace's environment."""
+"""Folders that linters, builds and usual .gitignore files pass over."""
+
+ENVIRONMENT = r"(python|pip|pypy|pydoc|idle|2to3)[0-9-]*|(py|python)w|(de)?activate(-this)?|uvx?"
+"""What a virtual environment has among its programs, and what makes it."""
+
+SYSTEM_COMMANDS = Path(__file__).with_name("system_commands.txt")
+"""Programs that a command of the same name would hide from all that runs in the environment.
+
+The utilities of POSIX.1-2024 (pubs.opengroup.org, XCU 3) but those that shells have themselves, the
+commands of Debian 12's required, important and standard packages, macOS's that others start, and
+compilers, shells, editors, git's helpers, databases and package managers.
+"""
 
 TAKEN_NAMES = Path(__file__).with_name("taken_names.txt")
 """What workspaces install, all the way down; a test holds it to what is installed."""
@@ -83,7 +95,8 @@ def default_project(folder: str) -> str:
     if name[:1].isdigit():
         name = f"app-{name}"[:MOST_NAME]
     taken = slug_of(name).replace("-", "_")
-    return f"{name}-agents"[:MOST_NAME] if is_taken(taken) else name
+    unfit = is_taken(taken) or project_problem(name)
+    return f"{name[: MOST_NAME - 7]}-agents" if unfit else name
 
 
 def default_package(project: str) -> str:
@@ -100,15 +113,22 @@ def installed() -> frozenset[str]:
     return frozenset(TAKEN_NAMES.read_text("utf-8").split())
 
 
+@cache
+def _system_commands() -> frozenset[str]:
+    return frozenset(SYSTEM_COMMANDS.read_text("utf-8").split())
+
+
 def is_taken(package: str) -> bool:
     """Whether a package of that name would hide a module that the workspace needs."""
-    known = OWN | DEVICES | installed() | sys.stdlib_module_names | OTHER_PYTHONS
+    known = OWN | DEVICES | PASSED_OVER | installed() | sys.stdlib_module_names | OTHER_PYTHONS
     # pytest imports a module `test_x` of the tests before a package of that name.
     return package in known or keyword.iskeyword(package) or package.startswith("test_")
 
 
 def package_problem(package: str) -> str | None:
     """What is wrong with a new package's name, or None."""
+    if package in PASSED_OVER:
+        return "is a folder that linters, builds or .gitignore files pass over"
     if is_taken(package):
         return "would hide a standard module, a keyword, a device or a dependency of that name"
     return identifier_problem(package)
@@ -119,7 +139,7 @@ def project_problem(name: str) -> str | None:
     slug = slug_of(name)
     if slug.replace("-", "_") in OWN | installed():
         return "is the name of something the workspace installs"
-    if slug in COMMANDS or re.fullmatch(r"(python|pip|pypy)[0-9-]*", slug):
+    if slug in _system_commands() or re.fullmatch(ENVIRONMENT, slug):
         return "would hide the command of that name in the workspace's environment"
     if slug in DEVICES:
         return "is a device on Windows, so no program can be called that"

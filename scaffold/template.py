@@ -23,6 +23,7 @@ _RENDERED = ("copier.yml", "templates")
 _REWRITTEN = (
     " If its history was rewritten, restore the tag or name a version to update from as `_commit`."
 )
+_SHALLOW = " It is a shallow clone: run `git fetch --unshallow --tags` there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Template:
 
     def versions(self) -> list[str]:
         """Its tagged versions, oldest first; pre-releases are left out."""
-        return finished(self._git("tag", "--list").splitlines())
+        return finished(self._tags())
 
     def newest(self, recorded: str | None = None) -> str:
         """The newest version; without one, or after a branch's commit, that branch's last one."""
@@ -106,8 +107,18 @@ class Template:
         _quietly(self.folder, *tree, "update-index", "-q", "--refresh", env=index)
         changed = self._git(*tree, "diff-files", "--name-only", "-z", "--", *_RENDERED, env=index)
         others = ("ls-files", "--others", "--exclude-standard", "-z", "--", *_RENDERED)
-        found = f"{changed}\0{self._git(*tree, *others, env=index)}".split("\0")
+        # What the user's own ignore file hides, such as an editor's files, is not a change.
+        added = self._git(*tree, *others, env=index, as_user=True)
+        found = f"{changed}\0{added}".split("\0")
         return sorted(path for path in found if path)
+
+    def _tags(self) -> list[str]:
+        """The tags of commits; one of a file or a folder is not a version."""
+        listed = self._git(
+            "for-each-ref", "--format=%(objecttype)%(*objecttype) %(refname:strip=2)", "refs/tags"
+        )
+        found = (line.split(" ", 1) for line in listed.splitlines())
+        return [tag for kind, tag in found if not kind.endswith(("tree", "blob"))]
 
     def _is_tag(self, name: str) -> bool:
         return bool(self._git("for-each-ref", f"refs/tags/{name}"))
@@ -115,8 +126,7 @@ class Template:
     def _alike(self, ref: str) -> str:
         """The tag of the same version, written with or without its `v`."""
         wanted = parse_version(ref)
-        tags = self._git("tag", "--list").splitlines() if wanted else []
-        return next((tag for tag in tags if parse_version(tag) == wanted), "")
+        return next((tag for tag in self._tags() if wanted and parse_version(tag) == wanted), "")
 
     def _last_after(self, commit: str) -> str:
         """The last commit of the main branch if it contains this one, else of the newest that does."""
@@ -156,8 +166,15 @@ class Template:
                 f" no version; to update from the nearest, write `_commit: {shown(plain)}` in"
                 " .copier-answers.yml and commit that."
             )
+        if ref == "HEAD":
+            return TemplateError(
+                f"{self.src_path} has no commit on its main branch; name a version or a branch with"
+                " --ref, or commit there first."
+            )
+        shallow = (self.folder / "shallow").is_file()
         return TemplateError(
-            f"{self.src_path} has no {shown(ref)}; {self._what_there_is()}.{_REWRITTEN}"
+            f"{self.src_path} has no {shown(ref)}; {self._what_there_is()}."
+            f"{_SHALLOW if shallow else _REWRITTEN}"
         )
 
     def _what_there_is(self) -> str:
@@ -165,9 +182,9 @@ class Template:
         listed = ", ".join([*(["…"] if len(versions) > 12 else []), *versions[-12:]])
         return f"its versions are {listed}" if versions else "it has no version tags"
 
-    def _git(self, *words: str, env: dict[str, str] | None = None) -> str:
+    def _git(self, *words: str, env: dict[str, str] | None = None, as_user: bool = False) -> str:
         try:
-            return run_git(self.folder, *words, env=env)
+            return run_git(self.folder, *words, env=env, as_user=as_user)
         except GitError as error:
             raise TemplateError(
                 f"{self.src_path} cannot be read: {shown(str(error), 300)}; see `git fsck` there."

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests import recorded
+from tests import commands, recorded
 
 FLEET = """
 [chains.main]
@@ -47,25 +47,29 @@ class Desk(recorded.Desk):
 
         return asyncio.run(play())
 
-    def command(self, *words: str, given: str = "") -> tuple[int, Any]:
-        """`escalations ... --json`: its exit status, and what it printed."""
-        code = (
-            f"import sys; sys.path.insert(0, {str(self._source)!r}); "
-            f"from {self.package}.__main__ import main; main()"
-        )
-        done = subprocess.run(
-            [sys.executable, "-c", code, "escalations", *words, "--json"],
+    def command(self, *words: str, given: str = "", apart: bool = False) -> tuple[int, Any]:
+        """`escalations ... --json`: its exit status, and what it printed.
+
+        `apart` runs it in a process of its own, as the person who answers does.
+        """
+        asked = ("escalations", *words, "--json")
+        run = self._apart if apart else commands.run
+        done = run(self.package, *asked, folder=self.root, given=given, FLEET_ROOT=str(self.root))
+        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
+
+    def _apart(
+        self, package: str, *words: str, folder: Path, given: str, **settings: str
+    ) -> subprocess.CompletedProcess[str]:
+        source = Path(self.module("workspace").__file__).parents[1]
+        return subprocess.run(
+            [sys.executable, "-m", package, *words],
+            cwd=folder,
             input=given,
             capture_output=True,
             text=True,
             timeout=180,
-            env={**os.environ, "FLEET_ROOT": str(self.root)},
+            env={**os.environ, "PYTHONPATH": str(source), **settings},
         )
-        return done.returncode, json.loads(done.stdout) if done.stdout else done.stderr
-
-    @property
-    def _source(self) -> Path:
-        return Path(self.module("workspace").__file__).parents[1]
 
     def tickets(self, state: str = "open") -> list[Any]:
         tickets = self.module("runtime.inbox").Tickets(self.root)

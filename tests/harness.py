@@ -68,6 +68,50 @@ def pairs(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"pair_{at:03}", _answers(catalogue, dict(zip(names, row, strict=True)))
 
 
+SYNTAX = "{{ x }} {% if %} {# \\N{DASH} \\x00 \\ \"\"\" ''' ` $HOME $(id) ${x} %s %(x)s {0} <b> --> ]]> # : - ? & * !"
+"""What means something to Jinja, Python, TOML, YAML, Markdown, a shell or HTML."""
+LETTERS = "Ünïcødé 日本語 العربية עברית 👩\u200d🚀 ﬁ İ ß"
+
+
+def odd(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Legal answers that few people give: long, in other letters, full of syntax, extreme, none."""
+    patterns = {"patterns": [feature.name for feature in catalogue.of("pattern")]}
+    yield (
+        "odd_syntax",
+        {
+            **patterns,
+            "project_name": f"Desk {SYNTAX}"[:60].strip(),
+            "description": SYNTAX,
+            "agents": [{"name": "a_", "description": SYNTAX, "chain": "null"}],
+            "chains": {
+                "null": [f"anthropic:{word}" for word in ('a"b', "a\\b", "{{x}}", "a:b", "ü")]
+            },
+        },
+    )
+    yield (
+        "odd_letters",
+        {
+            **patterns,
+            "project_name": f"1 {LETTERS}"[:60],
+            "description": (LETTERS * 20)[:300].strip(),
+            "agents": [
+                {
+                    "name": f"agent_{n}",
+                    "description": (LETTERS * 20)[:300].strip(),
+                    "chain": "cheap",
+                }
+                for n in range(1, 60)
+            ],
+        },
+    )
+    small = {"quality_threshold": 1e-9, "monthly_budget_usd": 1e-9, "run_budget_usd": 0.01}
+    large = {"quality_threshold": 0.999999, "monthly_budget_usd": 1e9, "run_budget_usd": 1e15}
+    yield "odd_small", {**patterns, **small}
+    yield "odd_large", {**patterns, **large}
+    none = {"patterns": [], "search": [], "extras": [], "agents": [], "chains": {}, "surfaces": []}
+    yield "odd_none", none
+
+
 def _axes(catalogue: Catalogue) -> Iterator[tuple[str, list[Any]]]:
     choosable = [feature for feature in catalogue.features if not feature.hidden]
     for feature in choosable:

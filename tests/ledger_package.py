@@ -144,7 +144,8 @@ def _add(store: Any, row: Any, total: dict[str, int]) -> None:
             total["latency_ms"] += row.latency_ms
             total[store.BUCKETS[bisect_left(store.BOUNDS_MS, row.latency_ms)]] += 1
             counted = row.input_tokens is not None and row.output_tokens is not None
-            total["unmeasured"] += outcome != "failed" and not counted
+            is_free = row.cost_nano_usd is None and not counted
+            total["unmeasured"] += outcome != "failed" and is_free
     if row.cost_source == "unpriced":
         total["unpriced"] += 1
     elif row.cost_source != "none":

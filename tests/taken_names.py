@@ -11,6 +11,8 @@ from scaffold.names import TAKEN_NAMES
 from tests.conftest import ROOT
 
 DEV = ("basedpyright", "pytest", "ruff")
+SYSTEMS = (("linux", "Linux", "posix"), ("darwin", "Darwin", "posix"), ("win32", "Windows", "nt"))
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
 def names(catalogue: Catalogue) -> set[str]:
@@ -55,12 +57,33 @@ def _closure(wanted: list[Requirement]) -> Iterator[str]:
 
 
 def _needs(name: str) -> list[Requirement]:
-    return [Requirement(text) for text in metadata.requires(name) or []]
+    try:
+        return [Requirement(text) for text in metadata.requires(name) or []]
+    except metadata.PackageNotFoundError:
+        # It is for another system or another Python, and is not installed here.
+        return []
 
 
 def _applies(needed: Requirement, extras: set[str]) -> bool:
+    """Tell whether it is installed on any system and any Python that a workspace supports."""
     marker = needed.marker
-    return marker is None or any(marker.evaluate({"extra": extra}) for extra in extras or {""})
+    return marker is None or any(
+        marker.evaluate(environment | {"extra": extra})
+        for environment in _environments()
+        for extra in extras or {""}
+    )
+
+
+def _environments() -> Iterator[dict[str, str]]:
+    for platform, system, os_name in SYSTEMS:
+        for python in PYTHONS:
+            yield {
+                "sys_platform": platform,
+                "platform_system": system,
+                "os_name": os_name,
+                "python_version": python,
+                "python_full_version": f"{python}.0",
+            }
 
 
 def _plain(name: str) -> str:

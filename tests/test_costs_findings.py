@@ -405,6 +405,26 @@ def test_an_open_circuit_is_told_until_the_model_answers(
     assert "circuit_open" in kinds(urgent(findings, path))
 
 
+def test_each_deployment_has_findings_of_its_own(store: Any, findings: Any, tmp_path: Path) -> None:
+    """One that answers does not hide another one of the same model that does not."""
+    skipped = {"outcome": "skipped", "error_type": "circuit_open", "days_ago": 0}
+    path = write(
+        store,
+        tmp_path / "l.sqlite3",
+        dear(store, 40, deployment="eu"),
+        failed(store, 30, deployment="us", **skipped),
+        failed(store, 20, deployment="us"),
+        failed(store, 20, deployment="asia"),
+        failed(store, 3, deployment="asia", **skipped),
+        dear(store, 40),
+    )
+    found = urgent(findings, path)
+    told = {(one.kind, one.evidence["model"]) for one in found}
+    kinds_ = ("circuit_open", "fails_often")
+    at = [f"anthropic:{DEAR}@{place}" for place in ("us", "asia")]
+    assert told == {(kind, model) for kind in kinds_ for model in at}
+
+
 def test_a_circuit_is_told_in_its_own_environment(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:

@@ -471,3 +471,31 @@ def test_without_the_reports_costs_say_how_to_get_them(
     with pytest.raises(SystemExit) as ended:
         cli.main()
     assert ended.value.code == 0 and DEAR in capsys.readouterr().out
+
+
+def test_an_environment_that_no_call_was_made_in_names_those_there_are(
+    store: Any, costs: Any, path: Path
+) -> None:
+    write(store, path, attempts(store, 3), attempts(store, 2, environment="staging"))
+    for words in ((), ("--json",), ("--csv",)):
+        told, printed = costs("--environment", "nope", *words)
+        assert told == (
+            "No calls match: none was made in environment 'nope'. There is production and staging."
+        )
+        assert printed == ""
+    assert costs("--environment", "staging")[0] == 0
+
+
+def test_a_period_without_calls_is_not_called_fine(store: Any, costs: Any, path: Path) -> None:
+    write(store, path, attempts(store, 3, days_ago=40, environment="staging"))
+    _, printed = costs("--environment", "staging")
+    assert "Nothing stands out" not in printed and "No calls in these 7 days" in printed
+
+
+def test_a_tag_that_no_call_has_names_those_there_are(store: Any, costs: Any, path: Path) -> None:
+    write(store, path, attempts(store, 3, tags='{"team": "a", "lang": "de"}'))
+    status, printed = costs("--by", "tag:teem")
+    assert status == 0
+    assert "No call of these 7 days has a teem: the tags are lang, team.\n" in printed
+    assert "No call of these 7 days has a user.\n" in costs("--by", "tag:team,user")[1]
+    assert "No call" not in costs("--by", "tag:team,task")[1]

@@ -127,6 +127,25 @@ def test_drafts_marks_and_judges_are_no_part_of_it(desk: Desk) -> None:
     assert saving.baseline_nano_usd == on_opus(600, 450) + on_opus(610, 500)
 
 
+@pytest.mark.parametrize(("put_back", "delivered"), [((), 30), ((2,), 20), ((1, 2), 10)])
+def test_the_delivered_version_is_what_it_would_have_written(
+    desk: Desk, put_back: tuple[int, ...], delivered: int
+) -> None:
+    """Where rewrites are scored, the draft or an earlier rewrite may ship."""
+    run_id = desk.store.new_id()
+    versions = [("draft", 10), ("polish", 20), ("polish", 30)]
+    for at, (stage, written) in enumerate(versions):
+        error = {"error_type": desk.store.NOT_DELIVERED} if at in put_back else {}
+        desk.write([desk.attempt(run_id, "draft_polish", stage, 100 + at, written, **error)])
+        desk.write([desk.attempt(run_id, "draft_polish", "score", 200, 5)])
+    assert desk.compared().baseline_nano_usd == on_opus(100, delivered)
+
+
+def test_a_batch_is_compared_with_a_batch(desk: Desk) -> None:
+    desk.run("answer", ("answer", 900, 350), service_tier="batch")
+    assert desk.compared().baseline_nano_usd * 2 == on_opus(900, 350)
+
+
 def test_retries_and_refused_answers_cost_but_count_once(desk: Desk) -> None:
     run_id, call_id = desk.store.new_id(), desk.store.new_id()
     poor = desk.attempt(run_id, "answer", "answer", 100, 5, outcome="rejected", call_id=call_id)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic_ai.direct import model_request
+from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import ModelRequest
 
 from tests.loopback import Reply, Server, serve
@@ -40,25 +40,36 @@ class Clients:
     def of(self, module: str) -> Any:
         return importlib.import_module(f"{self.package}.runtime.{module}")
 
-    def ask(self, provider: str, reply: Reply) -> tuple[str | None, Exception | None]:
+    def ask(
+        self, provider: str, reply: Reply, *, streamed: bool = False
+    ) -> tuple[str | None, Exception | None]:
         """The kind of failure that a reply is, and what was raised."""
         name = "openai/m" if provider == "openrouter" else "m"
         self.server.script[name] = [reply]
         self.server.hits.clear()
-        found = self.runner.run(self._play(provider, name))
+        found = self.runner.run(self._play(provider, name, streamed=streamed))
         assert self.server.hits == {name: 1}
         return found
 
-    async def _play(self, provider: str, name: str) -> tuple[str | None, Exception | None]:
+    async def _play(
+        self, provider: str, name: str, *, streamed: bool
+    ) -> tuple[str | None, Exception | None]:
         failures, fleet = self.of("failures"), self.of("fleet")
         if provider not in self.models:
             place = fleet.Deployment(base_url=self.server.url(provider), region="eu-central-1")
             self.models[provider] = self.of(f"providers.{provider}").build(name, place)
+            self.of("false_success").unmask_errors(self.models[provider])
             await self.models[provider].__aenter__()
         try:
             async with asyncio.timeout(10):
                 request = [ModelRequest.user_text_prompt("Hi")]
-                response = await model_request(self.models[provider], request)
+                if streamed:
+                    async with model_request_stream(self.models[provider], request) as stream:
+                        async for _ in stream:
+                            pass
+                        response = stream.get()
+                else:
+                    response = await model_request(self.models[provider], request)
         except failures.FAILURES as error:
             return failures.of_error(error), error
         # Azure's content filter comes out of the client as a response that says so.

@@ -68,7 +68,7 @@ def test_a_caller_may_wait_for_the_person(desk: Desk) -> None:
         until = time.monotonic() + 60
         while not (open_ := desk.tickets()) and time.monotonic() < until:
             time.sleep(0.05)
-        desk.command("answer", open_[0].id, "--text", "Twelve.")
+        desk.command("answer", open_[0].id, "--text", "Twelve.", apart=True)
         answer = waiting.result(180)
     assert (answer.status, answer.output) == ("answered", "Twelve.")
     assert desk.rows("outcome").count(("answered",)) == 1
@@ -82,7 +82,7 @@ def test_waiting_ends_when_the_ticket_is_closed(desk: Desk) -> None:
         until = time.monotonic() + 60
         while not desk.tickets() and time.monotonic() < until:
             time.sleep(0.05)
-        assert desk.command("close", "--all", "--by", "ada")[0] == 0
+        assert desk.command("close", "--all", "--by", "ada", apart=True)[0] == 0
         with pytest.raises(errors.ChainExhausted):
             waiting.result(180)
     assert desk.rows("request_model, outcome, error_type")[-1] == ("human", "failed", "closed")
@@ -181,7 +181,8 @@ def test_two_answers_at_once_and_one_wins(desk: Desk) -> None:
     people = ("ada", "bob")
     with ThreadPoolExecutor(2) as pool:
         asked = [
-            pool.submit(desk.command, "answer", ticket, "--text", p, "--by", p) for p in people
+            pool.submit(desk.command, "answer", ticket, "--text", p, "--by", p, apart=True)
+            for p in people
         ]
         told = [one.result() for one in asked]
     (won,) = [said for status, said in told if status == 0]

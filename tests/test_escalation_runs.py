@@ -15,7 +15,7 @@ import pytest
 from scaffold.answers import complete
 from scaffold.catalogue import Catalogue
 from scaffold.render import render
-from tests import fleets
+from tests import commands, fleets
 from tests.conftest import ROOT
 from tests.fleets import loopback
 from tests.loopback import Reply, Server
@@ -92,20 +92,27 @@ class Desk(fleets.Desk):
         run = self.module("runtime.run")
         return self.play(lambda workspace: workspace.run(name, run.Request(text, **request)))
 
-    def command(self, *words: str) -> tuple[int, str]:
-        """A command of the workspace in a process of its own: its status and what it said."""
+    def command(self, *words: str, apart: bool = False) -> tuple[int, str]:
+        """A command of the workspace, here or in a process of its own: its status, what it said."""
+        done = (
+            self._apart(*words)
+            if apart
+            else commands.run(self.package, *words, folder=self.root, FLEET_ROOT=str(self.root))
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def _apart(self, *words: str) -> subprocess.CompletedProcess[str]:
         environment = {
             **os.environ,
             "PYTHONPATH": str(Path(self.module("cli").__file__).parents[1]),
         }
-        done = subprocess.run(
+        return subprocess.run(
             [sys.executable, "-m", self.package, *words],
             capture_output=True,
             text=True,
             timeout=180,
             env=environment,
         )
-        return done.returncode, done.stdout + done.stderr
 
     def answer(self, ticket: str, text: str) -> None:
         status, said = self.command("escalations", "answer", ticket, "--text", text, "--by", "ada")
@@ -290,7 +297,7 @@ def test_bulk_retry_after_an_outage(desk: Desk) -> None:
 def test_from_the_command_line(desk: Desk) -> None:
     desk.server.script.update({SMALL: DOWN, BIG: DOWN})
     desk.write()
-    status, said = desk.command("ask", "How many vans?", "--id", "r1")
+    status, said = desk.command("ask", "How many vans?", "--id", "r1", apart=True)
     assert status == 0
     ticket = json.loads(desk.command("escalations", "list", "--json")[1])["tickets"][0]["id"]
     assert ticket in said
@@ -298,6 +305,6 @@ def test_from_the_command_line(desk: Desk) -> None:
     desk.answer(ticket, "Twelve.")
     desk.server.script.clear()
     desk.forget()
-    status, said = desk.command("ask", "How many vans?", "--id", "r1")
+    status, said = desk.command("ask", "How many vans?", "--id", "r1", apart=True)
     assert (status, said.splitlines()[0]) == (0, "Twelve.")
     assert desk.hits() == []

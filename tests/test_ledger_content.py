@@ -21,7 +21,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 
-from tests import harness, ledger_package, recorded
+from tests import commands, harness, ledger_package, recorded
 
 PACKAGE = "noted"
 ASKED = "Where is parcel 4711 of Ada Lovelace?"
@@ -231,6 +231,17 @@ def test_a_user_is_erased_with_the_texts(recording: Desk, folder: Path) -> None:
     assert b"Lovelace" not in recording.bytes()
 
 
+def test_nothing_of_a_user_is_left_while_a_workspace_is_open(recording: Desk, folder: Path) -> None:
+    path = recording.root / "ledger.sqlite3"
+    with closing(sqlite3.connect(path)) as open_:
+        recording.ask(user_ref="ada")
+        assert open_.execute("SELECT count(*) FROM attempts").fetchone()[0]
+        assert b"Lovelace" in recording.bytes()
+        done = command(folder, recording, "ledger", "erase", "--user", "ada")
+        assert done.returncode == 0, done.stderr
+        assert b"Lovelace" not in recording.bytes()
+
+
 def test_a_user_is_erased_with_what_went_to_a_person(desk: Desk, folder: Path) -> None:
     given = (desk.root / "fleet.toml").read_text()
     desk.write(given.replace("[chains.cheap]", '[chains.cheap]\non_exhausted = "human"'))
@@ -284,11 +295,4 @@ def test_a_workspace_without_the_extra_says_which_one(
 
 def command(folder: Path, desk: Desk, *words: str) -> subprocess.CompletedProcess[str]:
     url = f"sqlite:///{desk.root}/ledger.sqlite3"
-    return subprocess.run(
-        [sys.executable, "-m", PACKAGE, *words],
-        cwd=folder,
-        env={"PYTHONPATH": "src", "PATH": "", "FLEET_LEDGER_URL": url},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return commands.run(PACKAGE, *words, folder=folder, FLEET_LEDGER_URL=url)

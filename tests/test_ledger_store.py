@@ -274,7 +274,8 @@ def test_a_wrong_row_is_not_set_aside(store: Any, path: Path) -> None:
 
 
 def test_negative_counts_say_nothing(store: Any, path: Path) -> None:
-    row = ledger_package.row(store, input_tokens=-5, output_tokens=None)
+    unpriced = {"cost_nano_usd": None, "cost_source": "unpriced"}
+    row = ledger_package.row(store, input_tokens=-5, output_tokens=None, **unpriced)
     write(store, path, [row])
     assert store.select(path, "SELECT input_tokens, output_tokens FROM attempts") == [(None, None)]
     [total] = rollup(store, path).values()

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests import ledger_package
+from tests import commands, ledger_package
 
 PACKAGE = "carried"
 
@@ -111,14 +110,7 @@ def test_pages_do_not_lose_rows_of_the_same_moment(
 
 
 def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", PACKAGE, *words],
-        cwd=folder,
-        env={"PYTHONPATH": "src", "PATH": "", "FLEET_ROOT": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    return commands.run(PACKAGE, *words, folder=folder, FLEET_ROOT=str(folder))
 
 
 @pytest.fixture
@@ -222,6 +214,8 @@ def test_what_had_no_price_gets_one(store: Any, folder: Path, ledger: Path) -> N
     rows = [ledger_package.row(store, **unpriced, **own) for _ in range(3)]
     rows += [ledger_package.row(store, **unpriced, other_units='{"web_searches": 2}')]
     rows += [ledger_package.row(store, **unpriced, request_model="nobody-knows-it")]
+    broken_off = {**own, "outcome": "aborted"}
+    rows += [ledger_package.row(store, **unpriced, **broken_off)]
     rows += [ledger_package.row(store)]
     write(store, ledger, rows)
     (folder / "prices.toml").write_text(
@@ -240,6 +234,8 @@ def test_what_had_no_price_gets_one(store: Any, folder: Path, ledger: Path) -> N
         store.select(ledger, "SELECT request_model, MAX(cost_nano_usd) FROM attempts GROUP BY 1")
     )
     assert costs["ft:own"] == 2_000_000
+    query = "SELECT outcome, cost_source FROM attempts WHERE request_model = 'ft:own' GROUP BY 1"
+    assert store.select(ledger, query) == [("aborted", "estimated"), ("rejected", "override")]
     assert costs["nobody-knows-it"] is None
     assert costs["gpt-5-nano"] > 130_000
     attempts = [

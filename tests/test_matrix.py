@@ -1,10 +1,11 @@
-"""Every feature alone, every preset, and pairs: lint, format, types, and their own tests.
+"""Every feature alone, every preset, odd answers, and pairs: lint, format, types, their own tests.
 
-The pairs' own tests take long: `.ci/full` has them.
+The pairs' own tests take long: `.ci/run` has those of the day, `.ci/full` has them all.
 """
 
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +16,34 @@ from tests import harness
 
 RENDERS = {
     name: answers
-    for source in (harness.alone, harness.presets, harness.pairs)
+    for source in (harness.alone, harness.presets, harness.odd, harness.pairs)
     for name, answers in source(harness.CATALOGUE)
 }
 RENDERS["default"] = {}
 
 
+PAIRS = [name for name in RENDERS if name.startswith("pair_")]
+PAIRS_A_DAY = 4
+
+
+def pairs_of_the_day(today: date) -> set[str]:
+    """Return the pairs whose turn it is: each comes once before any comes again."""
+    first = today.toordinal() * PAIRS_A_DAY
+    return {PAIRS[at % len(PAIRS)] for at in range(first, first + PAIRS_A_DAY)}
+
+
 def _rendered() -> Iterator[Any]:
-    """Every render, the pairs marked `full`."""
+    """Every render; a pair is for another day, or marked as of today."""
+    today = pairs_of_the_day(date.today())
     for name in RENDERS:
-        waits = name.startswith("pair_")
-        yield pytest.param(name, marks=[pytest.mark.full] if waits else [])
+        mark = pytest.mark.of_the_day if name in today else pytest.mark.full
+        yield pytest.param(name, marks=[mark] if name in PAIRS else [])
+
+
+def test_every_pair_has_its_day() -> None:
+    days = -(-len(PAIRS) // PAIRS_A_DAY)
+    shares = [pairs_of_the_day(date.fromordinal(700_000 + day)) for day in range(days)]
+    assert set().union(*shares) == set(PAIRS)
 
 
 def test_no_two_features_own_the_same_path() -> None:

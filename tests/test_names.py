@@ -2,6 +2,9 @@
 
 import builtins
 import keyword
+import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -31,9 +34,24 @@ NUMBERED = [
     "x9",
     "x99",
     "x100",
+    *("a_", "a__", "a__b", "a_b", "ab", "a1_", "n" * 30, "m" * 29 + "_"),
 ]
-PACKAGES = ["runtime", "agents", "wiring", "ledger", "cli", "match", "type", "print", "a1b2", "x"]
-PROJECTS = ["Type", "List 2", "research", "content", "ask", "demo"]
+WORDS_OF_FORMATS = ["on", "off", "yes", "no", "y", "n", "true", "false", "null", "nan", "inf", "e1"]
+"""What YAML, TOML or JSON may read as something else than a name."""
+PACKAGES = [
+    "runtime",
+    "agents",
+    "wiring",
+    "ledger",
+    "cli",
+    "match",
+    "type",
+    "print",
+    "a1b2",
+    "x",
+    "a__b_",
+]
+PROJECTS = ["Type", "List 2", "research", "content", "ask", "demo", "2026", "1e3", "true", "no"]
 
 
 def modules() -> set[str]:
@@ -63,7 +81,7 @@ def legal(names: list[str]) -> list[str]:
 @pytest.fixture(scope="module")
 def crowd() -> list[str]:
     """Legal names that are most likely to hide something."""
-    return legal([*sorted(modules()), *PYTHON_NAMES, *NUMBERED])
+    return legal([*sorted(modules()), *PYTHON_NAMES, *NUMBERED, *WORDS_OF_FORMATS])
 
 
 def test_most_module_names_are_legal_for_a_sub_agent(crowd: list[str]) -> None:
@@ -138,16 +156,53 @@ def test_other_sub_agents_are_refused(name: str, problem: str) -> None:
     assert problem in (agent_problem(name) or "")
 
 
-@pytest.mark.parametrize("name", ["imp", "distutils", "annotationlib", "tomllib", "test_x"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("imp", "distutils", "annotationlib", "tomllib", "test_x", "site", "tests", "conftest"),
+        *("src", "docs", "data", "colorama", "tzdata", "pytest", "google", "aux"),
+    ],
+)
 def test_a_package_may_hide_a_module_of_no_python(name: str) -> None:
     assert package_problem(name)
 
 
+@pytest.mark.parametrize("name", ["build", "dist", "venv", "node_modules", "lib", "env", "target"])
+def test_no_tool_passes_over_a_package(name: str, catalogue: Catalogue) -> None:
+    assert "pass over" in (package_problem(name) or "")
+    assert complete(catalogue, {}, folder_name=name).package == f"{name}_agents"
+
+
 @pytest.mark.parametrize(
-    "name", ["python", "Python 3", "activate", "pip", "pip3.11", "ruff", "uv", "git", "py.test"]
+    "name",
+    [
+        *("python", "Python 3", "activate", "pip", "pip3.11", "ruff", "uv", "git", "py.test"),
+        *("ssh", "SSH!", "cc", "gcc", "ls", "test", "env", "make", "gpg", "git LFS", "ssh-agent"),
+        *("less", "xcrun", "cmd", "copier", "pydoc3", "uvx"),
+    ],
 )
 def test_a_command_may_hide_none_of_the_environment(name: str) -> None:
     assert project_problem(name)
+
+
+def test_a_folder_called_like_a_program_gets_another_project_name(catalogue: Catalogue) -> None:
+    spec = complete(catalogue, {}, folder_name="ssh")
+    assert (spec.project_name, spec.slug, spec.package) == (
+        "ssh-agents",
+        "ssh-agents",
+        "ssh_agents",
+    )
+
+
+@pytest.mark.skipif(shutil.which("dpkg-query") is None, reason="this system has no dpkg")
+def test_no_command_is_called_like_a_program_of_this_system() -> None:
+    asked = ["dpkg-query", "-W", "-f", "${Package} ${Priority}\\n"]
+    lines = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.splitlines()
+    base = [line.split()[0] for line in lines if line.split()[-1] in ("required", "important")]
+    done = subprocess.run(["dpkg", "-L", *base], capture_output=True, text=True, check=False)
+    programs = re.findall(r"^(?:/usr)?/s?bin/([a-z0-9]+(?:-[a-z0-9]+)*)$", done.stdout, re.M)
+    assert len(programs) > 200
+    assert [name for name in programs if not project_problem(name)] == []
 
 
 def test_a_recorded_sub_agent_stays_legal(catalogue: Catalogue) -> None:

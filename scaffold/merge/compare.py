@@ -1,5 +1,7 @@
 """What a team changed against the template it started from."""
 
+import os
+import tempfile
 from pathlib import Path
 
 from scaffold.merge.changes import Change, ChangeKind
@@ -41,7 +43,11 @@ def _on_disk(work: Lab) -> str:
     team("add", "--update", "--", within)
     told = team("ls-files", "--others", "--exclude-standard", "-z", "--", within)
     # A repository in the workspace is listed as a folder: it is not the team's work on this one.
-    files = (path for path in records(told) if not path.endswith("/"))
+    # Neither are our own temporary files, where TMPDIR is a folder of the workspace.
+    ours = f"{os.path.relpath(tempfile.gettempdir(), work.workspace.top)}/scaffold-".removeprefix(
+        "./"
+    )
+    files = (p for p in records(told) if not p.endswith("/") and not p.startswith(ours))
     team("update-index", "--add", "-z", "--stdin", feed="".join(f"{path}\0" for path in files))
     return team("write-tree")
 

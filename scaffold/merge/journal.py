@@ -134,11 +134,23 @@ def over(workspace: Workspace, journal: Journal) -> bool:
     """Whether an applied update was committed, or thrown away by other means."""
     if journal.progress is not Progress.APPLIED:
         return False
-    if journal.head != workspace.head:
+    if overtaken(workspace, journal):
         return True
-    if journal.head is None:
+    if workspace.head is None:
         return False
     staged = workspace.git(
         "diff-index", "--cached", "--name-only", "HEAD", "--", journal.prefix or "."
     )
     return not staged
+
+
+def overtaken(workspace: Workspace, journal: Journal) -> bool:
+    """Whether the workspace's folder was committed since; commits of neighbours do not count."""
+    if workspace.head in (journal.head, None):
+        return workspace.head != journal.head
+    names = (f"{one}:{journal.prefix.rstrip('/')}" for one in (workspace.head, journal.before))
+    now, before = (
+        workspace.git("rev-parse", "--quiet", "--verify", name, allowed=(0, 1, 128))
+        for name in names
+    )
+    return now != before

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from scaffold import git as program
 
-# No date: git overlooks a stash that says it is from 1970.
+# The date is now, whatever a variable of the user's says: git overlooks a stash from 1970.
 _IDENTITY = {
     f"GIT_{who}_{what}": value
     for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "scaffold"), ("EMAIL", "scaffold@localhost"))
+    for what, value in (("NAME", "scaffold"), ("EMAIL", "scaffold@localhost"), ("DATE", ""))
 }
 
 

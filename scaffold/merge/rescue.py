@@ -2,7 +2,7 @@
 
 import os
 import secrets
-from collections.abc import Collection, Set
+from collections.abc import Set
 from dataclasses import dataclass
 
 from scaffold.errors import MergeError
@@ -11,11 +11,13 @@ from scaffold.merge import journal as journals
 from scaffold.merge import stash
 from scaffold.merge.disk import holds_file, in_the_way
 from scaffold.merge.goal import Goal
-from scaffold.merge.journal import Journal
+from scaffold.merge.journal import Journal, Progress
 from scaffold.merge.lab import Blob
 from scaffold.merge.repository import Git
 from scaffold.merge.workspace import Workspace, modes_count
 from scaffold.merge.worktree import Look, Switch, Versions, look
+
+_BLOCK = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,8 @@ def _find(workspace: Workspace, git: Git, journal: Journal, goal: Goal, loose: b
     edited = {
         path
         for path in {*wanted, *obstacles}
-        if _is_edited(workspace, git, path, seen.disk[path], goal, loose)
+        if _unknown(seen.disk[path], goal, path, loose)
+        and not _is_cut_short(workspace, git, journal, path, goal)
     }
     left = (edited - goal.own - obstacles) | barred | (hidden & goal.files.keys())
     staged = _staged_edits(seen, goal, loose)
@@ -120,14 +123,6 @@ def _entry(seen: Look, path: str) -> Blob | None:
     return seen.index.get(path, {}).get(0)
 
 
-def _is_edited(
-    workspace: Workspace, git: Git, path: str, now: Blob | None, goal: Goal, loose: bool
-) -> bool:
-    return _unknown(now, goal, path, loose) and not _cut_short(
-        workspace, git, path, goal.known.get(path, frozenset())
-    )
-
-
 def _unknown(blob: Blob | None, goal: Goal, path: str, loose: bool) -> bool:
     known = goal.known.get(path, frozenset())
     if blob is None or blob in known:
@@ -135,10 +130,16 @@ def _unknown(blob: Blob | None, goal: Goal, path: str, loose: bool) -> bool:
     return not (loose and blob.oid in {one.oid for one in known})
 
 
-def _cut_short(workspace: Workspace, git: Git, path: str, known: Collection[Blob]) -> bool:
-    """Whether a file is the beginning of a version: git was killed while it wrote that."""
-    place = workspace.top / path
-    if place.is_symlink() or any(one.mode == "160000" for one in known):
+def _is_cut_short(workspace: Workspace, git: Git, journal: Journal, path: str, goal: Goal) -> bool:
+    """Whether a file is the beginning of a version: git was killed while it wrote that.
+
+    A system that stops a write does so at a block's end. Any other beginning, or one where nothing
+    was being written, is what somebody left of the file: an edit like others.
+    """
+    place, known = workspace.top / path, goal.known.get(path, frozenset())
+    if journal.progress is Progress.APPLIED or place.is_symlink():
+        return False
+    if place.stat().st_size % _BLOCK or any(one.mode == "160000" for one in known):
         return False
     content = place.read_bytes()
     # A whole version with another mode was not cut short: somebody changed the mode.

@@ -22,7 +22,8 @@ from scaffold.merge.ready import (
 )
 from scaffold.merge.repository import Git
 from scaffold.merge.rescue import make_ready
-from scaffold.merge.workspace import Workspace, head
+from scaffold.merge.workspace import Workspace
+from scaffold.merge.worktree import look
 
 
 def apply(plan: Plan, *, autostash: bool = False) -> Outcome:
@@ -53,7 +54,7 @@ def resume(workspace: Workspace) -> Outcome | None:
         if journal.progress is Progress.APPLIED:
             return None
         workspace = _of_journal(workspace, journal)
-        _require_same_head(workspace, git, journal)
+        _require_not_overtaken(workspace, git, journal)
         if journal.progress is Progress.APPLYING:
             return finish(workspace, git, journal)
         return go_back(workspace, git, journal)
@@ -63,12 +64,12 @@ def abort(workspace: Workspace) -> Outcome:
     """Take an uncommitted update back: files and index as they were. Raises MergeError without one."""
     with alone(workspace) as git:
         journal = journals.read(workspace)
-        if journal is None or journals.over(workspace, journal):
+        if journal is None or _is_gone(workspace, git, journal):
             raise MergeError(
                 "There is no uncommitted update to take back; git revert undoes a committed one."
             )
         workspace = _of_journal(workspace, journal)
-        _require_same_head(workspace, git, journal)
+        _require_not_overtaken(workspace, git, journal)
         return go_back(workspace, git, journal)
 
 
@@ -84,9 +85,18 @@ def _of_journal(workspace: Workspace, journal: Journal) -> Workspace:
     return replace(workspace, folder=folder, prefix=journal.prefix)
 
 
-def _require_same_head(workspace: Workspace, git: Git, journal: Journal) -> None:
+def _is_gone(workspace: Workspace, git: Git, journal: Journal) -> bool:
+    """Whether nothing of an update is left: not in the index, and not on the disk either."""
+    if journals.overtaken(workspace, journal) or not journals.over(workspace, journal):
+        return journals.over(workspace, journal)
+    known = sides(workspace, git, journal)
+    there = look(workspace, git, journals.folder(workspace, make=True), known.own).disk
+    return not any(there[path] == known.after.get(path) for path in known.own)
+
+
+def _require_not_overtaken(workspace: Workspace, git: Git, journal: Journal) -> None:
     """Forget an update that was killed half-way and then overtaken: its trees are of the past."""
-    if head(workspace.git) == journal.head:
+    if not journals.overtaken(workspace, journal):
         return
     text = (
         "An interrupted update was overtaken by a commit, so it was left as it is; "

@@ -10,6 +10,7 @@ import pytest
 from scaffold import git as program
 from scaffold import merge, old_names, repository
 from scaffold.errors import MergeError
+from scaffold.temporary import work_folder
 from tests.merge.desk import Desk, fill, git, lines
 
 A, B = lines("a"), lines("b")
@@ -96,6 +97,37 @@ def test_a_git_command_hears_no_variable_of_a_caller(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -v")
     assert "GIT_EXTERNAL_DIFF" not in program.environment()
     assert program.environment()["GIT_SSH_COMMAND"] == "ssh -v"
+
+
+def test_dates_and_empty_names_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, {"a": A, "b": B}).commit().replace("b", "b 9\n", "dirty 9\n")
+    for who in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{who}_DATE", "no date")
+        monkeypatch.setenv(f"GIT_{who}_NAME", "")
+        assert f"GIT_{who}_NAME" not in program.environment()
+    assert desk.update({"a": B, "b": B}, autostash=True) == {"a": "updated"}
+    assert desk.text("b") == lines("b", _9="dirty 9")
+    monkeypatch.undo()
+    assert git(desk.top, "stash", "list") == ""
+
+
+def test_temporary_files_in_the_workspace_are_not_the_teams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, {"a": A}).commit().write("tmp/mine", "mine\n")
+    monkeypatch.setattr("tempfile.tempdir", str(desk.folder / "tmp"))
+    changes, _ = merge.compare(merge.locate(desk.folder), desk.renders({})[0])
+    assert [one.path for one in changes] == ["tmp/mine"]
+
+
+def test_temporary_files_beside_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", ".")
+    with work_folder() as folder:
+        assert folder.is_absolute() and folder.parent == tmp_path
+    assert not folder.exists()
 
 
 def test_a_full_disk_is_called_one(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from scaffold import merge
 from scaffold.errors import MergeError
 from scaffold.git import GitError
 from scaffold.merge import journal, stash, transition, worktree
+from scaffold.merge.repository import Git
 from tests.merge.desk import ANSWERS, Desk, git, lines
 
 A, B = lines("a"), lines("b")
@@ -250,14 +251,47 @@ def test_overtaken_by_a_commit_the_stash_is_named(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed(desk, monkeypatch)
-    (desk.top / "new").write_text("new\n")
-    git(desk.top, "add", "new")
+    desk.write("new", "new\n")
+    git(desk.top, "add", "ws/new")
     git(desk.top, "commit", "-qm", "new")
     git(desk.top, "reflog", "expire", "--expire=now", "--all")
     with pytest.raises(MergeError, match="overtaken") as caught:
         desk.resume()
     run(str(caught.value).split("in the stash: ")[1])
     assert desk.text("b") == lines("b", _9="dirty 9")
+
+
+def test_a_commit_of_a_neighbours_overtakes_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(desk, monkeypatch)
+    for step in (desk.resume, desk.abort):
+        (desk.top / "other/new").write_text(f"{step}\n")
+        git(desk.top, "add", "other")
+        git(desk.top, "commit", "-qm", "of the neighbour", "--", "other")
+        step()
+        assert desk.text("a") == (A if step == desk.abort else NEW["a"])
+        assert desk.text("b") == lines("b", _9="dirty 9")
+    assert desk.status() == [" M ws/b"] and git(desk.top, "stash", "list") == ""
+
+
+def test_what_was_unstaged_can_be_taken_back(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, OLD).commit()
+    desk.update(NEW)
+    git(desk.top, "reset", "-q")
+    desk.abort()
+    assert desk.status() == [] and desk.text("a") == A
+
+
+@pytest.mark.parametrize("left", ["", "a 0\na 1\n"])
+def test_a_file_that_somebody_cut_is_rescued(tmp_path: Path, left: str) -> None:
+    desk = Desk(tmp_path, OLD).commit()
+    desk.update(NEW)
+    desk.write("a", left)
+    outcome = desk.abort()
+    assert desk.text("a") == A and outcome.rescued
+    run(outcome.commands[0])
+    assert desk.text("a") == left
 
 
 def test_other_stashes_are_not_mistaken(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,6 +301,26 @@ def test_other_stashes_are_not_mistaken(desk: Desk, monkeypatch: pytest.MonkeyPa
     git(desk.top, "stash", "push", "-q", "-m", "mine")
     desk.resume()
     assert [line[-4:] for line in git(desk.top, "stash", "list").splitlines()] == ["mine"]
+
+
+def test_a_stash_made_at_the_same_moment_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, pushed = vars(stash)["_stashes"], list[str]()
+
+    def listed_before_another(own: Git) -> list[str]:
+        found = listed(own)
+        if len(found) == 1 and not pushed:
+            pushed.append("now")
+            (desk.top / "other/x").write_text("of another work tree\n")
+            git(desk.top, "add", "other/x")
+            git(desk.top, "stash", "push", "-q", "--", "other/x")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stash, "_stashes", listed_before_another)
+        desk.update(NEW, autostash=True)
+    assert pushed and len(git(desk.top, "stash", "list").splitlines()) == 1
+    assert "of another work tree" in git(desk.top, "stash", "show", "-p")
+    assert desk.text("b") == lines("b", _9="dirty 9")
 
 
 def test_a_stash_that_fails_changes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

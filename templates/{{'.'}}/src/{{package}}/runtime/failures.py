@@ -25,6 +25,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.profiles import ModelProfile
 
 from .errors import FleetError, SettingsError, exhausted, explain
+from .false_success import unmask_errors
 from .fleet import Circuits, ModelRef
 from .refusals import refuses
 from .replies import kind_of
@@ -156,13 +157,21 @@ def of_response(response: ModelResponse, *, may_refuse: bool = False) -> Failure
     return None
 
 
+def refused(response: ModelResponse) -> bool:
+    """Whether a typed answer has nothing but a refusal in it."""
+    return any(refuses(call.args_as_json_str()) for call in response.tool_calls)
+
+
 def of_finish(response: ModelResponse) -> Failure | None:
     """Why a completion is not whole; None where it says that it stopped by itself.
 
     A body that gives no reason is whole in OpenAI's format, where servers leave it out (pydantic-ai
     calls it "stop"), and where no server was asked; every other provider always gives one.
     """
-    raw = str((response.provider_details or {}).get("finish_reason") or "")
+    details = response.provider_details or {}
+    raw = str(details.get("finish_reason") or "")
+    if error := details.get("error"):  # OpenAI's format, after a part of the answer
+        return of_error(ModelAPIError("", "", body=error))
     if response.finish_reason:
         return _FINISH.get(response.finish_reason, Failure.BROKEN_OFF)
     if not raw and not response.provider_url:
@@ -227,7 +236,9 @@ class Candidate:
 
     async def _open(self) -> Model:
         try:
-            model = _observed(self.build())
+            model = self.build()
+            unmask_errors(model)
+            model = _observed(model)
         except Exception as error:  # whatever an SDK raises, it is no outage
             ours = exhausted(error)
             way = f"{explain(ours)}." if ours else "see `doctor`, run `uv sync`."

@@ -195,7 +195,8 @@ class Tickets:
         """Delete what a user asked, in whatever state: these."""
         asked = "json_extract(details, '$.labels.user_ref') = ?"
         erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (harmless(user_ref),))
-        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # which holds them still
+        # What was written lately is in the log beside the file as well, while anybody has it open.
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return erased
 
     def unbooked(self) -> list[Ticket]:

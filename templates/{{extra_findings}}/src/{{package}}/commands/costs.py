@@ -49,7 +49,9 @@ def run(options: argparse.Namespace) -> int:
         html = page.html(report, found, month, question, saving_of(report))
         print(page.write(Path(options.html), html))
     else:
-        lines = [findings_text(found), "", queries.as_text(report), "", month]
+        nothing = f"No calls in these {report.days} days."
+        first = findings_text(found) if found or report.rows else nothing
+        lines = [first, "", queries.as_text(report), "", month]
         print(printable("\n".join([*lines, *saving_lines(report)])))
     return 0
 

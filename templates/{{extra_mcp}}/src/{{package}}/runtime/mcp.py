@@ -9,18 +9,18 @@ reads such data no tool that can do harm.
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field, RootModel, model_validator
 
 from .errors import SettingsError
 from .fleet import Fleet, Settings
+from .mcp_server import SharedServer
 from .run import SubAgent
 
 if TYPE_CHECKING:
-    from fastmcp.client.transports import ClientTransport
-
-    from .mcp_server import SharedServer
+    from pydantic_ai.mcp import MCPToolset
 
 
 class McpServer(Settings):
@@ -65,10 +65,10 @@ class Servers:
 
     def _toolset(self, name: str, server: McpServer) -> Any:
         if name not in self._running:
-            # Imported here: only those who use a server wait for its client.
-            from .mcp_server import connect
-
-            self._running[name] = connect(name, _transport(name, server), server.timeout_s)
+            token = _variable(name, server.token_env) if server.token_env else None
+            named = {variable: _variable(name, variable) for variable in server.env}
+            connect = partial(_connect, name, server, token, named)
+            self._running[name] = SharedServer(name=name, connect=connect)
         running, allowed = self._running[name], server.tools
         if allowed is None:
             return running.prefixed(name)
@@ -78,15 +78,23 @@ class Servers:
 equip = Servers
 
 
-def _transport(name: str, server: McpServer) -> "ClientTransport":
-    from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
+def _connect(
+    name: str, server: McpServer, token: str | None, named: dict[str, str]
+) -> "MCPToolset[Any]":
+    """The client of a server that is not started yet."""
+    # Imported here: only those who use a server wait for its client.
+    from fastmcp.client.transports import StreamableHttpTransport
+    from pydantic_ai.mcp import MCPToolset
+
+    from .mcp_stdio import Pipes
 
     if server.url:
-        token = _variable(name, server.token_env) if server.token_env else None
-        return StreamableHttpTransport(server.url, auth=token)
-    command, *arguments = server.command
-    given = {variable: _variable(name, variable) for variable in server.env}
-    return StdioTransport(command, arguments, env=given or None, keep_alive=False)
+        transport = StreamableHttpTransport(server.url, auth=token)
+    else:
+        command, *arguments = server.command
+        transport = Pipes(command, arguments, env=named or None, keep_alive=False)
+    limit = server.timeout_s
+    return MCPToolset(transport, id=name, init_timeout=limit, read_timeout=limit)
 
 
 def _variable(name: str, variable: str) -> str:

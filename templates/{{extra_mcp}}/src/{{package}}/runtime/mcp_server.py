@@ -4,37 +4,35 @@ import asyncio
 import logging
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from mcp.shared.exceptions import MCPError
-from mcp.types import METHOD_NOT_FOUND
 from pydantic_ai import ModelRetry, RunContext
-from pydantic_ai.mcp import MCPToolset
-from pydantic_ai.toolsets import ToolsetTool, WrapperToolset
+from pydantic_ai.toolsets import FunctionToolset, ToolsetTool, WrapperToolset
 
 from .errors import ToolsFailed
 from .run import current
 
 if TYPE_CHECKING:
-    from fastmcp.client.transports import ClientTransport
+    from pydantic_ai.mcp import MCPToolset
 
 log = logging.getLogger(__name__)
 PING_S = 5
 
 
-def connect(name: str, transport: "ClientTransport", timeout_s: float) -> "SharedServer":
-    """Return the tools of one server, which is not started yet."""
-    server = MCPToolset[Any](transport, id=name, init_timeout=timeout_s, read_timeout=timeout_s)
-    return SharedServer(server, server=server)
-
-
 @dataclass
 class SharedServer(WrapperToolset[Any]):
-    """The tools of a server. An ask enters and leaves it; the process stays until `stop`."""
+    """The tools of a server. An ask enters and leaves it; the process stays until `stop`.
 
-    server: MCPToolset[Any] = field(kw_only=True)
+    `connect` makes its client, in a thread: to import that takes seconds.
+    """
+
+    name: str = field(kw_only=True)
+    connect: "Callable[[], MCPToolset[Any]]" = field(kw_only=True)
+    wrapped: Any = field(default_factory=FunctionToolset[Any])
     _started: "asyncio.Task[Any] | None" = field(default=None, init=False)
+    _pinged: "asyncio.Task[bool] | None" = field(default=None, init=False)
     _stopping: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def __aenter__(self) -> Self:
@@ -49,7 +47,12 @@ class SharedServer(WrapperToolset[Any]):
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
         await self._start()
-        return await self._in_time(super().get_tools(ctx))
+        try:
+            return await self._in_time(super().get_tools(ctx))
+        except ToolsFailed:
+            raise
+        except Exception as error:
+            raise self._failure("gave no list of its tools", error) from error
 
     async def call_tool(
         self, name: str, tool_args: dict[str, Any], ctx: RunContext[Any], tool: ToolsetTool[Any]
@@ -79,20 +82,38 @@ class SharedServer(WrapperToolset[Any]):
             task.cancel()
             await asyncio.wait([task])
             self._started = None
-            if not task.cancelled() and not task.exception():
+            if self._pinged:
+                self._pinged.cancel()
+                self._pinged = None
+            if not self._failed(task):
                 try:
-                    await self.server.__aexit__(None, None, None)
+                    await self.wrapped.__aexit__(None, None, None)
                 except Exception as error:  # it is gone anyway
-                    log.warning(
-                        "MCP server %s: %s: %s", self.server.id, type(error).__name__, error
-                    )
+                    log.warning("MCP server %s: %s: %s", self.name, type(error).__name__, error)
 
     async def _start(self) -> None:
         """Start it, or wait for whoever is starting it, as long as there is time."""
         if self._started is None or (self._started.done() and self._failed(self._started)):
-            self._started = asyncio.create_task(self.server.__aenter__())
-        # Whoever gives up waiting must not take the server from the others.
-        await self._in_time(asyncio.shield(self._started))
+            self._started = asyncio.create_task(self._enter())
+        try:
+            # Whoever gives up waiting must not take the server from the others.
+            await self._in_time(asyncio.shield(self._started))
+        except ToolsFailed:
+            raise
+        except Exception as error:
+            raise self._failure("could not be started", error) from error
+
+    def _failure(self, what: str, error: Exception) -> ToolsFailed:
+        told = " ".join(str(error).split())[:200] or type(error).__name__
+        return ToolsFailed(
+            f"MCP server '{self.name}' {what} ({told}): try by hand what [mcp.{self.name}] of"
+            " fleet.toml starts."
+        )
+
+    async def _enter(self) -> None:
+        server = await asyncio.to_thread(self.connect)
+        await server.__aenter__()
+        self.wrapped = server
 
     @staticmethod
     def _failed(started: "asyncio.Task[Any]") -> bool:
@@ -100,7 +121,10 @@ class SharedServer(WrapperToolset[Any]):
 
     async def _in_time(self, work: Any) -> Any:
         """The result of `work` by the request's deadline. Raises ToolsFailed."""
-        limit = asyncio.timeout(self._left())
+        stage = current.get()
+        deadline = stage.run.deadline if stage else math.inf
+        left = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+        limit = asyncio.timeout(left)
         try:
             async with limit:
                 return await work
@@ -108,20 +132,25 @@ class SharedServer(WrapperToolset[Any]):
             if not limit.expired():
                 raise
             raise ToolsFailed(
-                f"MCP server '{self.server.id}' did not answer by the request's deadline."
+                f"MCP server '{self.name}' did not answer by the request's deadline."
             ) from None
 
-    @staticmethod
-    def _left() -> float | None:
-        """Seconds that the request has left; None without a limit."""
-        stage = current.get()
-        deadline = stage.run.deadline if stage else math.inf
-        return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
-
     async def _is_alive(self) -> bool:
+        """Whether it answers. Raises ToolsFailed where the deadline comes before that is known."""
+        # An ask with little time must not call a slow server dead: the ping goes on without it.
+        pinged = self._pinged = self._pinged or asyncio.create_task(self._answers())
+        alive = await self._in_time(asyncio.shield(pinged))
+        if self._pinged is pinged:
+            self._pinged = None
+        return alive
+
+    async def _answers(self) -> bool:
+        from mcp.shared.exceptions import MCPError  # a server that is started has imported it
+        from mcp.types import METHOD_NOT_FOUND
+
         try:
-            async with asyncio.timeout(min(PING_S, self._left() or PING_S)):
-                await self.server.client.ping()
+            async with asyncio.timeout(PING_S):
+                await self.wrapped.client.ping()
         except MCPError as error:
             return error.error.code == METHOD_NOT_FOUND
         except Exception:

@@ -5,6 +5,7 @@ sub-agents who read it have no tools.
 """
 
 import re
+from collections.abc import Iterator
 
 _ORDERS = re.compile(
     r"""
@@ -28,7 +29,12 @@ _ORDERS = re.compile(
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
 _HIDDEN = re.compile("[\U000e0000-\U000e007f]{3,}|[\u202a-\u202e\u2066-\u2069]{2,}")
-_MARGIN = 40
+# One of these is in whatever _ORDERS finds. To look for them takes a tenth of the time.
+_TELLING = (
+    *("instruc", "instruktion", "anweisung", "regel", "prompt", "rule", "guideline", "direction"),
+    *("programming", "you are", "the user", "model", "assistant", "inst]", "system", "<|"),
+)
+_MARGIN, _PIECE, _LONGEST, _MOST = 40, 2000, 300, 20
 
 
 def delimited(text: str, tag: str = "document") -> str:
@@ -39,12 +45,29 @@ def delimited(text: str, tag: str = "document") -> str:
 
 
 def suspicious(text: str) -> list[str]:
-    """The passages that read like orders to a model, each once and with a few words around it."""
-    plain = text.replace("\u2019", "'")
-    found = [_around(text, match) for match in _ORDERS.finditer(plain)]
+    """The first passages that read like orders to a model, with a few words around each.
+
+    A long text is for a thread: it is read in pieces, and others go on between them.
+    """
+    found: dict[str, None] = {}
+    for match in _orders(text.replace("\u2019", "'")):
+        found[_around(text, match)] = None
+        if len(found) == _MOST:
+            break
     if _HIDDEN.search(text):
-        found.append("(characters that no reader sees)")
-    return list(dict.fromkeys(found))
+        found["(characters that no reader sees)"] = None
+    return list(found)
+
+
+def _orders(text: str) -> Iterator[re.Match[str]]:
+    for start in range(0, len(text), _PIECE):
+        end = start + _PIECE
+        piece = text[start : end + _LONGEST].casefold()
+        if not any(word in piece for word in _TELLING):
+            continue
+        for match in _ORDERS.finditer(text, start, end + _LONGEST):
+            if match.start() < end:
+                yield match
 
 
 def _around(text: str, match: re.Match[str]) -> str:

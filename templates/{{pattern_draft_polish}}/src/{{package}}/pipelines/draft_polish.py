@@ -13,6 +13,7 @@ from ..agents.draft import DRAFT
 from ..agents.polish import POLISH
 from ..agents.score import Mark, marks, scorer
 from ..runtime.fleet import Settings
+from ..runtime.ledger.store import Attempt
 from ..runtime.run import Route, Run
 
 Criterion = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
@@ -66,6 +67,7 @@ class Polished(BaseModel):
 class _Version:
     text: str
     marks: dict[str, Mark]
+    row: Attempt | None = None
 
     @property
     def score(self) -> float:
@@ -76,20 +78,27 @@ async def run(run: Run, route: Route) -> Polished:
     """Write what the request asks for. Raises ChainExhausted when a stage got no answer."""
     del route  # each stage has a chain of its own
     settings = run.settings("draft_polish", DraftPolishSettings)
-    draft = best = await _scored(run, await run.ask(DRAFT, run.request.text), settings)
-    rounds = 0
+    text = await run.ask(DRAFT, run.request.text)
+    draft = best = await _scored(run, text, settings, run.answered(DRAFT.name))
+    versions, rounds = [draft], 0
     while best.score < settings.threshold and rounds < settings.max_rounds:
         rounds += 1
         rewrite = await run.ask(POLISH, _told(run, best.text, best.marks))
         if not settings.score_rewrites:
             return _polished(run, _Version(rewrite, draft.marks), draft, rounds, None)
-        best = max(best, await _scored(run, rewrite, settings), key=lambda version: version.score)
+        versions.append(await _scored(run, rewrite, settings, run.answered(POLISH.name)))
+        best = max(versions, key=lambda version: version.score)
+    # The ledger takes the last version for the one that was delivered, unless it is told.
+    later = versions[next(at for at, one in enumerate(versions) if one is best) + 1 :]
+    await run.put_back([one.row for one in later if one.row])
     return _polished(run, best, draft, rounds, best.score >= settings.threshold)
 
 
-async def _scored(run: Run, text: str, settings: DraftPolishSettings) -> _Version:
+async def _scored(
+    run: Run, text: str, settings: DraftPolishSettings, row: Attempt | None
+) -> _Version:
     agent = scorer(tuple(settings.criteria.items()))
-    return _Version(text, marks(await run.ask(agent, _told(run, text))))
+    return _Version(text, marks(await run.ask(agent, _told(run, text))), row)
 
 
 def _told(run: Run, draft: str, marked: dict[str, Mark] | None = None) -> str:

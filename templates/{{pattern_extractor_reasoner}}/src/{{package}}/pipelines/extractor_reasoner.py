@@ -68,7 +68,7 @@ async def run(run: Run, route: Route) -> Reasoned:
         parts=len(parts),
         failed_parts=failed,
         unknown_citations=unknown,
-        suspicious=suspicious(run.request.text),
+        suspicious=await asyncio.to_thread(suspicious, run.request.text),
         document_tokens=document_tokens,
         fact_tokens=fact_tokens,
         spared_tokens=document_tokens - fact_tokens,

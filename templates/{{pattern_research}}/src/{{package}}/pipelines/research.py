@@ -115,7 +115,7 @@ async def _read(found: Sequence[Found], settings: ResearchSettings, report: Repo
             continue
         page = _or_raise(result)
         pages.append(Page(page.url, page.title, page.text[: settings.source_chars]))
-        if passages := suspicious(pages[-1].text):
+        if passages := await asyncio.to_thread(suspicious, pages[-1].text):
             report.counts.flagged += 1
             report.problems.append(
                 f"{page.url}: reads like instructions to a model, which were not followed: "

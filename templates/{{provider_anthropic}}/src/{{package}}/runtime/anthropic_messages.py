@@ -14,7 +14,7 @@ class AnthropicMessages(AnthropicModel):
 
     def _process_response(self, response: BetaMessage, *args: Any, **kwargs: Any) -> ModelResponse:
         done = super()._process_response(_measured(response), *args, **kwargs)
-        _tell_geo(done, response)
+        _tell_price(done, response)
         return done
 
     async def _process_streamed_response(self, response: Any, *args: Any, **kwargs: Any) -> Any:
@@ -38,15 +38,16 @@ class _Events:
     async def __aiter__(self) -> AsyncIterator[Any]:
         async for event in cast("AsyncIterable[Any]", self.inner):
             if self.streamed is not None:
-                _tell_geo(self.streamed, getattr(event, "message", None))
+                _tell_price(self.streamed, getattr(event, "message", None))
             yield _measured(event)
 
 
-def _tell_geo(done: Any, message: Any) -> None:
-    """Note where inference ran: it changes the price, and pydantic-ai leaves it out."""
-    geo: Any = getattr(getattr(message, "usage", None), "inference_geo", None)
-    if geo:
-        done.provider_details = {**(done.provider_details or {}), "inference_geo": geo}
+def _tell_price(done: Any, message: Any) -> None:
+    """Note where and in which tier it ran: they change the price, and pydantic-ai omits them."""
+    usage = getattr(message, "usage", None)
+    told = {name: getattr(usage, name, None) for name in ("inference_geo", "service_tier")}
+    if told := {name: value for name, value in told.items() if value}:
+        done.provider_details = {**(done.provider_details or {}), **told}
 
 
 def _measured(event: Any) -> Any:

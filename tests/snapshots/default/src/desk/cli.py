@@ -50,7 +50,7 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         # A bug of ours, or a library's: told in full, and without the secrets it may quote.
-        clean_error(error)
+        error = clean_error(error)
         sys.exit(printable("".join(traceback.format_exception(error)).rstrip()))
 
 
@@ -153,10 +153,22 @@ def costs(options: argparse.Namespace) -> int:
 
 
 def cost_report(options: argparse.Namespace) -> queries.Report:
-    """What the options of `costs` ask for; the demo's rows where there are no others yet."""
+    """What the options of `costs` ask for; the demo's rows where there are no others yet.
+
+    Raises FleetError for an environment that no call was made in.
+    """
     location = database_path(fleet.find_root())
     report = queries.Report(location, options.by, options.days, options.environment)
+    if options.environment and not report.rows:
+        known = queries.environments(location)
+        if options.environment not in known:
+            raise FleetError(
+                f"No calls match: none was made in environment '{options.environment}'. "
+                f"There is {' and '.join(known) or 'no call at all'}."
+            )
     if report.rows or report.before or options.environment:
+        for note in queries.unnamed(location, report):
+            print(printable(note), file=sys.stderr)
         return report
     demo = queries.Report(location, options.by, options.days, queries.DEMO)
     told = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"

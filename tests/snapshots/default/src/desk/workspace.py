@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import re
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import (
@@ -25,7 +24,7 @@ from .runtime.attempt import Check, Shared
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
 from .runtime.failures import ALWAYS, Candidate
-from .runtime.fleet import Fleet, ModelRef, Provider, find_root, load
+from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
@@ -36,9 +35,6 @@ from .runtime.run import Request, Route, Run, SubAgent
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
 BuildModel = Callable[[ModelRef], Model]
 Wired = TypeVar("Wired")
-
-# Costs up to 10 % more: https://platform.openai.com/docs/guides/your-data
-_REGIONAL = re.compile(r"https://[a-z]{2}\.api\.openai\.com\b")
 
 ANSWER = SubAgent("answer", str)
 
@@ -101,6 +97,7 @@ class Workspace:
             AGENTS,
             self._checks,
             self._equip,
+            self.ledger,
         )
 
     async def _answer(self, run: Run, route: Route) -> Answer:
@@ -253,16 +250,19 @@ def provider_of(ref: ModelRef) -> Provider:
 def load_prices(root: Path) -> Prices:
     """List prices of the wired providers, and the team's prices.toml."""
     list_ids = {name: provider.PRICES for name, provider in wiring.PROVIDERS.items()}
-    fleet = load(root / "fleet.toml")
-    places = {ref.place: fleet.deployment(ref) for c in fleet.chains.values() for ref in c.models}
+    places = load(root / "fleet.toml").deployments
     free = {name for name, one in wiring.PROVIDERS.items() if getattr(one, "FREE_NAMES", False)}
-    deployed = {
-        place: one.model
-        for place, one in places.items()
-        if one.model or place.partition("@")[0] in free
-    }
-    regional = {place for place, one in places.items() if _REGIONAL.match(one.base_url or "")}
-    return Prices.load(root / "prices.toml", list_ids, deployed, regional)
+    # Of all providers and deployments: the ledger has models that no chain asks any more.
+    deployed = {f"{name}@{at}": place.model for name in list_ids for at, place in places.items()}
+    deployed = {place: model for place, model in deployed.items() if model}
+
+    def may_differ(ref: ModelRef) -> bool:
+        varies = getattr(wiring.PROVIDERS.get(ref.provider), "price_varies", None)
+        return bool(varies and varies(ref.model, places.get(ref.deployment or "") or Deployment()))
+
+    return Prices.load(
+        root / "prices.toml", list_ids, {**dict.fromkeys(free), **deployed}, may_differ
+    )
 
 
 def comparison(root: Path, fleet: Fleet) -> Comparison | None:

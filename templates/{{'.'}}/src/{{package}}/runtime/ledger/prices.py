@@ -30,6 +30,7 @@ from genai_prices.types import (
 )
 from genai_prices.units import UnitRegistry
 from pydantic import Field, TypeAdapter, ValidationError, model_validator
+from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RequestUsage
 
 from ..budgets import Limit, Reservations
@@ -46,11 +47,23 @@ NANO = 10**9
 BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
 USUAL: Mapping[str, Collection[str | None]] = {
-    "service_tier": (None, "default", "standard", "auto", "on_demand", "batch"),
+    "service_tier": (None, "default", "standard", "standard_only", "auto", "on_demand", "batch"),
     "speed": (None, "standard"),
     "processing": (None,),
+    "inference_geo": (None, "global", "not_available", "us"),
+    "asked": (None,),
+    "fees": (None,),
 }
 """What the list's plain prices are for. For anything else it has a price of its own, or none."""
+TRAFFIC = {
+    "ON_DEMAND": "on_demand",
+    "TRAFFIC_TYPE_UNSPECIFIED": None,
+    "ON_DEMAND_FLEX": "flex",
+    "ON_DEMAND_PRIORITY": "priority",
+}
+"""Vertex AI's `traffic_type` as a tier; any other, such as provisioned throughput, is its own."""
+FEES = frozenset({"web_searches", "code_executions", "storage_searches", "social_searches"})
+"""Units of what a provider's own tools did: where the list has no price for one, a fee is missing."""
 GEO_FACTOR: Mapping[str | None, Decimal] = {"us": Decimal("1.1")}
 """https://platform.claude.com/docs/en/manage-claude/data-residency"""
 OWN = "prices.toml"
@@ -104,6 +117,12 @@ class Override(TokenPrices):
             raise ValueError(f"unit_usd: '{min(unknown)}' is no unit such as web_searches")
         return self
 
+    @property
+    def is_paid_by_time(self) -> bool:
+        """Whether an answer costs the same however many tokens it has."""
+        priced = (self.input_mtok, self.output_mtok, *self.unit_usd.values())
+        return self.hour_usd is not None and not (any(priced) or self.tiers)
+
     @cached_property
     def price(self) -> ModelPrice:
         """What is paid per token, piece and call, as genai-prices has it."""
@@ -145,9 +164,10 @@ UNPRICED = Cost(None, "unpriced")
 class Prices:
     """Prices by model: overrides, as prices.toml has them, first, then the list.
 
-    `list_ids`: provider -> its id in genai-prices. `deployed`: place -> the model served there
-    under whatever name; None: what the response names. `regional`: places that may cost more than
-    the list says. Raises pydantic's ValidationError.
+    `list_ids`: provider -> its id in genai-prices. `deployed`: place, or provider for all of its
+    places -> the model served there under whatever name; None: what the response names.
+    `regional`: whether a model may cost more there than the list says. Raises pydantic's
+    ValidationError.
     """
 
     def __init__(
@@ -155,7 +175,7 @@ class Prices:
         overrides: Mapping[str, object],
         list_ids: Mapping[str, str | None],
         deployed: Mapping[str, str | None] | None = None,
-        regional: Collection[str] = (),
+        regional: Callable[[ModelRef], bool] = lambda _: False,
     ) -> None:
         self._overrides = OVERRIDES.validate_python(
             {ref: own if isinstance(own, list) else [own] for ref, own in overrides.items()}
@@ -169,7 +189,7 @@ class Prices:
         path: Path,
         list_ids: Mapping[str, str | None],
         deployed: Mapping[str, str | None] | None = None,
-        regional: Collection[str] = (),
+        regional: Callable[[ModelRef], bool] = lambda _: False,
     ) -> Self:
         """Read prices.toml if there is one. Raises SettingsError."""
         try:
@@ -197,23 +217,23 @@ class Prices:
         that day (default: now). `seconds`: how long it took, for a server paid by the hour.
         `served`: the model that the response names, whose list price it is.
         """
-        if usage is None:
-            return Cost(None, "none")  # skipped, failed, or cut off
-        at, context = at or datetime.now(UTC), context or {}
-        if context.get("service_tier") == "batch":
-            context = {**context, **BATCH}
+        at, context = at or datetime.now(UTC), read_tiers(context or {})
         own = self._override(ref, at)
+        counted = usage or RequestUsage()
         try:
-            if own and own.factor is None:
-                return _cost(own.usd(usage, context, seconds), "override", OWN)
-            if not own and (reported := _reported(usage, context)) is not None:
+            by_time = own and own.is_paid_by_time and seconds is not None
+            if own and own.factor is None and (usage is not None or by_time):
+                return _cost(own.usd(counted, context, seconds), "override", OWN)
+            if not own and (reported := _reported(counted, context)) is not None:
                 return _cost(reported, "provider", ref.provider)
+            if usage is None:
+                return Cost(None, "none")  # skipped, failed, cut off, or without its tokens
             usd, sure = self._list_usd(self._served(ref, served), usage, context, at)
             if own and own.factor is not None:
                 return _cost(own.factor * usd, "override", OWN)
             if context.get("is_byok") is True:  # billed by the model's own provider, and a fee here
                 return _cost(usd + _usd_of(usage, context), "estimated", self._list_version)
-            sure = sure and ref.place not in self._regional
+            sure = sure and not self._regional(ref)
             return _cost(usd, "list" if sure else "estimated", self._list_version)
         except (LookupError, ValueError, ArithmeticError):
             return UNPRICED  # no price, or counts that contradict each other
@@ -223,7 +243,7 @@ class Prices:
         own = self._override(ref, datetime.now(UTC))
         if own and own.factor is None:
             return OWN
-        if ref.place in self._deployed and not self._deployed[ref.place]:
+        if self._is_nameless(ref):
             return "what the response names"
         found = self._find(self._served(ref, None))
         return found and found[1].id + (f" x {own.factor}" if own else "")
@@ -242,10 +262,17 @@ class Prices:
 
     def _served(self, ref: ModelRef, served: str | None) -> ModelRef:
         """What a call is priced as: the deployment's model, or what was served if it is listed."""
-        if ref.place in self._deployed:
-            return replace(ref, model=self._deployed[ref.place] or served or "")
-        answered = replace(ref, model=served) if served else ref
+        place = ref.place if ref.place in self._deployed else ref.provider
+        if place in self._deployed:
+            return replace(ref, model=self._deployed[place] or served or "")
+        # A variant of what was served, such as `MODEL:free`, may have a price of its own.
+        is_variant = ref.model.startswith(f"{served}:") and self._find(ref)
+        answered = replace(ref, model=served) if served and not is_variant else ref
         return answered if self._find(answered) else ref
+
+    def _is_nameless(self, ref: ModelRef) -> bool:
+        place = ref.place if ref.place in self._deployed else ref.provider
+        return place in self._deployed and not self._deployed[place]
 
     def _override(self, ref: ModelRef, at: datetime) -> Override | None:
         begun = [own for own in self._overrides.get(str(ref), ()) if own.since <= at.date()]
@@ -271,12 +298,65 @@ class Prices:
         lent = not any(model is listed for listed in provider.models)  # by another provider
         sure = _covers([] if lent else model.price_variants or [], context)
         factor = GEO_FACTOR.get(context.get("inference_geo"), Decimal(1))
-        if other_units(usage):  # beside text there are rules such as a least length of audio
+        if units := other_units(
+            usage
+        ):  # beside text there are rules such as a least length of audio
             price = model.calc_price(
                 usage, provider, genai_request_timestamp=at, price_context=context
             )
-            return price.total_price * factor, sure
+            listed = vars(model.get_prices(at, None if lent else context))
+            fees = [UNITS[unit].price_key for unit in units.keys() & FEES]
+            return price.total_price * factor, sure and all(listed.get(fee) for fee in fees)
         return _usd(model.get_prices(at, None if lent else context), usage) * factor, sure
+
+
+def price_context(response: ModelResponse, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What a price depends on beside tokens: what the response says, else what was asked for."""
+    found: dict[str, Any] = dict(response.provider_details or {})
+    tier, asked = found.get("service_tier"), _asked_tier(settings or {})
+    if tier is None and (traffic := found.get("traffic_type")):
+        tier = TRAFFIC.get(str(traffic), str(traffic).lower())
+    if tier is None and asked not in USUAL["service_tier"]:
+        tier, found["asked"] = asked, "asked"  # that it was served so is not said
+    own_tools = any(part.part_kind == "builtin-tool-call" for part in response.parts)
+    own_tools = own_tools or any("server_side_tools" in key for key in response.usage.details)
+    if own_tools and not other_units(response.usage).keys() & FEES:
+        found["fees"] = "fees"  # of the provider's own tools, which nobody counted
+    found["service_tier"] = tier
+    said = {key: found.get(key) for key in USUAL}
+    return found | {key: "_".join(str(one).split()) for key, one in said.items() if one is not None}
+
+
+def _asked_tier(settings: Mapping[str, Any]) -> str | None:
+    """The tier that a request's settings name, in pydantic-ai's words or in its body."""
+    body: Any = settings.get("extra_body") or {}
+    for table in (settings, body if isinstance(body, Mapping) else {}):
+        for key, value in table.items():
+            if key.lower().replace("_", "").endswith("servicetier") and value:
+                return str(value.get("type")) if isinstance(value, Mapping) else str(value)
+    latency = settings.get("bedrock_performance_configuration") or {}
+    return "optimized" if latency.get("latency") == "optimized" else None
+
+
+def tier_text(context: Mapping[str, Any]) -> str | None:
+    """The ledger's `service_tier`: all of a context that changes the price, in words."""
+    changing = {
+        key: value for key, value in context.items() if value not in USUAL.get(key, [value])
+    }
+    if (geo := context.get("inference_geo")) in GEO_FACTOR:
+        changing["inference_geo"] = geo
+    tier = changing.pop("service_tier", None) or context.get("service_tier")
+    words = [*([str(tier)] if tier else []), *(f"{key}={one}" for key, one in changing.items())]
+    return " ".join(words) or None
+
+
+def read_tiers(context: Mapping[str, Any]) -> dict[str, Any]:
+    """A context with the words of its `service_tier` where they belong."""
+    found = {**context, "service_tier": None}
+    for word in str(context.get("service_tier") or "").split():
+        key, _, value = word.rpartition("=")
+        found[key if key in USUAL else "service_tier"] = value if key in USUAL else word
+    return {**found, **BATCH} if found["service_tier"] == "batch" else found
 
 
 def _usd(price: ModelPrice, usage: RequestUsage) -> Decimal:

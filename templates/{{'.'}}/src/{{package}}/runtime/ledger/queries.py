@@ -4,6 +4,7 @@ A day is a number: days since 1970-01-01, in UTC. A week is seven days; the last
 """
 
 import importlib
+import json
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -16,7 +17,7 @@ from typing import Any
 
 from ..errors import LedgerError
 from ..outside import printable
-from .store import BOUNDS_MS, BUCKETS, Location, select
+from .store import BOUNDS_MS, BUCKETS, DAY_US, Location, select
 
 DEMO = "demo"
 """The `environment` of recorded runs: shown apart, never part of a budget."""
@@ -173,9 +174,10 @@ class Report:
         self.before = {row.key: row for row in before}
         models: list[Totals] = []
         if any(row.unpriced or row.unmeasured for row in self.rows):
-            models = sums(location, ("provider", "request_model"), self.since, LATER, environment)
-        self.unpriced = {":".join(row.key): row.unpriced for row in models if row.unpriced}
-        self.unmeasured = {":".join(row.key): row.unmeasured for row in models if row.unmeasured}
+            by = ("provider", "request_model", "deployment")
+            models = sums(location, by, self.since, LATER, environment)
+        self.unpriced = {model_of(row.key): row.unpriced for row in models if row.unpriced}
+        self.unmeasured = {model_of(row.key): row.unmeasured for row in models if row.unmeasured}
         self.ahead = total(sums(location, (), self.today + 1, LATER, environment)).attempts
 
     def groups(self) -> Iterator[tuple[list[str], Totals, Totals | None]]:
@@ -184,6 +186,12 @@ class Report:
             pairs = zip(self.by, row.key, strict=True)
             name = [str(day_of(part) if by in ("day", "week") else part) for by, part in pairs]
             yield name, row, self.before.get(row.key)
+
+
+def model_of(key: Sequence[str | None]) -> str:
+    """A provider, model and deployment as fleet.toml and prices.toml name them."""
+    provider, model, deployment = key
+    return f"{provider}:{model}" + (f"@{deployment}" if deployment else "")
 
 
 def month_by_task(location: Location, environment: str | None = None) -> Counter[str]:
@@ -200,6 +208,27 @@ def month_total(location: Location, environment: str | None = None) -> Totals:
 def _this_month(location: Location, by: Sequence[str], environment: str | None) -> list[Totals]:
     first = today() - day_of(today()).day + 1
     return sums(location, by, first, LATER, environment) if environment != DEMO else []
+
+
+def environments(location: Location) -> list[str]:
+    """Those that calls were made in, by name. Raises LedgerError."""
+    query = "SELECT DISTINCT environment FROM rollup ORDER BY environment"
+    return [name for (name,) in select(location, query)]
+
+
+def unnamed(location: Location, report: Report) -> Iterator[str]:
+    """What a report is grouped by although no call of its days has it. Raises LedgerError."""
+    for at, name in enumerate(report.by):
+        if any(row.key[at] not in ("", None) for row in report.rows):
+            continue
+        if not report.rows:
+            yield f"No calls match in these {report.days} days."
+            return
+        told = f"No call of these {report.days} days has a {name.removeprefix('tag:').removesuffix('_ref')}"
+        query = "SELECT DISTINCT tags FROM attempts WHERE ts_us >= ?"
+        rows = select(location, query, (report.since * DAY_US,)) if name[:4] == "tag:" else []
+        tags = dict.fromkeys(tag for (tags,) in rows for tag in json.loads(tags))
+        yield told + (f": the tags are {', '.join(sorted(tags))}." if tags else ".")
 
 
 def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, ...]]:

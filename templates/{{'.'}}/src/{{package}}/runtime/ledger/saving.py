@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..fleet import ModelRef
 from .queries import DEMO, LATER, day_of, dollars, percent, sums
-from .store import DAY_US, Location, select
+from .store import DAY_US, NOT_DELIVERED, Location, select
 
 if TYPE_CHECKING:
     from ..run import SubAgent
@@ -26,7 +26,8 @@ TOKENS = ("input_tokens", "output_tokens", "reasoning_output_tokens")
 CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
 COLUMNS = (
     *("run_id", "ts_us", "call_id", "parent_id", "pipeline", "stage", "provider", "request_model"),
-    *("deployment", "outcome", *TOKENS, *CACHED, "cost_nano_usd", "cost_source"),
+    *("deployment", "outcome", "error_type", "service_tier"),
+    *(*TOKENS, *CACHED, "cost_nano_usd", "cost_source"),
 )
 
 
@@ -125,6 +126,8 @@ class Row(NamedTuple):
     request_model: str
     deployment: str | None
     outcome: str
+    error_type: str | None
+    service_tier: str | None
     input_tokens: int | None
     output_tokens: int | None
     reasoning_output_tokens: int | None
@@ -192,7 +195,8 @@ class Comparison:
         if baseline is None:
             return good[-1:], good[-1]
         read = [row for row in good if row.stage == baseline.reads]
-        written = [row for row in good if row.stage in baseline.writes]
+        delivered = [row for row in good if row.error_type != NOT_DELIVERED]
+        written = [row for row in delivered if row.stage in baseline.writes]
         return read if baseline.each is not None else read[:1], written[-1] if written else None
 
     def _one_call(self, read: Sequence[Row], written: Row) -> int | None:
@@ -207,6 +211,7 @@ class Comparison:
         # How long another model thinks is not known: the answer alone counts.
         answer = (written.output_tokens or 0) - (written.reasoning_output_tokens or 0)
         key = (written.ts_us // DAY_US, asked, min(cached, asked), stored, max(0, answer))
+        key += ("batch" in (written.service_tier or "").split(),)  # half the price for any model
         if key not in self._known:
             self._known[key] = self._price(*key)
         return self._known[key]
@@ -217,14 +222,17 @@ class Comparison:
             self._told[pipeline] = self._baselines[pipeline].repeated_tokens()
         return self._told[pipeline]
 
-    def _price(self, day: int, asked: int, cached: int, stored: int, answer: int) -> int | None:
+    def _price(
+        self, day: int, asked: int, cached: int, stored: int, answer: int, batch: bool
+    ) -> int | None:
         from pydantic_ai.usage import RequestUsage
 
         usage = RequestUsage(input_tokens=asked, output_tokens=answer)
         usage.cache_read_tokens = cached
         usage.cache_write_tokens = min(stored, asked - cached)
         at = datetime.combine(day_of(day), time(), UTC)
-        return self._prices.cost(self._model, usage, at=at).nano_usd
+        context = {"service_tier": "batch"} if batch else None
+        return self._prices.cost(self._model, usage, context=context, at=at).nano_usd
 
 
 def _is_known(row: Row) -> bool:

@@ -71,7 +71,7 @@ def html(
         figures=_figures(asked, saving),
         saving=tag("p", str(saving), class_="month") if saving else "",
         month=escape(month),
-        findings=_findings(found),
+        findings=_findings(found, asked),
         heat=_heat(asked, question),
         weeks=_weeks(asked, question),
         detail=_detail(asked),
@@ -112,9 +112,10 @@ def _figures(asked: Report, saving: Saving | None) -> Html:
     return tag("dl", *tiles)
 
 
-def _findings(found: Sequence[Finding]) -> Html:
+def _findings(found: Sequence[Finding], asked: Report) -> Html:
     if not found:
-        return tag("p", "Nothing stands out.")
+        empty = f"No calls in these {asked.days} days."
+        return tag("p", "Nothing stands out." if asked.rows else empty)
     return tag("ol", *map(_finding, found), class_="findings")
 
 

@@ -82,9 +82,9 @@ def _priced(row: Attempt, prices: Prices, told: Repricing) -> Attempt | None:
         return None
     told.priced[str(ref)] += 1
     told.nano_usd[str(ref)] += cost.nano_usd
-    return replace(
-        row, cost_nano_usd=cost.nano_usd, cost_source=cost.source, price_version=cost.version
-    )
+    # The tokens of what broke off are an estimate, whatever they are priced by.
+    source = "estimated" if row.outcome in ("aborted", "failed") else cost.source
+    return replace(row, cost_nano_usd=cost.nano_usd, cost_source=source, price_version=cost.version)
 
 
 def usage_of(row: Attempt) -> RequestUsage:

@@ -104,12 +104,12 @@ def erase(location: Location, user_ref: str) -> int:
             if _has_texts(location):
                 execute("DELETE FROM contents WHERE user_ref IN (?, ?)", refs)
             erased = execute("DELETE FROM attempts WHERE user_ref IN (?, ?)", refs)
-        if isinstance(location, Path):  # another process may have its -wal open, which holds them
-            with closing(sqlite3.connect(location, timeout=5)) as plain:
-                plain.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        return erased
     finally:
         database.close()
+    if isinstance(location, Path):  # the log beside it stays while a workspace has it open
+        with closing(sqlite3.connect(location)) as file:
+            file.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    return erased
 
 
 def texts(location: Location, id_: str) -> list[tuple[Any, ...]]:

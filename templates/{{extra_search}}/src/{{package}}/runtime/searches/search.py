@@ -5,7 +5,6 @@ Each search is a module beside this one. `SearchFailed` is its only error: other
 
 import asyncio
 import os
-import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,12 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import FleetError
 from ..fleet import Fleet, Settings
-from ..harmless import harmless
+from ..harmless import harmless, without_halves
 
 MAX_BYTES = 5_000_000
 Answer = TypeVar("Answer", bound=BaseModel)
-_HALF = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
-"""Half a character in JSON, which would make the whole unreadable."""
 
 
 class SearchFailed(FleetError):
@@ -107,7 +104,7 @@ async def ask(
         ):
             _check(response)
             data = await read_body(response, MAX_BYTES)
-            return answer.model_validate_json(_HALF.sub(rb"\\ufffd", data))
+            return answer.model_validate_json(without_halves(data))
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise SearchFailed(f"cannot be reached ({type(error).__name__})") from None
     except TimeoutError:

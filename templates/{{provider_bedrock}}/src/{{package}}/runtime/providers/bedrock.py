@@ -17,6 +17,13 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
     return () if deployment.region else (REGION,)
 
 
+def price_varies(model: str, deployment: Deployment) -> bool:
+    """Outside the USA: the list has the prices there, and apart those of Claude everywhere."""
+    region = deployment.region or os.environ.get(REGION) or "us-"
+    in_list = model.startswith("global.") or "anthropic." in model
+    return not in_list and (not region.startswith("us-") or region.startswith("us-gov"))
+
+
 def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     import boto3  # pyright: ignore[reportMissingTypeStubs] - it has none

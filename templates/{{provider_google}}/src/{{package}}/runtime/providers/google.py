@@ -16,6 +16,12 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
     return (deployment.key_env or KEY,)
 
 
+def price_varies(model: str, deployment: Deployment) -> bool:
+    """At Vertex AI's regional addresses, which may cost more than its global one."""
+    url = (deployment.base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL") or "").lower()
+    return "aiplatform." in url and "//aiplatform.googleapis.com" not in url
+
+
 def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from google.genai.types import HttpRetryOptions

@@ -30,15 +30,15 @@ REMOTE = False
 ASKING = re.compile("how|when|where|why|not|no")
 MOST_WORDS, MOST_TOLD = 60, 20
 VERSION = 2
-DROP = "DROP TABLE IF EXISTS files; DROP TABLE IF EXISTS passages;"
-SCHEMA = """
-CREATE TABLE files (
-    path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, sha256 TEXT, problem TEXT
-);
-CREATE VIRTUAL TABLE passages USING fts5 (
-    title, text, path UNINDEXED, line UNINDEXED, tokenize = 'porter unicode61 remove_diacritics 2'
-);
-"""
+SCHEMA = (
+    "DROP TABLE IF EXISTS files",
+    "DROP TABLE IF EXISTS passages",
+    "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER, changed_ns INTEGER, sha256 TEXT,"
+    " problem TEXT)",
+    "CREATE VIRTUAL TABLE passages USING fts5 (title, text, path UNINDEXED, line UNINDEXED,"
+    " tokenize = 'porter unicode61 remove_diacritics 2')",
+    f"PRAGMA user_version={VERSION}",
+)
 
 _REFRESHING = threading.Lock()
 
@@ -74,7 +74,7 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> Hits:
         private_file(path)
         with closing(sqlite3.connect(path, timeout=30)) as index:
             with _REFRESHING:  # searches at once make the tables and read each changed file once
-                _prepare(index)
+                prepare(index)
                 problems = _refresh(index, folder, settings)
             rows = index.execute(
                 "SELECT title, text, path, line FROM passages WHERE passages MATCH ?"
@@ -96,12 +96,21 @@ def _quoted(query: str) -> str:
     return " OR ".join(f'"{word}"' for word in (telling or words)[:MOST_WORDS]) or '""'
 
 
-def _prepare(index: sqlite3.Connection) -> None:
+def prepare(index: sqlite3.Connection) -> None:
     """Make the tables, anew where another version made them."""
-    if index.execute("PRAGMA user_version").fetchone() != (VERSION,):
-        index.executescript(
-            f"BEGIN IMMEDIATE; {DROP} {SCHEMA} PRAGMA user_version={VERSION}; COMMIT"
-        )
+    if version_of(index) == VERSION:
+        return
+    with index:
+        index.execute("BEGIN IMMEDIATE")
+        # Another process may have made and filled them while this one waited for its turn.
+        if version_of(index) != VERSION:
+            for statement in SCHEMA:
+                index.execute(statement)
+
+
+def version_of(index: sqlite3.Connection) -> int:
+    """The version of the tables that an index has; 0 for none."""
+    return index.execute("PRAGMA user_version").fetchone()[0]
 
 
 def _refresh(

@@ -60,11 +60,9 @@ def _expect_loadable() -> object:
 
 
 def _rows(root: Path, settings: Fleet) -> list[list[object]]:
-    from ..workspace import keys_of, load_prices, missing_keys
+    from ..workspace import keys_of, missing_keys
 
-    prices, rows = None, list[list[object]]()
-    with suppress(FleetError):
-        prices = load_prices(root)
+    prices, rows = _prices(root), list[list[object]]()
     for name, chain in settings.chains.items():
         for ref in chain.models:
             told = "unknown provider"
@@ -76,6 +74,15 @@ def _rows(root: Path, settings: Fleet) -> list[list[object]]:
                 told = ", ".join(keys) or "no key needed"
             rows.append([name, str(ref), told, _price(ref, prices) if prices else "-"])
     return rows
+
+
+def _prices(root: Path) -> "Prices | None":
+    """None where prices.toml cannot be read, which is a problem of its own."""
+    from ..workspace import load_prices
+
+    with suppress(FleetError):
+        return load_prices(root)
+    return None
 
 
 def _price(ref: ModelRef, prices: "Prices") -> str:
@@ -100,6 +107,7 @@ def _cents(text: str) -> str:
 def _problems(root: Path, settings: Fleet) -> Iterator[str]:
     """What keeps `ask` from working, each with what to do."""
     from .. import workspace
+    from ..runtime import settings_problems
 
     attempts: list[Callable[[], object]] = [lambda: workspace.expect_wired(settings)]
     stages = {**settings.agents, **settings.stages}
@@ -114,6 +122,7 @@ def _problems(root: Path, settings: Fleet) -> Iterator[str]:
             attempt()
         except FleetError as error:
             yield str(error)
+    yield from settings_problems.problems(settings, _prices(root))
     yield from _of_chains(settings)
     yield from _of_agents(settings)
     yield from _of_budgets(root, settings)
@@ -162,9 +171,6 @@ def _of_chains(settings: Fleet) -> Iterator[str]:
             )
     if settings.budgets.at_limit == "cheap_only" and "cheap" not in settings.chains:
         yield 'at_limit = "cheap_only" needs [chains.cheap]: add it, or take another at_limit.'
-    for name, place in settings.deployments.items():
-        if place.base_url and not place.base_url.startswith(("http://", "https://")):
-            yield f"deployments.{name}.base_url begins with neither http:// nor https://."
 
 
 def _of_agents(settings: Fleet) -> Iterator[str]:
@@ -203,8 +209,8 @@ def _of_servers(settings: Fleet) -> Iterator[str]:
 
 def _notes(root: Path, settings: Fleet) -> Iterator[str]:
     """What works, and will not for long or not for everybody."""
+    from ..runtime import settings_problems
     from ..runtime.failures import LOUD
-    from ..workspace import load_prices
 
     classes = {one for places in settings.data.further.values() for one in places}
     for name, chain in settings.chains.items():
@@ -212,8 +218,8 @@ def _notes(root: Path, settings: Fleet) -> Iterator[str]:
             if not any(settings.permits(ref, one) for ref in chain.models):
                 yield f"Data of class '{one}' may go to no model of chain {name}."
     refs = dict.fromkeys(ref for chain in settings.chains.values() for ref in chain.models)
-    with suppress(FleetError):
-        prices = load_prices(root)
+    yield from settings_problems.notes(settings, prices := _prices(root))
+    if prices:
         yield from (
             f"{ref} is about to be withdrawn: {why}" for ref in refs if (why := prices.leaving(ref))
         )

@@ -26,11 +26,11 @@ from pydantic_ai.usage import RequestUsage
 from .border import least_tokens, mended
 from .budgets import Limit, Reservation
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop
-from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response
+from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response, refused
 from .fleet import Fleet, ModelRef
-from .ledger.prices import Prices, Spending, other_units
+from .ledger.prices import Prices, Spending, other_units, price_context, tier_text
 from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
-from .outside import clean_error
+from .outside import clean_error, raise_clean
 from .run import Run, Stage
 from .stalls import Watch
 
@@ -271,7 +271,7 @@ class Call:
         in_a_check = response and not isinstance(error, OF_ANSWERS)  # asked again, it fails again
         if failure is None or in_a_check:
             self.book(candidate.ref, "aborted", NOTHING, response, started)
-            raise error
+            raise_clean(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
             self.said = f"{candidate.ref}: {error}. "
         if started is None:  # no slot came free in time, or the model rests by now
@@ -303,6 +303,8 @@ class Call:
             return Finding(Failure.PROMPT_CUT)
         if calls & tools:
             return NOTHING
+        if not stage.settings.may_refuse and refused(response):
+            return Finding(Failure.REFUSAL)
         stage.agent.parse(response)
         if stage.checks:  # which may take long, cost money, or be where the process ends
             await self.flush()
@@ -373,13 +375,18 @@ class Call:
             return
         usage, seconds = reported(response), time.perf_counter() - started if started else 0
         told = response or NO_RESPONSE
-        details = told.provider_details or {}
+        context = price_context(told, self.settings if response else None)
         broken_off = response is None or response.state not in ("complete", "suspended")
         estimate = broken_off and (outcome == "aborted" or (outcome == "failed" and told.parts))
         if started and usage is None and estimate:  # its provider bills it all the same
             usage = self._estimated(told)
+        answered = response is not None or usage is not None
         cost = self.shared.prices.cost(
-            ref, usage, context=details, seconds=seconds, served=told.model_name
+            ref,
+            usage,
+            context=context,
+            seconds=seconds if started and answered else None,
+            served=told.model_name,
         )
         before = self.rows[-1].request_model if self.rows else ref.model
         row = Attempt(
@@ -392,7 +399,7 @@ class Call:
             request_model=ref.model,
             response_model=told.model_name,
             provider_request_id=told.provider_response_id,
-            service_tier=details.get("service_tier"),
+            service_tier=tier_text(context),
             chain=self.chain,
             attempt=len(self.rows) + 1,
             fallback_from=before if before != ref.model else None,
@@ -512,7 +519,10 @@ class Call:
             output_tokens=stated or self.shared.spending.answer_tokens,
         )
         ref = candidate.ref  # of a deployment, its name is the best guess so far
-        cost = self.shared.prices.cost(ref, usage, seconds=self.share(1), served=ref.model)
+        context = price_context(NO_RESPONSE, self.settings)
+        cost = self.shared.prices.cost(
+            ref, usage, context=context, seconds=self.share(1), served=ref.model
+        )
         return cost.nano_usd or 0, stated is not None
 
     def _least_nano(self, candidate: Candidate) -> int:

@@ -183,7 +183,10 @@ class Tickets:
     def erase(self, user_ref: str) -> list[Ticket]:
         """Delete what a user asked, in whatever state: these."""
         asked = "json_extract(details, '$.labels.user_ref') = ?"
-        return self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (user_ref,))
+        erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (user_ref,))
+        # What was written lately is in the log beside the file as well, while anybody has it open.
+        self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return erased
 
     def tidy(self) -> None:
         """Expire what was open for too long; delete what was resolved `keep_days` ago."""

@@ -27,7 +27,7 @@ from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, expla
 from .fleet import Fleet, Section, StageSettings, checked
 from .harmless import harmless
 from .ledger.prices import NANO
-from .ledger.store import Attempt, new_id
+from .ledger.store import NOT_DELIVERED, Attempt, Ledger, new_id
 from .wrapped import unwrapped
 
 if TYPE_CHECKING:
@@ -230,6 +230,7 @@ class Run:
     agents: Mapping[str, SubAgent[Any]] = field(default_factory=dict[str, SubAgent[Any]])
     checks: Mapping[str, Sequence["Check"]] = field(default_factory=dict[str, Sequence["Check"]])
     agent_keys: Mapping[str, Equip] = field(default_factory=dict[str, Equip])
+    ledger: Ledger | None = None
     pipeline: str | None = None
     id: str = field(default_factory=new_id)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
@@ -270,6 +271,18 @@ class Run:
         """The table `[name]` of fleet.toml, and over it the request's options."""
         table = self.fleet.section(name, type_)
         return checked(type_, {**dict(table), **self.request.options}, "Option ")
+
+    def answered(self, stage: str) -> Attempt | None:
+        """The attempt that a stage got its last answer from; None where a person gave it."""
+        rows = [row for row in self.attempts if row.stage == stage and not row.parent_id]
+        return rows[-1] if rows and rows[-1].outcome == "ok" else None
+
+    async def put_back(self, rows: Sequence[Attempt]) -> None:
+        """Note in the ledger that these answers were good, and another one was delivered."""
+        for row in rows:
+            row.error_type = NOT_DELIVERED
+        if rows and self.ledger:
+            await self.ledger.write((), judged=rows)
 
     @property
     def deadline(self) -> float:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 Value = TypeVar("Value")
 
 _BREAKS = re.compile("\r?[\x0b\x0c\x1c-\x1e\x85]")  # pages and paragraphs of documents
+_HALF = re.compile(rb"\\u[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..)\\u[dD][c-fC-F]..")
 _HARMFUL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -31,6 +32,11 @@ def harmless(value: Value) -> Value:
         changed = {name: after for name, old in changed.items() if (after := harmless(old)) != old}
         found = dataclasses.replace(value, **changed) if changed else value
     return found
+
+
+def without_halves(data: bytes) -> bytes:
+    """JSON without escapes of half a character, for which parsers refuse the whole."""
+    return _HALF.sub(rb"\\ufffd", data)
 
 
 def _texts(value: Any) -> Iterator[dataclasses.Field[Any]]:

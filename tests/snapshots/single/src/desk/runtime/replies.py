@@ -21,6 +21,12 @@ _PLAIN = re.compile(r"[\W_]")
 _BY_CODE = {_PLAIN.sub("", code).lower(): kind for kind in _KINDS for code in _TABLE["codes"][kind]}
 _BY_STATUS = {code: kind for kind, codes in _TABLE["statuses"].items() for code in codes}
 _BEGINS = {kind: re.compile("|".join(all_)) for kind, all_ in _TABLE["sentences"].items()}
+_IMPLIED = {
+    _PLAIN.sub("", code).lower(): int(status)
+    for status, codes in _TABLE["implied"].items()
+    for code in codes
+}
+_AS_STATUS = {"authentication": 401, "quota": 402, "unknown_model": 404, "rate_limited": 429}
 _SAY_ENOUGH = (401, 402, 404, 407, 408, 410, 446, 451, 504, 511)
 _OF_ITS_OWN = (401, 413, 429)  # a page with one of these is no passing fault
 _LABEL = re.compile(
@@ -41,11 +47,16 @@ _CODES = [
     "error_type",
     "errorCode",
 ]
-_MESSAGES = ("message", "Message", "error", "detail", "raw", "error_message")
+_STATUSES = ("code", "http_status_code", "status", "status_code", "statusCode", "Code")
+_MESSAGES = (
+    *("message", "Message", "error", "detail", "raw", "error_message", "msg", "status_msg"),
+    *("Output", "error_msg", "title"),
+)
 _NESTED = (
     *("error", "errors", "Error", "detail", "details", "innererror", "inner_error", "metadata"),
-    *("raw", "provider_specific_fields", "violations"),
+    *("raw", "provider_specific_fields", "violations", "base_resp", "message", "Output"),
 )
+_ANSWERS = ("choices", "candidates", "content", "output", "promptFeedback", "completion")
 _PAGE = re.compile(
     r"\s*<(?:!doctype|html|head|body|center|script|meta|title|h1)\b|\s*error code: 1?\d{3}\s*$",
     re.I,
@@ -72,6 +83,38 @@ def kind_of(error: Exception) -> str | None:
     return None
 
 
+def status_of(body: object) -> int | None:
+    """The status that a reply should have had which says "200" and holds an error, not an answer."""
+    if isinstance(body, list) and body:
+        body = cast("list[object]", body)[0]
+    if not isinstance(body, dict) or not (said := _said_wrong(cast("dict[str, Any]", body))):
+        return None
+    tables = list(_tables(said, 0))
+    if status := _status_in(tables):
+        return status
+    kind = kind_of(ModelAPIError("", "", body=said))
+    return _AS_STATUS.get(kind, 400) if kind and kind != "overloaded" else 500
+
+
+def _said_wrong(body: dict[str, Any]) -> dict[str, Any] | None:
+    """The part of a body that is an error; None where it is an answer, or neither."""
+    minimax: Any = body.get("base_resp") or {}
+    error = error_of_choice(body) or body.get("error") or body.get("errors")
+    error = error or (minimax if minimax.get("status_code") else None)
+    if any(body.get(name) for name in _ANSWERS):
+        usage: Any = body.get("usage") or {}
+        # What it has said so far is paid for.
+        return None if usage.get("completion_tokens") or not error else {"error": error}
+    return body if error or any(isinstance(body.get(name), str) for name in _MESSAGES) else None
+
+
+def error_of_choice(body: Mapping[str, Any]) -> Any:
+    """The error that stands in place of an answer among the choices of OpenAI's format."""
+    choices: Any = body.get("choices")
+    first: Any = choices[0] if isinstance(choices, list) and choices else None
+    return first.get("error") if isinstance(first, dict) else None
+
+
 def _is_half(error: ModelAPIError) -> bool:
     """Whether a success of the API itself is no whole JSON, as an SDK or pydantic-ai words it."""
     said = re.match(
@@ -95,6 +138,7 @@ def _read(error: ModelAPIError) -> Reply:
     named = [error.provider_error_code, error.provider_error_type]
     named.append(headers.get("x-amzn-errortype", "").partition(":")[0])
     named += [str(table[key]) for table in tables for key in _CODES if _is_code(table.get(key))]
+    named += [f"base_resp{table['status_code']}" for table in tables if "status_msg" in table]
     named += ["PerDay" for table in tables if "PerDay" in str(table.get("quotaId"))]
     keys = frozenset(key for table in tables for key in table)
     status = getattr(error, "status_code", None)
@@ -111,8 +155,12 @@ def _read(error: ModelAPIError) -> Reply:
 
 
 def _status_in(tables: list[dict[str, Any]]) -> int | None:
-    codes = (table.get(key) for table in tables for key in ("code", "http_status_code"))
-    return next((code for code in codes if isinstance(code, int) and 400 <= code < 600), None)
+    """The status that a body states, or that what it calls its error stands for."""
+    codes = [table.get(key) for table in tables for key in _STATUSES]
+    numbers = (str(code) for code in codes if _is_code(code))
+    stated = (int(code) for code in numbers if re.fullmatch("[45][0-9][0-9]", code))
+    named = (_PLAIN.sub("", str(table.get(key))).lower() for table in tables for key in _CODES)
+    return next(stated, None) or next((_IMPLIED[name] for name in named if name in _IMPLIED), None)
 
 
 def _kind(reply: Reply) -> str | None:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 
+from . import queries
 from .findings import FEW, Finding, Question
 from .queries import DEMO, Totals, alarm, percent, sums, today, total
 from .store import DAY_US, select
@@ -14,7 +15,7 @@ UNMEASURED = 0.1
 
 def search(question: Question) -> Iterator[Finding]:
     """The last seven days and the models of fleet.toml, the worst first."""
-    by = ("provider", "request_model")
+    by = ("provider", "request_model", "deployment")
     rows = sums(question.location, by, today() + 1 - DAYS, environment=question.environment)
     if rows and (told := alarm(total(rows))):
         evidence: dict[str, int | str] = {"n": total(rows).verdicts, "ok": total(rows).ok}
@@ -31,7 +32,7 @@ def _failing(rows: list[Totals]) -> Iterator[Finding]:
     """Models that fail more often than one time in five."""
     for row in rows:
         if row.verdicts >= FEW and (row.failure_rate or 0) > OFTEN:
-            model = ":".join(row.key)
+            model = queries.model_of(row.key)
             text = (
                 f"{model} failed in {percent(row.failure_rate)} of {row.verdicts:,} attempts in the "
                 f"last {DAYS} days."
@@ -44,17 +45,18 @@ def _failing(rows: list[Totals]) -> Iterator[Finding]:
 def _open_circuits(question: Question) -> Iterator[Finding]:
     """Models that were passed over today for their failures, and have not answered since."""
     query = (
-        "SELECT provider, request_model, COUNT(error_type) FROM attempts WHERE ts_us >= ? "
+        "SELECT provider, request_model, deployment, COUNT(error_type) FROM attempts WHERE ts_us >= ? "
         f"AND environment {'!=' if question.environment is None else '='} ? AND (outcome = 'ok' OR error_type = 'circuit_open') "
-        "GROUP BY provider, request_model "
+        "GROUP BY provider, request_model, deployment "
         "HAVING MAX(CASE outcome WHEN 'ok' THEN 0 ELSE ts_us END) "
         "> MAX(CASE outcome WHEN 'ok' THEN ts_us ELSE 0 END)"
     )
     values = (time.time_ns() // 1000 - DAY_US, question.environment or DEMO)
-    for provider, model, times in select(question.location, query, values):
-        text = f"{provider}:{model} is left alone: its circuit is open, {times:,} calls passed it over."
+    for *place, times in select(question.location, query, values):
+        model = queries.model_of(place)
+        text = f"{model} is left alone: its circuit is open, {times:,} calls passed it over."
         action = "Run `doctor`: it names what the model answered last."
-        evidence = {"model": f"{provider}:{model}", "n": times}
+        evidence = {"model": model, "n": times}
         yield _urgent("circuit_open", text, action, evidence)
 
 
@@ -63,7 +65,7 @@ def _unmeasured(rows: list[Totals]) -> Iterator[Finding]:
     for row in rows:
         answers = row.ok + row.rejected
         if answers >= FEW and row.unmeasured > UNMEASURED * answers:
-            model, share = ":".join(row.key), row.unmeasured / answers
+            model, share = queries.model_of(row.key), row.unmeasured / answers
             text = (
                 f"{percent(share)} of {answers:,} answers of {model} came without usage: their cost "
                 "is in no sum."

@@ -142,7 +142,11 @@ _REACHED = "outcome != 'skipped' AND outcome != 'escalated' AND outcome != 'answ
 _TIMED = f"{_REACHED} AND outcome != 'aborted'"
 _PRICED = "cost_source != 'unpriced' AND cost_source != 'none'"
 _WASTED = f"{_PRICED} AND (outcome = 'failed' OR outcome = 'rejected' OR outcome = 'aborted')"
-_UNCOUNTED = "outcome != 'failed' AND (input_tokens IS NULL OR output_tokens IS NULL)"
+# Without tokens there is no cost, unless a server is paid by the hour or its provider tells one.
+_UNCOUNTED = (
+    "outcome != 'failed' AND (input_tokens IS NULL OR output_tokens IS NULL) "
+    "AND cost_nano_usd IS NULL"
+)
 _EDGES = (-(2**62), *BOUNDS_MS, 2**62)
 
 
@@ -220,12 +224,15 @@ INSERT = (
 _NULL = float("nan")
 _ADD_LAST = adding_up("attempts WHERE rowid > (SELECT MAX(rowid) FROM attempts) - ?")
 _KEY = "call_id = ? AND attempt = ?"
+_OPEN = "(outcome = 'aborted' OR (outcome = 'ok' AND error_type IS NULL))"
+NOT_DELIVERED = "not_delivered"
+"""The `error_type` of a good answer that a better one of the same run took the place of."""
 
 
 def verdicts(execute: "Execute", writer: str, rows: Sequence[Attempt], key: str = _KEY) -> None:
     """Give rows that were written as "aborted", before they were examined, how they ended.
 
-    What they add to the rollup is taken out of it and added anew.
+    A good answer may learn later that it was not delivered: then it gets its `error_type`. What they add to the rollup is taken out of it and added anew.
     """
     take_out, judge, add = _judging(key)
     for row in rows:
@@ -242,8 +249,8 @@ def _judging(key: str) -> tuple[str, str, str]:
     rows = f"attempts WHERE {key}"
     taken = {name: f"-{total}" for name, total in COUNTERS.items()}
     columns = ", ".join(f"{name} = ?" for name in VERDICT)
-    judge = f"UPDATE attempts SET {columns} WHERE {key} AND outcome = 'aborted'"
-    return adding_up(f"{rows} AND outcome = 'aborted'", taken), judge, adding_up(rows)
+    judge = f"UPDATE attempts SET {columns} WHERE {key} AND {_OPEN}"
+    return adding_up(f"{rows} AND {_OPEN}", taken), judge, adding_up(rows)
 
 
 # Counted from the newest row: a clock that jumps ahead must not empty the ledger.

@@ -1,6 +1,7 @@
 """OpenAI's GPT models."""
 
 import os
+import re
 from typing import TYPE_CHECKING
 
 from ..fleet import Deployment
@@ -16,13 +17,19 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
     return (deployment.key_env or KEY,)
 
 
+def price_varies(model: str, deployment: Deployment) -> bool:
+    """At regional addresses: https://developers.openai.com/api/docs/guides/data-residency.md"""
+    url = deployment.base_url or os.environ.get("OPENAI_BASE_URL") or ""
+    return bool(re.match(r"https://[\w-]+\.api\.openai\.com\b", url, re.IGNORECASE))
+
+
 def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    from ..openai_chat import OpenAIChat
+    from ..openai_chat import OpenAIChat, http_client
 
     key = os.environ[deployment.key_env or KEY]
-    provider = OpenAIProvider(api_key=key, base_url=deployment.base_url)
+    provider = OpenAIProvider(api_key=key, base_url=deployment.base_url, http_client=http_client())
     provider.client.max_retries = 0
     return OpenAIChat(model, provider=provider)
