@@ -50,7 +50,7 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         # A bug of ours, or a library's: told in full, and without the secrets it may quote.
-        clean_error(error)
+        error = clean_error(error)
         sys.exit(printable("".join(traceback.format_exception(error)).rstrip()))
 
 
