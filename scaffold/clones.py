@@ -39,15 +39,13 @@ _SHORT = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 _PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 _HINTS = (
     ("File too large", "raise the limit on the size of a file (`ulimit -f unlimited`)"),
-    (
-        "repository '/.*' does not exist",
-        "it is a folder without a git repository: leave out --ref, or commit it to one of its own",
-    ),
+    ("bad .*config", "mend that line of your git settings (`git config --list --show-origin`)"),
     ("dubious ownership", "if you trust its owner, name it to git as `safe.directory`"),
     ("Authentication failed|could not read (User|Pass)|Permission denied", "check your access"),
     ("resolve host|Connection|timed out|unable to access", "check the address and the network"),
 )
 _MOVED = "if it has moved, name it with --template"
+_PLAIN = "it is a folder without a git repository: leave out --ref, or commit it to one of its own"
 
 
 def run_git(
@@ -70,9 +68,11 @@ def clone(src: str, folder: Path) -> None:
         git(*_OPTIONS, *words, cwd=folder, env=_ENVIRONMENT)
     except GitError as error:
         reason = str(error)
-        hints = (hint for pattern, hint in _HINTS if re.search(pattern, reason))
+        hints = [hint for pattern, hint in _HINTS if re.search(pattern, reason)]
+        plain = "does not exist" in reason and Path(src).is_dir()
         raise TemplateError(
-            f"The template cannot be had: {_short(reason)}", next(hints, _MOVED)
+            f"The template cannot be had: {_short(reason)}",
+            [*hints, _PLAIN if plain else _MOVED][0],
         ) from None
     (folder / "info").mkdir(exist_ok=True)
     (folder / "info/attributes").write_text(_AS_STORED, "utf-8")

@@ -181,7 +181,8 @@ def test_two_answers_at_once_and_one_wins(desk: Desk) -> None:
     people = ("ada", "bob")
     with ThreadPoolExecutor(2) as pool:
         asked = [
-            pool.submit(desk.command, "answer", ticket, "--text", p, "--by", p) for p in people
+            pool.submit(desk.command, "answer", ticket, "--text", p, "--by", p, apart=True)
+            for p in people
         ]
         told = [one.result() for one in asked]
     (won,) = [said for status, said in told if status == 0]

@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from scaffold import cli, releases, repository, template
+from scaffold.clones import clone
 from scaffold.errors import TemplateError
 from scaffold.git import git as run
 from scaffold.pins import is_sound
@@ -115,6 +116,19 @@ def test_a_folder_without_a_repository_has_no_versions(history: Path) -> None:
     ):
         pass
     assert "without a git repository: leave out --ref" in str(caught.value.pairs)
+    with pytest.raises(TemplateError, match="if it has moved"):
+        clone(str(history / "gone"), history / "inside")
+
+
+def test_a_broken_setting_of_the_users_is_called_one(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = history.with_name("gitconfig")
+    settings.write_text("[broken\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    (history.parent / "clone").mkdir()
+    with pytest.raises(TemplateError, match="mend that line of your git settings"):
+        clone(str(history), history.parent / "clone")
 
 
 def test_a_prerelease_goes_on_to_what_it_announced(history: Path) -> None:

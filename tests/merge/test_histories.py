@@ -368,7 +368,7 @@ def histories(count: int, steps: int, number: int) -> None:
 
 
 def test_some_histories() -> None:
-    histories(25, 3, 0)
+    histories(10, 3, 0)
 
 
 @pytest.mark.slow

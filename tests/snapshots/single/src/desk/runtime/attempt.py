@@ -26,7 +26,7 @@ from pydantic_ai.usage import RequestUsage
 from .border import least_tokens, mended
 from .budgets import Limit, Reservation
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop
-from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response
+from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response, refused
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units, price_context, tier_text
 from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
@@ -303,6 +303,8 @@ class Call:
             return Finding(Failure.PROMPT_CUT)
         if calls & tools:
             return NOTHING
+        if not stage.settings.may_refuse and refused(response):
+            return Finding(Failure.REFUSAL)
         stage.agent.parse(response)
         if stage.checks:  # which may take long, cost money, or be where the process ends
             await self.flush()
