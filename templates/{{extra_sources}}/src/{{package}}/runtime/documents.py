@@ -63,7 +63,9 @@ def load(path: Path, child: Child) -> Document:
     else:
         document = Document(decoded(data, path.name))
     if not document.text.strip():
-        raise DocumentError(f"{path.name} holds no text; a scan has to go through OCR first.")
+        is_page = _suffix(path) in _HTML
+        way = "save it from a browser" if is_page else "a scan has to go through OCR first"
+        raise DocumentError(f"{path.name} holds no text; {way}.")
     for note in document.notes:
         log.warning("%s: %s", path.name, note)
     return document
@@ -78,6 +80,11 @@ def convert(path: Path) -> Document:
         path
     )
     return Document(found) if isinstance(found, str) else found
+
+
+def readers() -> list[str]:
+    """The suffixes that converters read."""
+    return sorted(path.stem for path in _CONVERTERS.glob("[a-z]*.py"))
 
 
 def decoded(data: bytes, name: str) -> str:

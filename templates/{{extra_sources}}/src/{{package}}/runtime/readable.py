@@ -25,6 +25,7 @@ _DOUBLE = re.compile(
 )
 
 _SCRIPTS = frozenset(("script", "style", "noscript", "template", "svg", "iframe", "object"))
+_CODE = frozenset(("script", "style"))
 _FURNITURE = frozenset(("nav", "footer", "aside", "button", "select", "datalist", "dialog"))
 _BLOCKS = frozenset(
     (
@@ -97,7 +98,7 @@ def of_html(html: str) -> tuple[str, str]:
     if len(text) < 200:
         whole = _parsed(html, _SCRIPTS, hidden=not text)[1]
         text = whole if len(whole) > 10 * len(text) else text
-    return title, text
+    return title, text or _parsed(html, _CODE, hidden=True)[1]
 
 
 def _parsed(html: str, skipped: frozenset[str], *, hidden: bool) -> tuple[str, str]:
