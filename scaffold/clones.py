@@ -39,6 +39,7 @@ _SHORT = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 _PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 _HINTS = (
     ("File too large", "raise the limit on the size of a file (`ulimit -f unlimited`)"),
+    ("bad .*config", "mend that line of your git settings (`git config --list --show-origin`)"),
     ("dubious ownership", "if you trust its owner, name it to git as `safe.directory`"),
     ("Authentication failed|could not read (User|Pass)|Permission denied", "check your access"),
     ("resolve host|Connection|timed out|unable to access", "check the address and the network"),
@@ -47,6 +48,7 @@ MOST_LISTED = 20_000_000
 """The most bytes that git may print to list a template's files: some 200,000 of them."""
 MOST_SIZE = 500_000_000
 _MOVED = "if it has moved, name it with --template"
+_PLAIN = "it is a folder without a git repository: leave out --ref, or commit it to one of its own"
 
 
 def run_git(
@@ -85,9 +87,11 @@ def clone(src: str, folder: Path) -> None:
         git(*_OPTIONS, *words, cwd=folder, env=_ENVIRONMENT)
     except GitError as error:
         reason = str(error)
-        hints = (hint for pattern, hint in _HINTS if re.search(pattern, reason))
+        hints = [hint for pattern, hint in _HINTS if re.search(pattern, reason)]
+        plain = "does not exist" in reason and Path(src).is_dir()
         raise TemplateError(
-            f"The template cannot be had: {_short(reason)}", next(hints, _MOVED)
+            f"The template cannot be had: {_short(reason)}",
+            [*hints, _PLAIN if plain else _MOVED][0],
         ) from None
     (folder / "info").mkdir(exist_ok=True)
     (folder / "info/attributes").write_text(_AS_STORED, "utf-8")

@@ -23,6 +23,7 @@ _RENDERED = ("copier.yml", "templates")
 _REWRITTEN = (
     " If its history was rewritten, restore the tag or name a version to update from as `_commit`."
 )
+_SHALLOW = " It is a shallow clone: run `git fetch --unshallow --tags` there."
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class Template:
 
     def versions(self) -> list[str]:
         """Its tagged versions, oldest first; pre-releases are left out."""
-        return finished(self._git("tag", "--list").splitlines())
+        return finished(self._tags())
 
     def newest(self, recorded: str | None = None) -> str:
         """The newest version; without one, or after a branch's commit, that branch's last one."""
@@ -112,14 +113,21 @@ class Template:
         found = f"{changed}\0{added}".split("\0")
         return sorted(path for path in found if path)
 
+    def _tags(self) -> list[str]:
+        """The tags of commits; one of a file or a folder is not a version."""
+        listed = self._git(
+            "for-each-ref", "--format=%(objecttype)%(*objecttype) %(refname:strip=2)", "refs/tags"
+        )
+        found = (line.split(" ", 1) for line in listed.splitlines())
+        return [tag for kind, tag in found if not kind.endswith(("tree", "blob"))]
+
     def _is_tag(self, name: str) -> bool:
         return bool(self._git("for-each-ref", f"refs/tags/{name}"))
 
     def _alike(self, ref: str) -> str:
         """The tag of the same version, written with or without its `v`."""
         wanted = parse_version(ref)
-        tags = self._git("tag", "--list").splitlines() if wanted else []
-        return next((tag for tag in tags if parse_version(tag) == wanted), "")
+        return next((tag for tag in self._tags() if wanted and parse_version(tag) == wanted), "")
 
     def _last_after(self, commit: str) -> str:
         """The last commit of the main branch if it contains this one, else of the newest that does."""
@@ -161,8 +169,15 @@ class Template:
                 f" no version; to update from the nearest, write `_commit: {shown(plain)}` in"
                 " .copier-answers.yml and commit that."
             )
+        if ref == "HEAD":
+            return TemplateError(
+                f"{self.src_path} has no commit on its main branch; name a version or a branch with"
+                " --ref, or commit there first."
+            )
+        shallow = (self.folder / "shallow").is_file()
         return TemplateError(
-            f"{self.src_path} has no {shown(ref)}; {self._what_there_is()}.{_REWRITTEN}"
+            f"{self.src_path} has no {shown(ref)}; {self._what_there_is()}."
+            f"{_SHALLOW if shallow else _REWRITTEN}"
         )
 
     def _what_there_is(self) -> str:

@@ -16,7 +16,8 @@ _WAY_OUT = "free some room, or set TMPDIR to a folder on another disk"
 def work_folder() -> Generator[Path]:
     """An empty folder among the system's temporary ones."""
     try:
-        folder = Path(tempfile.mkdtemp(prefix="scaffold-"))
+        # With TMPDIR=. Python gives a relative path, and git starts in another folder.
+        folder = Path(tempfile.mkdtemp(prefix="scaffold-")).absolute()
     except OSError as error:
         reason = error.strerror or str(error)
         raise ToolError(f"No temporary folder can be made ({reason}); {_WAY_OUT}.") from None

@@ -22,6 +22,7 @@ KEPT = [
     "{{provider_anthropic}}",
     "{{provider_openai}}",
     "{{provider_groq}}",
+    "{{extra_bookkeeping}}",
     "{{extra_docker}}",
     "{{extra_dotenv}}",
     "{{extra_openai_chat}}",

@@ -21,6 +21,8 @@ OPENAI = (
 FIELDS = {
     "openai": OPENAI,
     "openrouter": (*OPENAI, "provider"),
+    "groq": (*OPENAI, "x_groq", "x_groq.usage"),
+    "mistral": OPENAI,
     "anthropic": (
         *("id", "role", "model", "usage", "stop_sequence", "message.id", "message.model"),
         *("message.usage", "message.role", "usage.cache_read_input_tokens", "index"),
@@ -30,6 +32,52 @@ FIELDS = {
         *("candidates.0.content.role", "usageMetadata.totalTokenCount"),
     ),
 }
+
+
+CHAT = ("openai", "azure", "deepseek", "openrouter", "openai_compatible", "groq", "mistral")
+ODD: dict[str, Any] = {
+    "id": 7,
+    "object": "text_completion",
+    "created": 1_790_000_000.5,
+    "model": ["m"],
+    "system_fingerprint": {"a": 1},
+    "service_tier": 3,
+    "unheard_of": {"a": [1]},
+    "choices.0.unheard_of": 1,
+    "choices.0.index": "0",
+    "choices.0.logprobs": "none",
+    "choices.0.message.role": "model",
+    "choices.0.delta.role": 5,
+    "choices.0.message.tool_calls": [],
+    "choices.0.delta.tool_calls": [],
+    "choices.0.message.annotations": None,
+    "choices.0.message.content": [{"type": "text", "text": TEXT[:9]}, TEXT[9:]],
+    "usage": [],
+    "usage.prompt_tokens": "120",
+    "usage.completion_tokens": 30.0,
+    "usage.total_tokens": "many",
+    "usage.prompt_tokens_details": [],
+    "usage.completion_tokens_details": {"reasoning_tokens": None},
+    "usage.unheard_of": "1",
+}
+
+
+def set_to(path: str, value: Any) -> Callable[[Any], Any]:
+    """An edit after which an answer that has the place of this field has this in it."""
+    *parents, last = path.split(".")
+
+    def edit(told: Any) -> Any:
+        at = told
+        try:
+            for part in parents:
+                at = at[int(part) if part.isdigit() else part]
+        except (KeyError, IndexError):
+            return told
+        if isinstance(at, dict):
+            at[last] = value
+        return told
+
+    return edit
 
 
 def without(path: str, *, null: bool) -> Callable[[Any], Any]:
@@ -52,6 +100,12 @@ def without(path: str, *, null: bool) -> Callable[[Any], Any]:
     return edit
 
 
+def deployments(desk: Desk) -> str:
+    """Servers of OpenAI's format under other names."""
+    url, others = desk.server.url("openai"), ("openrouter", "deepseek", "openai_compatible", "groq")
+    return "".join(f'[deployments.{name}]\nbase_url = "{url}"\n' for name in others)
+
+
 async def both(workspace: Any) -> list[str | None]:
     """What a chain says whole, and as it arrives."""
     chain, question = workspace.chains["main"], [ModelRequest.user_text_prompt("?")]
@@ -67,8 +121,7 @@ async def both(workspace: Any) -> list[str | None]:
 def test_a_field_of_the_bookkeeping_is_missing(desk: Desk, provider: str, null: bool) -> None:
     name = "openai/spare" if provider == "openrouter" else "spare"
     desk.models = [f"{provider}:{name}"]
-    url = desk.server.url("openai")
-    desk.more = f'[deployments.openrouter]\nbase_url = "{url}"\n'
+    desk.more = deployments(desk)
     wrong: list[str] = []
     for field in FIELDS[provider]:
         desk.server.script[name] = [Reply(edit=without(field, null=null))]
@@ -77,12 +130,56 @@ def test_a_field_of_the_bookkeeping_is_missing(desk: Desk, provider: str, null: 
     assert not wrong
 
 
-@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+@pytest.mark.parametrize("provider", CHAT)
+def test_a_field_of_the_bookkeeping_is_odd(desk: Desk, provider: str) -> None:
+    name = "openai/spare" if provider == "openrouter" else "spare"
+    desk.models = [f"{provider}:{name}"]
+    desk.more = deployments(desk)
+
+    async def ask_all(workspace: Any) -> list[str]:
+        wrong: list[str] = []
+        for field, value in ODD.items():
+            desk.server.script[name] = [Reply(edit=set_to(field, value))]
+            try:
+                said = await both(workspace)
+            except Exception as error:  # named below, with the others
+                said = [repr(error)]
+            if said != [TEXT, TEXT]:
+                wrong.append(f"{field}: {said}")
+        return wrong
+
+    assert not desk.play(ask_all)
+
+
+@pytest.mark.parametrize("provider", CHAT)
+@pytest.mark.parametrize("reason", ["wombat", 5])
+def test_a_reason_that_nobody_knows_is_rejected_and_billed(
+    desk: Desk, provider: str, reason: object
+) -> None:
+    name = "openai/spare" if provider == "openrouter" else "spare"
+    desk.models, desk.more = [f"{provider}:{name}", "anthropic:ok"], deployments(desk)
+    desk.server.script[name] = [Reply(edit=set_to("choices.0.finish_reason", reason))]
+    assert desk.ask().output == TEXT
+    assert desk.rows("outcome, error_type, input_tokens") == [
+        ("rejected", "broken_off", 120),
+        ("ok", None, 120),
+    ]
+
+
+@pytest.mark.parametrize("provider", ["groq", "mistral"])
+def test_an_answer_without_a_reason_is_not_known_to_be_whole(desk: Desk, provider: str) -> None:
+    desk.models, desk.more = [f"{provider}:spare", "anthropic:ok"], deployments(desk)
+    desk.server.script["spare"] = [Reply(edit=without("choices.0.finish_reason", null=False))]
+    assert desk.ask().output == TEXT
+    assert desk.rows("outcome, error_type")[0] == ("rejected", "broken_off")
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic", "mistral", "groq"])
 def test_an_answer_without_usage_has_unknown_tokens(desk: Desk, provider: str) -> None:
     def edit(told: Any) -> Any:
         return without("message.usage", null=False)(without("usage", null=False)(told))
 
-    desk.models = [f"{provider}:spare"]
+    desk.models, desk.more = [f"{provider}:spare"], deployments(desk)
     desk.server.script["spare"] = [Reply(edit=edit)]
     assert desk.play(both) == [TEXT, TEXT]
     assert desk.rows("outcome, input_tokens, output_tokens") == [("ok", None, None)] * 2
@@ -95,6 +192,18 @@ def test_a_field_of_another_type_is_let_pass(desk: Desk) -> None:
     desk.models = ["openai:spare"]
     desk.server.script["spare"] = [Reply(edit=edit)]
     assert desk.ask().output == TEXT
+
+
+def test_what_openrouter_says_of_the_cost_is_kept(desk: Desk) -> None:
+    def edit(told: Any) -> Any:
+        if told.get("usage"):
+            told["usage"] |= {"cost": 0.0125, "is_byok": False, "prompt_tokens": "120"}
+        return told
+
+    desk.models, desk.more = ["openrouter:openai/spare"], deployments(desk)
+    desk.server.script["openai/spare"] = [Reply(edit=edit)]
+    assert desk.play(both) == [TEXT, TEXT]
+    assert desk.rows("cost_nano_usd, cost_source") == [(12_500_000, "provider")] * 2
 
 
 def test_what_is_no_answer_stays_none(desk: Desk) -> None:

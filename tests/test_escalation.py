@@ -181,7 +181,8 @@ def test_two_answers_at_once_and_one_wins(desk: Desk) -> None:
     people = ("ada", "bob")
     with ThreadPoolExecutor(2) as pool:
         asked = [
-            pool.submit(desk.command, "answer", ticket, "--text", p, "--by", p) for p in people
+            pool.submit(desk.command, "answer", ticket, "--text", p, "--by", p, apart=True)
+            for p in people
         ]
         told = [one.result() for one in asked]
     (won,) = [said for status, said in told if status == 0]
@@ -189,6 +190,25 @@ def test_two_answers_at_once_and_one_wins(desk: Desk) -> None:
     assert lost.strip() == f"{ticket} is answered already, by {won['resolved_by']}."
     assert desk.rows("response_model, outcome")[-1] == (won["resolved_by"], "answered")
     assert desk.rows("outcome").count(("answered",)) == 1
+
+
+@pytest.mark.parametrize("by", ["another answer", "its request"])
+def test_an_answer_whose_process_was_killed_before_it_was_in_the_ledger_comes_into_it(
+    desk: Desk, by: str
+) -> None:
+    escalation, inbox = desk.module("runtime.escalation"), desk.module("runtime.inbox")
+    first, second = (desk.handle(f"How many {n}?", id=n).ticket for n in ("vans", "cars"))
+    tickets = inbox.Tickets(desk.root)
+    tickets.resolve([tickets.get(first)], "answered", "ada", "Twelve.", unbooked=True)
+    assert ("ada",) not in desk.rows("response_model"), "where it was killed"
+    if by == "its request":
+        assert desk.handle("How many vans?", id="vans").output == "Twelve."
+        desk.handle("How many vans?", id="vans")
+    else:
+        asyncio.run(escalation.accept(tickets, tickets.get(second), "Two.", "bob"))
+    assert tickets.unbooked() == []
+    tickets.close()
+    assert desk.rows("response_model").count(("ada",)) == 1
 
 
 def test_a_full_inbox_has_room_again_when_tickets_expire(desk: Desk) -> None:

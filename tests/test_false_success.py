@@ -129,8 +129,8 @@ def test_an_error_after_a_part_of_the_answer_is_of_its_kind_and_paid_for(
     clients: Clients,
 ) -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
-    body = failed_choice(error={"code": 429, "message": "slow down"}) | {"usage": usage}
-    body["choices"][0]["message"]["content"] = "Paris is"
+    body: dict[str, Any] = failed_choice(error={"code": 429, "message": "slow down"})
+    body["usage"], body["choices"][0]["message"]["content"] = usage, "Paris is"
     for provider in ("openai", "openrouter"):
         kind, error = clients.ask(provider, Reply(body=json.dumps(body)))
         assert (kind, error) == ("rate_limited", None)

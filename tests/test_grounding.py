@@ -120,6 +120,13 @@ def test_passages_of_rarer_forms() -> None:
     assert recall >= 0.90
 
 
+def test_passages_written_against_the_rules() -> None:
+    lines = (labelled.FOLDER / "quotes_more.jsonl").read_text("utf-8").splitlines()
+    precision, recall = judged([json.loads(line) for line in lines])
+    assert precision >= 0.97
+    assert recall >= 0.80
+
+
 def test_a_passage_in_another_language_is_not_judged() -> None:
     supports = module("support").supports
     assert supports(

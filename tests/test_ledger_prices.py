@@ -102,7 +102,7 @@ contexts = st.sampled_from(
 
 
 @given(st.sampled_from(LISTED), usages, st.booleans(), whens, contexts)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_list_prices_equal_genai_prices(
     prices: Any,
     listed: Any,

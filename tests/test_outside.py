@@ -7,6 +7,7 @@ import logging
 import os
 import stat
 import traceback
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
 from pydantic_ai.exceptions import ModelHTTPError
 
 from tests.fleets import Desk, desk, loopback
@@ -133,9 +135,111 @@ def test_an_error_and_all_it_came_from_are_cleaned(outside: Any, key: str) -> No
         except ValueError as inner:
             raise ExceptionGroup(f"outer {key}", [RuntimeError(key)]) from inner
     except ExceptionGroup as error:
-        outside.clean_error(error)
-        for one in (error.__cause__, *error.exceptions):
-            assert key not in str(one)
+        error.add_note(f"noted {key}")
+        cleaned = outside.clean_error(error)
+        told = "".join(traceback.format_exception(cleaned))
+        assert isinstance(cleaned, ExceptionGroup)
+        for part in ("outer ***", "inner ***", "RuntimeError: ***", "noted ***"):
+            assert part in told
+        assert key not in told + repr(cleaned) + repr(cleaned.__cause__)
+
+
+class Count(BaseModel):
+    count: int
+
+
+def test_an_error_whose_text_cannot_be_changed_is_raised_as_another(outside: Any, key: str) -> None:
+    with pytest.raises(ExceptionGroup, match="all") as raised:
+        try:
+            try:
+                Count.model_validate({"count": key})
+            except ValidationError as error:
+                raise ExceptionGroup("all", [error]) from None
+        except ExceptionGroup as group:
+            outside.raise_clean(group)
+    told = "".join(traceback.format_exception(raised.value))
+    assert key not in told and "RuntimeError: ValidationError: 1 validation error" in told
+    assert outside.clean_error(error := ValueError("fine")) is error
+
+
+def test_a_formatter_that_reads_a_records_arguments_finds_them(
+    outside: Any, key: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    outside.hide_in_logs()
+    log = logging.getLogger("uvicorn.access")
+    log.warning('%s - "%s %s HTTP/%s" %d', "1.2.3.4:5", "GET", f"/v1?key={key}", "1.1", 200)
+    log.warning("%(a)s %(b)d", {"a": [key], "b": 3})
+    log.warning("%s %r", OSError(key), URL(key))
+    log.warning("%s%s", key[:5], key[5:])
+    paths, named, objects, halves = caplog.records[-4:]
+    assert paths.args == ("1.2.3.4:5", "GET", "/v1?key=***", "1.1", 200)
+    assert named.getMessage() == "['***'] 3" and objects.getMessage() == "*** 'URL(***)'"
+    assert halves.getMessage() == "***" and key not in caplog.text
+
+
+class URL:
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return f"URL({self.text})"
+
+
+def test_a_warning_is_cleaned(outside: Any, key: str) -> None:
+    shown = warnings.formatwarning
+    outside.hide_in_logs()
+    try:
+        assert key not in warnings.formatwarning(f"key {key}", UserWarning, "x.py", 1)
+    finally:
+        warnings.formatwarning = shown
+
+
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzb21lYm9keSJ9.c2lnbmF0dXJlLW9mLWl0"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\nabc\n-----END PRIVATE KEY-----",
+        JWT,
+        "ya29.a0AfH6SMBx1234567890abcdefgh",
+        "AIza" + "Sy0123456789abcdefghijklmnopqrstuvw"[:35],
+        "ASIA0123456789ABCDEF",
+        "sk-ant-api03-abcdefghijklmnopqrst",
+        "Authorization: Basic dXNlcjpwYXNzd29yZA==",
+        "'authorization': 'Bearer abcdef-0123456789'",
+    ],
+)
+def test_a_credential_of_nobodys_settings_is_known_by_its_shape(outside: Any, text: str) -> None:
+    assert outside.without_secrets(f"failed: {text}").replace("'", "") == "failed: ***"
+
+
+def test_what_only_resembles_a_credential_stays(outside: Any) -> None:
+    for text in ("Authorization: see below", "basic internationalization", "ASIA is large", "sk-5"):
+        assert outside.without_secrets(text) == text
+
+
+def test_a_service_accounts_key_is_secret_wherever_it_stands(
+    outside: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"
+    account = {"type": "service_account", "private_key": f"-----BEGIN KEY-----\n{line}\n"}
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+    assert line not in outside.without_secrets(f"bad key {line}")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
+    monkeypatch.setenv("GOOGLE_CREDENTIALS_JSON", json.dumps(account))
+    assert line not in outside.without_secrets(f"bad key {line}")
+
+
+def test_settings_show_no_secret(every_provider: str, outside: Any, key: str) -> None:
+    fleet = importlib.import_module(f"{every_provider}.runtime.fleet")
+    place = fleet.Deployment(base_url=f"https://gateway.invalid/v1?api_key={key}")
+    chain = fleet.ChainSettings(models=["openai:m"])
+    whole = fleet.Fleet(chains={"c": chain}, deployments={"d": place}, mcp={"s": {"headers": key}})
+    for one in (place, whole):
+        assert key not in f"{one} {one!r} {[one]}" and "gateway" in str(one)
+    assert outside
 
 
 def test_a_log_record_of_anybody_is_cleaned(

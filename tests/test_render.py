@@ -15,6 +15,7 @@ from scaffold.catalogue import Catalogue
 from scaffold.errors import TemplateError
 
 SOURCE = "somewhere"
+SMALL = {"patterns": [], "agents": [], "extras": [], "providers": ["anthropic"]}
 NASTY = ["{{ 7*7 }}", "{% raw %}", "$(touch pwned)", "`id`", "../../evil", "'", '"', "\\", "#", ":"]
 NASTY += ["🦊", "é", "\n", "\x00", "\u202e", "\u2028", "\ufeff", "${HOME}", "%s", "a" * 300, "'''"]
 text = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=20)), max_size=4).map("".join)
@@ -49,7 +50,7 @@ def test_a_template_with_tasks_does_not_run_them(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["template"]
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(name=text, description=text)
 def test_hostile_text_is_refused_or_stays_text(name: str, description: str) -> None:
     with tempfile.TemporaryDirectory() as place:
@@ -58,7 +59,7 @@ def test_hostile_text_is_refused_or_stays_text(name: str, description: str) -> N
 
 @pytest.mark.parametrize("nasty", NASTY)
 def test_hostile_descriptions(nasty: str, tmp_path: Path) -> None:
-    _hostile(tmp_path, {"description": nasty})
+    _hostile(tmp_path, {**SMALL, "description": nasty})
 
 
 @pytest.mark.parametrize(

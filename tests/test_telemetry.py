@@ -101,7 +101,8 @@ def told(server: Server, source: Path, root: Path, program: str) -> Any:
     """What a program prints, in a workspace whose first model is down and whose second refuses."""
     server.forget()
     server.script |= {
-        "gpt-6-luna": [Reply(status=503)],
+        # A gateway that echoes the key it was sent.
+        "gpt-6-luna": [Reply(status=503, body='{"error": {"message": "sk-secret is down"}}')],
         "fails": [Reply(status=401)],
         "claude-haiku-5-5": [Reply()],
     }
@@ -144,8 +145,11 @@ def test_each_attempt_is_a_span_of_the_conventions(
     assert answered["server.address"] == "127.0.0.1"
 
 
-def test_a_span_holds_no_text_and_no_key(server: Server, source: Path, tmp_path: Path) -> None:
-    spans = json.dumps(told(server, source, tmp_path, TRACED + ASK + SPANS))
+@pytest.mark.parametrize("program", [ASK, STREAM], ids=["asked", "streamed"])
+def test_a_span_holds_no_text_and_no_key(
+    server: Server, source: Path, tmp_path: Path, program: str
+) -> None:
+    spans = json.dumps(told(server, source, tmp_path, TRACED + program + SPANS))
     assert "claude-haiku-5-5" in spans
     for secret in ("Atlantis", "capital of France", "sk-secret"):
         assert secret not in spans

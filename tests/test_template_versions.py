@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from scaffold import cli, releases, repository, template
+from scaffold.clones import clone
 from scaffold.errors import TemplateError
 from scaffold.git import git as run
 from scaffold.pins import is_sound
@@ -76,6 +77,58 @@ def test_how_a_user_has_git_print_changes_no_version(
     with template.opened(str(history)) as own:
         assert own.versions() == ["v1.0.0", "v1.1.0"]
         assert own.newer("v1.0.0") == ["v1.1.0"]
+
+
+def test_a_tag_of_a_folder_is_no_version(history: Path) -> None:
+    git(history, "tag", "v1.0.0")
+    git(history, "tag", "-a", "-m", "one", "v1.1.0")
+    git(history, "tag", "-a", "-m", "again", "v1.2.0", "v1.1.0")
+    git(history, "tag", "v2.0.0", "HEAD^{tree}")
+    git(history, "tag", "v2.1.0", "HEAD:file")
+    with template.opened(str(history)) as own:
+        assert own.versions() == ["v1.0.0", "v1.1.0", "v1.2.0"]
+        assert own.named("1.2.0") == "v1.2.0"
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (("init", "-q", "own"), "no commit on its main branch; name a version or a branch"),
+        (("clone", "-q", "--depth=1", "file://{}", "own"), "git fetch --unshallow --tags"),
+    ],
+)
+def test_what_a_repository_lacks_is_named(history: Path, make: tuple[str, ...], words: str) -> None:
+    step(history)
+    git(history, *(word.format(history) for word in make))
+    ref = "HEAD" if make[0] == "init" else "v1.0.0"
+    with (
+        template.opened(str(history / "own")) as own,
+        pytest.raises(TemplateError, match=words),
+    ):
+        own.named(ref)
+
+
+def test_a_folder_without_a_repository_has_no_versions(history: Path) -> None:
+    (history / "inside").mkdir()
+    with (
+        pytest.raises(TemplateError) as caught,
+        template.opened(str(history / "inside")),
+    ):
+        pass
+    assert "without a git repository: leave out --ref" in str(caught.value.pairs)
+    with pytest.raises(TemplateError, match="if it has moved"):
+        clone(str(history / "gone"), history / "inside")
+
+
+def test_a_broken_setting_of_the_users_is_called_one(
+    history: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = history.with_name("gitconfig")
+    settings.write_text("[broken\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(settings))
+    (history.parent / "clone").mkdir()
+    with pytest.raises(TemplateError, match="mend that line of your git settings"):
+        clone(str(history), history.parent / "clone")
 
 
 def test_a_prerelease_goes_on_to_what_it_announced(history: Path) -> None:

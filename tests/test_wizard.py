@@ -152,7 +152,14 @@ def test_enter_all_the_way_writes_the_default_workspace(terminal: Terminal) -> N
     assert "hush-hush" not in terminal.seen
 
 
-@pytest.mark.parametrize("prompt", PROMPTS)
+def interrupted() -> Iterator[Any]:
+    """Every prompt; the first, one of several lines and the last are quick enough."""
+    for prompt in PROMPTS:
+        quick = prompt in (PROMPTS[0], "? Sub-agents", PROMPTS[-1])
+        yield pytest.param(prompt, marks=[] if quick else pytest.mark.slow)
+
+
+@pytest.mark.parametrize("prompt", [*interrupted()])
 def test_ctrl_c_leaves_nothing_behind(terminal: Terminal, tmp_path: Path, prompt: str) -> None:
     go_to(terminal, prompt)
     terminal.press(INTERRUPT)
@@ -218,6 +225,7 @@ def test_patterns_show_their_flow_and_their_limits_where_they_fit(
         terminal.child.close(force=True)
 
 
+@pytest.mark.slow
 def test_no_pattern_means_one_chain_and_no_sub_agent(terminal: Terminal) -> None:
     go_to(terminal, "Which patterns?")
     terminal.press(*[DOWN] * PATTERNS.index("router"), SPACE, ENTER)
@@ -318,6 +326,7 @@ def test_an_answer_is_changed_at_the_end_and_the_rest_follows(terminal: Terminal
     assert {ref.split(":")[0] for refs in answers["chains"].values() for ref in refs} == {"openai"}
 
 
+@pytest.mark.slow
 def test_cancel_writes_nothing(terminal: Terminal, tmp_path: Path) -> None:
     go_to(terminal, "Write this workspace?")
     terminal.press(UP, ENTER)
@@ -325,6 +334,7 @@ def test_cancel_writes_nothing(terminal: Terminal, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_narrow_terminal_without_colour(tmp_path: Path) -> None:
     terminal = Terminal(tmp_path, width=40, env={"NO_COLOR": "1"})
     try:

@@ -1,5 +1,6 @@
 """Uncommitted work put aside in `git stash` and put back: never in neither place."""
 
+import re
 import secrets
 from dataclasses import dataclass
 
@@ -107,10 +108,17 @@ def keep_listed(git: Git, journal: Journal) -> None:
 
 
 def drop(git: Git, commit: str | None) -> None:
-    """Take a stash off the list, if it is still on it."""
+    """Take a stash off the list, if it is still on it, and never another."""
     stashes = _stashes(git)
-    if commit in stashes:
-        git("stash", "drop", "--quiet", f"stash@{{{stashes.index(commit)}}}")
+    if commit not in stashes:
+        return
+    told = git("stash", "drop", f"stash@{{{stashes.index(commit)}}}")
+    dropped = re.search(r"\(([0-9a-f]{40,})\)", told)
+    if dropped and dropped[1] != commit:
+        # Somebody put one on the list at this very moment, from another work tree maybe.
+        text = git("log", "-1", "--format=%s", dropped[1])
+        git("stash", "store", "--message", text, dropped[1])
+        drop(git, commit)
 
 
 def words(git: Git, commit: str) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 from scaffold import git as program
 from scaffold import merge, old_names, repository
 from scaffold.errors import MergeError
+from scaffold.temporary import work_folder
 from tests.merge.desk import Desk, fill, git, lines
 
 A, B = lines("a"), lines("b")
@@ -119,6 +120,14 @@ def test_temporary_files_in_the_workspace_are_not_the_teams(
     monkeypatch.setattr("tempfile.tempdir", str(desk.folder / "tmp"))
     changes, _ = merge.compare(merge.locate(desk.folder), desk.renders({})[0])
     assert [one.path for one in changes] == ["tmp/mine"]
+
+
+def test_temporary_files_beside_the_caller(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", ".")
+    with work_folder() as folder:
+        assert folder.is_absolute() and folder.parent == tmp_path
+    assert not folder.exists()
 
 
 def test_a_full_disk_is_called_one(tmp_path: Path) -> None:

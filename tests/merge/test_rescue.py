@@ -12,6 +12,7 @@ from scaffold import merge
 from scaffold.errors import MergeError
 from scaffold.git import GitError
 from scaffold.merge import journal, stash, transition, worktree
+from scaffold.merge.repository import Git
 from tests.merge.desk import ANSWERS, Desk, git, lines
 
 A, B = lines("a"), lines("b")
@@ -300,6 +301,26 @@ def test_other_stashes_are_not_mistaken(desk: Desk, monkeypatch: pytest.MonkeyPa
     git(desk.top, "stash", "push", "-q", "-m", "mine")
     desk.resume()
     assert [line[-4:] for line in git(desk.top, "stash", "list").splitlines()] == ["mine"]
+
+
+def test_a_stash_made_at_the_same_moment_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed, pushed = vars(stash)["_stashes"], list[str]()
+
+    def listed_before_another(own: Git) -> list[str]:
+        found = listed(own)
+        if len(found) == 1 and not pushed:
+            pushed.append("now")
+            (desk.top / "other/x").write_text("of another work tree\n")
+            git(desk.top, "add", "other/x")
+            git(desk.top, "stash", "push", "-q", "--", "other/x")
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stash, "_stashes", listed_before_another)
+        desk.update(NEW, autostash=True)
+    assert pushed and len(git(desk.top, "stash", "list").splitlines()) == 1
+    assert "of another work tree" in git(desk.top, "stash", "show", "-p")
+    assert desk.text("b") == lines("b", _9="dirty 9")
 
 
 def test_a_stash_that_fails_changes_nothing(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,7 +50,7 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         # A bug of ours, or a library's: told in full, and without the secrets it may quote.
-        clean_error(error)
+        error = clean_error(error)
         sys.exit(printable("".join(traceback.format_exception(error)).rstrip()))
 
 
@@ -292,6 +292,6 @@ def _groups(text: str) -> tuple[str, ...]:
     names = dict.fromkeys(short.get(word, word) for word in text.replace(" ", "").split(","))
     known = (*queries.GROUPS, "agent", "user_ref")
     for name in names:
-        if name not in known and not name.startswith("tag:"):
+        if name not in known and not (name.startswith("tag:") and name[4:]):
             raise argparse.ArgumentTypeError(f"'{name}' is not one of {GROUPS}")
     return tuple(names)

@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ class Pipes(StdioTransport):
     @asynccontextmanager
     async def connect_session(
         self, *, transport_options: TransportOptions | None = None, **session_kwargs: Any
-    ) -> AsyncIterator[ClientSession]:
+    ) -> AsyncGenerator[ClientSession]:
         """Yield a session that is not initialized yet, as every transport does."""
         process = StdioServerParameters(
             command=self.command, args=self.args, env=self.env, encoding=_ENCODING

@@ -19,7 +19,7 @@ FREE_WORDS = 6
 
 _LIMITS = {
     "or": r"\bor\b|\beither\b",
-    "not": r"\b(?:not|no|never|none|neither|cannot|without)\b|n't\b|!=",
+    "not": r"\b(?:not|no(?!\. ?\d)|never|none|neither|cannot|without)\b|n't\b|!=|\xac",
     "least": r"\bat least\b|>=|\bor (?:more|above|higher|greater)\b|\bminimum\b|\bno less\b",
     "most": r"\bat most\b|<=|\bup to\b|\bor (?:less|fewer|below)\b|\bmaximum\b|\bno more\b",
     "more": r"\b(?:more|greater|higher|larger) than\b|\b(?:over|above|exceeds)\s[$\d]|>(?!=)",
@@ -27,19 +27,33 @@ _LIMITS = {
     "range": r"\bbetween\b|\d\s*(?:to|-|\.\.\.?)\s*\d|\d\s?\+(?!\s?[\d(])|\xb1|\+/-",
     "part": r"\b(?:half|twice|double|triple|thirds?|quarters?)(?: of| the)?\s[$\d]",
     "time": r"\b(?:before|after|until|since)\b",
-    "if": r"\b(?:if|unless|except|other than|all but)\b",
+    "if": r"\b(?:if|unless|except|other than|all but|provided|depend(?:s|ing))\b",
+    "down": r"\b(?:loss|lost|loses?|losing|debt|deficit|owe[sd]?|decreas\w+|declin\w+|drop(?:s|ped)?"
+    r"|fell|falls|down|reduc\w+|discount|negative|bce?|shortfall|overdraft)\b"
+    r"|\b(?:below|under) (?:zero|par|sea)\b",
 }
 _LIMIT = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _LIMITS.items()}
 _EXPRESSION = re.compile(
     r"(?<=[\w)])\s?[*/^]\s?(?=[\w(])|\d[a-z]\b|[a-z]\(|\b(?:sqrt|pi|log|ln|sin|cos|tan|i)\b"
-    r"|[\w)]\s[+-]\s[\w(]|(?<![a-z]{2})(?<=[\w)])[+-](?=[\d(]|[a-z]\b)|[\[\]{}<>|]|\d!"
+    r"|[\w)]\s[+-]\s[\w(]|(?<![a-z]{2})(?<=[\w)])[+-](?=[\d(]|[a-z]\b)|[\[\]{}<>|]|\w!|==|[\u2190-\u22ff]"
 )
 _TOKEN = re.compile(
-    r"\d+(?:\.\d+)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-+](?=\s?(?:\d|[a-z]\b|\())|[*/^<>=!%&|~]|_+"
+    r"\d+(?:\.\d+)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-+](?=\s?(?:\d|[a-z]\b|\(|infin"
+    r"|sqrt|pi\b))|[*/^<>=!%&|~\xac\u2190-\u22ff]|_+|'+(?=\()"
 )
 _BRACKETS = re.compile(r"[\[({][^\])}]{0,99},")
 _QUANTITY = re.compile(
     r"(?<![\w./^])-?\d+(?:\.\d+)?(?:/\d+)?(?!\w|[./^]\w)\s*([a-z%$\u20ac\xa3]*)", re.IGNORECASE
+)
+# Names that are no more the same with another case or a zero less: v1.10, ORD-0012, a_b, /etc.
+_CODE = re.compile(
+    r"(?<![\w/$.-])(?!on\d{4}m)(?:[a-z][a-z-]*\d[\w.-]*\w|[a-z]\d|\w*_\w+|(?:[a-z]:)?[/\\]\w[\w./\\-]*"
+    r"|^0\d+$|[a-f\d]{7,}(?<=[a-f\d]{6}[a-f])(?!\w)|\w+:[a-z\d]*\d[a-z\d]*)",
+    re.IGNORECASE,
+)
+_BUT = re.compile(r"\b(?:but|only|however|although|though|part(?:ly|ially)|sometimes)\b")
+_MONTH_BEFORE = re.compile(
+    r"\b(?:jan|feb|mar|apr|may|jun|jul|aug|sept?|oct|nov|dec)[a-z]*\W*$", re.IGNORECASE
 )
 _LISTED = re.compile(r"\d\w*\s*(?:,|;|&|and)\s*$", re.IGNORECASE)
 
@@ -117,8 +131,10 @@ def _same_text(one: str, other: str) -> bool:
     literals = _literal(left), _literal(right)
     if any(isinstance(part, list | dict | tuple | set | str) for part in literals):
         return _same_literals(*literals, left, right)
-    if _limits(left) != _limits(right):
+    if _limits(left) != _limits(right) or _CODE.findall(left) != _CODE.findall(right):
         return False
+    if _choices(left) and _choices(left) == _choices(right):
+        return True
     values = value_of(left), value_of(right)
     if values[0] and values[1]:
         return same_values(values[0], values[1])
@@ -157,6 +173,14 @@ def _limits(said: str) -> set[str]:
     return {name for name, pattern in _LIMIT.items() if pattern.search(said)}
 
 
+def _choices(said: str) -> set[str]:
+    """What "Paris or London" leaves open, and the letters of "A and C", in whatever order."""
+    parts = re.split(r"\s+or\s+", said.casefold())
+    if len(parts) == 1 and re.fullmatch(r"[A-J](?:(?:,|,? and|,? &) ?[A-J])+", said):
+        parts = re.findall("[A-J]", said)
+    return set(parts) if len(parts) > 1 else set()
+
+
 def _tokens(said: str) -> list[str]:
     """Words and numbers; the case of a word such as abCd is a part of it."""
     said = NUMBER.sub(_written, said)
@@ -180,7 +204,8 @@ def _written(number: re.Match[str]) -> str:
 def _holds(text: str, short: str) -> bool:
     """Whether a text says one value, and this is it: "There are 12 km left", "12 km"."""
     if short.casefold() in ("yes", "no"):
-        return bool(re.match(rf"{short}\b[,.:;]", text, re.IGNORECASE))
+        there = re.match(rf"{short}\b[,.:;](?!\s?\d)", text, re.IGNORECASE)
+        return bool(there) and not _BUT.search(text.casefold())
     if re.fullmatch(r"\(?[A-Ja-j]\)?", short):
         letter = short.strip("()")
         return bool(re.match(rf"(?:option |choice )?\(?{letter}[).:](?:\s|$)", text, re.IGNORECASE))
@@ -194,6 +219,9 @@ def _holds(text: str, short: str) -> bool:
 def _holds_quantity(text: str, short: str) -> bool:
     there, its = list(_QUANTITY.finditer(text)), list(_QUANTITY.finditer(short))
     if not there or len(its) != 1 or _LISTED.search(text[: there[-1].start()]):
+        return False
+    ends = (text[: there[-1].start()], short[: its[0].start()])
+    if any(map(_MONTH_BEFORE.search, ends)):
         return False
     names = [set(re.findall(r"(?<=[a-z,] )[A-Z]\w+", said)) for said in (text, short)]
     if names[0] and names[1] and names[0].isdisjoint(names[1]):

@@ -45,9 +45,15 @@ _PLAIN = _rules(r"""
 (?<![\w)*])\*\*([^*]+)\*\*(?![\w(*]) -> \1
 (?<![\w)*])\*([^*\d]+)\*(?![\w(*]) -> \1
 (?<=[\d)])\s?\*\*\s?(?=[\w(-])|(?<=\b[a-zA-Z])\*\*(?=[\w(-]) -> ^
+(?<=\d)\s?[xX]\s?(?=10\s?\^) -> *
 `+ ->
 ^\s*(?:[-*>#]+\s+)+(?=[^\W\d]|\() ->
 \bminus\s(?=\d) -> -
+(?i)\b(?:at most|(?:no|not) (?:more|greater|higher|longer) than|up to|a maximum of) (?=[$\d]) -> <=_
+(?i)\b(?:at least|(?:no|not) (?:less|fewer|lower) than|a minimum of) (?=[$\d]) -> >=_
+(?i)\b(?:more|greater|higher) than (?=[$\d]) -> >_
+(?i)\b(?:less|fewer|lower) than (?=[$\d]) -> <_
+(?i)\bbetween ([$\d.,]+) and (?=[$\d]) -> \1 to_
 """)
 _MARK = re.compile(r"(?:\b(?:answer|result)(?: is)?|####)[\s:*]*(?=\S)", re.IGNORECASE)
 _EQUALS = re.compile(r"(?<![<>=!])=(?!=)[\s:]*(?=\S)")
@@ -87,6 +93,9 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 
+_CLOCK = re.compile(r"\b(1[0-2]|0?[1-9])(?::([0-5]\d))?\s?([ap])\.?m\b\.?", re.IGNORECASE)
+_SEVERAL = re.compile(r"\}\s?(?:\$|\\\))?\s?(?:,|and|or)\s(?:\$|\\\()?\s?\\?boxed\{")
+
 
 def final(text: str) -> str:
     """How a text ends, with signs and LaTeX as a keyboard has them, and dates as numbers."""
@@ -100,12 +109,17 @@ def final(text: str) -> str:
     for pattern, form in _PLAIN:
         said = pattern.sub(form, said)
     said = _MARK.split(said)[-1].strip().rstrip(".;: ")
-    said = re.sub(r"(?<!\d)!+$", "", said)
+    said = re.sub(r"(?<![\d)])(?<!\b[a-zA-Z])!+$", "", said)
     if said.endswith("$"):  # LaTeX, not an amount
         said = said.strip("$ ").rstrip(".")
     if not re.search(r"[\[{(\"']|\b(?:or|and)\b", said):
         said = _EQUALS.split(said)[-1]
-    return " ".join(_DATE.sub(_dated, said).split())
+    return " ".join(_CLOCK.sub(_timed, _DATE.sub(_dated, said)).split())
+
+
+def _timed(found: re.Match[str]) -> str:
+    hours = int(found[1]) % 12 + 12 * (found[3] in "pP")
+    return f"{hours or '00'}:{found[2] or '00'}"
 
 
 def _raised(found: re.Match[str]) -> str:
@@ -115,7 +129,7 @@ def _raised(found: re.Match[str]) -> str:
 def _boxed(said: str) -> str:
     """What stands in the last `boxed{...}`, braces inside it kept."""
     start = said.rfind("boxed{") + 6
-    if start < 6:
+    if start < 6 or _SEVERAL.search(said):
         return said
     depth = 1
     for at in range(start, len(said)):
@@ -150,13 +164,16 @@ def value_of(said: str) -> tuple[Fraction, str] | None:
     if read is None:
         return None
     number, end = read
-    words = rest[end:].strip(" .").casefold()
+    written = rest[end:].strip(" .")
+    words = written.casefold()
     if not re.fullmatch(r"(?:%|[a-z\u20ac\xa3$]+(?: [a-z]+){0,2})?", words):
         return None
     if rest[end : end + 1].isalpha() and words not in _UNITS:
         return None  # 2x
     per = words if unit and words not in _UNITS else ""
-    return number, f"{unit} {per}".strip() or _unit(words)
+    # 5 MW is not 5 mW, nor 1 Gb 1 GB.
+    short = len(written) <= 3 and words not in _UNITS
+    return number, f"{unit} {per}".strip() or (written if short else _unit(words))
 
 
 def _number(said: str, *, currency: bool = False) -> tuple[Fraction, int] | None:
@@ -193,7 +210,8 @@ def _unit(words: str) -> str:
 
 def same_values(one: tuple[Fraction, str], other: tuple[Fraction, str]) -> bool:
     (left, unit), (right, its) = one, other
-    if left == right:
-        return not (unit and its) or unit == its
     share = {unit, its} == {"percent", ""}
+    if left == right:
+        # "25" may be meant as 25 %, "0.5" hardly as 0.5 %.
+        return abs(left) >= 1 or not left if share else not (unit and its) or unit == its
     return share and (left / 100 == right if unit else right / 100 == left)

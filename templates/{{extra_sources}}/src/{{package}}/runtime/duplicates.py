@@ -9,16 +9,18 @@ verb, and where a phrase stands. Meaning is out of reach: paraphrases are differ
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 
+from .meanings import SYNONYMS
 from .spellings import words_of
 from .wording import NOT, Wording, is_number
 from .wording import read as worded
 
 LEAST_SAME = 0.8
 """The share of content words that two contradicting texts have in common."""
+_ORDERED = words_of("first respectively then former latter")
 MOST_TYPOS = 2
 MOST_STARTS = 12
 """Phrases that are tried elsewhere in a sentence; one of more has to have their order."""
@@ -67,7 +69,9 @@ class Said:
 
 def read(text: str) -> Said:
     """The parts of a text that are compared."""
-    return Said(worded(text))
+    said = worded(text)
+    words = (SYNONYMS.get(word, word) for word in said.words)
+    return Said(replace(said, words=tuple(words)))
 
 
 def same(one: Said, other: Said) -> bool:
@@ -75,7 +79,7 @@ def same(one: Said, other: Said) -> bool:
     theirs = _corrected(one, other)
     if theirs is None:
         return False
-    ours = one.wording.words
+    ours, theirs = _sorted_list(one.wording.words, one), _sorted_list(theirs, other)
     return (
         ours == theirs
         or any(ours == moved for moved in _moved(theirs, other.wording))
@@ -154,11 +158,7 @@ def _misspelt(word: str, meant: str, one: Said, other: Said) -> bool:
 
 
 def _moved(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]]:
-    """The same words with a phrase elsewhere, with names around "and" turned, "is" turned."""
-    for at, word in enumerate(words):
-        around = {*words[at - 1 : at], *words[at + 1 : at + 2]}
-        if word == "and" and around <= wording.names | {words[0]} and len(around) == 2:
-            yield (*words[: at - 1], words[at + 1], "and", words[at - 1], *words[at + 2 :])
+    """The same words with a phrase elsewhere, with "is" turned."""
     if wording.defined and words.count("is") == 1:
         at = words.index("is")
         past = words[at + 1 : at + 2] == ("-ed",)
@@ -167,3 +167,18 @@ def _moved(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]
     if len(places) <= MOST_STARTS:
         for a, b, c in combinations(places, 3):
             yield (*words[:a], *words[b:c], *words[a:b], *words[c:])
+
+
+def _sorted_list(words: tuple[str, ...], said: Said) -> tuple[str, ...]:
+    """The same words with "a and b", or the names of "A, B and C", in the alphabet's order."""
+    if words.count("and") != 1 or _ORDERED & {*words}:
+        return words
+    at = words.index("and")
+    first, last = at - 1, at + 2
+    listed = words[first:at] + words[at + 1 : last]
+    if len(listed) != 2 or any(is_number(one) or one == "-ed" or one in NOT for one in listed):
+        return words
+    while first and {*words[first - 1 : at], *words[at + 1 : last]} <= said.wording.names:
+        first -= 1
+    listed = sorted((*words[first:at], *words[at + 1 : last]))
+    return (*words[:first], *listed[:-1], "and", listed[-1], *words[last:])

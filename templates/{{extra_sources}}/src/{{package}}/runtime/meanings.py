@@ -46,6 +46,23 @@ every each all
 car vehicle
 build construct
 """)
+# Those that say the same in every sentence, each with the word that stands for it.
+SYNONYMS = {
+    word: min(group)
+    for group in _table("""
+rise increase grow climb
+fall decrease drop decline
+buy acquire purchase
+ban prohibit forbid
+allow permit
+hurt injur
+begin start
+say state
+large big
+show demonstrate
+""")
+    for word in group
+}
 EXACT = _table("""
 some most many several third quarter half
 first second former
@@ -106,12 +123,13 @@ indicate unclear uncertain unknown
 allege allegedly reportedly supposedly suppose claim believe think assume accuse deny rumor suspect doubt dispute question contest blame critic rumour
 nearly almost partly partially virtually practically half mostly among
 if unless whether provided would
-will plan expect intend aim hope try attempt propose schedule forecast predict yet due consider considering discuss talk negotiate want wish mean offer
+will plan expect intend aim hope try attempt tomorrow nextyear upcoming propose schedule forecast predict yet due consider considering discuss talk negotiate want wish mean offer
 few hardly barely rarely seldom scarcely little
 some most many several third quarter
 only solely except exclude excluding exclusively
 former ex acting deputy vice fake first second once formerly
 fail lack refuse unabl avoid
+say argue insist contend according
 morethan
 lessthan
 atleast
@@ -136,13 +154,44 @@ nearly almost partly partially virtually practically half mostly
 few hardly barely rarely seldom scarcely little
 only solely except exclude excluding exclusively
 """)
+LESS = _forms("less fewer")
 UNITS = _forms(
     "dollar euro pound yen percent percentag kilometr kilometer metr meter centimeter"
     " millimeter mil foot inch kilogram gram milligram ton tonn liter degr second minut hour day"
     " week month year"
 )
+# Words for another thing than the one that is named, beside it or before it.
+BESIDE = _forms("next across near opposite behind beside adjacent beyond")
+OTHER = _forms("other another neighbouring neighboring rival adjacent nearby different opposing")
+# What a thing may be called beside its name: the city of Rome, a group of students.
+KINDS = _forms(
+    "city town state group pair lot number amount series set total kind type part all most some"
+    " many half majority rest use case member name act percent kingdom republic island month year"
+)
+ADVERBS = _forms(
+    "soon later again often always ever already still today itself themselves once rate level twice"
+)
+# Verbs after which "to" leads to what was done.
+LEADING = _forms("begin start manage continue help serve proceed happen go come get have")
+OPPOSITE_ROLES = {
+    "to": words_of("from by"),
+    "by": words_of("to"),
+    "from": words_of("to until"),
+    "until": words_of("from"),
+    "with": words_of("without"),
+    "before": words_of("after"),
+    "after": words_of("before"),
+    "for": words_of("against"),
+    "against": words_of("for"),
+}
+SAYING = WEAK[-5]
+# Whoever cites these has them for the source: "the study says that ..." is what it says.
+RECORDS = _forms(
+    "study report paper survey document article author researcher scientist data law contract policy"
+    " guideline manual minutes register record table figure chart website text"
+)
 HEDGES = frozenset[str]().union(*WEAK) - words_of(
-    "plan claim second quarter third half offer talk discuss want question contest mean critic"
+    "say according plan claim second quarter third half offer talk discuss want question contest mean critic"
 )
 _FOREIGN = words_of(
     "der die das den dem und ist nicht ein eine mit auf im von zu wird wurde le la les des est et une"

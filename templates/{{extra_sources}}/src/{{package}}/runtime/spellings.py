@@ -45,6 +45,13 @@ _NAMES = _rules(r"""
 \bU\.?K\.?(?=\W|$)|\b(?i:United Kingdom)\b -> unitedkingdom
 (?<=\w),? (?:Inc|Ltd|Corp|Co|AG|GmbH|PLC|plc|LLC|SE)\b\.? ->
 \b(?!(?i:it|he|she|that|there|who|what)')((?:[A-Z][\w-]+ )*[\w-]+)'s ([\w-]+) -> \2 of \1
+\b(?i:(in|since|until|by|last|early|late|mid|from|to|before|after|during|of)) May\b(?!,? \d) -> \1 maymonth
+\bECB\b -> European Central Bank
+\bWHO\b -> World Health Organization
+\bU\.?N\.?(?=\W|$) -> United Nations
+\bIMF\b -> International Monetary Fund
+\bGDP\b -> gross domestic product
+\bCEO\b -> chief executive officer
 \b(Mr|Mrs|Ms|Dr|Prof|St)\. -> \1
 (?<=\w )A\b -> letterA
 """)
@@ -88,6 +95,27 @@ n't\b -> _not
 \b(?:was|were) able to\b -> could
 \bmight\b -> may
 \bin order to\b -> to
+\b(?:instead of|rather than|in place of|anything but|by no means|far from(?! (?:the|an?|it|home)\b))\b -> not
+\b(?:apart|aside) from\b|\bwith the exception of\b -> except
+\bin the (?:opinion|view|eyes|judg(?:e)?ment) of\b -> allegedly for
+^(?:should|were|had) -> if
+\b(?:is|are|was|were) said to\b -> allegedly
+\b(the|an?|one|two|this|that|his|her|its|their) (?=(?:suspect|claim|plan|offer|doubt|hope|aim)s?\b) -> \1 noun
+\b(?:is|are|was|were) to (?=be\b|(?!the\b|an?\b|this\b|that\b|his\b|her\b|its\b|their\b)[a-z]{3,}) -> will_
+\bdeclin(?:e|es|ed) to\b -> refused to
+\b(?:stop|ceas|quit|halt|abandon|suspend)(?:e|es|s|ped|ed|d)?(?= \w+ing\b) -> failed
+\b(?:passed|passes|pass) away\b -> died
+\bno one\b -> nobody
+\bdoctor (?=[a-z]) -> dr_
+(?<=\d)\s?([ap])\.?\s?m\b\.? -> _\1m
+\b1st\b -> first
+\b2nd\b -> second
+\b3rd\b -> third
+\b4th\b -> fourth
+\b5th\b -> fifth
+\bone of the (?=(?:\w+ )?(?:\w{3,}est|most|least|best|worst)\b) -> among the_
+\bnext (?:week|month|year|spring|summer|autumn|winter)\b -> nextyear
+\b50 _?percent_* of\b -> half of
 \b(?:due|owing) to\b -> because of
 \bas well as\b -> and
 \be-(?=mail|commerce) -> e

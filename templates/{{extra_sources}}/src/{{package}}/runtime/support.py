@@ -15,14 +15,17 @@ from .meanings import (
     AMOUNTS,
     EXACT,
     HEDGES,
+    LESS,
     LIGHT,
+    RECORDS,
     ROLES,
-    SMALL,
+    SAYING,
     STRONG,
     UNITS,
     WEAK,
     is_english,
 )
+from .roles import bounded, counts, is_foreign, is_replaced, is_told_otherwise
 from .spellings import DATE
 from .wording import NOT, TIME, Wording, is_number, is_shuffled, read
 
@@ -30,6 +33,7 @@ LEAST_WORDS = 2  # of the claim in its passage; fewer are a hook, not support
 MOST_MISSING = 0.2  # the share of a claim's content words that its passage may lack
 
 _BREAK = re.compile(r"[.;:!?]\s+|,?\s+(?=(?:and|but|while|whereas|although|though)\b)|,\s+(?!\d)")
+_DENIED = re.compile(r"\bnot (in|on|at|by|to|from|for|with) [^,;.]{1,40}?,? but (?=\1\b)")
 _REFERS = re.compile(
     r"\b(?:it|its|he|she|they|his|her|their|we|our)\b|^\W*(?:the|this|that|these) ([\w-]+)", re.I
 )
@@ -41,14 +45,21 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
         return len(passage.split()) >= LEAST_WORDS
     if "?" in passage and "?" not in claim:
         return False
-    said, whole = read(claim), read(passage)
+    passage = _DENIED.sub("", passage).replace("anything but ", "not ")
+    whole = read(passage)
+    said = bounded(read(claim), whole)
     parts = [read(part) for part in _BREAK.split(passage) if re.search(r"\w", part)]
-    wanted = [word for word in said.words if _counts(word)]
+    wanted = [word for word in said.words if counts(word)]
     found = {word: near for word in wanted if (near := _near(word, whole.words))}
     context = _context(said, passage, source)
     missing = [word for word in wanted if word not in {*found, *LIGHT, *context}]
     numbers = [word for word in said.words if is_number(word)]
-    if len(found) + len(numbers) < LEAST_WORDS or not _is_covered(said, whole, missing):
+    hedged = [word for word in said.words if word in HEDGES and word in whole.words]
+    if len(found) + len(numbers) + len(hedged) < LEAST_WORDS:
+        return False
+    if not _is_covered(said, whole, missing) or any(
+        is_replaced(word, said, whole, found) for word in missing
+    ):
         return False
     turned = is_shuffled(said, whole) or _is_turned(said, whole, found)
     if turned or not _has_numbers(said, whole, context):
@@ -57,13 +68,9 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
     return (
         _same_strength(said, about)
         and _same_place(said, best, {*found.values()})
-        and not _is_foreign(parts, said, found)
+        and not is_foreign(parts, said, found)
+        and not is_told_otherwise(said, parts, found)
     )
-
-
-def _counts(word: str) -> bool:
-    """Whether a word is of content, and neither a number nor of a class of its own."""
-    return not (word in SMALL or word == "-ed" or word in NOT or is_number(word) or word in HEDGES)
 
 
 def _near(word: str, words: Sequence[str]) -> str:
@@ -91,7 +98,7 @@ def _context(said: Wording, passage: str, source: str) -> frozenset[str]:
 def _is_covered(said: Wording, whole: Wording, missing: Sequence[str]) -> bool:
     if not missing:
         return True
-    content = [word for word in said.words if _counts(word)]
+    content = [word for word in said.words if counts(word)]
     after_role = {b for a, b in zip(said.words, said.words[1:], strict=False) if a in ROLES}
     return (
         len(missing) <= MOST_MISSING * len(content)
@@ -114,6 +121,7 @@ def _has_numbers(said: Wording, whole: Wording, context: frozenset[str]) -> bool
             continue
         role = {*said.words[at - 1 : at]} & ROLES
         places = [n for n in places if not role or not _role(whole, n) or _role(whole, n) == role]
+        places = [n for n in places if role or _has_range(said, at) or not _has_range(whole, n)]
         units = {*said.words[at + 1 : at + 2]} & UNITS
         theirs = [{*whole.words[n + 1 : n + 2]} & UNITS for n in places]
         if not any(not its or not units or its == units for its in theirs):
@@ -123,6 +131,19 @@ def _has_numbers(said: Wording, whole: Wording, context: frozenset[str]) -> bool
 
 def _role(text: Wording, at: int) -> set[str]:
     return {*text.words[at - 1 : at]} & ROLES
+
+
+def _has_range(text: Wording, at: int) -> bool:
+    """Whether a number is one end of "7 to 9" or "between 7 and 9"."""
+    words = text.words
+    joints = {"to", "and"} if "between" in words else {"to"}
+    return any(
+        0 < joint < len(words) - 1
+        and words[joint] in joints
+        and is_number(words[joint - 1])
+        and is_number(words[joint + 1])
+        for joint in (at - 1, at + 1)
+    )
 
 
 def _is_within(number: str, other: str) -> bool:
@@ -180,8 +201,8 @@ def _about(said: Wording, parts: Sequence[Wording], found: set[str]) -> tuple[li
                 about += [word for word in part.words[last + 1 :] if word not in AMOUNTS]
             about += {"if", "unless", "according"} & {*part.words[last + 1 :]}
             left -= needed
-        elif {"if", "unless"} & {*part.words}:
-            about += ["if"]
+        else:
+            about += ({"if", "unless"} | WEAK[1] | SAYING) & {*part.words}
     return about, ranked[0]
 
 
@@ -190,10 +211,13 @@ def _same_strength(said: Wording, about: Sequence[str]) -> bool:
     ours, theirs = {*said.words}, {*about}
     if bool(ours & NOT) != bool(theirs & NOT):
         return False
+    if "than" in ours and ("than" not in theirs or ours & LESS != theirs & LESS):
+        return False
     if "and" in ours and "or" in theirs and "or" not in ours:
         return False
     maybe = bool(ours & WEAK[0])
     weak = [group for group in WEAK if theirs & group and not ours & group]
+    weak = [group for group in weak if group is not SAYING or not theirs & RECORDS]
     if any(not (maybe and group is WEAK[3]) for group in weak):
         return False
     if any(ours & group and not theirs & group for group in STRONG):
@@ -219,34 +243,3 @@ def _same_place(said: Wording, best: Wording, found: set[str]) -> bool:
     if times and others and not any(_is_within(a, b) for a in times for b in others):
         return False
     return not (best.names - ours and (said.names & found) - theirs)
-
-
-def _is_foreign(parts: Sequence[Wording], said: Wording, found: dict[str, str]) -> bool:
-    """Whether a part gives something of the claim, but says it of another subject."""
-    theirs = {*found.values()}
-    wanted = theirs | {word for word in said.words if is_number(word)}
-    subject = next((found[word] for word in said.words if word in found), "")
-    of_subject = {word for part in parts if subject in part.words for word in part.words}
-    for part in parts if of_subject else ():
-        content = [word for word in part.words if _counts(word) and not TIME.fullmatch(word)]
-        gives = wanted & {*part.words} - of_subject
-        if gives and content and content[0] not in wanted:
-            return True
-    return _is_mixed([part for part in parts if wanted & {*part.words}], wanted, subject)
-
-
-def _is_mixed(parts: Sequence[Wording], wanted: set[str], subject: str) -> bool:
-    """Whether a number of one part is said of what another part has another number for."""
-    for part in parts:
-        content = [word for word in part.words if _counts(word)]
-        if not content or not any(is_number(word) for word in wanted & {*part.words}):
-            continue
-        times = {word for word in part.words if TIME.fullmatch(word)} - wanted
-        for other in parts:
-            gives = wanted & {*other.words} - {*part.words, subject}
-            own = [word for word in other.words if is_number(word) and word not in wanted]
-            if own and any(not is_number(word) for word in gives):
-                return True
-            if times and any(TIME.fullmatch(word) for word in gives):
-                return True
-    return False

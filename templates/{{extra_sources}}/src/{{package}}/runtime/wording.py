@@ -16,7 +16,11 @@ _COUNTED = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
     " fifteen sixteen seventeen eighteen nineteen twenty"
 )
-_NUMBERS = {word: str(number) for number, word in enumerate(_COUNTED.split())}
+_TENS = "thirty forty fifty sixty seventy eighty ninety"
+_NUMBERS = {
+    **{word: str(number) for number, word in enumerate(_COUNTED.split())},
+    **{word: f"{number}0" for number, word in enumerate(_TENS.split(), 3)},
+}
 _WORD = re.compile(r"-?\d[\d.:/-]*\d|-?\d|[^\W\d_][\w']*|,")
 TIME = re.compile(r"[12]\d{3}|d(?:\d{4})?m\d\d(?:d\d\d)?|(?:mon|tue|wedne|thur|fri|satur|sun)s?day")
 _DROPPED = words_of(
@@ -30,6 +34,7 @@ _OPENING = words_of(
     " each approximately"
 )
 _HELPERS = words_of("will would can could may must shall should has not never only")
+_NUMBERED = words_of("version releas section chapter articl paragraph rule tabl figur step v")
 _PLACES = words_of("river sea lake road coast door window way")
 _PAST = dict(
     pair.split("/")
@@ -43,7 +48,7 @@ _PAST = dict(
         " did/do done/do went/go gone/go flew/fly flown/fly threw/throw thrown/throw kept/keep"
         " brought/bring taught/teach caught/catch thought/think sought/seek understood/understand"
         " ran/run became/become came/come told/tell lent/lend beaten/beat meant/mean dealt/deal hid/hide hidden/hide"
-        " got/get gotten/get stood/stand shot/shoot fought/fight bound/bind felt/feel"
+        " died/die lied/lie tied/tie got/get gotten/get stood/stand shot/shoot fought/fight bound/bind felt/feel"
     )
 )
 _FORMS: dict[str, list[str]] = {
@@ -54,7 +59,9 @@ _FORMS: dict[str, list[str]] = {
     "had": ["has", "-ed"],
     "did": ["-ed"],
 }
-_ENDING = re.compile(r"(?<=...)(?:ie[sd]|(?<=ss|sh|ch)es|(?<=[xz])es|(?<![sui])s|(?<!e)ed)$")
+_ENDING = re.compile(
+    r"(?:(?<=..)ie[sd]|(?<=...)(?:(?<=ss|sh|ch)es|(?<=[xz])es|(?<![sui])s|(?<!e)ed))$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +126,8 @@ def _words(said: str) -> tuple[list[str], list[int]]:
             begins = True
         if begins:
             starts.append(len(words))
-        number = _number(word)
+        number = word if words[-1:] and words[-1] in _NUMBERED else _number(word)
+        number = number if is_number(number) else ""
         words += [number] if number else _stem(word)
         begins = is_time
     return words, starts

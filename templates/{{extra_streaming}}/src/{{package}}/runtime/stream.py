@@ -34,7 +34,7 @@ from .border import mended
 from .chain import Chain
 from .errors import ChainExhausted, FleetError
 from .failures import Candidate, Failure, of_error, of_response
-from .outside import clean_error
+from .outside import clean_error, raise_clean
 from .stalls import Stalled
 
 Events = AsyncIterator[ModelResponseStreamEvent]
@@ -133,7 +133,7 @@ class ChainStream(StreamedResponse):
                 clean_error(error)
                 reason = of_error(error)
                 if self._opened is None or reason is None:
-                    raise
+                    raise_clean(error)
                 self._opened.candidate.failed(reason, error)
                 await self._close("failed", Finding(reason))
             else:

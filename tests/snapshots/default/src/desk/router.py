@@ -17,6 +17,8 @@ class RouterSettings(Settings):
 class Router:
     """Low complexity takes the cheap chain, high the expensive one; a named intent goes there."""
 
+    CHAINS = ("cheap", "expensive")
+
     async def choose(self, run: Run) -> Route:
         """The route of a run's request; the expensive chain's where the classifier fails.
 

@@ -21,11 +21,12 @@ def build(model: str, deployment: Deployment) -> "Model":
     from openai import AsyncOpenAI
     from pydantic_ai.providers.deepseek import DeepSeekProvider
 
-    from ..openai_chat import OpenAIChat
+    from ..openai_chat import OpenAIChat, http_client
 
     client = AsyncOpenAI(
         api_key=os.environ[deployment.key_env or KEY],
         base_url=deployment.base_url or "https://api.deepseek.com",
         max_retries=0,
+        http_client=http_client(),
     )
     return OpenAIChat(model, provider=DeepSeekProvider(openai_client=client))

@@ -18,10 +18,16 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
+    from groq import AsyncGroq, DefaultAsyncHttpxClient
     from pydantic_ai.models.groq import GroqModel
     from pydantic_ai.providers.groq import GroqProvider
 
-    key = os.environ[deployment.key_env or KEY]
-    provider = GroqProvider(api_key=key, base_url=deployment.base_url)
-    provider.client.max_retries = 0
-    return GroqModel(model, provider=provider)
+    from ..bookkeeping import hooks
+
+    client = AsyncGroq(
+        api_key=os.environ[deployment.key_env or KEY],
+        base_url=deployment.base_url,
+        max_retries=0,
+        http_client=DefaultAsyncHttpxClient(event_hooks=hooks()),
+    )
+    return GroqModel(model, provider=GroqProvider(groq_client=client))

@@ -1,7 +1,7 @@
 """Mistral's models."""
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..fleet import Deployment
 
@@ -21,7 +21,12 @@ def build(model: str, deployment: Deployment) -> "Model":
     from pydantic_ai.models.mistral import MistralModel
     from pydantic_ai.providers.mistral import MistralProvider
 
+    from ..bookkeeping import Reasons, hooks
+
     # Mistral's SDK retries only when it is given a retry configuration.
     key = os.environ[deployment.key_env or KEY]
     provider = MistralProvider(api_key=key, base_url=deployment.base_url)
+    http: Any = provider.client.sdk_configuration.async_client
+    for name, added in hooks(Reasons(unsaid="")).items():
+        http.event_hooks[name].extend(added)
     return MistralModel(model, provider=provider)

@@ -157,6 +157,11 @@ def of_response(response: ModelResponse, *, may_refuse: bool = False) -> Failure
     return None
 
 
+def refused(response: ModelResponse) -> bool:
+    """Whether a typed answer has nothing but a refusal in it."""
+    return any(refuses(call.args_as_json_str()) for call in response.tool_calls)
+
+
 def of_finish(response: ModelResponse) -> Failure | None:
     """Why a completion is not whole; None where it says that it stopped by itself.
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, ge
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import SettingsError, explain
-from .outside import hide_settings
+from .outside import hide_settings, without_secrets
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -36,6 +36,11 @@ class Settings(BaseModel):
     """A table of fleet.toml: frozen, and a misspelt key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __repr__(self) -> str:
+        return without_secrets(super().__repr__())
+
+    __str__ = __repr__
 
 
 class Open(Settings):
@@ -176,7 +181,7 @@ class Budgets(Settings):
     """
 
     month_usd: Decimal = Field(default=Decimal(0), ge=0)
-    task_usd: dict[str, Decimal] = {}
+    task_usd: dict[str, Annotated[Decimal, Field(ge=0)]] = {}
     run_usd: Decimal = Field(default=Decimal(0), ge=0)
     call_usd: Decimal = Field(default=Decimal(0), ge=0)
     answer_tokens: int = Field(default=4096, ge=1)
@@ -201,7 +206,7 @@ class Data(Open):
     regions: dict[str, tuple[str, ...]] = {}
 
 
-class Fleet(BaseModel):
+class Fleet(Settings):
     """The whole file. Tables of features are read with `section`; `version` tells files apart."""
 
     model_config = ConfigDict(extra="allow", frozen=True)

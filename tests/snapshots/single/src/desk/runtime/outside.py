@@ -9,11 +9,13 @@ import logging
 import os
 import re
 import traceback
+import warnings
 from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import cache
-from typing import Any, cast
+from pathlib import Path
+from typing import Any, NoReturn, cast
 from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
@@ -30,6 +32,14 @@ _URL = re.compile(
 )
 _NOT_CUT = re.compile(r"\s|://|^[/~]|^[A-Za-z]:\\")  # half a path is the folder of much else
 _PATH = re.compile(r"(?<=/)[\w.-]{20,}")
+# Credentials that nobody configured: what a cloud's login fetches, keys of a tool's own.
+_SHAPES = (
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
+    r"|eyJ[\w-]{10,}\.eyJ[\w-]{10,}(?:\.[\w-]*)?|ya29\.[\w.-]{20,}|AIza[\w-]{35}"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|\bsk-(?:ant|proj|or|svcacct)-[\w-]{20,}"
+    r"|\b(?:gsk|hf|ghp|github_pat)_\w{20,}|\bxai-\w{20,}|\bxox[abp]-[\w-]{10,}"
+    r"|(?i:authorization)[\"']?\s*[:=]\s*[\"']?(?:(?i:bearer|basic|token)\s+)?[\w.~+/=-]{12,}"
+)
 _named = set[str]()
 """Environment variables that settings name as keys, whatever they are called."""
 _given = set[str]()
@@ -52,14 +62,12 @@ def hide_settings(value: Any, key: str = "") -> None:
 
 def without_secrets(text: str) -> str:
     """The same text without any secret of this workspace, however it is encoded in it."""
-    pattern = _pattern(frozenset(_secrets()))
-    return pattern.sub(HIDDEN, text) if pattern else text
+    return _pattern(frozenset(_secrets())).sub(HIDDEN, text)
 
 
 def clean(value: Any) -> Any:
     """JSON-like data with every text in it without secrets, and nothing below DEEPEST levels."""
-    pattern = _pattern(frozenset(_secrets()))
-    return _clean(value, pattern, DEEPEST) if pattern else value
+    return _clean(value, _pattern(frozenset(_secrets())), DEEPEST)
 
 
 def _clean(value: Any, pattern: re.Pattern[str], levels: int) -> Any:
@@ -80,47 +88,104 @@ def _clean(value: Any, pattern: re.Pattern[str], levels: int) -> Any:
     return tuple(items) if isinstance(value, tuple) else items
 
 
-def clean_error(error: BaseException) -> None:
-    """Take the secrets out of an error and of all that it came from: what a traceback prints."""
-    seen, waiting = set[int](), [error]
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:
+def clean_error(error: BaseException) -> BaseException:
+    """Take the secrets out of an error and of all that it came from: what a traceback prints.
+
+    Returns what to raise: the error itself, or another where its text cannot be changed.
+    """
+    return _clean_error(error, {})
+
+
+def raise_clean(error: BaseException) -> NoReturn:
+    """Raise an error without the secrets in it."""
+    cleaned = clean_error(error)
+    if cleaned is error:
+        raise error
+    raise cleaned from cleaned.__cause__
+
+
+def _clean_error(error: BaseException, seen: dict[int, BaseException]) -> BaseException:
+    if (known := seen.get(id(error))) or len(seen) > DEEPEST:
+        return known or RuntimeError(HIDDEN)
+    seen[id(error)] = error
+    for name in ("args", "message", "body", "doc", "error", "response", "headers", "__notes__"):
+        value = getattr(error, name, None)
+        if not isinstance(value, str | bytes | dict | list | tuple):
             continue
-        seen.add(id(one))
-        for name in ("args", "message", "body", "doc", "error", "response", "headers"):
-            value = getattr(one, name, None)
-            if not isinstance(value, str | bytes | dict | list | tuple):
-                continue
-            if (cleaned := clean(value)) != value:
-                with suppress(AttributeError):  # a group's message cannot be set
-                    setattr(one, name, cleaned)
-        waiting += [other for other in (one.__cause__, one.__context__) if other]
-        waiting += getattr(one, "exceptions", ())
+        if (cleaned := clean(value)) != value:
+            with suppress(AttributeError):  # a group's message cannot be set
+                setattr(error, name, cleaned)
+    for name in ("__cause__", "__context__"):
+        if (other := getattr(error, name)) and (inner := _clean_error(other, seen)) is not other:
+            setattr(error, name, inner)
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        inner = [_clean_error(one, seen) for one in group.exceptions]
+        text = without_secrets(group.message)
+        if text != group.message or any(map(_differs, inner, group.exceptions)):
+            seen[id(error)] = _like(error, BaseExceptionGroup(text, inner))
+    elif without_secrets(text := f"{type(error).__name__}: {error} {error!r}") != text:
+        text = without_secrets(f"{type(error).__name__}: {error}")  # pydantic's cannot be changed
+        seen[id(error)] = _like(error, RuntimeError(text))
+    return seen[id(error)]
+
+
+def _differs(one: object, other: object) -> bool:
+    return one is not other
+
+
+def _like(error: BaseException, other: BaseException) -> BaseException:
+    other.__cause__, other.__context__ = error.__cause__, error.__context__
+    other.__suppress_context__ = error.__suppress_context__
+    for note in getattr(error, "__notes__", ()):
+        other.add_note(note)
+    return other.with_traceback(error.__traceback__)
 
 
 def hide_in_logs() -> None:
-    """Take the secrets out of every record that this process logs from now on, whoever logs it."""
-    make = logging.getLogRecordFactory()
+    """Take the secrets out of all that this process logs or warns of from now on, whoever does."""
+    make, warn = logging.getLogRecordFactory(), warnings.formatwarning
     if getattr(make, "hides_secrets", False):
         return
 
     def hiding(*args: Any, **kwargs: Any) -> logging.LogRecord:
         record = make(*args, **kwargs)
         try:
-            message = record.getMessage()
+            _clean_record(record)
         except Exception:  # whoever logs with the wrong arguments is told so by `logging` itself
             return record
-        if (cleaned := without_secrets(message)) != message:
-            record.msg, record.args = cleaned, ()
-        if record.exc_info and record.exc_info[0]:
-            text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-            if (cleaned := without_secrets(text)) != text:
-                record.exc_text = cleaned
         return record
 
     hiding.hides_secrets = True  # pyright: ignore[reportFunctionMemberAccess] - a mark for the next one
     logging.setLogRecordFactory(hiding)
+    warnings.formatwarning = lambda *args, **kwargs: without_secrets(warn(*args, **kwargs))
+
+
+def _clean_record(record: logging.LogRecord) -> None:
+    """Clean what a record was made of, so that formatters which read its `args` find them."""
+    message = record.getMessage()
+    if (cleaned := without_secrets(message)) != message:
+        record.msg = without_secrets(str(record.msg))
+        if isinstance(record.args, dict):
+            record.args = {name: _shown(one) for name, one in record.args.items()}
+        else:
+            record.args = tuple(map(_shown, record.args or ()))
+        if without_secrets(text := record.getMessage()) != text:  # put together of harmless parts
+            record.msg, record.args = cleaned, ()
+    if record.exc_info and record.exc_info[0]:
+        text = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
+        if (cleaned := without_secrets(text)) != text:
+            record.exc_text = cleaned
+    if record.stack_info:
+        record.stack_info = without_secrets(record.stack_info)
+
+
+def _shown(value: Any) -> Any:
+    """An argument of a log record as it may be shown."""
+    if isinstance(value, str | bytes | dict | list | tuple):
+        return clean(value)
+    text = f"{value!s} {value!r}"
+    return value if without_secrets(text) == text else without_secrets(str(value))
 
 
 def _secrets() -> Iterator[str]:
@@ -130,6 +195,8 @@ def _secrets() -> Iterator[str]:
             yield value.strip()
             yield from (part.strip() for part in value.split(",") if len(part) >= 16)
             yield from _PATH.findall(value) if "://" in value else ()
+            yield from _in_json(value) if value.lstrip()[:1] == "{" else ()
+            yield from _in_file(value) if value.endswith(".json") else ()
         yield from _passwords(value)
     yield from _given
 
@@ -139,11 +206,28 @@ def _passwords(text: str) -> Iterator[str]:
 
 
 @cache
-def _pattern(secrets: frozenset[str]) -> re.Pattern[str] | None:
+def _in_file(path: str) -> tuple[str, ...]:
+    """What a file of credentials holds: a service account's private key."""
+    with suppress(OSError, ValueError):
+        return tuple(_in_json(Path(path).read_text("utf-8")))
+    return ()
+
+
+def _in_json(text: str) -> Iterator[str]:
+    """The secrets among credentials in JSON, each line of a key for itself."""
+    with suppress(ValueError, AttributeError):
+        for name, value in json.loads(text).items():
+            if isinstance(value, str) and _SECRET.search(name.upper()):
+                yield value
+                yield from (line for line in value.splitlines() if len(line) >= 32)
+
+
+@cache
+def _pattern(secrets: frozenset[str]) -> re.Pattern[str]:
     """Every form of every secret; the longest first, for one may begin like another."""
     forms = {form for secret in secrets if len(secret) >= LEAST_CHARS for form in _forms(secret)}
     longest = sorted(forms, key=len, reverse=True)
-    return re.compile("|".join(longest)) if longest else None
+    return re.compile("|".join([*longest, _SHAPES]), re.S)
 
 
 def _forms(secret: str) -> Iterator[str]:

@@ -6,17 +6,21 @@ offers. With something of substance beside it the text is an answer: "I cannot g
 left on Monday". What the text quotes, or reports of others, counts as neither.
 """
 
+import json
 import re
+from contextlib import suppress
 
 MOST_CHARS = 800
 """A longer text is an answer that begins with a reservation."""
 LEAST_WORDS = 3
 """Shorter leftovers, such as a greeting, are not of substance."""
 
+_FIELDS = ("answer", "response", "text", "content", "message", "output", "result", "error")
+"""Where a typed answer has its words, if it has nothing else."""
 _KEYBOARD = str.maketrans(
     "\u2018\u2019\u02bc\u201c\u201d\u201e\u2013\u2014", "'''\"\"\"--", "*`#>_"
 )
-_QUOTED = re.compile(r'"[^"\n]*"')
+_QUOTED = re.compile(r""""[^"\n]*"|(?<!\w)'(?:[^'\n]|(?<=\w)'(?=\w))+'(?!\w)""")
 # Written out, so that each rule has one form to match.
 _LONG = {
     r"\b(?:im|i'm)\b": "i am",
@@ -33,7 +37,11 @@ _TASK = (
     r"(?:help(?! but\b)|assist|be of (?:help|assistance|service)|comply|fulfil|provide|support"
     r"|engage|continue|creat|generat|writ|discuss|answer|respond|reply|translat|summari|shar(?:e"
     r"|ing)|giv(?:e|ing)|tell you|show|explain|describ|process|complet|produc|reproduc|perform"
-    r"|carry|do (?:that|this|so|it|anything)\b|offer (?:\w+ )?(?:advice|assistance|help|opinion"
+    r"|carry|do (?:that|this|so|it|anything)\b|do$|advis(?:e|ing)|judg|assess|evaluat|weigh in|analy[sz]"
+    r"|recommend (?:any|a (?!\w+ enough)|such|specific)|find (?:a way|that|this)|fetch|retriev"
+    r"|entertain|indulge|touch|get into|check|read (?:this|that|the|any|your)|transcrib|interpret"
+    r"|(?:be )?involved in|handl|deal with|play along|role|contribute|transl|supply|list|return"
+    r"|offer (?:\w+ )?(?:advice|assistance|help|opinion"
     r"|guid)|open|brows|access|watch|view|see (?:image|picture|photo)|mak(?:e|ing)(?! it\b)"
     r"|predict|look (?:\w+ )*up|comment|say|speak|talk|go (?:into|along)|execut|draft|compos"
     r"|participat|accommodat|honou?r|disclos|reveal|proceed|be part|take part|satisf|grant"
@@ -81,8 +89,8 @@ _REFUSES = re.compile(
     r"|^\W*(?:\w+ )?i do not have enough (?:\w+ )+to answer|\bis not much i can do"
     r"|\bno choice but to (?:decline|refuse|say no)|\bi (?:\w+ )?lack the|\bi (?:do not (?:have"
     r"|possess|hold)|have no) (?:\w+ )*(?:ability|capability|capacity|means|access|real-time|live"
-    r"|permission|authori[sz]ation|opinions?|preferences?|experiences?|feelings?|beliefs?)\b"
-    r"|\bi (?:\w+ )?do not feel (?:comfortable|able)|\b(?:best|better) (?:that |if )?i (?:do"
+    r"|permission|authori[sz]ation|way|tools?|functionality|clearance|opinions?|preferences?|experiences?|feelings?|beliefs?)\b"
+    r"|\bi (?:\w+ )?do not feel (?:comfortable|able|right|good|at ease)|\b(?:best|better) (?:that |if )?i (?:do"
     r"|should) not|\b(?:best|better) not to (?:discuss|answer|talk|go)|\blet(?:'s| us) (?:talk"
     r"|speak|discuss|change|move|focus)|\bi would rather (?:talk|discuss)"
     rf"|\b(?:i|we),? {_ADVERBS}(?:have to )?{_DECLINE}|^\W*(?:(?:no|sorry|nope|oh)\W+)?(?:unable"
@@ -95,13 +103,24 @@ _REFUSES = re.compile(
     rf"|^(?:\W|unfortunately|sorry|but|so)*{_TOPIC}s?(?: you asked for| here)? (?:can"
     rf"|may) not be \w+(?:,? because|$| at (?:this|the) (?:time|moment))|{_TOPIC} (?:violates?"
     rf"|goes against|is against|conflicts with)"
-    r"|^\W*(?:request|message|prompt) (?:was |is |has been )?(?:denied|refused|rejected|blocked)$"
+    r"|^\W*(?:(?:your|the|this) )?(?:request|message|prompt|query|input) (?:was |is |has been )?"
+    r"(?:denied|refused|rejected|blocked|declined|flagged|filtered)"
+    r"(?: (?:by|due to|because of|for|under) (?:my|our|the|a) [\w ]+)?$"
     rf"|{_RULES} (?:do(?:es)? not (?:allow|permit|let)|prevents?|prohibits?|forbids?)"
     r" (?:me|us|this|that|it|such)\b"
-    rf"|\b(?:go(?:es)?|be|is|would be) against (?:my|our) {_RULES}"
+    rf"|\b(?:go(?:es)?|be|is|would be|runs?) (?:against|counter to|afoul of) (?:my|our|the)(?: \w+){{0,2}}? {_RULES}"
+    r"|\b(?:i|we) (?:am|are|was|were|have been) (?:\w+ )?(?:designed|trained|programmed|instructed|built"
+    r"|made|told|asked|configured|set up) (?:to (?:avoid|refuse|decline|steer clear|stay away)|not to)"
+    r"|\bi (?:avoid|stay away from|steer clear of|keep away from|draw the line) "
+    r"|\bthis conversation can not\b|\bi (?:have to|must|need to|will) (?:stop|leave it|draw the line)"
+    r"|\b(?:against|prohibited by|forbidden by|disallowed by|not allowed (?:by|under)|breach of"
+    r"|violat\w+(?: of)?) (?:my|our) (?:\w+ ){{0,2}}{_RULES}(?:$|\W)"
     r"|\b(?:not (?:be )?(?:possible|appropriate|right|proper|ethical|within my power|my place)"
     rf"|impossible|inappropriate|wrong)(?: for me)? to (?:{_TASK}|do )"
     rf"|\b{_DOING}[\w ]* (?:is not possible|is not something|would be against my)"
+    rf"|\b{_DOING} (?:this|that|such|the requested)[\w ]* is (?:not (?:allowed|permitted|possible)"
+    r"|prohibited|forbidden|against|off limits|out of the question)"
+    r"|\b(?:that|this|it) is (?:off limits|out of the question|a no|a hard no|where i draw)"
 )
 # Whose object is the request as a whole: what follows are reasons, unless it begins with "but".
 _WHOLLY = re.compile(
@@ -133,6 +152,10 @@ _COMPANY = re.compile(
     r"|different) (?:\w+ )?(?:topic|story|question|request|way|task)|\bother (?:questions?|topics?"
     r"|requests?|tasks?|things)|\binstead$"
 )
+_CUTOFF = re.compile(
+    r"\bmy (?:\w+ )?(?:training|knowledge|data|information|cutoff)\b.*\b(?:ends?|ended|cut|stops?|only"
+    r"|up to|until|limited|goes|go|extends?|is from)\b"
+)
 _INSTEAD = re.compile(r"^(?:but|so|yet|though|however)\b|\byou (?:can|are)\b|\bhere\b|^your |\"\"")
 _CLAUSE = re.compile(
     r"(?<=[.!?;:])\s+|\n+|\s-+\s|;\s*|,?\s+(?=(?:(?<!choice )but|however|though|although|yet)\b)"
@@ -148,7 +171,9 @@ _ABOUT = re.compile(
 
 
 def refuses(text: str) -> bool:
-    """Whether a text is a refusal and nothing more."""
+    """Whether a text is a refusal and nothing more, or JSON with nothing but one in it."""
+    if text.lstrip()[:1] == "{":
+        return _refuses_in_json(text)
     if len(text) > MOST_CHARS or _ABOUT.search(said := _written_out(text)):
         return False
     if re.fullmatch(r"\W*(?:sorry|no|nope)\W+(?:no|sorry)\W*", said):
@@ -160,9 +185,19 @@ def refuses(text: str) -> bool:
     return bool(declined) and not any(_has_substance(clause, wholly) for clause in rest)
 
 
+def _refuses_in_json(text: str) -> bool:
+    with suppress(ValueError, RecursionError):
+        told = json.loads(text)
+        texts = [told[name] for name in _FIELDS if isinstance(told.get(name), str)]
+        others = [value for name, value in told.items() if name not in _FIELDS]
+        bare = not any(value for value in others if not isinstance(value, int | float))
+        return bare and len(texts) == 1 and refuses(texts[0])
+    return False
+
+
 def _written_out(text: str) -> str:
     said = text.strip().translate(_KEYBOARD).strip()
-    if said[:1] == said[-1:] == '"' and said.count('"') == 2:
+    if said[:1] == said[-1:] and len(_QUOTED.findall(said)) == 1 and _QUOTED.fullmatch(said):
         said = said[1:-1]
     said = _QUOTED.sub('""', said).casefold()
     for short, long in _LONG.items():
@@ -173,6 +208,8 @@ def _written_out(text: str) -> str:
 def _has_substance(clause: str, wholly: bool) -> bool:
     """Whether a clause beside a refusal says something of its own."""
     words = re.findall(r"[\w']+", clause)
+    if _CUTOFF.search(clause):
+        return False
     if any(word[0].isdigit() for word in words):
         return True
     if len(words) < LEAST_WORDS or _COMPANY.search(clause):

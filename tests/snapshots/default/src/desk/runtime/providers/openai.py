@@ -27,9 +27,9 @@ def build(model: str, deployment: Deployment) -> "Model":
     """A client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    from ..openai_chat import OpenAIChat
+    from ..openai_chat import OpenAIChat, http_client
 
     key = os.environ[deployment.key_env or KEY]
-    provider = OpenAIProvider(api_key=key, base_url=deployment.base_url)
+    provider = OpenAIProvider(api_key=key, base_url=deployment.base_url, http_client=http_client())
     provider.client.max_retries = 0
     return OpenAIChat(model, provider=provider)

@@ -1,0 +1,181 @@
+"""Chat completions whose bookkeeping is missing, null or of another type, put right on the way in.
+
+SDKs validate what arrives: an answer without its id or index is an error to them, although it is
+paid for. The hooks stand before them, at the HTTP client, for whole answers and for streams.
+"""
+
+import json
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+Parts = AsyncIterator[bytes]
+_COUNTED = ("prompt_tokens", "completion_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Reasons:
+    """How an SDK wants to read why an answer stopped: when none is said, and which it `knows`."""
+
+    unsaid: str | None = None
+    known: tuple[str, ...] = ()
+
+    def read(self, said: Any) -> str | None:
+        if said in (None, ""):
+            return self.unsaid
+        return "error" if self.known and said not in self.known else str(said)
+
+
+USUAL = Reasons()
+
+
+def hooks(reasons: Reasons = USUAL) -> dict[str, list[Callable[..., Any]]]:
+    """Return the `event_hooks` of an asynchronous client of httpx."""
+
+    async def ask_plain(request: Any) -> None:
+        # What is compressed cannot be read on the way in.
+        request.headers["accept-encoding"] = "identity"
+
+    async def put_right(response: Any) -> None:
+        coding = response.headers.get("content-encoding", "identity")
+        kind = response.headers.get("content-type", "")
+        if response.status_code == 200 and coding in ("", "identity"):
+            if "event-stream" in kind:
+                response.stream = _stream(response, _events, replace(reasons, unsaid=None))
+            elif "json" in kind:
+                response.stream = _stream(response, _whole, reasons)
+
+    return {"request": [ask_plain], "response": [put_right]}
+
+
+def _stream(response: Any, read: Callable[..., Parts], reasons: Reasons) -> Any:
+    """The body of a response, as its own HTTP library (httpx or httpx2) has streams."""
+    library, inner = sys.modules[type(response).__module__.partition(".")[0]], response.stream
+
+    class Filled(library.AsyncByteStream):
+        def __aiter__(self) -> Parts:
+            return read(inner, reasons)
+
+        async def aclose(self) -> None:
+            await inner.aclose()
+
+    return Filled()
+
+
+async def _whole(inner: Parts, reasons: Reasons) -> Parts:
+    yield _filled(b"".join([part async for part in inner]), b"", reasons)
+
+
+async def _events(inner: Parts, reasons: Reasons) -> Parts:
+    rest = b""
+    async for part in inner:
+        *lines, rest = (rest + part).split(b"\n")
+        if lines:
+            yield b"".join(_filled(line, b"data:", reasons) + b"\n" for line in lines)
+    yield _filled(rest, b"data:", reasons)
+
+
+def _filled(line: bytes, before: bytes, reasons: Reasons = USUAL) -> bytes:
+    """A body, or a line of one, put right; as it is where it is not an answer."""
+    if not line.startswith(before) or b'"choices"' not in line:
+        return line
+    with suppress(ValueError, RecursionError):
+        answer = json.loads(line[len(before) :])
+        fill(answer, reasons)
+        return before + json.dumps(answer).encode() + (b"\r" if line.endswith(b"\r") else b"")
+    return line
+
+
+def fill(answer: Any, reasons: Reasons = USUAL) -> None:
+    """Give an answer, or a piece of one, the bookkeeping that it lacks."""
+    if not isinstance(answer, dict):
+        return
+    told = cast("dict[str, Any]", answer)
+    choices = _dicts(told.get("choices"))
+    name = "delta" if any("delta" in choice for choice in choices) else "message"
+    kind = "chat.completion" if name == "message" and choices else "chat.completion.chunk"
+    told |= {"object": kind, "created": _count(told.get("created")) or 0}
+    _keep(told, str, "id", "model", "provider", usual="")  # OpenRouter's: who served it
+    _keep(told, str, "system_fingerprint", "service_tier")
+    for holder in (told, told.get("x_groq")):
+        if isinstance(holder, dict):
+            _fill_usage(cast("dict[str, Any]", holder))
+    for at, choice in enumerate(choices):
+        _fill_choice(choice, at, name)
+        choice["finish_reason"] = reasons.read(choice.get("finish_reason"))
+    if name == "message" and choices:
+        told.setdefault("usage", dict.fromkeys((*_COUNTED, "total_tokens"), 0))
+
+
+def _fill_usage(holder: dict[str, Any]) -> None:
+    """Leave out a usage that is not one, and from another each count that is not a number."""
+    _keep(holder, dict, "usage")
+    for usage in _dicts([holder.get("usage")]):
+        for name in [name for name in usage if name.endswith("_details")]:
+            _keep(usage, dict, name)
+        for counts in (usage, *_dicts(list(usage.values()))):
+            _count_tokens(counts)
+        said = [usage.setdefault(name, 0) for name in _COUNTED]
+        usage.setdefault("total_tokens", sum(said))
+
+
+def _count_tokens(counts: dict[str, Any]) -> None:
+    """Have every count of tokens be a number; costs and marks stay as they are."""
+    for name in [name for name in counts if name.endswith("_tokens")]:
+        if (count := _count(counts[name])) is None:
+            del counts[name]
+        else:
+            counts[name] = count
+
+
+def _fill_choice(choice: dict[str, Any], at: int, name: str) -> None:
+    index = _count(choice.get("index"))
+    choice["index"] = at if index is None else index
+    choice.pop("logprobs", None)
+    if name == "delta":
+        _keep(choice, dict, "delta", usual={})
+    for message in _dicts([choice.get(name)]):
+        message["role"] = "assistant"
+        _keep(message, list, "tool_calls")
+        if isinstance(message.get("content"), list):
+            message["content"] = _text(message["content"])
+        for number, call in enumerate(_dicts(message.get("tool_calls"))):
+            _fill_call(call, number)
+
+
+def _fill_call(call: dict[str, Any], at: int) -> None:
+    index = _count(call.get("index"))
+    call |= {"type": "function", "index": at if index is None else index}
+    _keep(call, str, "id", usual="")
+    for function in _dicts([call.get("function")]):
+        if isinstance(function.get("arguments"), dict):
+            function["arguments"] = json.dumps(function["arguments"])
+
+
+def _text(parts: list[Any]) -> Any:
+    """The text of a content that is a list of texts; another list as it is."""
+    texts: list[Any] = [(_dicts([part]) or [{"text": part}])[0].get("text") for part in parts]
+    return "".join(texts) if all(isinstance(text, str) for text in texts) else parts
+
+
+def _keep(holder: dict[str, Any], kind: type, *names: str, usual: Any = None) -> None:
+    """Keep fields that are of a type; others become what is usual, or go."""
+    for name in names:
+        if not isinstance(holder.get(name), kind):
+            holder.pop(name, None)
+            if usual is not None:
+                holder[name] = usual
+
+
+def _dicts(values: Any) -> list[dict[str, Any]]:
+    found = cast("list[Any]", values) if isinstance(values, list) else []
+    return [value for value in found if isinstance(value, dict)]
+
+
+def _count(value: Any) -> int | None:
+    """A whole number, as a number or as text; None for anything else."""
+    with suppress(TypeError, ValueError, OverflowError):
+        return None if isinstance(value, bool) else int(float(value))
+    return None
