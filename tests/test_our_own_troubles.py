@@ -227,3 +227,15 @@ def test_a_check_that_cannot_read_its_file_is_not_paid_for_again(
         desk.ask()
     assert desk.hits() == ["m"]
     assert desk.rows() == [("m", "aborted", None)]
+
+
+@pytest.mark.parametrize(
+    ("table", "meant"), [("circuit", "circuits"), ("ledgr", "ledger"), ("Budgets", "budgets")]
+)
+def test_a_misspelt_table_is_told_of(
+    desk: Desk, caplog: pytest.LogCaptureFixture, table: str, meant: str
+) -> None:
+    desk.models, desk.more = ["openai:ok"], f"[{table}]\n[mine]\n"
+    desk.ask()
+    told = [record.getMessage() for record in caplog.records if "has no effect" in record.msg]
+    assert told == [f"fleet.toml: [{table}] has no effect; did you mean [{meant}]?"]
