@@ -17,11 +17,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import ValidationError
-from pydantic_ai.messages import ImageUrl, ModelMessage, ModelRequest, ModelResponse
+from pydantic_ai.messages import (
+    ImageUrl,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ToolCallPart,
+)
 from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
+from pydantic_core import to_json
 
 from .border import least_tokens, mended
 from .budgets import Limit, Reservation
@@ -495,8 +502,10 @@ class Call:
         """The texts of a request: its messages, and the tools and schemas it offers."""
         asked = self.parameters
         tools = [*asked.function_tools, *asked.output_tools]
-        texts = [item for item in _contents(self.messages) if isinstance(item, str)]
-        return [*texts, *(json.dumps(tool.parameters_json_schema) for tool in tools)]
+        parts = (part for message in self.messages for part in message.parts)
+        calls = [part.args_as_json_str() for part in parts if isinstance(part, ToolCallPart)]
+        texts = [_as_text(item) for item in _contents(self.messages)]
+        return [*texts, *calls, *(json.dumps(tool.parameters_json_schema) for tool in tools)]
 
     def _estimated(self, response: ModelResponse) -> RequestUsage:
         """What a request that broke off has used: its prompt, and what had arrived."""
@@ -514,8 +523,11 @@ class Call:
         """
         settings = self.settings
         stated = settings["max_tokens"] if settings and "max_tokens" in settings else None
+        read = _tokens(self._sent, BYTES_PER_TOKEN_AT_LEAST)
+        caches = any("cache" in name for name in settings or ())  # to write it may cost more
         usage = RequestUsage(
-            input_tokens=_tokens(self._sent, BYTES_PER_TOKEN_AT_LEAST),
+            input_tokens=read,
+            cache_write_tokens=read if caches else 0,
             output_tokens=stated or self.shared.spending.answer_tokens,
         )
         ref = candidate.ref  # of a deployment, its name is the best guess so far
@@ -532,6 +544,14 @@ class Call:
         usage = RequestUsage(input_tokens=self._prompt_tokens)
         ref = candidate.ref
         return self.shared.prices.cost(ref, usage, served=ref.model).nano_usd or 0
+
+
+def _as_text(item: object) -> str:
+    """What a message holds as a model reads it: a tool's result as JSON, a file as nothing."""
+    if isinstance(item, str):
+        return item
+    is_file = item is None or hasattr(item, "kind")
+    return "" if is_file else to_json(item, fallback=str).decode()
 
 
 def _tokens(texts: Iterable[str], bytes_each: int) -> int:

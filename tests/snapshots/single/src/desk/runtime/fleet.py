@@ -181,7 +181,7 @@ class Budgets(Settings):
     """
 
     month_usd: Decimal = Field(default=Decimal(0), ge=0)
-    task_usd: dict[str, Decimal] = {}
+    task_usd: dict[str, Annotated[Decimal, Field(ge=0)]] = {}
     run_usd: Decimal = Field(default=Decimal(0), ge=0)
     call_usd: Decimal = Field(default=Decimal(0), ge=0)
     answer_tokens: int = Field(default=4096, ge=1)

@@ -420,6 +420,7 @@ class Spending:
         self.reservations = Reservations()
         self._budgets, self._read, self._every_s = budgets, read, every_s
         self._month, self._read_at = "", -math.inf
+        self._first_look = asyncio.Lock()
         self._spent: Counter[str] = Counter()
         self._warned: set[str] = set()
 
@@ -472,12 +473,20 @@ class Spending:
         return None
 
     async def _refresh(self) -> None:
+        """Look at the ledger now and then; in a new month, or at first, before a call goes on."""
         month, now = time.strftime("%Y-%m", time.gmtime()), time.monotonic()
-        if month != self._month:
-            self._month, self._spent, self._warned = month, Counter(), set()
-        elif now < self._read_at + self._every_s:
+        if month == self._month:
+            if now >= self._read_at + self._every_s:
+                self._read_at = now
+                await self._look()
             return
-        self._read_at = now
+        async with self._first_look:
+            if month != self._month:
+                self._spent, self._warned = Counter(), set()
+                await self._look()
+                self._month, self._read_at = month, now
+
+    async def _look(self) -> None:
         try:
             # What this process has added may not be committed yet: never count less than that.
             self._spent |= Counter(await asyncio.to_thread(self._read))
