@@ -32,7 +32,7 @@ from pydantic_core import to_json
 
 from .border import least_tokens, mended
 from .budgets import Limit, Reservation
-from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop
+from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop, unresolved
 from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response, refused
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units, price_context, tier_text
@@ -281,6 +281,8 @@ class Call:
             raise_clean(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
             self.said = f"{candidate.ref}: {error}. "
+        elif cause := unresolved(error):
+            self.said = f"{candidate.ref}: {cause}. "
         if started is None:  # no slot came free in time, or the model rests by now
             failure, outcome = candidate.resting or Failure.BUSY, "skipped"
         elif response is None:
