@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NANO = 10**9
+MOST_USD = 10**9  # of one attempt: more is a mistake, and does not fit into a column
 BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
 USUAL: Mapping[str, Collection[str | None]] = {
@@ -403,7 +404,7 @@ def _usd_of(usage: RequestUsage, context: Mapping[str, Any]) -> Decimal:
 
 
 def _cost(usd: Decimal, source: str, version: str) -> Cost:
-    return Cost(round(usd * NANO), source, version) if usd >= 0 else UNPRICED
+    return Cost(round(usd * NANO), source, version) if 0 <= usd < MOST_USD else UNPRICED
 
 
 def other_units(usage: RequestUsage) -> dict[str, int | float]:
