@@ -23,6 +23,9 @@ _DOUBLE = re.compile(
     "utf-(8|16|16-le|16-be)|gbk|gb2312|gb18030|big5|big5hkscs|hz|euc_(jp|kr)|shift_jis(x0213)?"
     "|cp(932|949|950)|iso2022_(jp|kr)"
 )
+_ODD = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\ufffd]")
+_FEW_ODD, _MOST_ODD = 3, 0.01
+"""The number and the share of control and unreadable characters that a text may have."""
 
 _SCRIPTS = frozenset(("script", "style", "noscript", "template", "svg", "iframe", "object"))
 _CODE = frozenset(("script", "style"))
@@ -79,6 +82,11 @@ def _is_utf8(data: bytes) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def is_text(text: str) -> bool:
+    """Whether decoded bytes read as a text does: some control characters at most."""
+    return "\0" not in text and len(_ODD.findall(text)) <= _FEW_ODD + _MOST_ODD * len(text)
 
 
 def is_html(data: bytes) -> bool:

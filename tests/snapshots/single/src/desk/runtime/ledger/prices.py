@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NANO = 10**9
+MOST_USD = 10**9  # of one attempt: more is a mistake, and does not fit into a column
 BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
 USUAL: Mapping[str, Collection[str | None]] = {
@@ -248,6 +249,11 @@ class Prices:
         found = self._find(self._served(ref, None))
         return found and found[1].id + (f" x {own.factor}" if own else "")
 
+    @property
+    def own(self) -> Collection[str]:
+        """The models that prices.toml has prices for, as it names them."""
+        return self._overrides
+
     def leaving(self, ref: ModelRef) -> str | None:
         """Why the list calls a model deprecated, with what took its place where it tells; or None."""
         found = self._find(self._served(ref, None))
@@ -398,7 +404,7 @@ def _usd_of(usage: RequestUsage, context: Mapping[str, Any]) -> Decimal:
 
 
 def _cost(usd: Decimal, source: str, version: str) -> Cost:
-    return Cost(round(usd * NANO), source, version) if usd >= 0 else UNPRICED
+    return Cost(round(usd * NANO), source, version) if 0 <= usd < MOST_USD else UNPRICED
 
 
 def other_units(usage: RequestUsage) -> dict[str, int | float]:
