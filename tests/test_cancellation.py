@@ -274,6 +274,16 @@ def test_a_closed_workspace_says_so(desk: Desk) -> None:
     assert len(desk.rows()) == len(desk.hits()), "nothing is asked that cannot be booked"
 
 
+def test_a_workspace_of_before_a_fork_says_so(desk: Desk) -> None:
+    """Its thread that writes is in the parent alone."""
+    ledger = desk.module("runtime.ledger.store").Ledger(desk.root / "l.sqlite3")
+    ledger._pid -= 1  # as it is in a child, where os.fork leaves no thread but its own
+    with pytest.raises(desk.module("runtime.errors").LedgerError, match="one in each process"):
+        asyncio.run(ledger.ready())
+    ledger._pid += 1
+    ledger.close()
+
+
 def test_a_loop_after_a_loop(desk: Desk) -> None:
     desk.models = ["openai:ok", "anthropic:ok"]
     for _ in range(2):

@@ -405,6 +405,20 @@ def test_an_open_circuit_is_told_until_the_model_answers(
     assert "circuit_open" in kinds(urgent(findings, path))
 
 
+def test_a_model_whose_cost_is_not_all_known_is_not_called_cheaper(
+    store: Any, findings: Any, tmp_path: Path
+) -> None:
+    """Without a list price its calls' average counts, which lacks those without usage."""
+    own = {"provider": "own", "model": "tuned", "cost_nano_usd": 10 * MICRO}
+    bare = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
+    rows = [dear(store, 40), cheap(store, 40, **own)]
+    path = write(store, tmp_path / "known.sqlite3", *rows)
+    assert "cheaper_model" in kinds(asked(findings, path))
+    rows = [*rows, cheap(store, 40, **{**own, **bare, "cost_source": "none"})]
+    path = write(store, tmp_path / "unknown.sqlite3", *rows)
+    assert "cheaper_model" not in kinds(asked(findings, path))
+
+
 def test_each_deployment_has_findings_of_its_own(store: Any, findings: Any, tmp_path: Path) -> None:
     """One that answers does not hide another one of the same model that does not."""
     skipped = {"outcome": "skipped", "error_type": "circuit_open", "days_ago": 0}

@@ -97,7 +97,9 @@ def text(package: str, path: Path) -> str:
 def test_every_cell_of_the_heatmap_is_the_querys(package: str, path: Path, text: str) -> None:
     queries = module(package, "queries")
     rows = queries.sums(path, ("task_type", "request_model"), queries.today() - 6)
-    heat = tables(text)["Cost by task and model, with calls and cost per success; warmer is dearer"]
+    heat = tables(text)[
+        "Cost by task and model, with attempts and cost per success; warmer is dearer"
+    ]
     models = [cell.words() for cell in heat.all("th") if cell.attributes.get("scope") == "col"][
         1:-1
     ]
@@ -171,7 +173,7 @@ def test_calls_without_usage_are_beside_every_total(package: str, tmp_path: Path
         == 1
     )
     heat = known[
-        "Cost by task and model, with calls and cost per success; warmer is dearer"
+        "Cost by task and model, with attempts and cost per success; warmer is dearer"
     ].words()
     assert heat.count("(lacks 9 without usage)") == 4  # the cell, its row, its column, the whole
 
@@ -194,7 +196,7 @@ def test_hostile_names_stay_text(package: str, tmp_path: Path) -> None:
 
 def test_an_empty_ledger_has_a_page(package: str, tmp_path: Path) -> None:
     text = page_of(package, write(module(package, "store"), tmp_path / "l.sqlite3", []))
-    assert "Nothing stands out." in text and "$0" not in text
+    assert "No calls in these 7 days." in text and "$0" not in text
 
 
 def luminance(colour: str) -> float:

@@ -2,11 +2,13 @@
 
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import ledger_package
 from tests.fleets import Desk, desk, loopback
 from tests.loopback import Reply
 
@@ -36,7 +38,7 @@ def doctor(desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFi
 
 def test_what_works_is_no_problem_and_shows_its_price(doctor: Run) -> None:
     status, told = doctor()
-    assert status == 0 and "problem:" not in told
+    assert (status, "problem:" in told) == (0, False), told
     assert "$0.25 in, $2.00 out" in told
 
 
@@ -73,6 +75,85 @@ def test_what_ask_trips_over_is_a_problem(desk: Desk, doctor: Run, more: str, to
     desk.more = more + "\n"
     status, printed = doctor()
     assert status == 1 and told in printed
+
+
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ('[deployments.far]\nbase_url = "https://"', "deployments.far"),
+        ("[budgets]\ncall_usd = 0.0000001", "raise its max_cost_usd"),
+        ("[budgest]\nmonth_usd = 1", "did you mean [budgets]?"),
+        ("[limits]\nopneai = 3", "[limits] names opneai, which nothing"),
+        ("[limits]\n'openai@opneai' = 3", "did you mean openai@openai?"),
+        ('[data]\n"openai@opneai" = ["public"]', "did you mean openai@openai?"),
+        ("[budgets]\ntask_usd = {answring = 1}", "did you mean answering?"),
+        ('[baseline]\nmodel = "openai:nobody-knows-it"', "The saving cannot be told"),
+        ('[baseline]\nmodel = "opneai:gpt-5"', "The saving cannot be told"),
+        ('[baseline]\nmodel = "openai:nobody@nowhere"', "The saving cannot be told"),
+    ],
+)
+def test_what_has_no_effect_or_too_much_is_told(
+    desk: Desk, doctor: Run, more: str, told: str
+) -> None:
+    desk.more = more + "\n"
+    assert told in doctor()[1]
+
+
+def test_a_price_of_a_model_that_nothing_asks(desk: Desk, doctor: Run) -> None:
+    (desk.root / "prices.toml").write_text('["openai:gpt-5-mni@openai"]\nfactor = "0.5"\n')
+    told = doctor()[1]
+    assert "prices.toml names openai:gpt-5-mni@openai" in told and "did you mean" in told
+
+
+@pytest.mark.parametrize("key", [" ", "k\n", "kö"])
+def test_a_key_that_no_header_can_carry(
+    doctor: Run, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    status, told = doctor()
+    assert status == 1 and "OPENAI_API_KEY is blank, or has" in told
+
+
+def test_an_address_in_the_environment_without_a_host(
+    doctor: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "gateway.invalid/v1")
+    status, told = doctor()
+    assert status == 1 and "OPENAI_BASE_URL is not an address" in told
+
+
+@pytest.fixture(scope="module")
+def routed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A workspace with a router and a pattern, whose tables and stages the core does not know."""
+    folder = tmp_path_factory.mktemp("routed") / "w"
+    with ledger_package.importable(folder, "routed_desk", patterns=["router", "draft_polish"]):
+        yield folder
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("", "", ""),
+        ("expensive_from = 3", "expensive_form = 3", "router.expensive_form"),
+        ("expensive_from = 3", 'expensive_from = "x"', "router.expensive_from"),
+        ("max_rounds = ", "max_ronds = ", "draft_polish.max_ronds"),
+        ("[chains.expensive]", "[chains.dear]", "add [chains.expensive]"),
+        ("[stages.classify]", "[stages.clasify]", "add [stages.classify]"),
+        ("[stages.draft]", "[stages.darft]", "add [stages.draft]"),
+    ],
+)
+def test_what_a_pattern_needs_of_fleet_toml(
+    routed: Path, old: str, new: str, told: str, tmp_path: Path
+) -> None:
+    settings_ = importlib.import_module("routed_desk.commands.doctor")
+    fleet = importlib.import_module("routed_desk.runtime.fleet")
+    text = (routed / "fleet.toml").read_text("utf-8")
+    assert old in text
+    # Another name for a chain would make the file itself wrong: its stages go along.
+    text = text.replace(old, new).replace('chain = "expensive"', 'chain = "cheap"')
+    (tmp_path / "fleet.toml").write_text(text, "utf-8")
+    found = list(settings_.settings_problems(fleet.load(tmp_path / "fleet.toml"), None))
+    assert [told in one for one in found] == ([True] if told else [])
 
 
 def test_prices_that_cannot_be_read(desk: Desk, doctor: Run) -> None:

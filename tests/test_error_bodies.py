@@ -124,4 +124,4 @@ def test_the_table_has_every_kind_a_provider_sends(provider: str) -> None:
 
 
 def test_the_table_is_large_enough() -> None:
-    assert len(CASES) >= 160
+    assert len(CASES) >= 250

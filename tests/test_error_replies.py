@@ -121,6 +121,32 @@ def test_how_long_a_reply_asks_to_wait(wait_s: Any, headers: dict[str, str], wai
 
 
 @pytest.mark.parametrize(
+    ("headers", "body", "wait"),
+    [
+        ({"retry-after": "2, 3"}, None, 3),
+        ({"X-RateLimit-Reset-Requests": "250ms"}, None, 0.25),
+        ({"retry-after": "1e3"}, None, 1000),
+        ({"retry-after": "-1", "x-ratelimit-reset": "7"}, None, 7),
+        ({}, {"error": {"details": [{"retryDelay": "37s"}]}}, 37),
+        ({}, [{"error": {"details": [{"retryDelay": "0.5s"}]}}], 0.5),
+        ({}, {"error": {"details": [{"retryDelay": "-3s"}]}}, 0),
+        ({}, {"error": {"details": [{"retryDelay": {"seconds": 3}}]}}, 0),
+        ({}, {"error": {"retry_after": 12}}, 12),
+        ({}, {"retry_after": "4.5"}, 4.5),
+        ({}, {"retry_after": True}, 0),
+        ({}, {"error": {"metadata": {"headers": {"Retry-After": "9"}}}}, 9),
+        ({}, {"error": {"metadata": {"headers": {"X-RateLimit-Reset": "11s"}}}}, 11),
+        ({"retry-after": "3"}, {"error": {"retry_after": 12}}, 3),
+        ({}, {"error": {"message": "Try again in 30 seconds; retry_after: 99"}}, 0),
+    ],
+)
+def test_what_other_places_of_a_reply_say_of_the_wait(
+    wait_s: Any, headers: dict[str, str], body: object, wait: float
+) -> None:
+    assert wait_s(error_of(429, body, headers)) == pytest.approx(wait)
+
+
+@pytest.mark.parametrize(
     "name", ["retry-after", "x-ratelimit-reset", "anthropic-ratelimit-tokens-reset"]
 )
 def test_a_moment_is_a_wait_from_now_on(wait_s: Any, name: str) -> None:

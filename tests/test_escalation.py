@@ -192,6 +192,25 @@ def test_two_answers_at_once_and_one_wins(desk: Desk) -> None:
     assert desk.rows("outcome").count(("answered",)) == 1
 
 
+@pytest.mark.parametrize("by", ["another answer", "its request"])
+def test_an_answer_whose_process_was_killed_before_it_was_in_the_ledger_comes_into_it(
+    desk: Desk, by: str
+) -> None:
+    escalation, inbox = desk.module("runtime.escalation"), desk.module("runtime.inbox")
+    first, second = (desk.handle(f"How many {n}?", id=n).ticket for n in ("vans", "cars"))
+    tickets = inbox.Tickets(desk.root)
+    tickets.resolve([tickets.get(first)], "answered", "ada", "Twelve.", unbooked=True)
+    assert ("ada",) not in desk.rows("response_model"), "where it was killed"
+    if by == "its request":
+        assert desk.handle("How many vans?", id="vans").output == "Twelve."
+        desk.handle("How many vans?", id="vans")
+    else:
+        asyncio.run(escalation.accept(tickets, tickets.get(second), "Two.", "bob"))
+    assert tickets.unbooked() == []
+    tickets.close()
+    assert desk.rows("response_model").count(("ada",)) == 1
+
+
 def test_a_full_inbox_has_room_again_when_tickets_expire(desk: Desk) -> None:
     desk.settle(max_open=1, expires_h=0.0000001)
     run = desk.module("runtime.run")

@@ -79,6 +79,62 @@ def test_a_ledger_that_is_deleted_is_made_anew(
     assert str(path) in told and "3 attempts of this process" in told
 
 
+def remove(*sides: str) -> Any:
+    return lambda path: [path.with_name(path.name + side).unlink() for side in sides]
+
+
+def empty(side: str) -> Any:
+    return lambda path: path.with_name(path.name + side).write_bytes(b"")
+
+
+def go_on(store: Any, path: Path, go: Any, caplog: pytest.LogCaptureFixture) -> tuple[Any, Any]:
+    """Rows before and after something happened to an open ledger; the process dies afterwards."""
+    before, after = [[ledger_package.row(store) for _ in range(3)] for _ in range(2)]
+    database = store.Database(path)
+    database.write(before)
+    go(path)
+    for row in after:
+        database.write([row])
+    copy = path.with_name("killed")  # what a process that is killed leaves behind
+    copy.mkdir()
+    for file in path.parent.glob("ledger.sqlite3*"):
+        shutil.copy(file, copy)
+    database.close()
+    assert len(caplog.records) == 1
+    return before, (after, copy / path.name)
+
+
+@pytest.mark.parametrize("sides", [("-wal",), ("-shm",), ("-wal", "-shm")], ids="".join)
+def test_what_sqlite_keeps_beside_it_may_go(
+    store: Any, path: Path, caplog: pytest.LogCaptureFixture, sides: tuple[str, ...]
+) -> None:
+    before, (after, copy) = go_on(store, path, remove(*sides), caplog)
+    assert keys(store, copy) == sorted((row.call_id, 1) for row in (*before, *after))
+    assert keys(store, path) == keys(store, copy)
+    assert "Leave them to SQLite" in caplog.text
+
+
+@pytest.mark.parametrize("side", ["", "-wal"])
+def test_a_file_that_is_emptied_keeps_what_is_written_from_then_on(
+    store: Any, path: Path, caplog: pytest.LogCaptureFixture, side: str
+) -> None:
+    _, (after, copy) = go_on(store, path, empty(side), caplog)
+    assert keys(store, copy) == sorted((row.call_id, 1) for row in after)
+    assert keys(store, path) == keys(store, copy)
+
+
+def test_a_checkpoint_of_another_process_is_not_a_loss(
+    store: Any, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = store.Database(path)
+    database.write([ledger_package.row(store)])
+    with contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.write([ledger_package.row(store)])
+    database.close()
+    assert len(keys(store, path)) == 2 and not caplog.records
+
+
 def test_another_file_in_its_place_is_written_to(store: Any, path: Path) -> None:
     """A backup that is put back while a process runs."""
     backup = path.with_name("backup.sqlite3")

@@ -13,7 +13,14 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic_ai.direct import model_request_stream
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+)
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
@@ -74,6 +81,56 @@ def test_ten_calls_at_once_keep_to_a_limit(
     assert len(dollars.hits()) == 2, "and what is left is used"
     kind = "ChainExhausted" if request_ else "BudgetReached"
     assert {type(one).__name__ for one in told if not isinstance(one, str)} == {kind}
+
+
+def test_the_first_calls_of_a_process_know_what_the_month_has_cost(dollars: Desk) -> None:
+    """The ledger is read once, and all of them wait for it."""
+    dollars.more = "[budgets]\nmonth_usd = 1\n"
+    request = dollars.module("runtime.run").Request
+    dollars.play(lambda workspace: workspace.handle(request("?")))
+    told = ten_at_once(dollars, lambda w: lambda: w.handle(request("?")))
+    assert {type(one).__name__ for one in told} == {"BudgetReached"}
+    assert len(dollars.hits()) == 1
+
+
+def test_what_costs_nothing_does_not_wait_for_room(budgets: Any) -> None:
+    async def play() -> Any:
+        reservations = budgets.Reservations()
+        limits = [budgets.Limit("month_usd", "month", lambda: 10)]
+        await reservations.take(limits, "dear", 100, is_most=False, wait_s=0)
+        return await reservations.take(limits, "free", 0, is_most=False, wait_s=0)
+
+    assert isinstance(asyncio.run(play()), budgets.Reservation)
+
+
+def test_tool_calls_and_their_results_are_part_of_what_is_reserved(dollars: Desk) -> None:
+    """A result that is data, not text, is sent as JSON, and paid for."""
+    dollars.more = "[budgets]\nmonth_usd = 1\n"
+    (dollars.root / "prices.toml").write_text(PRICES.replace('"1000"', '"100"'))
+    question = [
+        ModelRequest.user_text_prompt("?"),
+        ModelResponse([ToolCallPart("look", {"where": "x" * 9000}, "1")]),
+        ModelRequest([ToolReturnPart("look", [{"found": "y" * 9000}] * 3, "1")]),
+    ]
+
+    async def use(workspace: Any) -> None:
+        with pytest.raises(dollars.module("runtime.errors").BudgetReached):
+            await workspace.chains["main"].request(question, {"max_tokens": 1}, _parameters())
+
+    dollars.play(use)
+    assert dollars.hits() == []
+
+
+@pytest.mark.parametrize("cap", ["NaN", "Infinity", "-1"])
+def test_a_cap_that_is_not_a_sum_of_money_is_refused(dollars: Desk, cap: str) -> None:
+    with pytest.raises(dollars.module("runtime.errors").SettingsError, match="max_cost_usd"):
+        dollars.module("runtime.run").Request("?", max_cost_usd=Decimal(cap))
+
+
+def test_a_negative_budget_of_a_task_is_refused(dollars: Desk) -> None:
+    dollars.more = "[budgets]\ntask_usd = { answering = -1 }\n"
+    with pytest.raises(dollars.module("runtime.errors").SettingsError, match="task_usd"):
+        dollars.ask()
 
 
 def test_streams_at_once_keep_to_a_limit(dollars: Desk) -> None:

@@ -19,18 +19,25 @@ def recorded(folder: Path) -> dict[str, Any]:
     return yaml.safe_load((folder / ".copier-answers.yml").read_text("utf-8"))
 
 
-@pytest.fixture
-def bare(fork: Path, tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def first_bare(fork: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace with as little as there can be, at the fork's first version."""
     words = ["patterns=[]", "extras=[]", "agents=[]", "providers=[anthropic]"]
     given = [f"--set={word}" for word in words]
-    return new(tmp_path / "desk", "--template", str(fork), "--ref", "v1.0.0", *given)
+    place = tmp_path_factory.mktemp("bare") / "desk"
+    return new(place, "--template", str(fork), "--ref", "v1.0.0", *given)
+
+
+@pytest.fixture
+def bare(first_bare: Path, tmp_path: Path) -> Path:
+    """A copy of that workspace, to work in."""
+    return Path(shutil.copytree(first_bare, tmp_path / "desk", symlinks=True))
 
 
 ADDED = [
-    ("pattern", "router"),
-    ("provider", "openai"),
-    ("extra", "docker"),
+    pytest.param("pattern", "router", marks=pytest.mark.slow),
+    pytest.param("provider", "openai", marks=pytest.mark.slow),
+    pytest.param("extra", "docker", marks=pytest.mark.slow),
     ("agent", "billing"),
 ]
 

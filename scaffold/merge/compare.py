@@ -5,6 +5,7 @@ import tempfile
 from pathlib import Path
 
 from scaffold.merge.changes import Change, ChangeKind
+from scaffold.merge.disk import copy_index
 from scaffold.merge.lab import Lab, lab
 from scaffold.merge.plan import difference
 from scaffold.merge.renders import aligned, rendered
@@ -34,11 +35,7 @@ def compare(workspace: Workspace, before: Path) -> tuple[tuple[Change, ...], str
 
 
 def _on_disk(work: Lab) -> str:
-    index = work.folder / "on-disk"
-    real = work.workspace.git_dir / "index"
-    if real.is_file():
-        index.write_bytes(real.read_bytes())
-    team = work.team.using(GIT_INDEX_FILE=index)
+    team = copy_index(work.workspace, work.team, work.folder / "on-disk")
     within = work.workspace.pathspec
     team("add", "--update", "--", within)
     told = team("ls-files", "--others", "--exclude-standard", "-z", "--", within)

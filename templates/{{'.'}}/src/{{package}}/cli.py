@@ -292,6 +292,6 @@ def _groups(text: str) -> tuple[str, ...]:
     names = dict.fromkeys(short.get(word, word) for word in text.replace(" ", "").split(","))
     known = (*queries.GROUPS, "agent", "user_ref")
     for name in names:
-        if name not in known and not name.startswith("tag:"):
+        if name not in known and not (name.startswith("tag:") and name[4:]):
             raise argparse.ArgumentTypeError(f"'{name}' is not one of {GROUPS}")
     return tuple(names)

@@ -4,14 +4,17 @@ import argparse
 import asyncio
 import os
 import shutil
+import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from ..runtime.errors import FleetError, LedgerError, SettingsError
-from ..runtime.fleet import Fleet, ModelRef, find_root, load
+from ..runtime.fleet import Fleet, ModelRef, Settings, find_root, load
 from ..runtime.ledger import queries
 from ..runtime.ledger.queries import dollars
 from ..runtime.ledger.store import DAY_US, Location, connect, database_path
@@ -60,11 +63,9 @@ def _expect_loadable() -> object:
 
 
 def _rows(root: Path, settings: Fleet) -> list[list[object]]:
-    from ..workspace import keys_of, load_prices, missing_keys
+    from ..workspace import keys_of, missing_keys
 
-    prices, rows = None, list[list[object]]()
-    with suppress(FleetError):
-        prices = load_prices(root)
+    prices, rows = _prices(root), list[list[object]]()
     for name, chain in settings.chains.items():
         for ref in chain.models:
             told = "unknown provider"
@@ -76,6 +77,15 @@ def _rows(root: Path, settings: Fleet) -> list[list[object]]:
                 told = ", ".join(keys) or "no key needed"
             rows.append([name, str(ref), told, _price(ref, prices) if prices else "-"])
     return rows
+
+
+def _prices(root: Path) -> "Prices | None":
+    """None where prices.toml cannot be read, which is a problem of its own."""
+    from ..workspace import load_prices
+
+    with suppress(FleetError):
+        return load_prices(root)
+    return None
 
 
 def _price(ref: ModelRef, prices: "Prices") -> str:
@@ -114,6 +124,7 @@ def _problems(root: Path, settings: Fleet) -> Iterator[str]:
             attempt()
         except FleetError as error:
             yield str(error)
+    yield from settings_problems(settings, _prices(root))
     yield from _of_chains(settings)
     yield from _of_agents(settings)
     yield from _of_budgets(root, settings)
@@ -143,6 +154,119 @@ def _expect_prompt(stage: str) -> None:
         SubAgent(stage, str).prompt()
 
 
+def settings_problems(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
+    """What no request could get past, each with what to do."""
+    yield from _of_tables(fleet)
+    yield from _of_stages(fleet)
+    yield from _of_addresses(fleet)
+    if prices:
+        yield from _of_caps(fleet, prices)
+
+
+def _without_effect(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
+    """What has no effect, or not the one it seems to have."""
+    for table in fleet.model_extra or {}:
+        close = get_close_matches(table, [*Fleet.model_fields, "ledger"], 1, 0.75)
+        if close and table not in close:
+            yield f"Nothing reads [{table}] of fleet.toml: did you mean [{close[0]}]?"
+    refs = {ref for chain in fleet.chains.values() for ref in chain.models}
+    stages = {**fleet.agents, **fleet.stages}
+    tasks = {stage.task_type or name for name, stage in stages.items()}
+    models = {str(ref) for ref in refs} | {str(fleet.baseline_model)}
+    for table, named, known in (
+        ("[limits]", fleet.limits, {ref.place for ref in refs}),
+        ("[data]", fleet.data.further, {ref.place for ref in refs}),
+        ("task_usd", fleet.budgets.task_usd, tasks),
+        ("prices.toml", prices.own if prices else (), models),
+    ):
+        for name in sorted({*named} - known):
+            close = get_close_matches(name, known, 1)
+            hint = f": did you mean {close[0]}?" if close else "."
+            yield f"{table} names {name}, which nothing in fleet.toml asks{hint}"
+    if (model := fleet.baseline_model) and prices and not prices.known(model):
+        yield f"The saving cannot be told: {model} of [baseline] has no price. Add it to prices.toml."
+
+
+def _of_tables(fleet: Fleet) -> Iterator[str]:
+    """The tables that a router, pipeline, search or a key of a sub-agent reads, by their module."""
+    from .. import wiring
+
+    wired = [type(wiring.ROUTER), *wiring.PIPELINES.values(), *wiring.AGENT_KEYS.values()]
+    searches: Mapping[str, Any] = getattr(wiring, "SEARCHES", {})
+    names = [one.__module__ for one in wired] + [one.__name__ for one in searches.values()]
+    for name in dict.fromkeys(names):
+        table = name.rpartition(".")[2]
+        for found in vars(sys.modules[name]).values():
+            is_own = isinstance(found, type) and found.__module__ == name
+            if is_own and issubclass(found, Settings) and found.__name__.endswith("Settings"):
+                try:
+                    fleet.section(table, found)
+                except FleetError as error:
+                    yield str(error)
+
+
+def _of_stages(fleet: Fleet) -> Iterator[str]:
+    """Stages and chains that the code asks for, and fleet.toml does not have."""
+    from .. import wiring
+    from ..runtime.run import FixedRouter
+
+    for path in sorted((Path(__file__).parents[1] / "agents").glob("[a-z]*.py")):
+        if not fleet.stage(path.stem).chain and path.stem not in wiring.AGENTS:
+            yield f"fleet.toml: add [stages.{path.stem}] with a chain and a task_type."
+    if not fleet.stage("answer").chain and isinstance(wiring.ROUTER, FixedRouter):
+        yield "fleet.toml: add [stages.answer] with a chain and a task_type."
+    for chain in getattr(wiring.ROUTER, "CHAINS", ()):
+        if chain not in fleet.chains:
+            yield f"fleet.toml: add [chains.{chain}], which the router sends requests to."
+
+
+def _of_addresses(fleet: Fleet) -> Iterator[str]:
+    """Addresses without a host, and keys that no header can carry."""
+    from ..workspace import keys_of
+
+    found = {f"deployments.{at}.base_url": one.base_url for at, one in fleet.deployments.items()}
+    used = {ref.provider.upper() for ref in _models(fleet)}
+    found |= {key: os.environ.get(key) for key in (f"{name}_BASE_URL" for name in used)}
+    keys = {key for ref in _models(fleet) for key in keys_of(ref, fleet)}
+    found |= {key: os.environ.get(key) for key in keys if key.endswith(("_URL", "_ENDPOINT"))}
+    for name, url in found.items():
+        if url and not (url.startswith(("http://", "https://")) and _host(url)):
+            yield f"{name} is not an address: write http:// or https:// and a host."
+    for key in sorted(keys):
+        value = os.environ.get(key, "x")
+        if value and (not value.strip() or not value.isascii() or not value.isprintable()):
+            yield f"{key} is blank, or has characters that no key has: copy it anew."
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # a bracket that is not closed
+        return None
+
+
+def _of_caps(fleet: Fleet, prices: "Prices") -> Iterator[str]:
+    """Chains in which the shortest request costs more than a call may."""
+    from pydantic_ai.usage import RequestUsage
+
+    short = RequestUsage(input_tokens=100, output_tokens=1)  # with the prompt of its stage
+    for name, chain in fleet.chains.items():
+        caps = [usd for usd in (chain.max_cost_usd, fleet.budgets.call_usd) if usd]
+        costs = [prices.cost(ref, short, served=ref.model).nano_usd for ref in chain.models]
+        if caps and all(cost is not None and cost >= min(caps) * 10**9 for cost in costs):
+            yield (
+                f"No call of chain {name} can cost less than {min(caps)} US dollars: raise its "
+                "max_cost_usd, or call_usd under [budgets]."
+            )
+
+
+def _models(fleet: Fleet) -> list[ModelRef]:
+    from .. import wiring
+
+    models = [ref for chain in fleet.chains.values() for ref in chain.models]
+    return [ref for ref in models if ref.provider in wiring.PROVIDERS]
+
+
 def _of_chains(settings: Fleet) -> Iterator[str]:
     from ..workspace import missing_keys
 
@@ -162,9 +286,6 @@ def _of_chains(settings: Fleet) -> Iterator[str]:
             )
     if settings.budgets.at_limit == "cheap_only" and "cheap" not in settings.chains:
         yield 'at_limit = "cheap_only" needs [chains.cheap]: add it, or take another at_limit.'
-    for name, place in settings.deployments.items():
-        if place.base_url and not place.base_url.startswith(("http://", "https://")):
-            yield f"deployments.{name}.base_url begins with neither http:// nor https://."
 
 
 def _of_agents(settings: Fleet) -> Iterator[str]:
@@ -204,7 +325,6 @@ def _of_servers(settings: Fleet) -> Iterator[str]:
 def _notes(root: Path, settings: Fleet) -> Iterator[str]:
     """What works, and will not for long or not for everybody."""
     from ..runtime.failures import LOUD
-    from ..workspace import load_prices
 
     classes = {one for places in settings.data.further.values() for one in places}
     for name, chain in settings.chains.items():
@@ -212,8 +332,8 @@ def _notes(root: Path, settings: Fleet) -> Iterator[str]:
             if not any(settings.permits(ref, one) for ref in chain.models):
                 yield f"Data of class '{one}' may go to no model of chain {name}."
     refs = dict.fromkeys(ref for chain in settings.chains.values() for ref in chain.models)
-    with suppress(FleetError):
-        prices = load_prices(root)
+    yield from _without_effect(settings, prices := _prices(root))
+    if prices:
         yield from (
             f"{ref} is about to be withdrawn: {why}" for ref in refs if (why := prices.leaving(ref))
         )

@@ -17,19 +17,34 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from pydantic import ValidationError
-from pydantic_ai.messages import ImageUrl, ModelMessage, ModelRequest, ModelResponse
+from pydantic_ai.messages import (
+    ImageUrl,
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    ToolCallPart,
+)
 from pydantic_ai.models import ModelRequestParameters, StreamedResponse
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
+from pydantic_core import to_json
 
 from .border import least_tokens, mended
 from .budgets import Limit, Reservation
-from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop
+from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop, unresolved
 from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response, refused
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units, price_context, tier_text
-from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
+from .ledger.store import (
+    MOST_TOKENS,
+    Attempt,
+    Ledger,
+    LedgerSettings,
+    Location,
+    Statement,
+    new_id,
+)
 from .outside import clean_error, raise_clean
 from .run import Run, Stage
 from .stalls import Watch
@@ -274,6 +289,8 @@ class Call:
             raise_clean(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
             self.said = f"{candidate.ref}: {error}. "
+        elif cause := unresolved(error):
+            self.said = f"{candidate.ref}: {cause}. "
         if started is None:  # no slot came free in time, or the model rests by now
             failure, outcome = candidate.resting or Failure.BUSY, "skipped"
         elif response is None:
@@ -495,8 +512,10 @@ class Call:
         """The texts of a request: its messages, and the tools and schemas it offers."""
         asked = self.parameters
         tools = [*asked.function_tools, *asked.output_tools]
-        texts = [item for item in _contents(self.messages) if isinstance(item, str)]
-        return [*texts, *(json.dumps(tool.parameters_json_schema) for tool in tools)]
+        parts = (part for message in self.messages for part in message.parts)
+        calls = [part.args_as_json_str() for part in parts if isinstance(part, ToolCallPart)]
+        texts = [_as_text(item) for item in _contents(self.messages)]
+        return [*texts, *calls, *(json.dumps(tool.parameters_json_schema) for tool in tools)]
 
     def _estimated(self, response: ModelResponse) -> RequestUsage:
         """What a request that broke off has used: its prompt, and what had arrived."""
@@ -514,8 +533,11 @@ class Call:
         """
         settings = self.settings
         stated = settings["max_tokens"] if settings and "max_tokens" in settings else None
+        read = _tokens(self._sent, BYTES_PER_TOKEN_AT_LEAST)
+        caches = any("cache" in name for name in settings or ())  # to write it may cost more
         usage = RequestUsage(
-            input_tokens=_tokens(self._sent, BYTES_PER_TOKEN_AT_LEAST),
+            input_tokens=read,
+            cache_write_tokens=read if caches else 0,
             output_tokens=stated or self.shared.spending.answer_tokens,
         )
         ref = candidate.ref  # of a deployment, its name is the best guess so far
@@ -534,6 +556,14 @@ class Call:
         return self.shared.prices.cost(ref, usage, served=ref.model).nano_usd or 0
 
 
+def _as_text(item: object) -> str:
+    """What a message holds as a model reads it: a tool's result as JSON, a file as nothing."""
+    if isinstance(item, str):
+        return item
+    is_file = item is None or hasattr(item, "kind")
+    return "" if is_file else to_json(item, fallback=str).decode()
+
+
 def _tokens(texts: Iterable[str], bytes_each: int) -> int:
     """About how many tokens some texts are. Bytes, since a Chinese character is a token or more."""
     return sum(len(text.encode(errors="replace")) for text in texts) // bytes_each
@@ -544,8 +574,8 @@ def reported(response: ModelResponse | None) -> RequestUsage | None:
     whole = response is not None and response.state in ("complete", "suspended")
     if response is None or not whole or response.usage.unmeasured_requests:
         return None
-    counted = response.usage.input_tokens or response.usage.output_tokens
-    return response.usage if counted else None
+    counted = max(response.usage.input_tokens, response.usage.output_tokens)
+    return response.usage if 0 < counted < MOST_TOKENS else None
 
 
 def _counts(usage: RequestUsage) -> dict[str, Any]:

@@ -128,6 +128,8 @@ class Escalation:
         if ticket.answer is None:
             text = f"Ticket {ticket.id} was {ticket.state} without an answer; ask again."
             raise Unanswered(ticket.state, text)
+        if json.loads(ticket.details).get("unbooked"):  # who answered it was killed before
+            await _book(self.tickets, [ticket], call.shared.ledger)
         typed = ticket.output_type and ticket.answer.startswith("{")  # what a tool can be given
         part = ToolCallPart(OUTPUT_TOOL, ticket.answer) if typed else TextPart(ticket.answer)
         return ModelResponse([part], model_name="human", provider_name="human")
@@ -150,27 +152,37 @@ human = Escalation
 
 async def accept(tickets: Tickets, ticket: Ticket, text: str, by: str) -> Ticket:
     """Take a person's answer and book it. Raises AnswerInvalid, or FleetError if it is too late."""
-    details, text = json.loads(ticket.details), validated(ticket, text)
+    text = validated(ticket, text)
     ledger = Ledger(database_path(tickets.root))
     try:
-        (ticket,) = tickets.resolve([ticket], "answered", by, text)
-        row = Attempt(
-            **details["row"],
-            **details["labels"],
-            ts_us=ticket.resolved_us or 0,
-            latency_ms=((ticket.resolved_us or 0) - ticket.opened_us) // 1000,
-            chain=details["chain"],
-            provider="human",
-            request_model="human",
-            response_model=by,
-            outcome="answered",
-            quality_source="human",
-        )
-        await ledger.write([row])
-        await ledger.ready()  # else it would be in the memory of a process that ends
+        (ticket,) = tickets.resolve([ticket], "answered", by, text, unbooked=True)
+        await _book(tickets, tickets.unbooked(), ledger)  # also of processes that were killed here
     finally:
         ledger.close()
     return ticket
+
+
+async def _book(tickets: Tickets, answered: Sequence[Ticket], ledger: Ledger) -> None:
+    """Write answers of persons to the ledger; what is in it already stays as it is."""
+    await ledger.write([_row(ticket, json.loads(ticket.details)) for ticket in answered])
+    await ledger.ready()  # else they would be in the memory of a process that ends
+    tickets.booked(answered)
+
+
+def _row(ticket: Ticket, details: dict[str, Any]) -> Attempt:
+    """The row of a person's answer."""
+    return Attempt(
+        **details["row"],
+        **details["labels"],
+        ts_us=ticket.resolved_us or 0,
+        latency_ms=((ticket.resolved_us or 0) - ticket.opened_us) // 1000,
+        chain=details["chain"],
+        provider="human",
+        request_model="human",
+        response_model=ticket.resolved_by,
+        outcome="answered",
+        quality_source="human",
+    )
 
 
 async def again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run]) -> None:

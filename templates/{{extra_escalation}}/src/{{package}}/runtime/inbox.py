@@ -17,7 +17,8 @@ from pydantic import Field
 
 from . import fleet
 from .errors import FleetError, LedgerError, Unanswered
-from .ledger.store import database_path, identity, new_id
+from .harmless import harmless
+from .ledger.store import database_path, identity, is_gone, new_id
 from .private import private_file
 
 log = logging.getLogger(__name__)
@@ -165,15 +166,25 @@ class Tickets:
         self._run(f"UPDATE tickets SET told_us = ? WHERE {_THESE}", (now_us(), ids))
 
     def resolve(
-        self, tickets: Sequence[Ticket], state: str, by: str, answer: str | None = None
+        self,
+        tickets: Sequence[Ticket],
+        state: str,
+        by: str,
+        answer: str | None = None,
+        *,
+        unbooked: bool = False,
     ) -> list[Ticket]:
-        """Answer or close those that are open still: these. Raises FleetError where none is."""
+        """Answer or close those that are open still: these. Raises FleetError where none is.
+
+        `unbooked`: the answer is yet to be written to the ledger, see `booked`.
+        """
         self.tidy()
         ids = json.dumps([ticket.id for ticket in tickets])
         done = self._run(
-            "UPDATE tickets SET state = ?, resolved_by = ?, answer = ?, resolved_us = ? "
+            "UPDATE tickets SET state = ?, resolved_by = ?, answer = ?, resolved_us = ?, "
+            "details = iif(?, json_set(details, '$.unbooked', 1), details) "
             f"WHERE state = 'open' AND {_THESE} RETURNING *",
-            (state, by, answer, now_us(), ids),
+            (state, by, answer, now_us(), unbooked, ids),
         )
         if tickets and not done:
             late = self.get(tickets[0].id)
@@ -183,10 +194,20 @@ class Tickets:
     def erase(self, user_ref: str) -> list[Ticket]:
         """Delete what a user asked, in whatever state: these."""
         asked = "json_extract(details, '$.labels.user_ref') = ?"
-        erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (user_ref,))
+        erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (harmless(user_ref),))
         # What was written lately is in the log beside the file as well, while anybody has it open.
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return erased
+
+    def unbooked(self) -> list[Ticket]:
+        """Those that a person answered, and whose answer may not be in the ledger yet."""
+        return self._run("SELECT * FROM tickets WHERE json_extract(details, '$.unbooked')", ())
+
+    def booked(self, tickets: Sequence[Ticket]) -> None:
+        """Note that the answers of these are in the ledger."""
+        ids = json.dumps([ticket.id for ticket in tickets])
+        done = "details = json_remove(details, '$.unbooked')"
+        self._run(f"UPDATE tickets SET {done} WHERE {_THESE}", (ids,))
 
     def tidy(self) -> None:
         """Expire what was open for too long; delete what was resolved `keep_days` ago."""
@@ -200,8 +221,7 @@ class Tickets:
 
     def _run(self, statement: str, values: Any) -> list[Ticket]:
         """Commit one statement: the tickets it gives."""
-        there = identity(self.path)
-        if there is None or there != self._file:
+        if is_gone(self.path, self._file):
             log.warning("%s was deleted or replaced: its questions are gone with it.", self.path)
             self.close()
             self._file = None  # closed, even if the same file comes back before it is opened

@@ -7,14 +7,13 @@ by itself. Whatever needs a parser is read in a child process (`apart.py`).
 
 import importlib
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from .apart import Child, Unreadable
 from .errors import FleetError
 from .harmless import harmless
-from .readable import decode, is_html, of_html
+from .readable import decode, is_html, is_text, of_html
 
 log = logging.getLogger(__name__)
 MAX_BYTES = 50_000_000
@@ -25,9 +24,6 @@ _FORMATS = {
     b"PK\x03\x04": ("an Office or zip file", ("docx", "xlsx", "pptx", "odt", "epub", "zip")),
     b"\xd0\xcf\x11\xe0": ("an old or encrypted Office file", ("doc", "docx", "xls", "ppt", "msg")),
 }
-_ODD = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\ufffd]")
-_MOST_ODD = 0.01
-"""The share of control and unreadable characters that a text may have."""
 
 
 class DocumentError(FleetError):
@@ -63,7 +59,9 @@ def load(path: Path, child: Child) -> Document:
     else:
         document = Document(decoded(data, path.name))
     if not document.text.strip():
-        raise DocumentError(f"{path.name} holds no text; a scan has to go through OCR first.")
+        is_page = _suffix(path) in _HTML
+        way = "save it from a browser" if is_page else "a scan has to go through OCR first"
+        raise DocumentError(f"{path.name} holds no text; {way}.")
     for note in document.notes:
         log.warning("%s: %s", path.name, note)
     return document
@@ -80,6 +78,11 @@ def convert(path: Path) -> Document:
     return Document(found) if isinstance(found, str) else found
 
 
+def readers() -> list[str]:
+    """The suffixes that converters read."""
+    return sorted(path.stem for path in _CONVERTERS.glob("[a-z]*.py"))
+
+
 def decoded(data: bytes, name: str) -> str:
     """Bytes that should be text. Raises DocumentError when they are something else."""
     for magic, (what, _) in _FORMATS.items():
@@ -92,7 +95,7 @@ def decoded(data: bytes, name: str) -> str:
 
 
 def _sound(text: str, name: str) -> str:
-    if "\0" in text or len(_ODD.findall(text)) > _MOST_ODD * len(text):
+    if not is_text(text):
         raise DocumentError(f"{name} is binary or in an unknown encoding: save it as UTF-8 text.")
     return text
 

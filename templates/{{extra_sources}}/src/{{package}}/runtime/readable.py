@@ -23,8 +23,12 @@ _DOUBLE = re.compile(
     "utf-(8|16|16-le|16-be)|gbk|gb2312|gb18030|big5|big5hkscs|hz|euc_(jp|kr)|shift_jis(x0213)?"
     "|cp(932|949|950)|iso2022_(jp|kr)"
 )
+_ODD = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\ufffd]")
+_FEW_ODD, _MOST_ODD = 3, 0.01
+"""The number and the share of control and unreadable characters that a text may have."""
 
 _SCRIPTS = frozenset(("script", "style", "noscript", "template", "svg", "iframe", "object"))
+_CODE = frozenset(("script", "style"))
 _FURNITURE = frozenset(("nav", "footer", "aside", "button", "select", "datalist", "dialog"))
 _BLOCKS = frozenset(
     (
@@ -80,6 +84,11 @@ def _is_utf8(data: bytes) -> bool:
     return True
 
 
+def is_text(text: str) -> bool:
+    """Whether decoded bytes read as a text does: some control characters at most."""
+    return "\0" not in text and len(_ODD.findall(text)) <= _FEW_ODD + _MOST_ODD * len(text)
+
+
 def is_html(data: bytes) -> bool:
     """Whether bytes begin as a whole page does."""
     return (
@@ -97,7 +106,7 @@ def of_html(html: str) -> tuple[str, str]:
     if len(text) < 200:
         whole = _parsed(html, _SCRIPTS, hidden=not text)[1]
         text = whole if len(whole) > 10 * len(text) else text
-    return title, text
+    return title, text or _parsed(html, _CODE, hidden=True)[1]
 
 
 def _parsed(html: str, skipped: frozenset[str], *, hidden: bool) -> tuple[str, str]:

@@ -9,6 +9,7 @@ child process.
 
 import asyncio
 import ipaddress
+import re
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from .apart import Limits, Unreadable, read_page
 from .errors import FleetError
 from .fleet import Settings
 from .harmless import harmless
-from .readable import decode
+from .readable import decode, is_html, is_text
 from .searches.search import BodyRefused, read_body
 
 HTML = ("text/html", "application/xhtml+xml")
@@ -142,7 +143,7 @@ class Fetcher:
         try:
             if response.status_code in REDIRECTS and "Location" in response.headers:
                 return _parsed(str(url.join(response.headers["Location"])))
-            kind = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+            kind = re.split("[;,]", response.headers.get("Content-Type", ""))[0].strip().lower()
             data = await read_body(response, self.settings.max_bytes)
             return _Body(url, response.status_code, kind, response.charset_encoding, data)
         finally:
@@ -176,7 +177,7 @@ class Fetcher:
             raise FetchRefused(f"its robots.txt answered with status {body.status}")
         rules = RobotFileParser()
         text = decode(body.data[:_MOST_RULES]) if body.status == 200 else ""
-        rules.parse(text.splitlines())
+        await asyncio.to_thread(rules.parse, text.splitlines())
         return rules
 
 
@@ -212,11 +213,14 @@ async def _page(body: _Body, limits: Limits) -> Page:
         raise FetchRefused(f"answered with status {body.status}")
     if body.type not in READ:
         raise FetchRefused(f"is {body.type or 'of no stated type'}, not text")
-    if body.type in HTML:
+    text = decode(body.data, body.charset)
+    if not is_text(text):
+        raise FetchRefused(f"is not text, although it says {body.type}")
+    if body.type in HTML or is_html(body.data):
         found = await read_page(body.data, body.charset, limits)
         title, text = harmless(found["title"]), harmless(found["text"])
     else:
-        title, text = "", harmless(decode(body.data, body.charset)).strip()
+        title, text = "", harmless(text).strip()
     if not text:
         raise FetchRefused("holds no readable text")
     return Page(str(body.url), title or str(body.url), text)

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NANO = 10**9
+MOST_USD = 10**9  # of one attempt: more is a mistake, and does not fit into a column
 BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
 USUAL: Mapping[str, Collection[str | None]] = {
@@ -248,6 +249,11 @@ class Prices:
         found = self._find(self._served(ref, None))
         return found and found[1].id + (f" x {own.factor}" if own else "")
 
+    @property
+    def own(self) -> Collection[str]:
+        """The models that prices.toml has prices for, as it names them."""
+        return self._overrides
+
     def leaving(self, ref: ModelRef) -> str | None:
         """Why the list calls a model deprecated, with what took its place where it tells; or None."""
         found = self._find(self._served(ref, None))
@@ -398,7 +404,7 @@ def _usd_of(usage: RequestUsage, context: Mapping[str, Any]) -> Decimal:
 
 
 def _cost(usd: Decimal, source: str, version: str) -> Cost:
-    return Cost(round(usd * NANO), source, version) if usd >= 0 else UNPRICED
+    return Cost(round(usd * NANO), source, version) if 0 <= usd < MOST_USD else UNPRICED
 
 
 def other_units(usage: RequestUsage) -> dict[str, int | float]:
@@ -420,6 +426,7 @@ class Spending:
         self.reservations = Reservations()
         self._budgets, self._read, self._every_s = budgets, read, every_s
         self._month, self._read_at = "", -math.inf
+        self._first_look = asyncio.Lock()
         self._spent: Counter[str] = Counter()
         self._warned: set[str] = set()
 
@@ -472,12 +479,20 @@ class Spending:
         return None
 
     async def _refresh(self) -> None:
+        """Look at the ledger now and then; in a new month, or at first, before a call goes on."""
         month, now = time.strftime("%Y-%m", time.gmtime()), time.monotonic()
-        if month != self._month:
-            self._month, self._spent, self._warned = month, Counter(), set()
-        elif now < self._read_at + self._every_s:
+        if month == self._month:
+            if now >= self._read_at + self._every_s:
+                self._read_at = now
+                await self._look()
             return
-        self._read_at = now
+        async with self._first_look:
+            if month != self._month:
+                self._spent, self._warned = Counter(), set()
+                await self._look()
+                self._month, self._read_at = month, now
+
+    async def _look(self) -> None:
         try:
             # What this process has added may not be committed yet: never count less than that.
             self._spent |= Counter(await asyncio.to_thread(self._read))

@@ -23,7 +23,7 @@ def _dear_escalation(asked: Totals, first: Totals, models: Sequence[Totals]) -> 
     direct = [
         (round(Decimal(model.cost_nano_usd) * asked.ok / model.ok), model.key[2:])
         for model in models
-        if model is not first and model.ok >= ENOUGH
+        if model is not first and model.ok >= ENOUGH and not model.unmeasured
     ]
     cost, key = min(direct, default=(asked.cost_nano_usd, ("", "")))
     saved = asked.cost_nano_usd - cost

@@ -146,7 +146,7 @@ def _heat(asked: Report, question: Question) -> Html:
         _row(task, [*(_warm(found.get((task, model)), most) for model in models), _sum(row)])
         for task, row in tasks.items()
     ]
-    caption = "Cost by task and model, with calls and cost per success; warmer is dearer"
+    caption = "Cost by task and model, with attempts and cost per success; warmer is dearer"
     foot = _row("All tasks", map(_sum, [*models.values(), total(pairs)]))
     return _table(caption, ["Task"], [*models, "All models"], rows, foot)
 
@@ -155,7 +155,7 @@ def _warm(row: Totals | None, most: int) -> Html:
     if row is None:
         return tag("td", tag("span", "-", aria_label="not asked"), class_="none")
     heat = sqrt(row.cost_nano_usd / most) if most else 0
-    notes = [f"{row.attempts:,} calls{lacking(row)}"]
+    notes = [f"{row.attempts:,} attempts{lacking(row)}"]
     if row.nano_usd_per_success is not None:
         notes.append(f"{per_success(row)} per success")
     small = [tag("small", note) for note in notes]

@@ -1,7 +1,8 @@
 """What the ledger says should change, the most dollars a month first.
 
 A month is the last 30 days as they were: nothing is extrapolated from a shorter past. A rate is
-evidence from 30 verdicts on. Where costs are compared, a group with a missing price takes no part.
+evidence from 30 verdicts on. Where costs are compared, a group whose cost is not all known takes no
+part.
 """
 
 import importlib
@@ -107,7 +108,7 @@ def _cost_on(ref: ModelRef, other: Totals, dear: Totals, question: Question) -> 
     if other is dear or not _does_as_well(other, dear):
         return None
     listed = question.price(ref, dear)
-    if listed is None and other.priced and not other.unpriced:
+    if listed is None and other.priced and not (other.unpriced or other.unmeasured):
         return round(Decimal(other.cost_nano_usd) * dear.attempts / other.attempts)
     return listed
 

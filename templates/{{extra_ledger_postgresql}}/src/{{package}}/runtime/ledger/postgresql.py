@@ -76,7 +76,7 @@ class Server:
     url: str = field(repr=False)
 
     def __str__(self) -> str:
-        return re.sub(r"//[^@/]*@", "//", self.url)
+        return re.sub(r"//.*@", "//", self.url.partition("?")[0])
 
     def connect(self) -> "Database":
         """Open for writing; tables are made where there are none."""
@@ -126,7 +126,7 @@ class Database:
 
     def prove(self) -> None:
         with self._cursor() as cursor:
-            cursor.execute("SELECT 1")
+            cursor.execute("INSERT INTO attempts SELECT * FROM attempts WHERE false")
 
     def prune(self, days: int) -> bool:
         """Drop one day that is too old, counted from the newest (see SQLite's)."""
@@ -188,7 +188,7 @@ class Database:
             except errors.CheckViolation:
                 self._days.clear()
                 raise LedgerError("A day was dropped from the ledger; it is made anew.") from None
-            except UNUSABLE:
+            except (*UNUSABLE, errors.UndefinedTable):  # which is made anew with the connection
                 with suppress(psycopg.Error):
                     self._connection.close()
                 raise

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
 from ..errors import LedgerError, SettingsError
+from ..harmless import harmless
 from ..outside import csv_cell, from_csv_cell
 from ..private import private_file
 from .store import (
@@ -96,13 +97,13 @@ def _book(database: Database, rows: Sequence[Attempt], wrong: list[str]) -> int:
 
 def erase(location: Location, user_ref: str) -> int:
     """Erase a user's attempts and texts, those set aside as well; the rollup has no users."""
-    database = connect(location)
+    database, refs = connect(location), [user_ref, harmless(user_ref)]
     try:
         bring_in(spill_of(location), database)
         with database.transaction() as execute:
             if _has_texts(location):
-                execute("DELETE FROM contents WHERE user_ref = ?", [user_ref])
-            erased = execute("DELETE FROM attempts WHERE user_ref = ?", [user_ref])
+                execute("DELETE FROM contents WHERE user_ref IN (?, ?)", refs)
+            erased = execute("DELETE FROM attempts WHERE user_ref IN (?, ?)", refs)
     finally:
         database.close()
     if isinstance(location, Path):  # the log beside it stays while a workspace has it open

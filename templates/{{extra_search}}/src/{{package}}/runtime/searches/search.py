@@ -18,6 +18,7 @@ from ..fleet import Fleet, Settings
 from ..harmless import harmless, without_halves
 
 MAX_BYTES = 5_000_000
+_PARTS = 100
 Answer = TypeVar("Answer", bound=BaseModel)
 
 
@@ -120,18 +121,47 @@ async def read_body(response: httpx2.Response, most: int) -> bytes:
     packed = response.headers.get("Content-Encoding", "identity").strip().lower()
     if packed not in ("", "identity", "gzip", "x-gzip"):
         raise BodyRefused(f"is packed as {packed}, not as gzip")
-    unpacker = zlib.decompressobj(wbits=31) if "gzip" in packed else None
-    data = bytearray()
-    try:
-        async for part in response.aiter_raw():
-            data += unpacker.decompress(part, most + 1 - len(data)) if unpacker else part
-            if len(data) > most:
-                raise BodyRefused(f"is larger than {most} bytes")
-            if unpacker and unpacker.eof:
-                break
-    except zlib.error:
-        raise BodyRefused("is not sound gzip") from None
+    unpacker = _Unpacker() if "gzip" in packed else None
+    data, parts = bytearray(), 0
+    async for part in response.aiter_raw():
+        parts += 1
+        if parts % _PARTS == 0:
+            await asyncio.sleep(0)  # parts of a byte each would leave nobody else a turn
+        data += unpacker.unpack(part, most + 1 - len(data)) if unpacker else part
+        if len(data) > most:
+            raise BodyRefused(f"is larger than {most} bytes")
+        if unpacker and unpacker.is_over:
+            break
+    if unpacker and data and unpacker.is_cut:
+        raise BodyRefused("is cut short")
     return bytes(data)
+
+
+class _Unpacker:
+    """Unpacks gzip, which may be several streams; what else follows the last is not of it."""
+
+    def __init__(self) -> None:
+        self._stream = zlib.decompressobj(wbits=31)
+        self.is_over = False
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether more should have come."""
+        return not self._stream.eof
+
+    def unpack(self, part: bytes, most: int) -> bytes:
+        """Return at most so many bytes. Raises BodyRefused."""
+        found = b""
+        while part and len(found) < most and not self.is_over:
+            if self._stream.eof and part[:1] == b"\x1f":
+                self._stream = zlib.decompressobj(wbits=31)
+            self.is_over = self._stream.eof
+            try:
+                found += self._stream.decompress(part, most - len(found))
+            except zlib.error:
+                raise BodyRefused("is not sound gzip") from None
+            part = self._stream.unused_data
+        return found
 
 
 def _check(response: httpx2.Response) -> None:

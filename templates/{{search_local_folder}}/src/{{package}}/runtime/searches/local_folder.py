@@ -19,7 +19,7 @@ from pathlib import Path
 from pydantic import Field
 
 from ..apart import Child, Limits
-from ..documents import DocumentError, load
+from ..documents import DocumentError, load, readers
 from ..duplicates import SMALL
 from ..fleet import Fleet, Settings, find_root
 from ..private import private_file
@@ -29,7 +29,8 @@ log = logging.getLogger(__name__)
 REMOTE = False
 ASKING = re.compile("how|when|where|why|not|no")
 MOST_WORDS, MOST_TOLD = 60, 20
-VERSION = 2
+# A file that no converter could read is read again when there is another converter.
+VERSION = 200 + len(readers())
 SCHEMA = (
     "DROP TABLE IF EXISTS files",
     "DROP TABLE IF EXISTS passages",
@@ -39,7 +40,6 @@ SCHEMA = (
     " tokenize = 'porter unicode61 remove_diacritics 2')",
     f"PRAGMA user_version={VERSION}",
 )
-
 _REFRESHING = threading.Lock()
 
 
@@ -118,7 +118,9 @@ def _refresh(
 ) -> tuple[str, ...]:
     """Bring the index up to date; returns what could not be read, or is not read yet."""
     known = {row[0]: row[1:] for row in index.execute("SELECT path, size, changed_ns FROM files")}
-    present = {name: (path, status) for name, path, status in _files(folder, settings)}
+    problems: list[str] = []
+    files = _files(folder, settings, problems)
+    present = {name: (path, status) for name, path, status in files}
     changed = [
         name
         for name, (_, status) in present.items()
@@ -133,31 +135,39 @@ def _refresh(
         while changed and time.monotonic() < until:
             name = changed.pop(0)
             _index(index, name, *present[name], settings, child)
-    told = [row[0] for row in index.execute("SELECT problem FROM files WHERE problem != ''")]
-    more = [f"and {len(told) - MOST_TOLD} more could not be read"] if told[MOST_TOLD:] else []
+    problems += [row[0] for row in index.execute("SELECT problem FROM files WHERE problem != ''")]
+    more = [f"and {len(problems) - MOST_TOLD} more could not be read"][: len(problems) > MOST_TOLD]
     late = [f"{len(changed)} documents are not read yet: search again"] if changed else []
-    return (*told[:MOST_TOLD], *more, *late)
+    return (*problems[:MOST_TOLD], *more, *late)
 
 
 def _files(
-    folder: Path, settings: LocalFolderSettings
+    folder: Path, settings: LocalFolderSettings, problems: list[str]
 ) -> Iterator[tuple[str, Path, os.stat_result]]:
+    """The files to be searched, by name; what cannot even be looked at joins the problems."""
     top = folder.resolve()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        hidden = any(part.startswith(".") for part in name.parts)
-        if hidden or path.suffix.lower() not in settings.suffixes:
-            continue
-        try:
-            status, text = path.stat(), name.as_posix()
-            text.encode()
-            # A link may not lead out of the folder that the team named.
-            inside = path.is_file() and path.resolve().is_relative_to(top)
-        except (OSError, RuntimeError, UnicodeError):  # gone, a circle of links, no name of letters
-            log.warning("passed over: %s cannot be read", ascii(str(path)))
-            continue
-        if inside:
-            yield text, path, status
+
+    def told(error: Exception, path: str | None = None) -> None:
+        name = ascii(os.path.relpath(path or getattr(error, "filename", folder), folder))[1:-1]
+        reason = getattr(error, "strerror", None) or error
+        reason = "its name is not UTF-8" if isinstance(error, UnicodeError) else reason
+        problems.append(f"{name} cannot be read: {reason}")
+        log.warning("passed over: %s", problems[-1])
+
+    for place, folders, names in os.walk(folder, onerror=told):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
+            if path.suffix.lower() not in settings.suffixes:
+                continue
+            try:
+                status, text = path.stat(), path.relative_to(folder).as_posix()
+                text.encode()
+                inside = path.is_file() and path.resolve().is_relative_to(top)
+            except (OSError, RuntimeError, UnicodeError) as error:  # gone, a circle of links
+                told(error, str(path))
+                continue
+            if inside:
+                yield text, path, status
 
 
 def _index(
@@ -182,7 +192,8 @@ def _index(
     with index:
         index.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
-            (name, status.st_size, status.st_mtime_ns, digest, problem),
+            # A file that may not be opened is tried again: to allow it changes neither of both.
+            (name, status.st_size if large or digest else -1, status.st_mtime_ns, digest, problem),
         )
         if same:
             return

@@ -39,7 +39,10 @@ def run(options: argparse.Namespace) -> int:
     found, forecast = find(question), None
     with suppress(LedgerError):  # only the extra `cost_reports` knows where the month heads
         forecast = queries.of_reports("findings_trends").forecast_nano_usd(question)
-    month = month_text(report) + (f", heading for {dollars(forecast)}" if forecast else "")
+    month = month_text(report)
+    if forecast:  # made of the same sums, and it lacks what they lack
+        lacks = "≥" if month.startswith("This month: ≥") else ""
+        month += f", heading for {lacks}{dollars(forecast)}"
     if options.json:
         saving = saving_of(report)
         told = _as_dict(report, found, question, forecast) | {"saving": saving and _exact(saving)}

@@ -60,6 +60,11 @@ class Request:
     def __post_init__(self) -> None:
         for name in ("text", "user_ref", "tags", "options", "id", "data_class"):
             object.__setattr__(self, name, harmless(getattr(self, name)))
+        cap = self.max_cost_usd
+        if cap is not None and not (math.isfinite(cap) and cap >= 0):
+            raise SettingsError(f"max_cost_usd is {cap}: give US dollars from 0 on, or None.")
+        if not self.deadline_s >= 0:
+            raise SettingsError(f"deadline_s is {self.deadline_s}: give seconds from 0 on.")
 
 
 @dataclass(frozen=True, slots=True)

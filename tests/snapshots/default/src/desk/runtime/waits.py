@@ -5,8 +5,11 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Any, cast
 
 from pydantic_ai.exceptions import ModelAPIError
+
+from .replies import tables_of
 
 # Headers with the moment at which a limit ends, where the limit says it is used up.
 _RESET = re.compile(r"(?:x-)?(?:anthropic-)?ratelimit-(?:(.+)-)?reset(?:-(.+))?$")
@@ -26,11 +29,34 @@ def wait_s(error: BaseException) -> float:
         if (wait := _seconds(headers.get(name), unit)) is not None:
             return wait
     if error.retry_after is not None and "retry-after" not in headers:  # Google's is in the body
-        return error.retry_after
+        return max(0.0, error.retry_after)
+    if (wait := _in_body(error.body)) is not None:
+        return wait
+    return _until_reset(headers)
+
+
+def _in_body(body: object) -> float | None:
+    """What a body says: Google's RetryInfo, whoever relays it, and headers that a gateway hands on."""
+    for table in tables_of(body):
+        for name, unit in (("retryDelay", 1), ("retry_after_ms", 0.001), ("retry_after", 1)):
+            value = table.get(name)
+            stated = str(value) if type(value) in (str, int, float) else None
+            if (wait := _seconds(stated, unit)) is not None:
+                return wait
+        relayed: Any = table.get("headers")  # OpenRouter's metadata
+        if isinstance(relayed, dict):
+            texts = {str(k).lower(): str(v) for k, v in cast("dict[Any, Any]", relayed).items()}
+            if wait := _seconds(texts.get("retry-after")) or _until_reset(texts):
+                return wait
+    return None
+
+
+def _until_reset(headers: Mapping[str, str]) -> float:
+    """The seconds until the limits that are used up are reset, or the first of those there are."""
     resets = {
         found.group(1) or found.group(2) or "": wait
         for name, value in headers.items()
-        if (found := _RESET.match(name)) and (wait := _seconds(value)) is not None
+        if (found := _RESET.match(name.lower())) and (wait := _seconds(value)) is not None
     }
     spent = [wait for limit, wait in resets.items() if _left(headers, limit) == "0"]
     return max(spent, default=min(resets.values(), default=0.0))
@@ -52,6 +78,8 @@ def _seconds(value: str | None, unit: float = 1) -> float | None:
     if value is None:
         return None
     text = value.strip()
+    if re.fullmatch(r"[\d.]+(, *[\d.]+)+", text):  # a proxy and its server each send one
+        text = max(text.split(","), key=lambda one: float(one) if one.count(".") < 2 else 0)
     try:
         number = float(text)
     except ValueError:

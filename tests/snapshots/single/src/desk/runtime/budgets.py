@@ -95,7 +95,8 @@ class Reservations:
     def _lacks(self, limit: Limit, nano: float, is_most: bool) -> bool:
         left = limit.left_nano()
         reserved = sum(one.nano for one in self._held_under(limit))
-        return left <= 0 or (nano > left - reserved and (is_most or reserved > 0))
+        free = max(0, left - reserved)
+        return left <= 0 or (nano > free and (is_most or reserved > 0))
 
     def _held_under(self, limit: Limit) -> list[Reservation]:
         return [one for one in self._held if limit.of in one.of]

@@ -34,6 +34,8 @@ _LABEL = re.compile(
     r"|invalid_request_error|invalidparameter|litellm\.\w+|\w+(error|exception)|error from provider"
     r"|the model returned the following errors|\[?\d{3,4}\]?)\s*[:\-\[]+\s*)+"
 )
+# LiteLLM's proxy puts the vendor's own reply behind a label.
+_RELAYED = re.compile(r"litellm\.\w+: (?:\w+: )?\w+Exception - (?:b')?(\{.*)", re.S)
 _FILTERED = {"content_filter_result", "content_filter_results", "contentFilter", "flagged_input"}
 # Where a body has its codes and its message. What echoes a request stands under other names.
 _CODES = [
@@ -48,13 +50,11 @@ _CODES = [
     "errorCode",
 ]
 _STATUSES = ("code", "http_status_code", "status", "status_code", "statusCode", "Code")
-_MESSAGES = (
-    *("message", "Message", "error", "detail", "raw", "error_message", "msg", "status_msg"),
-    *("Output", "error_msg", "title"),
-)
+_MESSAGES = ("message", "Message", "error", "detail", "raw", "error_message")
+_SAID = (*_MESSAGES, "msg", "error_msg", "title", "html-message")  # by somebody who failed
 _NESTED = (
     *("error", "errors", "Error", "detail", "details", "innererror", "inner_error", "metadata"),
-    *("raw", "provider_specific_fields", "violations", "base_resp", "message", "Output"),
+    *("raw", "provider_specific_fields", "violations", "base_resp"),
 )
 _ANSWERS = ("choices", "candidates", "content", "output", "promptFeedback", "completion")
 _PAGE = re.compile(
@@ -89,7 +89,7 @@ def status_of(body: object) -> int | None:
         body = cast("list[object]", body)[0]
     if not isinstance(body, dict) or not (said := _said_wrong(cast("dict[str, Any]", body))):
         return None
-    tables = list(_tables(said, 0))
+    tables = list(tables_of(said))
     if status := _status_in(tables):
         return status
     kind = kind_of(ModelAPIError("", "", body=said))
@@ -105,7 +105,7 @@ def _said_wrong(body: dict[str, Any]) -> dict[str, Any] | None:
         usage: Any = body.get("usage") or {}
         # What it has said so far is paid for.
         return None if usage.get("completion_tokens") or not error else {"error": error}
-    return body if error or any(isinstance(body.get(name), str) for name in _MESSAGES) else None
+    return body if error or any(isinstance(body.get(name), str) for name in _SAID) else None
 
 
 def error_of_choice(body: Mapping[str, Any]) -> Any:
@@ -131,7 +131,7 @@ def _page_in(error: ModelAPIError) -> bool:
 
 def _read(error: ModelAPIError) -> Reply:
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
-    tables = list(_tables(error.body, 0))
+    tables = list(tables_of(error.body))
     text = error.body if isinstance(error.body, str) else ""
     said = [one for table in tables for key in _MESSAGES if isinstance(one := table.get(key), str)]
     said = said or ([text] if text else [])
@@ -201,6 +201,14 @@ def _by_words(messages: tuple[str, ...]) -> str | None:
 
 def _is_code(value: object) -> bool:
     return isinstance(value, str | int) and len(str(value)) <= 80
+
+
+def tables_of(body: object) -> Iterator[dict[str, Any]]:
+    """The objects of an error's body that say what went wrong, outer ones first."""
+    for table in _tables(body, 0):
+        yield table
+        if relayed := _RELAYED.match(str(table.get("message"))):
+            yield from _tables(relayed[1], 0)
 
 
 def _tables(body: object, depth: int, *, parse: bool = True) -> Iterator[dict[str, Any]]:

@@ -28,7 +28,7 @@ UNKNOWN = ("unpriced", "unmeasured")
 LATER = 10**7
 """A day after every other: what a clock that ran ahead has written is counted too."""
 HEADS = (
-    *("calls", "tokens in", "tokens out", "cost", "before", "per success", "p50 ms", "p95 ms"),
+    *("attempts", "tokens in", "tokens out", "cost", "before", "per success", "p50 ms", "p95 ms"),
     *("failed", "escalated", "unpriced", "no usage"),
 )
 

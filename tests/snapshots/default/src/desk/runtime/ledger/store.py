@@ -8,6 +8,7 @@ OpenTelemetry's conventions for generative AI.
 """
 
 import asyncio
+import atexit
 import errno
 import importlib
 import json
@@ -41,6 +42,7 @@ LOCK_S = 2
 RETRY_S = 10
 RETRY_KEPT_S = 1  # sooner while rows are in memory alone, and no call is sent
 DAY_S = 24 * 3600
+MOST_TOKENS = 10**12
 DAY_US = DAY_S * 1_000_000
 
 
@@ -105,9 +107,9 @@ class Attempt:
     tags: str = "{}"
 
     def __post_init__(self) -> None:
-        # A negative count is a provider's mistake: it says nothing, and must not lower a sum.
+        # A provider's mistake says nothing: it must not lower a sum, nor be too large for a column.
         for name in TOKENS:
-            if (getattr(self, name) or 0) < 0:
+            if not 0 <= (getattr(self, name) or 0) < MOST_TOKENS:
                 setattr(self, name, None)
         for name in _THEIRS:  # a gateway may echo anything
             if said := getattr(self, name):
@@ -280,15 +282,16 @@ Location = Path | Server
 def database_path(root: Path) -> Location:
     """Where the ledger is: FLEET_LEDGER_URL, else `data/ledger.sqlite3` in the workspace."""
     url = os.environ.get("FLEET_LEDGER_URL") or f"sqlite:///{root / 'data' / 'ledger.sqlite3'}"
-    if url.startswith("sqlite:///"):
+    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
         return Path(url.removeprefix("sqlite:///"))
     scheme = url.partition(":")[0]
+    scheme = "postgresql" if scheme == "postgres" else scheme
     try:
         # A backend is a module of this folder that is called like its URLs' scheme.
         return importlib.import_module(f".{scheme}", __package__).Server(url)
-    except ImportError:
+    except (ImportError, AttributeError, TypeError):
         raise LedgerError(
-            f"FLEET_LEDGER_URL '{scheme}:…' cannot be used here: set sqlite:///PATH, or add what "
+            f"FLEET_LEDGER_URL '{scheme[:12]}…' cannot be used here: set sqlite:///PATH, or add what "
             "is missing (`scaffold add extra ledger_postgresql`, then `uv sync`)."
         ) from None
 
@@ -348,7 +351,7 @@ class Database:
             except BaseException:
                 self._sqlite.close()  # nobody else can: the constructor fails
                 raise
-            self._file = identity(path)
+            self._file, self._sides = identity(path), sides(path)
 
     def _prepare(self) -> None:
         """Bring the schema forward and set the connection up. Raises LedgerError."""
@@ -376,8 +379,8 @@ class Database:
         number of new rows. Raises RowsRefused.
         """
         new = self._write(rows, also, judged)
-        if self._is_gone():  # what was just written to it as well
-            new = self._write(rows, also, judged)
+        if self._is_gone() or self._lacks_a_side():  # what was just written to it as well
+            new = max(new, self._write(rows, also, judged))
         self._added += new
         return new
 
@@ -392,11 +395,14 @@ class Database:
             verdicts(execute, self.writer, judged)
             for query, given in also:
                 execute(query, given)
+        self._sides = sides(self._path)
         return new
 
     def _follow(self) -> None:
         """Open the file anew where it was deleted or replaced; what was lost is in the log."""
         if not self._is_gone():
+            if self._lacks_a_side():
+                self._rejoin()
             return
         self._sqlite.close()
         self._file = None  # closed, even if the same file comes back before it is opened
@@ -409,9 +415,31 @@ class Database:
             lost,
         )
 
+    def _rejoin(self) -> None:
+        """Open the file anew whose -wal or -shm was removed or cut, with what is to be had of it."""
+        now, pages = sides(self._path), None
+        with suppress(sqlite3.Error):
+            _, pages, _ = self._sqlite.execute("PRAGMA wal_checkpoint").fetchone()
+        if pages == 0 and all(now):  # SQLite itself cut it, for a process that erases
+            self._sides = now
+            return
+        self._sqlite.close()
+        self._file = None
+        self._open()
+        log.warning(
+            "The -wal or -shm file of the ledger %s was removed or cut while it was open. Leave "
+            "them to SQLite: they hold attempts.",
+            self._path,
+        )
+
+    def _lacks_a_side(self) -> bool:
+        return any(
+            was and (now is None or now[:2] != was[:2] or now[2] < was[2])
+            for was, now in zip(self._sides, sides(self._path), strict=True)
+        )
+
     def _is_gone(self) -> bool:
-        there = identity(self._path)
-        return there is None or there != self._file
+        return is_gone(self._path, self._file)
 
     @contextmanager
     def transaction(self) -> Generator[Execute]:
@@ -438,11 +466,31 @@ class Database:
 
 def identity(path: Path) -> tuple[int, int] | None:
     """Which file lies there: another one after it was deleted or replaced. None where none does."""
+    there = _stat(path)
+    return there and there[:2]
+
+
+def is_gone(path: Path, was: tuple[int, int] | None) -> bool:
+    """Whether it is not this file that lies there; one that was emptied is removed."""
+    there = _stat(path)
+    if there and there[:2] == was and not there[2]:
+        with suppress(OSError):
+            path.unlink()  # what its -wal holds must not be mixed into it
+        return True
+    return there is None or there[:2] != was
+
+
+def sides(path: Path) -> list[tuple[int, int, int] | None]:
+    """Which files SQLite has beside its database, and how large they are."""
+    return [_stat(path.with_name(path.name + side)) for side in ("-wal", "-shm")]
+
+
+def _stat(path: Path) -> tuple[int, int, int] | None:
     try:
         there = path.stat()
     except OSError:
         return None
-    return there.st_dev, there.st_ino
+    return there.st_dev, there.st_ino, there.st_size
 
 
 def _version(database: sqlite3.Connection) -> int:
@@ -527,10 +575,11 @@ class Ledger:
         self._proven = False
         self._turn: dict[asyncio.AbstractEventLoop, list[_Write]] = {}
         self._queue: queue.SimpleQueue[list[_Write]] = queue.SimpleQueue()
-        self._closed = False
+        self._closed, self._pid = False, os.getpid()
         # A daemon: a program that dies must not hang on its ledger; `close` is the orderly way.
         self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
         self._thread.start()
+        atexit.register(self.close)  # of a program that does not
 
     async def write(
         self,
@@ -570,11 +619,16 @@ class Ledger:
 
     def expect_open(self) -> None:
         """Raises LedgerError once it is closed: what is asked now could not be booked."""
+        if self._pid != os.getpid():
+            raise LedgerError("The workspace was opened before a fork: open one in each process.")
         if self._closed:
             raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
 
     def close(self) -> None:
         """Commit what is waiting and end the thread."""
+        atexit.unregister(self.close)
+        if self._pid != os.getpid():  # a fork has no such thread
+            return
         for loop in list(self._turn):
             self._hand_over(loop)
         self._closed = True
