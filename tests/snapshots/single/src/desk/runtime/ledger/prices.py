@@ -249,6 +249,11 @@ class Prices:
         found = self._find(self._served(ref, None))
         return found and found[1].id + (f" x {own.factor}" if own else "")
 
+    @property
+    def own(self) -> Collection[str]:
+        """The models that prices.toml has prices for, as it names them."""
+        return self._overrides
+
     def leaving(self, ref: ModelRef) -> str | None:
         """Why the list calls a model deprecated, with what took its place where it tells; or None."""
         found = self._find(self._served(ref, None))
