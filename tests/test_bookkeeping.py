@@ -212,3 +212,14 @@ def test_what_is_no_answer_stays_none(desk: Desk) -> None:
         desk.server.script["spare"] = [Reply(edit=without(field, null=False))]
         assert desk.ask().output == TEXT
         assert desk.rows("outcome, error_type")[-2] == ("failed", "malformed"), field
+
+
+@pytest.mark.parametrize("count", [10**20, 10**15, 1e300])
+def test_a_count_that_cannot_be_true_is_not_reported(desk: Desk, count: float) -> None:
+    """The answer is paid for: it is returned, and its row is written."""
+    desk.models = ["openai:m"]
+    desk.server.script["m"] = [Reply(edit=set_to("usage.prompt_tokens", count))]
+    assert desk.ask().status == "answered"
+    assert desk.rows("outcome, input_tokens, cost_nano_usd, cost_source") == [
+        ("ok", None, None, "none")
+    ]
