@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -56,6 +57,9 @@ def run(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     _print_anything()
     try:
+        if bare := next((word for word in words if re.fullmatch(r"--[a-z-]+=--", word)), None):
+            # Python 3.11's argparse takes this for an option without a value.
+            raise UsageError(f"{bare}: `--` is not a value; leave the option out.")
         options = _parser().parse_args(words)
         command: Callable[[argparse.Namespace], int] = options.run
         status = command(options)

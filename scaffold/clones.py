@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 from scaffold.errors import TemplateError
-from scaffold.git import GitError, git
+from scaffold.git import GitError, git, git_begins
 from scaffold.options import LONGEST
 from scaffold.problems.wording import shown
 
@@ -44,6 +44,9 @@ _HINTS = (
     ("Authentication failed|could not read (User|Pass)|Permission denied", "check your access"),
     ("resolve host|Connection|timed out|unable to access", "check the address and the network"),
 )
+MOST_LISTED = 20_000_000
+"""The most bytes that git may print to list a template's files: some 200,000 of them."""
+MOST_SIZE = 500_000_000
 _MOVED = "if it has moved, name it with --template"
 _PLAIN = "it is a folder without a git repository: leave out --ref, or commit it to one of its own"
 
@@ -58,6 +61,22 @@ def run_git(
     """
     deaf = {} if as_user else _DEAF
     return git(*_OPTIONS, "--git-dir=.", *words, cwd=folder, env=_ENVIRONMENT | deaf | (env or {}))
+
+
+def require_modest_tree(folder: Path, commit: str, src: str) -> None:
+    """Raise TemplateError for a version with more files, or larger ones, than any template has.
+
+    A few kilobytes of trees that name each other can stand for billions of files, and as many of
+    compressed zeros for a full disk: neither is ever checked out.
+    """
+    words = (*_OPTIONS, "--git-dir=.", "ls-tree", "-r", "-l", "-z", commit)
+    listed = git_begins(*words, cwd=folder, env=_ENVIRONMENT, most=MOST_LISTED)
+    sizes = (entry.split(b"\t")[0].rsplit(None, 1)[-1] for entry in listed.split(b"\0") if entry)
+    if len(listed) == MOST_LISTED or sum(int(s) for s in sizes if s.isdigit()) > MOST_SIZE:
+        raise TemplateError(
+            f"{src} has more files, or larger ones, than scaffold checks out"
+            f" ({MOST_SIZE // 1_000_000} MB); name the repository of a template."
+        )
 
 
 def clone(src: str, folder: Path) -> None:
@@ -83,7 +102,7 @@ def canonical(src: str) -> str:
 
     Raises TemplateError for one with a password, and for what cannot be an address.
     """
-    if (place := _local(src)) is not None:
+    if (place := local_place(src)) is not None:
         return str(place)
     for short, host in _SHORT.items():
         if src.startswith(short):
@@ -96,7 +115,7 @@ def canonical(src: str) -> str:
     return src.removeprefix("git+")
 
 
-def _local(src: str) -> Path | None:
+def local_place(src: str) -> Path | None:
     """Return the folder or bundle of that path, absolute; None where there is none."""
     try:
         place = Path(src).expanduser()
@@ -111,7 +130,7 @@ def _local(src: str) -> Path | None:
 
 def _require_whole(src: Path, folder: Path) -> None:
     """Refuse a partial clone: git would run the command it names to fetch the rest."""
-    if _local(str(src)) is None:
+    if local_place(str(src)) is None:
         return
     for config in (src / "config", src / ".git/config", src / ".git/config.worktree"):
         if not config.is_file():

@@ -112,6 +112,23 @@ def git(
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
+def git_begins(*words: str, cwd: Path, env: Mapping[str, str], most: int) -> bytes:
+    """Return the first `most` bytes of what git prints; git is stopped there."""
+    settings = [word for one in _FIXED for word in ("-c", one)]
+    with subprocess.Popen(
+        ["git", *settings, *words],
+        cwd=cwd,
+        env=environment(env),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as running:
+        assert running.stdout
+        begins = running.stdout.read(most)
+        running.kill()
+    return begins
+
+
 def _error(stderr: bytes, words: Sequence[str]) -> ToolError:
     text = " ".join(stderr.decode("utf-8", "replace").split())
     if any(sign in text for sign in _NO_ROOM):

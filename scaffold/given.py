@@ -13,6 +13,7 @@ from scaffold.presets import PRESETS, split
 from scaffold.problems.wording import nearest, shown
 
 MOST_BYTES = 1_000_000
+_OPEN_FILES = (Path("/dev/fd"), Path("/proc/self/fd"), Path("/dev"))
 _LINES = "write `key: value` lines"
 _ONE_OF_THEM = "keep one of them"
 
@@ -80,6 +81,9 @@ def _file(path: Path) -> Answers:
 
 def _text(path: Path) -> str:
     try:
+        if path.is_fifo() and path.parent not in _OPEN_FILES:
+            # Opening it would wait for a writer; what a shell hands over with `<(...)` has one.
+            raise _refused("--answers", f"{path} is a pipe", "name a YAML file")
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scaffold import template as templates
 from scaffold.catalogue import template_root
-from scaffold.clones import clone
+from scaffold.clones import clone, local_place
 from scaffold.errors import TemplateError
 from scaffold.pins import DAMAGED, Pin, fingerprint, is_sound, read_pins
 from scaffold.problems.wording import shown
@@ -110,9 +110,9 @@ def source(template: str | None = None, ref: str | None = None) -> Generator[Sou
     if template is None and ref is None:
         yield installed()
         return
-    place = Path(template or "").expanduser()
-    if template and ref is None and place.is_dir() and not (place / "HEAD").is_file():
-        yield templates.folder_source(place.resolve(), template)
+    place = local_place(template) if template and ref is None else None
+    if template and place and place.is_dir() and not (place / "HEAD").is_file():
+        yield templates.folder_source(place, template)
         return
     with opened(template or URL) as repository:
         yield repository.at(ref or repository.newest())

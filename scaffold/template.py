@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.clones import canonical, clone, run_git
+from scaffold.clones import canonical, clone, require_modest_tree, run_git
 from scaffold.errors import TemplateError
 from scaffold.git import GitError
 from scaffold.problems.wording import shown
@@ -90,6 +90,7 @@ class Template:
         name = self.named(ref)
         root = self.folder / "checked-out" / re.sub(r"[^\w.+-]", "-", name)
         if not root.is_dir():
+            require_modest_tree(self.folder, self._commit_of(name), self.src_path)
             self._require_no_submodule(name)
             root.mkdir(parents=True)
             index = {"GIT_INDEX_FILE": f"{root}.index"}
@@ -143,9 +144,11 @@ class Template:
         asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}")
         try:
             # Below git 2.40 `rev-parse` repeats `--end-of-options`.
-            return run_git(self.folder, *asked).splitlines()[-1]
+            found = run_git(self.folder, *asked).splitlines()[-1]
         except GitError:
             return ""
+        # `^v1` is a commit to leave out.
+        return found if found.isalnum() else ""
 
     def _require_no_submodule(self, name: str) -> None:
         listed = self._git("ls-tree", "-r", "-z", name, "--", *_RENDERED).split("\0")

@@ -22,6 +22,15 @@ MOST_ANSWERS = 10_000
 """The same for a set of answers, each of which is checked against others."""
 
 
+LONGEST_NUMBER = 1000
+"""The most characters of a number: one in base 60 takes a time that grows with their square."""
+_NOT_PLAIN = tuple(f"tag:yaml.org,2002:{name}" for name in ("binary", "omap", "pairs", "set"))
+
+
+class TagError(yaml.YAMLError):
+    """A tag stands for a type that no file of ours holds."""
+
+
 class TooMuchError(yaml.YAMLError):
     """A text nests deeper, or holds more, than any file of ours."""
 
@@ -131,6 +140,7 @@ def _require_modest(text: str, most: int) -> None:
     holders: list[str | None] = [None]
     counts = [0]
     for event in _events(text):
+        _require_plain(event)
         if isinstance(event, yaml.CollectionStartEvent):
             holders.append(event.anchor)
             counts.append(1)
@@ -153,6 +163,17 @@ def _require_modest(text: str, most: int) -> None:
         counts[-1] += size
         if counts[-1] > most:
             raise TooMuchError(f"more than {most:,} values")
+
+
+def _require_plain(event: yaml.Event) -> None:
+    """Refuse bytes, sets and lists of pairs, and numbers without end."""
+    tag = str(getattr(event, "tag", None))
+    if tag in _NOT_PLAIN:
+        raise TagError(f"the tag !!{tag.rpartition(':')[2]} is not taken")
+    if not isinstance(event, yaml.ScalarEvent) or event.style or len(event.value) <= LONGEST_NUMBER:
+        return
+    if event.implicit[0] and event.value[0] in "+-.0123456789":
+        raise TooMuchError(f"a number of more than {LONGEST_NUMBER:,} characters")
 
 
 def _require_keys_once(root: yaml.Node | None) -> None:

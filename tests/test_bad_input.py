@@ -47,6 +47,12 @@ def refused(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> li
         ("description=!!python/name:os.system", "is not YAML"),
         ("description=2001-02-30", "is not YAML"),
         ("description=" + "[" * 5000, "is not YAML"),
+        ("description=!!binary aGVsbG8=", "is not YAML"),
+        ("patterns=!!set {router, research}", "is not YAML"),
+        ("chains=!!omap [{cheap: [a]}]", "is not YAML"),
+        ("monthly_budget_usd=" + ":".join(["59"] * 5000), "is not YAML"),
+        ("monthly_budget_usd=0x" + "f" * 900, "should be a number"),
+        ("monthly_budget_usd=.nan", "monthly_budget_usd: should be"),
         ("chains={cheap: [openai:a], cheap: [openai:b]}", "chains has the key 'cheap' twice"),
     ],
 )
@@ -142,7 +148,31 @@ def test_a_key_may_replace_one_it_was_merged_with(tmp_path: Path) -> None:
     assert (tmp_path / "desk/src/desk/agents/refunds.py").is_file()
 
 
-@pytest.mark.parametrize("name", [".", "/dev/zero", "/dev/null"])
+@pytest.mark.parametrize("value", [".inf", "-.inf", ".nan", "1" + "0" * 400, "1.0e+300"])
+def test_a_number_without_bounds_is_finite(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
+    words = ("--set=patterns=[orchestrator]", f"--set=run_budget_usd={value}")
+    [line] = refused(tmp_path, capsys, *words)
+    assert line.startswith("run_budget_usd: is ")
+
+
+def test_a_pipe_without_a_writer_is_not_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    [line] = refused(tmp_path, capsys, f"--answers={tmp_path / 'pipe'}")
+    assert "is a pipe" in line
+
+
+def test_answers_may_come_through_a_pipe_of_the_shell(tmp_path: Path) -> None:
+    script = f"{sys.executable} -m scaffold new desk --no-git --answers <(echo 'package: piped')"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "desk/src/piped").is_dir()
+
+
+@pytest.mark.parametrize("name", [".", "/dev/zero", "/dev/null", "x" * 3000, "-", "a/" * 1000])
 def test_what_is_no_file_of_answers_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
@@ -185,7 +215,13 @@ def test_target_tools_and_answers_are_refused_together(
 
 
 @pytest.mark.parametrize(
-    "words", [[""], ["x", "--ref", ""], ["x", "--template", " "], ["x", "--js"]]
+    "words",
+    [
+        *([""], ["x", "--ref=--"], ["x", "--template=--"], ["x", "--template", "a\0b"]),
+        ["x", "--ref", ""],
+        ["x", "--template", " "],
+        ["x", "--js"],
+    ],
 )
 def test_an_empty_word_or_half_an_option_is_usage(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
@@ -193,6 +229,35 @@ def test_an_empty_word_or_half_an_option_is_usage(
     monkeypatch.chdir(tmp_path)
     assert cli.run(["new", *words, "--no-git", "--defaults"]) == 2
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "src",
+    [
+        *("-x", "--upload-pack=touch ran", "ext::sh -c 'touch ran'", "fd::17", "foo://bar"),
+        *("ssh://-oProxyCommand=touch%20ran/x", "-oProxyCommand=x:y", "~nosuchuser/x", "x" * 3000),
+        *("/dev/null", "/etc/passwd", "file:///nowhere", "http://a:b@c/", "::1", "\x1b[31m", "/"),
+    ],
+)
+def test_a_strange_template_is_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    src: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    [line] = refused(tmp_path, capsys, f"--template={src}")
+    assert len(line) < 1000
+
+
+@pytest.mark.parametrize(
+    "ref", ["-x", "^v1.0.0", "v1.0.0^{tree}", "HEAD:copier.yml", "..", "*", "\udcff"]
+)
+def test_a_strange_ref_is_refused(
+    fork: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ref: str
+) -> None:
+    [line] = refused(tmp_path, capsys, f"--template={fork}", f"--ref={ref}")
+    assert "its versions are v1.0.0, v1.1.0" in line
 
 
 def start(

@@ -141,6 +141,13 @@ def test_the_delivered_version_is_what_it_would_have_written(
     assert desk.compared().baseline_nano_usd == on_opus(100, delivered)
 
 
+def test_what_doctor_asked_is_nobodys_request(desk: Desk) -> None:
+    desk.run(None, ("doctor", 20, 5))
+    desk.run("answer", ("answer", 900, 350))
+    saving = desk.compared()
+    assert (saving.requests, saving.left_out) == (1, 0)
+
+
 def test_a_batch_is_compared_with_a_batch(desk: Desk) -> None:
     desk.run("answer", ("answer", 900, 350), service_tier="batch")
     assert desk.compared().baseline_nano_usd * 2 == on_opus(900, 350)

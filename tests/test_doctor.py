@@ -83,7 +83,10 @@ def test_what_ask_trips_over_is_a_problem(desk: Desk, doctor: Run, more: str, to
         ('[deployments.far]\nbase_url = "https://"', "deployments.far"),
         ("[budgets]\ncall_usd = 0.0000001", "raise its max_cost_usd"),
         ("[budgest]\nmonth_usd = 1", "did you mean [budgets]?"),
-        ("[limits]\nopneai = 3", "limits.opneai is for no model"),
+        ("[limits]\nopneai = 3", "[limits] names opneai, which nothing"),
+        ("[limits]\n'openai@opneai' = 3", "did you mean openai@openai?"),
+        ('[data]\n"openai@opneai" = ["public"]', "did you mean openai@openai?"),
+        ("[budgets]\ntask_usd = {answring = 1}", "did you mean answering?"),
         ('[baseline]\nmodel = "openai:nobody-knows-it"', "The saving cannot be told"),
         ('[baseline]\nmodel = "opneai:gpt-5"', "The saving cannot be told"),
         ('[baseline]\nmodel = "openai:nobody@nowhere"', "The saving cannot be told"),
@@ -94,6 +97,12 @@ def test_what_has_no_effect_or_too_much_is_told(
 ) -> None:
     desk.more = more + "\n"
     assert told in doctor()[1]
+
+
+def test_a_price_of_a_model_that_nothing_asks(desk: Desk, doctor: Run) -> None:
+    (desk.root / "prices.toml").write_text('["openai:gpt-5-mni@openai"]\nfactor = "0.5"\n')
+    told = doctor()[1]
+    assert "prices.toml names openai:gpt-5-mni@openai" in told and "did you mean" in told
 
 
 @pytest.mark.parametrize("key", [" ", "k\n", "kö"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import jail, releases, yaml_text
+from scaffold import clones, jail, releases, yaml_text
 from scaffold.confine import LIMITS, Limits
 from scaffold.errors import TargetError, TemplateError
 from scaffold.paths import is_of_git
@@ -142,6 +142,9 @@ def test_a_link_inside_a_template_and_a_pipe(tmp_path: Path) -> None:
         ("package: twice", "twice"),
         ("--- {}", "one document"),
         ("1: x", "not a mapping"),
+        ("x: !!set {a, b}", "not YAML"),
+        ("x: !!binary aGVsbG8=", "not YAML"),
+        ("x: " + ":".join(["59"] * 5000), "not YAML"),
         ("x: " + "[" * 5000, "nested deeper"),
         ("x:\n  " + "- " * 200_000 + "x", "nested deeper"),
         ("a: &a [x, x, x, x, x, x, x, x, x, x]\n"
@@ -173,6 +176,44 @@ def test_questions_that_are_refused(more: str, told: str, tmp_path: Path) -> Non
 def test_a_questionnaire_that_asks_nothing(text: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(TemplateError, match=told):
         check_trust(template(tmp_path / "t", {}, text), "t")
+
+
+def bomb(root: Path) -> Path:
+    """A repository of a few hundred bytes whose one commit has ten thousand million files."""
+    root.mkdir()
+    env = {"cwd": root, "text": True, "check": True, "capture_output": True}
+    subprocess.run(["git", "init", "-q"], **env)
+    what = subprocess.run(["git", "hash-object", "-w", "--stdin"], input="x", **env).stdout.strip()
+    kind, mode = "blob", "100644"
+    for _ in range(10):
+        lines = "".join(f"{mode} {kind} {what}\t{name}\n" for name in "abcdefghij")
+        what = subprocess.run(["git", "mktree"], input=lines, **env).stdout.strip()
+        kind, mode = "tree", "040000"
+    author = ["-c", "user.name=x", "-c", "user.email=x@x.example"]
+    made = subprocess.run(["git", *author, "commit-tree", "-m", "x", what], **env).stdout.strip()
+    subprocess.run(["git", "tag", "v1.0.0", made], **env)
+    subprocess.run(["git", "update-ref", "HEAD", made], **env)
+    return root
+
+
+def test_a_repository_of_endless_files_is_not_checked_out(tmp_path: Path) -> None:
+    with (
+        pytest.raises(TemplateError, match="more files, or larger ones"),
+        releases.source(str(bomb(tmp_path / "t")), "v1.0.0"),
+    ):
+        pass
+
+
+def test_zeros_that_fill_a_disk_are_not_checked_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = template(tmp_path / "t", {"a": "0" * 200_000})
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "x"], ["tag", "v1.0.0"]):
+        author = ["-c", "user.name=x", "-c", "user.email=x@x.example"]
+        subprocess.run(["git", *author, *words], cwd=root, check=True)
+    monkeypatch.setattr(clones, "MOST_SIZE", 100_000)
+    with pytest.raises(TemplateError, match="larger"), releases.source(str(root), "v1.0.0"):
+        pass
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import errno
 import gc
 import os
+import socket
 import sys
 import time
 import warnings
@@ -79,13 +80,30 @@ def test_a_slow_provider_is_still_a_timeout(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("wire", WIRES)
-def test_no_file_left_to_open_is_not_the_providers_fault(
-    desk: Desk, wire: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    ("cause", "told"),
+    [
+        (
+            OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
+            "Too many open files: raise `ulimit -n`",
+        ),
+        (RuntimeError("can't start new thread"), "No further thread can be started: raise"),
+        (MemoryError(), "Out of memory: the machine has no memory left"),
+    ],
+    ids=["files", "threads", "memory"],
+)
+def test_what_this_machine_has_run_out_of_is_not_the_providers_fault(
+    desk: Desk,
+    wire: str,
+    cause: Exception,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     desk.models, desk.more = [f"{wire}:ok"], "[circuits]\nfailures = 1\n"
 
     async def refuse(*_: Any, **__: Any) -> Any:
-        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        raise cause
 
     run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
 
@@ -97,7 +115,19 @@ def test_no_file_left_to_open_is_not_the_providers_fault(
         return await workspace.handle(run.Request("?"))
 
     assert desk.play(use).output == TEXT, "no circuit opened"
-    assert "Too many open files: raise `ulimit -n`" in caplog.text
+    assert told in caplog.text
+
+
+def test_a_name_that_cannot_be_looked_up_is_said_to_be_that(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: Any, **__: Any) -> Any:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    desk.models = ["openai:ok"]
+    monkeypatch.setattr(anyio, "connect_tcp", refuse)
+    with pytest.raises(Exception, match="cannot be looked up"):
+        desk.ask()
 
 
 @pytest.mark.parametrize(
@@ -227,3 +257,15 @@ def test_a_check_that_cannot_read_its_file_is_not_paid_for_again(
         desk.ask()
     assert desk.hits() == ["m"]
     assert desk.rows() == [("m", "aborted", None)]
+
+
+@pytest.mark.parametrize(
+    ("table", "meant"), [("circuit", "circuits"), ("ledgr", "ledger"), ("Budgets", "budgets")]
+)
+def test_a_misspelt_table_is_told_of(
+    desk: Desk, caplog: pytest.LogCaptureFixture, table: str, meant: str
+) -> None:
+    desk.models, desk.more = ["openai:ok"], f"[{table}]\n[mine]\n"
+    desk.ask()
+    told = [record.getMessage() for record in caplog.records if "has no effect" in record.msg]
+    assert told == [f"fleet.toml: [{table}] has no effect; did you mean [{meant}]?"]

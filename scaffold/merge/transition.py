@@ -65,8 +65,10 @@ def abort(workspace: Workspace) -> Outcome:
     with alone(workspace) as git:
         journal = journals.read(workspace)
         if journal is None or _is_gone(workspace, git, journal):
+            aside = _put_aside(workspace, git, journal)
             raise MergeError(
-                "There is no uncommitted update to take back; git revert undoes a committed one."
+                f"There is no uncommitted update to take back{aside and '.'}{aside}"
+                "; git revert undoes a committed one."
             )
         workspace = _of_journal(workspace, journal)
         _require_not_overtaken(workspace, git, journal)
@@ -103,12 +105,17 @@ def _require_not_overtaken(workspace: Workspace, git: Git, journal: Journal) -> 
         "look at git status, then run the update again."
     )
     stash.keep_listed(git, journal)
-    if commit := journal.work or stash.find(git, journal.stash):
-        text += (
-            f" The uncommitted work put aside is in the stash: {bring_back(workspace, git, commit)}"
-        )
+    text += _put_aside(workspace, git, journal)
     journals.close(workspace)
     raise MergeError(text)
+
+
+def _put_aside(workspace: Workspace, git: Git, journal: Journal | None) -> str:
+    """Name the command that brings back an update's stash; empty when there is none any more."""
+    commit = stash.find(git, journal.stash) if journal else None
+    if commit is None:
+        return ""
+    return f" The uncommitted work put aside is in the stash: {bring_back(workspace, git, commit)}"
 
 
 def _applied(workspace: Workspace, git: Git, journal: Journal, autostash: bool) -> Outcome:

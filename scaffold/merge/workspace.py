@@ -17,7 +17,9 @@ _OPERATIONS = {
     "CHERRY_PICK_HEAD": "a cherry-pick",
     "REVERT_HEAD": "a revert",
     "rebase-merge": "a rebase",
-    "rebase-apply": "a rebase",
+    "rebase-apply": "a rebase or git am",
+    # A commit made while one looks for a fault is on no branch afterwards.
+    "BISECT_LOG": "a bisect",
     "sequencer": "a cherry-pick or revert",
 }
 

@@ -10,6 +10,9 @@ from scaffold.facts import Question
 from scaffold.feature import KINDS
 from scaffold.problems.wording import nearest, shown
 
+MOST_NUMBER = 1e15
+"""What an answer without bounds of its own may be: no infinity, nothing a float cannot hold."""
+
 
 def of_choices(
     catalogue: Catalogue, filled: Mapping[str, Any], bad: Collection[str] = ()
@@ -86,6 +89,8 @@ def question_problem(question: Question, value: object) -> str | None:
     if question.choices and value not in question.choices:
         return f"is none of {', '.join(question.choices)}"
     if isinstance(value, int | float):
+        if not -MOST_NUMBER <= value <= MOST_NUMBER:
+            return "is not a usual number"
         if question.min is not None and not value >= question.min:
             return f"is less than {question.min:g}"
         if question.max is not None and not value <= question.max:

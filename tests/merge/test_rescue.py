@@ -261,6 +261,21 @@ def test_overtaken_by_a_commit_the_stash_is_named(
     assert desk.text("b") == lines("b", _9="dirty 9")
 
 
+def test_a_stash_of_an_update_that_was_thrown_away_is_named(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, OLD).commit().replace("a", "a 1\n", "team 1\n").commit()
+    desk.replace("b", "b 9\n", "dirty 9\n").update(NEW, autostash=True)
+    git(desk.top, "reset", "-q", "--hard")
+    with pytest.raises(MergeError, match="There is no uncommitted update") as caught:
+        desk.abort()
+    problem, hint = caught.value.pairs[0]
+    assert "git revert" in hint
+    run(problem.split("in the stash: ")[1])
+    assert desk.text("b") == lines("b", _9="dirty 9")
+    with pytest.raises(MergeError) as caught:
+        desk.abort()
+    assert "stash" not in str(caught.value)
+
+
 def test_a_commit_of_a_neighbours_overtakes_nothing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ def test_uncommitted_changes_are_named(tmp_path: Path) -> None:
     assert desk.text("a") == B and desk.status() == [" M a"]
 
 
-@pytest.mark.parametrize("name", ["MERGE_HEAD", "CHERRY_PICK_HEAD", "rebase-merge/x"])
+@pytest.mark.parametrize("name", ["MERGE_HEAD", "CHERRY_PICK_HEAD", "rebase-merge/x", "BISECT_LOG"])
 def test_another_operation_under_way(tmp_path: Path, name: str) -> None:
     desk = desk_at(tmp_path)
     fill(desk.top / ".git", {name: git(desk.top, "rev-parse", "HEAD")})

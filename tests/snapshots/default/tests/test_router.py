@@ -7,7 +7,14 @@ import pytest
 
 from desk.agents.classify import Verdict
 from desk.router import Router
-from desk.runtime.errors import SettingsError
+from desk.runtime.errors import (
+    AnswerInvalid,
+    BudgetReached,
+    ChainExhausted,
+    FleetError,
+    MissingKey,
+    SettingsError,
+)
 from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape
 from desk.runtime.run import Request, Route, Run
 from desk.workspace import Answer, Workspace
@@ -83,6 +90,25 @@ def test_when_the_classifier_fails_the_expensive_chain_answers(root: Path, text:
     route = choose(root, Reply(status=503), text=text)
     assert (route.chain, route.decided_by) == ("expensive", "rule")
     assert "classifier failed" in route.reason
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ChainExhausted("cheap", [("small", "timeout")]),
+        AnswerInvalid("no verdict"),
+        BudgetReached("classification is used up"),
+        MissingKey("Set A_KEY."),
+    ],
+)
+def test_however_the_classifier_fails_the_expensive_chain_is_asked(
+    root: Path, error: FleetError, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Run, "ask", fail)
+    assert choose(root, verdict()).chain == "expensive"
 
 
 def test_a_retired_setting_warns_and_stops_nothing(

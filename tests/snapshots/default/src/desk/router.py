@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from .agents.classify import CLASSIFY, Verdict
-from .runtime.errors import AnswerInvalid, ChainExhausted
+from .runtime.errors import AnswerInvalid, BudgetReached, ChainExhausted, MissingKey
 from .runtime.fleet import Fleet, Settings
 from .runtime.run import Route, Run
 
@@ -27,7 +27,7 @@ class Router:
         settings = run.fleet.section("router", RouterSettings)
         try:
             verdict = await run.ask(CLASSIFY, _question(run.fleet, run.request.text))
-        except (ChainExhausted, AnswerInvalid) as error:
+        except (ChainExhausted, AnswerInvalid, MissingKey, BudgetReached) as error:
             return Route("expensive", f"the classifier failed ({error})", "rule")
         return _by_verdict(run.fleet, verdict, settings.expensive_from)
 

@@ -11,6 +11,7 @@ FleetError
 
 import errno
 from collections.abc import Iterator, Sequence
+from socket import gaierror
 
 from .outside import clean
 
@@ -95,6 +96,7 @@ _REMEDIES = {
     errno.EMFILE: "raise `ulimit -n`, or lower [limits] of fleet.toml",
     errno.ENFILE: "the whole machine has too many files open",
     errno.ENOMEM: "the machine has no memory left",
+    errno.EAGAIN: "raise `ulimit -u`, or lower [limits] of fleet.toml",
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room on the disk",
     errno.EACCES: "give the program's user the right to read it",
@@ -115,7 +117,18 @@ def exhausted(error: BaseException) -> OSError | None:
     for one in _causes(error):
         if isinstance(one, OSError) and one.errno in EXHAUSTED:
             return one
+        if isinstance(one, MemoryError):
+            return OSError(errno.ENOMEM, "Out of memory")
+        if isinstance(one, RuntimeError) and str(one).startswith("can't start new thread"):
+            return OSError(errno.EAGAIN, "No further thread can be started")
     return None
+
+
+def unresolved(error: BaseException) -> str:
+    """What to check where a server's name could not be looked up; "" where that is not why."""
+    if any(isinstance(one, gaierror) for one in _causes(error)):
+        return "its name cannot be looked up (DNS): check the network, and base_url in fleet.toml"
+    return ""
 
 
 def _causes(error: BaseException | None, depth: int = 0) -> Iterator[BaseException]:

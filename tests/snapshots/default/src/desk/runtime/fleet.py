@@ -226,6 +226,7 @@ class Fleet(Settings):
 
     def section(self, name: str, type_: type[Section]) -> Section:
         """The table `[name]` of a feature; its defaults where the table is absent."""
+        _warn_of_misspelt(self, [name])
         return checked(type_, (self.model_extra or {}).get(name, {}), f"fleet.toml: {name}.")
 
     @property
@@ -267,6 +268,7 @@ def load(path: Path) -> Fleet:
             del tables[table][key]
             _warn_once(f"{path.name}: '{name}' has no effect any more. {successor}")
     fleet = checked(Fleet, {**tables, "version": version}, "fleet.toml: ")
+    _warn_of_misspelt(fleet, list(Fleet.model_fields))
     if wrong := "; ".join(_dangling(fleet)):
         raise SettingsError(f"fleet.toml: {wrong}.")
     return fleet
@@ -283,6 +285,15 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         raise SettingsError(f"{path} cannot be read ({explain(error)}).") from error
     except ValueError as error:  # bad TOML, or no UTF-8
         raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+
+
+def _warn_of_misspelt(fleet: Fleet, names: Sequence[str]) -> None:
+    """Say which tables are named almost like one that is read: nobody reads those."""
+    further = fleet.model_extra or {}
+    absent = [name for name in names if name not in {*further, *fleet.model_fields_set}]
+    for name in further:
+        if close := get_close_matches(name, absent, 1, 0.75):
+            _warn_once(f"fleet.toml: [{name}] has no effect; did you mean [{close[0]}]?")
 
 
 @cache

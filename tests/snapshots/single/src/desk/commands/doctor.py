@@ -169,9 +169,20 @@ def _without_effect(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
         close = get_close_matches(table, [*Fleet.model_fields, "ledger"], 1, 0.75)
         if close and table not in close:
             yield f"Nothing reads [{table}] of fleet.toml: did you mean [{close[0]}]?"
-    places = {ref.place for chain in fleet.chains.values() for ref in chain.models}
-    for place in fleet.limits.keys() - places:
-        yield f"limits.{place} is for no model of any chain: write it as {', '.join(sorted(places))}."
+    refs = {ref for chain in fleet.chains.values() for ref in chain.models}
+    stages = {**fleet.agents, **fleet.stages}
+    tasks = {stage.task_type or name for name, stage in stages.items()}
+    models = {str(ref) for ref in refs} | {str(fleet.baseline_model)}
+    for table, named, known in (
+        ("[limits]", fleet.limits, {ref.place for ref in refs}),
+        ("[data]", fleet.data.further, {ref.place for ref in refs}),
+        ("task_usd", fleet.budgets.task_usd, tasks),
+        ("prices.toml", prices.own if prices else (), models),
+    ):
+        for name in sorted({*named} - known):
+            close = get_close_matches(name, known, 1)
+            hint = f": did you mean {close[0]}?" if close else "."
+            yield f"{table} names {name}, which nothing in fleet.toml asks{hint}"
     if (model := fleet.baseline_model) and prices and not prices.known(model):
         yield f"The saving cannot be told: {model} of [baseline] has no price. Add it to prices.toml."
 

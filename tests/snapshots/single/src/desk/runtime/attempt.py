@@ -32,11 +32,19 @@ from pydantic_core import to_json
 
 from .border import least_tokens, mended
 from .budgets import Limit, Reservation
-from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop
+from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop, unresolved
 from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response, refused
 from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending, other_units, price_context, tier_text
-from .ledger.store import Attempt, Ledger, LedgerSettings, Location, Statement, new_id
+from .ledger.store import (
+    MOST_TOKENS,
+    Attempt,
+    Ledger,
+    LedgerSettings,
+    Location,
+    Statement,
+    new_id,
+)
 from .outside import clean_error, raise_clean
 from .run import Run, Stage
 from .stalls import Watch
@@ -281,6 +289,8 @@ class Call:
             raise_clean(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
             self.said = f"{candidate.ref}: {error}. "
+        elif cause := unresolved(error):
+            self.said = f"{candidate.ref}: {cause}. "
         if started is None:  # no slot came free in time, or the model rests by now
             failure, outcome = candidate.resting or Failure.BUSY, "skipped"
         elif response is None:
@@ -564,8 +574,8 @@ def reported(response: ModelResponse | None) -> RequestUsage | None:
     whole = response is not None and response.state in ("complete", "suspended")
     if response is None or not whole or response.usage.unmeasured_requests:
         return None
-    counted = response.usage.input_tokens or response.usage.output_tokens
-    return response.usage if counted else None
+    counted = max(response.usage.input_tokens, response.usage.output_tokens)
+    return response.usage if 0 < counted < MOST_TOKENS else None
 
 
 def _counts(usage: RequestUsage) -> dict[str, Any]:

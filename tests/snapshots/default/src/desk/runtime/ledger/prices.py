@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.data_units import unit_data
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 NANO = 10**9
+MOST_USD = 10**9  # of one attempt: more is a mistake, and does not fit into a column
 BATCH = {"processing": "batch"}
 """The context of an attempt that a batch interface answered."""
 USUAL: Mapping[str, Collection[str | None]] = {
@@ -248,6 +249,11 @@ class Prices:
         found = self._find(self._served(ref, None))
         return found and found[1].id + (f" x {own.factor}" if own else "")
 
+    @property
+    def own(self) -> Collection[str]:
+        """The models that prices.toml has prices for, as it names them."""
+        return self._overrides
+
     def leaving(self, ref: ModelRef) -> str | None:
         """Why the list calls a model deprecated, with what took its place where it tells; or None."""
         found = self._find(self._served(ref, None))
@@ -329,12 +335,15 @@ def price_context(response: ModelResponse, settings: Mapping[str, Any] | None) -
 
 def _asked_tier(settings: Mapping[str, Any]) -> str | None:
     """The tier that a request's settings name, in pydantic-ai's words or in its body."""
-    body: Any = settings.get("extra_body") or {}
-    for table in (settings, body if isinstance(body, Mapping) else {}):
+    body: Any = settings.get("extra_body")
+    tables = [settings, *([cast("dict[str, Any]", body)] if isinstance(body, dict) else [])]
+    for table in tables:
         for key, value in table.items():
             if key.lower().replace("_", "").endswith("servicetier") and value:
-                return str(value.get("type")) if isinstance(value, Mapping) else str(value)
-    latency = settings.get("bedrock_performance_configuration") or {}
+                if isinstance(value, dict):
+                    return str(cast("dict[str, Any]", value).get("type"))
+                return str(value)
+    latency: dict[str, Any] = settings.get("bedrock_performance_configuration") or {}
     return "optimized" if latency.get("latency") == "optimized" else None
 
 
@@ -398,7 +407,7 @@ def _usd_of(usage: RequestUsage, context: Mapping[str, Any]) -> Decimal:
 
 
 def _cost(usd: Decimal, source: str, version: str) -> Cost:
-    return Cost(round(usd * NANO), source, version) if usd >= 0 else UNPRICED
+    return Cost(round(usd * NANO), source, version) if 0 <= usd < MOST_USD else UNPRICED
 
 
 def other_units(usage: RequestUsage) -> dict[str, int | float]:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .prices import Prices
 
 CHARS_PER_TOKEN = 4
+CHECK = "doctor"
+"""The stage of `doctor --live`, which nobody requested."""
 MOST_ROWS = 100_000
 """A longer period is cut to its last whole days with about so many attempts."""
 TOKENS = ("input_tokens", "output_tokens", "reasoning_output_tokens")
@@ -168,6 +170,8 @@ class Comparison:
         answered = unanswered = left_out = cost = 0
         baseline: int | None = 0
         for rows in runs:
+            if rows and all(row.stage == CHECK for row in rows):
+                continue
             if not rows or not all(map(_is_known, rows)):
                 left_out += 1
                 continue
