@@ -128,7 +128,7 @@ class Chain(Model):
     ) -> AsyncGenerator[Call]:
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, rules, shared = current.get() or Stage(), self.rules, self.shared
-        messages = harmless(messages)
+        messages, parameters = harmless(messages), harmless(parameters)
         call = Call(stage, messages, settings, parameters, self.name, shared, rules.attempt_s)
         call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
         call.to_human = rules.on_exhausted == "human"
