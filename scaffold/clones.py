@@ -88,7 +88,7 @@ def clone(src: str, folder: Path) -> None:
     except GitError as error:
         reason = str(error)
         hints = [hint for pattern, hint in _HINTS if re.search(pattern, reason)]
-        plain = "does not exist" in reason and Path(src).is_dir()
+        plain = "does not exist" in reason and local_place(src) is not None
         raise TemplateError(
             f"The template cannot be had: {_short(reason)}",
             [*hints, _PLAIN if plain else _MOVED][0],
