@@ -9,6 +9,7 @@ from pydantic_ai.messages import ModelRequest
 
 from tests.fleets import Desk, desk, loopback
 from tests.loopback import Reply
+from tests.loopback.formats import FORMATS
 from tests.loopback.reply import TEXT
 
 __all__ = ["desk", "loopback"]
@@ -192,6 +193,64 @@ def test_a_field_of_another_type_is_let_pass(desk: Desk) -> None:
     desk.models = ["openai:spare"]
     desk.server.script["spare"] = [Reply(edit=edit)]
     assert desk.ask().output == TEXT
+
+
+def sent(desk: Desk, provider: str, change: Callable[[list[bytes]], list[bytes]]) -> list[Any]:
+    """What a stream that was changed on the wire comes to: its text, and its row."""
+    reply = Reply(text="Paris is fine.")
+    wire, asked = FORMATS[provider], {"stream_options": {"include_usage": True}}
+    raw = b"".join([*wire.tokens("spare", reply, asked), wire.ending("spare", reply, asked)])
+    events = [event + b"\n\n" for event in raw.split(b"\n\n") if event]
+    body = b"".join(change(events)).decode()
+    desk.models, desk.more = [f"{provider}:spare", "anthropic:ok"], deployments(desk)
+    desk.server.script["spare"] = [Reply(body=body, content_type="text/event-stream")]
+
+    async def read(workspace: Any) -> str | None:
+        question = [ModelRequest.user_text_prompt("?")]
+        async with model_request_stream(workspace.chains["main"], question) as events:
+            async for _ in events:
+                pass
+            return events.get().text
+
+    desk.rules = {"on_cut": "restart"}
+    return [desk.play(read), *desk.rows("outcome, error_type, input_tokens")[:1]]
+
+
+WHOLE = ["Paris is fine.", ("ok", None, 120)]
+
+
+def two_choices(events: list[bytes]) -> list[bytes]:
+    second = [event.replace(b'"index": 0', b'"index": 1') for event in events[:2]]
+    return [*events[:2], *second, *events[2:]]
+
+
+STREAMS: dict[str, Callable[[list[bytes]], list[bytes]]] = {
+    "keep-alives": lambda events: [b": alive\n\n", *(b":\n\n" + event for event in events)],
+    "other line ends": lambda events: [event.replace(b"\n", b"\r\n") for event in events],
+    "no blank": lambda events: [event.replace(b"data: ", b"data:") for event in events],
+    "no [DONE]": lambda events: [event for event in events if b"DONE" not in event],
+    "other fields": lambda events: [b"retry: 3000\nid: 1\n" + event for event in events],
+    "null usage": lambda events: (
+        [event.replace(b'"choices": [{', b'"usage": null, "choices": [{') for event in events[:-2]]
+        + events[-2:]
+    ),
+    "two choices": two_choices,
+}
+
+
+@pytest.mark.parametrize("provider", ["openai", "mistral", "groq"])
+@pytest.mark.parametrize("form", list(STREAMS))
+def test_a_stream_of_another_form_is_the_same_answer(desk: Desk, provider: str, form: str) -> None:
+    assert sent(desk, provider, STREAMS[form]) == WHOLE
+
+
+@pytest.mark.parametrize("provider", ["openai", "mistral", "groq"])
+@pytest.mark.parametrize("end", [b"", b"data: [DONE]\n\n", b'data: {"id": "1", "cho'])
+def test_a_stream_that_does_not_say_why_it_ends_is_cut(
+    desk: Desk, provider: str, end: bytes
+) -> None:
+    assert sent(desk, provider, lambda events: [*events[:3], end])[0] == TEXT
+    assert desk.rows("outcome")[0] == ("failed",)
 
 
 def test_what_openrouter_says_of_the_cost_is_kept(desk: Desk) -> None:

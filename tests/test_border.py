@@ -7,6 +7,8 @@ import unicodedata
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.tools import ToolDefinition
 
 anything = st.text(st.characters(exclude_categories=()), max_size=40)
 scalars = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(max_size=8)
@@ -38,6 +40,18 @@ def test_every_text_becomes_one_that_all_take(every_provider: str, text: str) ->
     assert controls <= {"\n", "\t", "\r"}
     if not {unicodedata.category(one) for one in text} & {"Cc", "Cs"}:
         assert harmless(text) == text
+
+
+def test_what_a_tool_says_of_itself_is_made_harmless(every_provider: str) -> None:
+    harmless = importlib.import_module(f"{every_provider}.runtime.border").harmless
+    schema = {"properties": {"q": {"description": "half \ud83d"}}}
+    tool = ToolDefinition(name="look", parameters_json_schema=schema, description="nul \0")
+    asked = ModelRequestParameters(function_tools=[tool])
+    found = harmless(asked).function_tools[0]
+    assert (found.name, found.description) == ("look", "nul \ufffd")
+    assert found.parameters_json_schema == {"properties": {"q": {"description": "half \ufffd"}}}
+    plain = ModelRequestParameters(function_tools=[ToolDefinition(name="look")])
+    assert harmless(plain) is plain
 
 
 @pytest.mark.parametrize("wrap", WRAPS)

@@ -25,12 +25,15 @@ def test_an_id_is_no_pattern(desk: Desk) -> None:
         assert tickets.get(ticket[-8:]).id == tickets.get(ticket).id == ticket
 
 
-def test_a_ticket_that_expired_while_somebody_wrote_is_not_answered(desk: Desk) -> None:
-    desk.settle(expires_h=0.3 / 3600)
+def test_a_ticket_that_expired_while_somebody_wrote_is_not_answered(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.settle(expires_h=1)
     desk.handle("How many vans?")
     with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
         (ticket,) = tickets.select()
-        time.sleep(0.4)
+        later = time.time_ns() + 3_600_000_000_000
+        monkeypatch.setattr(time, "time_ns", lambda: later)
         accepted = desk.module("runtime.escalation").accept(tickets, ticket, "Twelve.", "ada")
         with pytest.raises(desk.module("runtime.errors").FleetError, match="expired already"):
             asyncio.run(accepted)

@@ -40,6 +40,14 @@ def test_files_are_their_owners_alone(store: Any, path: Path) -> None:
         os.umask(umask)
 
 
+def test_a_folder_where_the_ledger_should_be_is_left_as_it_is(store: Any, tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o1777)
+    with pytest.raises(store.LedgerError, match=r"it is a folder.*FLEET_LEDGER_URL"):
+        store.Database(tmp_path / "shared")
+    assert mode(tmp_path / "shared") == 0o1777
+
+
 def delete_file(path: Path) -> None:
     path.unlink()
 

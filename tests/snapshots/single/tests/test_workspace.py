@@ -324,7 +324,7 @@ def test_doctor_tells_keys_but_not_their_values(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for key in keys():
-        monkeypatch.setenv(key, "very-secret")
+        monkeypatch.setenv(key, "https://very-secret.example")
     assert command(monkeypatch, "doctor") == 0
     told = capsys.readouterr().out
     assert all(f"{key} set" in told for key in keys())

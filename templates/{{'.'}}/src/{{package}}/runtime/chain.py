@@ -32,7 +32,7 @@ from .harmless import harmless
 from .run import Stage, current
 
 OVER = Failure.OVER_BUDGET
-PAUSES = (0, 0.5, 1, 2)
+PAUSES = (0.5, 1, 2)
 """Seconds before each probe of an open circuit, jittered: an outage of a second passes."""
 
 Answer = TypeVar("Answer")
@@ -128,7 +128,7 @@ class Chain(Model):
     ) -> AsyncGenerator[Call]:
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, rules, shared = current.get() or Stage(), self.rules, self.shared
-        messages = harmless(messages)
+        messages, parameters = harmless(messages), harmless(parameters)
         call = Call(stage, messages, settings, parameters, self.name, shared, rules.attempt_s)
         call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
         call.to_human = rules.on_exhausted == "human"
@@ -213,10 +213,11 @@ class Chain(Model):
         a probe, the others wait for what comes of it. What does not pass by itself within seconds,
         a wrong key or spent credit, is left alone for as long as [circuits] says.
         """
+        # Whoever was asked already has just failed: no probe at once.
         asked = any(row.outcome != "skipped" for row in call.rows)
         opened = [one for one in among if call.obstacle(one) is Failure.CIRCUIT_OPEN]
         opened = [one for one in opened if one.opened_at < math.inf]
-        for pause in PAUSES[asked:]:
+        for pause in PAUSES if asked else (0, *PAUSES):
             seconds = pause * random.uniform(0.75, 1)
             if not opened or seconds >= call.time_left():
                 return

@@ -110,9 +110,9 @@ def _said_wrong(body: dict[str, Any]) -> dict[str, Any] | None:
 
 def error_of_choice(body: Mapping[str, Any]) -> Any:
     """The error that stands in place of an answer among the choices of OpenAI's format."""
-    choices: Any = body.get("choices")
-    first: Any = choices[0] if isinstance(choices, list) and choices else None
-    return first.get("error") if isinstance(first, dict) else None
+    choices = body.get("choices")
+    first = cast(list[Any], choices)[0] if isinstance(choices, list) and choices else None
+    return cast(dict[str, Any], first).get("error") if isinstance(first, dict) else None
 
 
 def _is_half(error: ModelAPIError) -> bool:

@@ -502,7 +502,7 @@ _HINTS = {
     sqlite3.SQLITE_BUSY: "another process holds it: end that one, or set FLEET_LEDGER_URL",
     sqlite3.SQLITE_FULL: "make room on the disk",
     sqlite3.SQLITE_READONLY: "make the file and its folder writable",
-    sqlite3.SQLITE_CANTOPEN: "make the file and its folder accessible",
+    sqlite3.SQLITE_CANTOPEN: "make the file and its folder accessible, or set FLEET_LEDGER_URL",
     sqlite3.SQLITE_NOTADB: "move the file away, a new one is made; `ledger import` (extra ledger_tools) takes exports",
     sqlite3.SQLITE_CORRUPT: "move the file away, a new one is made; `sqlite3 FILE .recover` reads it",
 }
@@ -511,6 +511,7 @@ _BY_ERRNO: dict[int | None, int] = {
     errno.ENOSPC: sqlite3.SQLITE_FULL,
     errno.EDQUOT: sqlite3.SQLITE_FULL,
     **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), sqlite3.SQLITE_READONLY),
+    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.ENOENT), sqlite3.SQLITE_CANTOPEN),
 }
 
 

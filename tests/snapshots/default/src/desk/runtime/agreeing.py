@@ -30,7 +30,8 @@ _LIMITS = {
     "if": r"\b(?:if|unless|except|other than|all but|provided|depend(?:s|ing))\b",
     "down": r"\b(?:loss|lost|loses?|losing|debt|deficit|owe[sd]?|decreas\w+|declin\w+|drop(?:s|ped)?"
     r"|fell|falls|down|reduc\w+|discount|negative|bce?|shortfall|overdraft)\b"
-    r"|\b(?:below|under) (?:zero|par|sea)\b",
+    r"|\b(?:below|under) (?:zero|par|sea)\b|\boff$",
+    "of": r"\d\s(?:out )?of\s(?:the )?\d",
 }
 _LIMIT = {name: re.compile(pattern, re.IGNORECASE) for name, pattern in _LIMITS.items()}
 _EXPRESSION = re.compile(

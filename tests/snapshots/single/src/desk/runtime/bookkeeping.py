@@ -94,8 +94,9 @@ def fill(answer: Any, reasons: Reasons = USUAL) -> None:
         return
     told = cast("dict[str, Any]", answer)
     choices = _dicts(told.get("choices"))
-    name = "delta" if any("delta" in choice for choice in choices) else "message"
-    kind = "chat.completion" if name == "message" and choices else "chat.completion.chunk"
+    whole = any("delta" not in choice for choice in choices)
+    name = "message" if whole else "delta"
+    kind = "chat.completion" if whole else "chat.completion.chunk"
     told |= {"object": kind, "created": _count(told.get("created")) or 0}
     _keep(told, str, "id", "model", "provider", usual="")  # OpenRouter's: who served it
     _keep(told, str, "system_fingerprint", "service_tier")
@@ -105,7 +106,12 @@ def fill(answer: Any, reasons: Reasons = USUAL) -> None:
     for at, choice in enumerate(choices):
         _fill_choice(choice, at, name)
         choice["finish_reason"] = reasons.read(choice.get("finish_reason"))
-    if name == "message" and choices:
+    if choices and not whole:  # of several answers the first: readers would mix their words
+        told["choices"] = [choice for choice in choices if choice["index"] == 0]
+    if not whole and "usage" in told:
+        for holder in _dicts([told.setdefault("x_groq", {})]):  # where Groq's SDK looks for it
+            holder.setdefault("usage", told["usage"])
+    if whole:
         told.setdefault("usage", dict.fromkeys((*_COUNTED, "total_tokens"), 0))
 
 

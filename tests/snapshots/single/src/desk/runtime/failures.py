@@ -80,7 +80,7 @@ class Failure(StrEnum):
     OVER_BUDGET = "over_budget"
     CIRCUIT_OPEN = "circuit_open"
     COOLING_DOWN = "cooling_down", Policy(retry=True)
-    BUSY = "busy"
+    BUSY = "busy"  # no slot came in its share of the time; what is left would be too little for it
     # Troubles of this machine, which say nothing about a model:
     EXHAUSTED = "machine_exhausted", Policy(retry=True, loud=True)
     STALLED = "stalled", Policy(retry=True)

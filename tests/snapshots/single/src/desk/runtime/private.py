@@ -1,5 +1,6 @@
 """Files that only their owner reads, whatever the umask."""
 
+import errno
 import os
 import stat
 from contextlib import suppress
@@ -14,6 +15,8 @@ def private_file(path: Path) -> Path:
     A folder that was there before is tightened only where it is called `data`: another is not
     this workspace's alone. SQLite gives the files beside a database the mode of the database.
     """
+    if path.is_dir():  # a path that was set by mistake: it is not for this workspace to change
+        raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     private_folder(path.parent)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))

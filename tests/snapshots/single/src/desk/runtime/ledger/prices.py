@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast
 
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.data_units import unit_data
@@ -335,12 +335,15 @@ def price_context(response: ModelResponse, settings: Mapping[str, Any] | None) -
 
 def _asked_tier(settings: Mapping[str, Any]) -> str | None:
     """The tier that a request's settings name, in pydantic-ai's words or in its body."""
-    body: Any = settings.get("extra_body") or {}
-    for table in (settings, body if isinstance(body, Mapping) else {}):
+    body: Any = settings.get("extra_body")
+    tables = [settings, *([cast("dict[str, Any]", body)] if isinstance(body, dict) else [])]
+    for table in tables:
         for key, value in table.items():
             if key.lower().replace("_", "").endswith("servicetier") and value:
-                return str(value.get("type")) if isinstance(value, Mapping) else str(value)
-    latency = settings.get("bedrock_performance_configuration") or {}
+                if isinstance(value, dict):
+                    return str(cast("dict[str, Any]", value).get("type"))
+                return str(value)
+    latency: dict[str, Any] = settings.get("bedrock_performance_configuration") or {}
     return "optimized" if latency.get("latency") == "optimized" else None
 
 
