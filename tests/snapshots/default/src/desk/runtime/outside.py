@@ -118,12 +118,13 @@ def _clean_error(error: BaseException, seen: dict[int, BaseException]) -> BaseEx
     for name in ("__cause__", "__context__"):
         if (other := getattr(error, name)) and (inner := _clean_error(other, seen)) is not other:
             setattr(error, name, inner)
-    if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
+    several = error
+    if isinstance(several, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", several)
         inner = [_clean_error(one, seen) for one in group.exceptions]
         text = without_secrets(group.message)
         if text != group.message or any(map(_differs, inner, group.exceptions)):
-            seen[id(error)] = _like(error, BaseExceptionGroup(text, inner))
+            seen[id(error)] = _like(group, BaseExceptionGroup(text, inner))
     elif without_secrets(text := f"{type(error).__name__}: {error} {error!r}") != text:
         text = without_secrets(f"{type(error).__name__}: {error}")  # pydantic's cannot be changed
         seen[id(error)] = _like(error, RuntimeError(text))
@@ -158,7 +159,11 @@ def hide_in_logs() -> None:
 
     hiding.hides_secrets = True  # pyright: ignore[reportFunctionMemberAccess] - a mark for the next one
     logging.setLogRecordFactory(hiding)
-    warnings.formatwarning = lambda *args, **kwargs: without_secrets(warn(*args, **kwargs))
+
+    def hiding_warning(*args: Any, **kwargs: Any) -> str:
+        return without_secrets(warn(*args, **kwargs))
+
+    warnings.formatwarning = hiding_warning
 
 
 def _clean_record(record: logging.LogRecord) -> None:
