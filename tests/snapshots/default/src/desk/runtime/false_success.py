@@ -55,7 +55,8 @@ async def _peek(response: Any) -> None:
         response.status_code, head, chunks = status, event[1], _nothing()
         response.headers["content-type"] = "application/json"
     stream, known = response.stream, type(response.stream).__mro__
-    base = next(one for one in known if one.__name__ == "AsyncByteStream")  # httpx's or httpx2's
+    # httpx's or httpx2's
+    base: Any = next(one for one in known if one.__name__ == "AsyncByteStream")
 
     class Peeked(base):
         """The head again, and then the rest."""
