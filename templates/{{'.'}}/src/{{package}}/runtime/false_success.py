@@ -51,6 +51,7 @@ async def _peek(response: Any) -> None:
         head += chunk
         if (event := _EVENT.search(head)) or len(head) > _MOST:
             break
+    event = event or _EVENT.search(head + b"\n")  # a stream may end within its first line
     if event and (status := _status(event[1])) != 200:
         response.status_code, head, chunks = status, event[1], _nothing()
         response.headers["content-type"] = "application/json"
