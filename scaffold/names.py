@@ -157,7 +157,7 @@ def identifier_problem(name: str) -> str | None:
     """Why a name is no identifier, or None."""
     if re.fullmatch(IDENTIFIER, name):
         return None
-    return "is no lower-case Python identifier of up to 30 characters"
+    return "is not a lower-case Python identifier of up to 30 characters"
 
 
 def agent_problem(name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import importlib
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.costs_ledger import CHEAP, DEAR, OTHER, attempts, today, write
+from tests.costs_ledger import CHEAP, DEAR, OTHER, attempts, write
 from tests.ledger_package import importable, module
 
 MICRO = 1000
@@ -297,22 +298,27 @@ def test_a_month_over_its_budget(store: Any, findings: Any, tmp_path: Path) -> N
     assert asked(findings, path, budget_usd=Decimal(5)) == []
 
 
-def test_forecast_adds_the_pace_of_the_last_seven_days(
-    store: Any, findings: Any, tmp_path: Path
+@pytest.mark.parametrize(
+    ("day", "hour", "days"),
+    [((2026, 9, 30), 0, 8 + 1), ((2026, 9, 30), 12, 8 + 0.5), ((2026, 9, 20), 6, 8 + 10.75)],
+)
+def test_forecast_adds_the_pace_of_the_last_seven_days_from_this_moment_on(
+    store: Any,
+    findings: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    day: tuple[int, int, int],
+    hour: int,
+    days: float,
 ) -> None:
+    now = datetime(*day, hour, tzinfo=UTC).timestamp()
+    monkeypatch.setattr("time.time", lambda: now)
     rows: list[Any] = []
-    for ago in range(0, 8):
+    for ago in range(8):
         rows += attempts(store, 1, days_ago=ago, cost_nano_usd=7000)
     path = write(store, tmp_path / "l.sqlite3", rows)
-    package = findings.__name__.partition(".")[0]
-    queries, trends = module(package, "queries"), module(package, "findings_trends")
-    day = queries.day_of(today())
-    length = (day.replace(day=28).toordinal() + 4 - day.toordinal()) + day.day
-    last = queries.day_of(today() - day.day + length).replace(day=1).toordinal() - 1
-    left = last - day.toordinal()
-    assert (
-        trends.forecast_nano_usd(question(findings, path)) == 7000 * min(day.day, 8) + 7000 * left
-    )
+    trends = module(findings.__name__.partition(".")[0], "findings_trends")
+    assert trends.forecast_nano_usd(question(findings, path)) == 7000 * days
 
 
 def test_a_young_ledger_has_no_forecast(store: Any, findings: Any, tmp_path: Path) -> None:

@@ -499,3 +499,17 @@ def test_a_tag_that_no_call_has_names_those_there_are(store: Any, costs: Any, pa
     assert "No call of these 7 days has a teem: the tags are lang, team.\n" in printed
     assert "No call of these 7 days has a user.\n" in costs("--by", "tag:team,user")[1]
     assert "No call" not in costs("--by", "tag:team,task")[1]
+
+
+@pytest.mark.parametrize("removed", ["1", "ts_us <= (SELECT MAX(ts_us) FROM attempts) - 9"])
+def test_sums_by_user_name_the_attempts_whose_rows_were_removed(
+    store: Any, costs: Any, path: Path, removed: str
+) -> None:
+    write(store, path, attempts(store, 10, user_ref="ann"))
+    with closing(sqlite3.connect(path)) as ledger, ledger:
+        lost = ledger.execute(f"DELETE FROM attempts WHERE {removed}").rowcount
+    for words in (["--by", "user"], ["--by", "tag:team,user", "--environment", "production"]):
+        status, printed = costs(*words)
+        assert status == 0 and "No calls match" not in printed
+        assert f"{lost} of 10 attempts are left out: their rows were removed" in printed
+    assert "left out" not in costs("--by", "task")[1]

@@ -166,9 +166,12 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
                 f"No calls match: none was made in environment '{options.environment}'. "
                 f"There is {' and '.join(known) or 'no call at all'}."
             )
-    if report.rows or report.before or options.environment:
-        for note in queries.unnamed(location, report):
-            print(printable(note), file=sys.stderr)
+    is_of_rows = not {*report.by} <= {*queries.GROUPS}
+    notes = queries.of_reports("scan").notes(location, report) if is_of_rows else []
+    if report.rows or report.before or notes or options.environment:
+        if not report.rows:
+            notes = notes or [f"No calls match in these {report.days} days."]
+        print("".join(f"{printable(note)}\n" for note in notes), end="", file=sys.stderr)
         return report
     demo = queries.Report(location, options.by, options.days, queries.DEMO)
     told = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"

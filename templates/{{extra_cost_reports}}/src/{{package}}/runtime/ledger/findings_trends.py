@@ -1,6 +1,7 @@
 """What grew: a spike, drafts that are rewritten too often, a month that heads over its budget."""
 
 import calendar
+import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
@@ -17,6 +18,7 @@ from .queries import (
     today,
     total,
 )
+from .store import DAY_S
 
 REWRITTEN = 0.3
 SPIKE = Decimal("1.5")
@@ -86,8 +88,9 @@ def forecast_nano_usd(question: Question) -> int | None:
         return None
     date = day_of(now)
     left = calendar.monthrange(date.year, date.month)[1] - date.day
+    left_s = (left + 1) * DAY_S - int(time.time() % DAY_S)  # today's rest as well
     spent = month_by_task(question.location, question.environment).total()
-    return spent + round(Decimal(total(days).cost_nano_usd) * left / 7)
+    return spent + round(Decimal(total(days).cost_nano_usd) * left_s / (7 * DAY_S))
 
 
 def _over_budget(question: Question) -> Iterator[Finding]:

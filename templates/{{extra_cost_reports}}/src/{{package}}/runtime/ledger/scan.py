@@ -11,7 +11,7 @@ from operator import add
 from typing import Any
 
 from . import queries
-from .queries import COUNTS, DEMO, MODEL, Totals
+from .queries import COUNTS, DEMO, GROUPS, LATER, MODEL, Report, Totals
 from .store import BUCKETS, COUNTERS, DAY_US, Location, select
 
 TAG = "tag:"
@@ -32,6 +32,37 @@ def sums(
         _show(f"{done:,} of {all_:,} attempts")
     _show("")
     return _totals(by, groups)
+
+
+def notes(location: Location, report: Report) -> list[str]:
+    """Return what a reader misses in a report by user, sub-agent or tag, each with what to do."""
+    every = queries.sums(location, (), report.since, LATER, report.environment)
+    there, found = queries.total(every).attempts, queries.total(report.rows).attempts
+    names = {name: _title(name) for name in report.by if name not in GROUPS}
+    notes: list[str] = []
+    if found < there:
+        notes.append(
+            f"{there - found:,} of {there:,} attempts are left out: their rows were removed, and "
+            f"the daily sums have no {' or '.join(names.values())}. Use `costs --by task,model`."
+        )
+    for name, title in names.items() if report.rows else ():
+        at = report.by.index(name)
+        if not any(row.key[at] for row in report.rows):
+            known = _tags(location, report.since) if name.startswith(TAG) else []
+            known = f": the tags are {', '.join(known)}" if known else ""
+            notes.append(f"No call of these {report.days} days has a {title}{known}.")
+    return notes
+
+
+def _title(name: str) -> str:
+    return name.removeprefix(TAG).removesuffix("_ref")
+
+
+def _tags(location: Location, since: int) -> list[str]:
+    """The tags that calls have had since a day, by name."""
+    query = "SELECT DISTINCT tags FROM attempts WHERE ts_us >= ?"
+    rows = select(location, query, (since * DAY_US,))
+    return sorted({tag for (tags,) in rows for tag in json.loads(tags)})
 
 
 def _groups_of_day(

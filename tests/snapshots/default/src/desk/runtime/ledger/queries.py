@@ -4,7 +4,6 @@ A day is a number: days since 1970-01-01, in UTC. A week is seven days; the last
 """
 
 import importlib
-import json
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -17,7 +16,7 @@ from typing import Any
 
 from ..errors import LedgerError
 from ..outside import printable
-from .store import BOUNDS_MS, BUCKETS, DAY_US, Location, select
+from .store import BOUNDS_MS, BUCKETS, Location, select
 
 DEMO = "demo"
 """The `environment` of recorded runs: shown apart, never part of a budget."""
@@ -214,21 +213,6 @@ def environments(location: Location) -> list[str]:
     """Those that calls were made in, by name. Raises LedgerError."""
     query = "SELECT DISTINCT environment FROM rollup ORDER BY environment"
     return [name for (name,) in select(location, query)]
-
-
-def unnamed(location: Location, report: Report) -> Iterator[str]:
-    """What a report is grouped by although no call of its days has it. Raises LedgerError."""
-    for at, name in enumerate(report.by):
-        if any(row.key[at] not in ("", None) for row in report.rows):
-            continue
-        if not report.rows:
-            yield f"No calls match in these {report.days} days."
-            return
-        told = f"No call of these {report.days} days has a {name.removeprefix('tag:').removesuffix('_ref')}"
-        query = "SELECT DISTINCT tags FROM attempts WHERE ts_us >= ?"
-        rows = select(location, query, (report.since * DAY_US,)) if name[:4] == "tag:" else []
-        tags = dict.fromkeys(tag for (tags,) in rows for tag in json.loads(tags))
-        yield told + (f": the tags are {', '.join(sorted(tags))}." if tags else ".")
 
 
 def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, ...]]:
