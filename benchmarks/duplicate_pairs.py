@@ -16,7 +16,7 @@ from pathlib import Path
 
 _SHARED = [parent / "shared" / "data" / "labelled" for parent in Path(__file__).parents]
 DATA = next((folder for folder in _SHARED if folder.is_dir()), _SHARED[0])
-"""The evaluation data, which lies beside the project and is no part of it."""
+"""The evaluation data, which lies beside the project and is not a part of it."""
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[A-Z])")
 SMALL = {"the", "a", "an", "that", "this"}
 

@@ -92,12 +92,16 @@ def without_agent(catalogue: Catalogue, answers: Mapping[str, Any], name: str) -
 
 
 def agents_of(answers: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The recorded sub-agents. Raises AnswersError where that is no list of tables."""
+    """The recorded sub-agents. Raises AnswersError where that is not a list of tables."""
     agents: object = answers.get("agents") or []
     rows = cast(list[object], agents) if isinstance(agents, list) else [None]
     if not all(isinstance(row, dict) and "name" in row for row in rows):
         raise AnswersError(
-            [Problem("agents", "is no list of {name, description, chain}", "mend the answers file")]
+            [
+                Problem(
+                    "agents", "is not a list of {name, description, chain}", "mend the answers file"
+                )
+            ]
         )
     return cast(list[dict[str, str]], rows)
 

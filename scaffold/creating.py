@@ -40,7 +40,7 @@ def made(options: argparse.Namespace) -> Written:
         catalogue = load(source.root)
         taken = given.collect(catalogue, options)
         if not source.released and options.template is None:
-            taken.notes.append(f"These templates are no release; recorded as {source.commit}.")
+            taken.notes.append(f"These templates are not a release; recorded as {source.commit}.")
         if source.changed:
             taken.notes.append(_of_changes(source))
         if taken.problems:

@@ -97,7 +97,7 @@ class SeveralErrors(ScaffoldError):
 
 
 class TargetError(ScaffoldError):
-    """The target folder exists and is not empty, cannot be written, or is no workspace."""
+    """The target folder exists and is not empty, cannot be written, or is not a workspace."""
 
 
 class TemplateError(ScaffoldError):

@@ -74,7 +74,7 @@ def _preset(catalogue: Catalogue, name: str, notes: list[str]) -> Answers:
 def _file(path: Path) -> Answers:
     table = _parsed(path, _text(path))
     if not isinstance(table, dict):
-        raise _refused("--answers", f"{path} is no mapping", _LINES)
+        raise _refused("--answers", f"{path} is not a mapping", _LINES)
     answers = cast(dict[object, object], table)
     return {str(key): value for key, value in answers.items() if not str(key).startswith("_")}
 
@@ -94,7 +94,7 @@ def _text(path: Path) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise _refused("--answers", f"{path} is no UTF-8 text", "save it as UTF-8") from None
+        raise _refused("--answers", f"{path} is not UTF-8 text", "save it as UTF-8") from None
 
 
 def _parsed(path: Path, text: str) -> object:
@@ -121,9 +121,9 @@ def _value(text: str) -> Answers:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not (equals and key):
-        raise _refused("--set", f"'{shown(text)}' is no KEY=VALUE", "write e.g. package=desk")
+        raise _refused("--set", f"'{shown(text)}' is not KEY=VALUE", "write e.g. package=desk")
     if key.startswith("_"):
-        raise _refused("--set", f"{shown(key)} is no answer key", "a key has no _ before it")
+        raise _refused("--set", f"{shown(key)} is not an answer key", "a key has no _ before it")
     try:
         return {key: yaml_text.load(value)}
     except yaml_text.KeyTwiceError as error:

@@ -45,7 +45,9 @@ def _table(path: Path) -> dict[str, Any]:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         raise TargetError(f"{path} is not a file of its own; put the answers themselves there.")
     if not path.is_file():
-        raise TargetError(f"{path.parent} is no workspace: it has no {ANSWERS_FILE}; name another.")
+        raise TargetError(
+            f"{path.parent} is not a workspace: it has no {ANSWERS_FILE}; name another."
+        )
     try:
         text = yaml_text.read_text(path)
         if text.startswith("<<<<<<< ") or "\n<<<<<<< " in text:

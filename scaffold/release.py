@@ -51,7 +51,7 @@ def _check(tag: str, root: Path, known: dict[str, Pin], bundle: Path) -> None:
 
 def _date_of(version: str, changelog: Path) -> str:
     if not re.fullmatch(r"\d+\.\d+\.\d+", version):
-        raise TemplateError(f"'{version}' is no version; write X.Y.Z.")
+        raise TemplateError(f"'{version}' is not a version; write X.Y.Z.")
     heading = rf"^## \[?{re.escape(version)}\]? - (\d{{4}}-\d\d-\d\d)$"
     found = re.search(heading, changelog.read_text("utf-8"), re.MULTILINE)
     if not found:

@@ -90,11 +90,11 @@ class Template:
         name = self.named(ref)
         root = self.folder / "checked-out" / re.sub(r"[^\w.+-]", "-", name)
         if not root.is_dir():
-            require_modest_tree(self.folder, self._commit_of(name), self.src_path)
+            commit = self._commit_of(name)
+            require_modest_tree(self.folder, commit, self.src_path)
             self._require_no_submodule(name)
             root.mkdir(parents=True)
             index = {"GIT_INDEX_FILE": f"{root}.index"}
-            commit = self._commit_of(name)
             self._git(f"--work-tree={root}", "checkout", commit, "--", ".", env=index)
         check_trust(root, self.src_path)
         return Source(root, self.src_path, name, released=True)

@@ -25,10 +25,11 @@ MOST_ANSWERS = 10_000
 LONGEST_NUMBER = 1000
 """The most characters of a number: one in base 60 takes a time that grows with their square."""
 _NOT_PLAIN = tuple(f"tag:yaml.org,2002:{name}" for name in ("binary", "omap", "pairs", "set"))
+_NUMBERS = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 class TagError(yaml.YAMLError):
-    """A tag stands for a type that no file of ours holds."""
+    """A tag stands for a type that no file of ours holds, or for another than its value's."""
 
 
 class TooMuchError(yaml.YAMLError):
@@ -60,6 +61,9 @@ def load(text: str, loader: Any = yaml.SafeLoader, most: int = MOST_ANSWERS) -> 
         root = reader.get_single_node()
         _require_keys_once(root)
         return reader.construct_document(root) if root else None
+    except (ArithmeticError, LookupError):
+        # PyYAML lets these out for `!!bool x`, `!!int ""` and a number that no float can hold.
+        raise TagError("a value is not what its tag or its form says") from None
     finally:
         reader.dispose()
 
@@ -170,9 +174,9 @@ def _require_plain(event: yaml.Event) -> None:
     tag = str(getattr(event, "tag", None))
     if tag in _NOT_PLAIN:
         raise TagError(f"the tag !!{tag.rpartition(':')[2]} is not taken")
-    if not isinstance(event, yaml.ScalarEvent) or event.style or len(event.value) <= LONGEST_NUMBER:
+    if not isinstance(event, yaml.ScalarEvent) or len(event.value) <= LONGEST_NUMBER:
         return
-    if event.implicit[0] and event.value[0] in "+-.0123456789":
+    if tag in _NUMBERS or (event.implicit[0] and event.value[0] in "+-.0123456789"):
         raise TooMuchError(f"a number of more than {LONGEST_NUMBER:,} characters")
 
 

@@ -24,15 +24,15 @@ def run(
         patch.delenv("FLEET_ROOT", raising=False)
         for name, value in settings.items():
             patch.setenv(name, value)
-        status = _ended(package)
-    said = "" if isinstance(status, int) else f"{status}\n"
-    return CompletedProcess([*words], 1 if said else status, out.getvalue(), err.getvalue() + said)
+        status, advice = _ended(package)
+    return CompletedProcess([*words], status, out.getvalue(), err.getvalue() + advice)
 
 
-def _ended(package: str) -> int | str:
-    """The exit status of the package's `main`, or the advice that it exits with."""
+def _ended(package: str) -> tuple[int, str]:
+    """Run the package's `main`; return its exit status, and the advice that it exits with."""
     try:
         import_module(f"{package}.cli").main()
     except SystemExit as ended:
-        return ended.code or 0
-    return 0
+        code = ended.code
+        return (1, f"{code}\n") if isinstance(code, str) else (code or 0, "")
+    return 0, ""

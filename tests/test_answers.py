@@ -29,7 +29,7 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ({"package": "2fast"}, "package: '2fast' is no lower-case Python identifier"),
+        ({"package": "2fast"}, "package: '2fast' is not a lower-case Python identifier"),
         ({"package": "json"}, "would hide a standard module"),
         ({"package": "openai"}, "would hide"),
         ({"package": "class"}, "would hide"),
@@ -41,7 +41,7 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
         ({"project_name": "a\nb"}, "U+000A"),
         ({"description": "a\u202eb"}, "U+202E"),
         ({"description": 7}, "should be text; write it in quotes"),
-        ({"patern": []}, "patern: is no answer key; did you mean patterns?"),
+        ({"patern": []}, "patern: is not an answer key; did you mean patterns?"),
         ({"patterns": ["ruoter"]}, "did you mean router?"),
         ({"patterns": 3}, "patterns"),
         ({"patterns": "router,research"}, "write a list: [router, research]"),
@@ -49,18 +49,18 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
         ({"providers": []}, "providers: is empty"),
         ({"providers": ["openai"], "chains": {"cheap": ["groq:x"]}}, "needs groq; add it"),
         ({"chains": {"cheap": []}}, "chains.cheap: is empty"),
-        ({"chains": {"cheap": ["gpt"]}}, "is no provider:model"),
+        ({"chains": {"cheap": ["gpt"]}}, "is not a provider:model"),
         ({"chains": {"cheap": ["openai:a", "openai:a"]}}, "names a model twice"),
         ({"chains": {"cheap": ["openai:a@"]}}, "names no deployment after @"),
         ({"chains": {"cheap": ["openai:a@../x"]}}, "names no deployment after @"),
-        ({"chains": {"cheap": ["openai:a b"]}}, "is no provider:model"),
+        ({"chains": {"cheap": ["openai:a b"]}}, "is not a provider:model"),
         ({"chains": {"cheap": None}}, "chains.cheap: should be a list"),
         ({"chains": []}, "should be a mapping; write a mapping such as {cheap:"),
         ({"agents": [AGENT, AGENT]}, "is there twice"),
-        ({"agents": [{**AGENT, "name": "../../evil"}]}, "no lower-case Python identifier"),
+        ({"agents": [{**AGENT, "name": "../../evil"}]}, "not a lower-case Python identifier"),
         ({"agents": [{**AGENT, "name": "classify"}]}, "is a name that Router gives to a stage"),
         ({"agents": [{**AGENT, "name": "com1"}]}, "is a device on Windows"),
-        ({"agents": [{**AGENT, "tools": []}]}, "agents.0.tools: is no key of a sub-agent"),
+        ({"agents": [{**AGENT, "tools": []}]}, "agents.0.tools: is not a key of a sub-agent"),
         ({"agents": [{"name": "a"}]}, "agents.0.description: is missing"),
         ({"agents": ["a"]}, "agents.0: should be a mapping"),
         ({"quality_threshold": 2}, "quality_threshold: should be at most 1"),
@@ -108,7 +108,7 @@ def test_a_recorded_name_stays_good_when_a_dependency_takes_it(catalogue: Catalo
     for recorded in ({"package": "httpx"}, {}):
         with pytest.raises(AnswersError, match="would hide"):
             complete(catalogue, {"package": "anyio"}, folder_name="desk", recorded=recorded)
-    with pytest.raises(AnswersError, match="no lower-case"):
+    with pytest.raises(AnswersError, match="not a lower-case"):
         bad = {"package": "../x"}
         complete(catalogue, bad, folder_name="desk", recorded=bad)
 

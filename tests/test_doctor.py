@@ -145,14 +145,14 @@ def routed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 def test_what_a_pattern_needs_of_fleet_toml(
     routed: Path, old: str, new: str, told: str, tmp_path: Path
 ) -> None:
-    settings_ = importlib.import_module("routed_desk.commands.doctor")
+    command = importlib.import_module("routed_desk.commands.doctor")
     fleet = importlib.import_module("routed_desk.runtime.fleet")
     text = (routed / "fleet.toml").read_text("utf-8")
     assert old in text
     # Another name for a chain would make the file itself wrong: its stages go along.
     text = text.replace(old, new).replace('chain = "expensive"', 'chain = "cheap"')
     (tmp_path / "fleet.toml").write_text(text, "utf-8")
-    found = list(settings_.settings_problems(fleet.load(tmp_path / "fleet.toml"), None))
+    found = list(command.settings_problems(fleet.load(tmp_path / "fleet.toml"), None))
     assert [told in one for one in found] == ([True] if told else [])
 
 

@@ -11,12 +11,10 @@ from hypothesis import strategies as st
 
 from benchmarks import duplicate_pairs
 from benchmarks.duplicate_pairs import Pair
-from tests import labelled, unrendered
+from tests import evaluation, labelled, unrendered
 from tests.conftest import ROOT
 
-NO_DATA = pytest.mark.skipif(
-    not duplicate_pairs.DATA.is_dir(), reason="evaluation data is elsewhere"
-)
+NO_DATA = evaluation.needs(duplicate_pairs.DATA)
 
 WORDS = [
     "Acme",

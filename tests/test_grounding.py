@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from benchmarks import quote_pairs
 from benchmarks.duplicate_pairs import DATA
-from tests import labelled
+from tests import evaluation, labelled
 from tests.unrendered import module
 
-NO_DATA = pytest.mark.skipif(not DATA.is_dir(), reason="evaluation data is elsewhere")
+NO_DATA = evaluation.needs(DATA)
 TEXT = st.text(st.sampled_from("ab \n.#:1é—'\"*"), max_size=600)
 
 

@@ -145,6 +145,8 @@ def test_a_link_inside_a_template_and_a_pipe(tmp_path: Path) -> None:
         ("x: !!set {a, b}", "not YAML"),
         ("x: !!binary aGVsbG8=", "not YAML"),
         ("x: " + ":".join(["59"] * 5000), "not YAML"),
+        ("x: " + ":".join(["59"] * 200) + ".5", "not YAML"),
+        ("x: !!bool x", "not YAML"),
         ("x: " + "[" * 5000, "nested deeper"),
         ("x:\n  " + "- " * 200_000 + "x", "nested deeper"),
         ("a: &a [x, x, x, x, x, x, x, x, x, x]\n"

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from pydantic_ai.messages import ModelResponse, NativeToolCallPart
 from pydantic_ai.usage import RequestUsage
 
-from tests import ledger_package
+from tests import evaluation, ledger_package
 from tests.conftest import ROOT
 
-RECORDED = ROOT.parent / "shared" / "data" / "replay" / "routerarena-sub10.jsonl.gz"
+RECORDED = evaluation.DATA / "replay" / "routerarena-sub10.jsonl.gz"
 PROVIDERS = {
     "anthropic": "anthropic",
     "google": "google",
@@ -139,7 +139,7 @@ def test_list_prices_equal_genai_prices(
     assert got.source in (["unpriced"] if expected is None else ["list", "estimated"])
 
 
-@pytest.mark.skipif(not RECORDED.is_file(), reason="the recorded costs are not on this machine")
+@evaluation.needs(RECORDED)
 def test_recorded_provider_costs_are_reproduced(prices: Any, listed: Any) -> None:
     names = {"claude-3-haiku-20240307": "anthropic", "gemini-2.0-flash-001": "google"}
     rows = 0
@@ -671,11 +671,10 @@ def test_where_a_price_varies_it_is_an_estimate(
     assert cost.source == ("estimated" if varies else "list")
 
 
-@pytest.mark.parametrize("variable", ["OPENAI_BASE_URL"])
 def test_an_address_of_the_environment_counts_too(
-    wired: Any, monkeypatch: pytest.MonkeyPatch, variable: str
+    wired: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv(variable, "https://eu.api.openai.com/v1")
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://eu.api.openai.com/v1")
     table = wired('[chains.main]\nmodels = ["openai:gpt-5.4"]\n')
     prices = importlib.import_module("varying.runtime.ledger.prices")
     assert table.cost(prices.ModelRef("openai", "gpt-5.4"), usage_of()).source == "estimated"

@@ -121,7 +121,7 @@ def test_a_recorded_answers_file_makes_the_same_workspace(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--set", "x"], "is no KEY=VALUE"),
+        (["--set", "x"], "is not KEY=VALUE"),
         (["--set", "package=[a"], "is not YAML"),
         (["--preset", "singel"], "did you mean single?"),
         (["--preset", ""], "there is no ''"),

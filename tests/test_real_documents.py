@@ -24,9 +24,10 @@ from benchmarks.duplicate_pairs import DATA
 from scaffold.answers import complete
 from scaffold.catalogue import load
 from scaffold.render import render
+from tests import evaluation
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="evaluation data is elsewhere")
+pytestmark = evaluation.needs(DATA)
 DICE = random.Random(1)
 
 

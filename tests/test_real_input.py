@@ -16,10 +16,10 @@ import pytest
 from genai_prices import Usage, calc_price
 
 from scaffold import cli
-from tests.conftest import ROOT
+from tests import evaluation
 from tests.loopback import Reply, Server, serve
 
-MESSAGES = ROOT.parent / "shared" / "data" / "labelled" / "banking77.jsonl.gz"
+MESSAGES = evaluation.DATA / "labelled" / "banking77.jsonl.gz"
 COUNT = 30
 CHAINS = {
     "cheap": ["openai:gpt-6-luna@oa", "anthropic:claude-haiku-5-5@an"],
@@ -46,7 +46,7 @@ asyncio.run(main())
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.installs,
-    pytest.mark.skipif(not MESSAGES.is_file(), reason="the labelled messages are not here"),
+    evaluation.needs(MESSAGES),
 ]
 
 

@@ -58,7 +58,7 @@ def test_a_second_release_keeps_the_first_and_is_reproducible(tmp_path: Path) ->
 def test_a_release_is_refused_with_advice(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
     bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
-    for version, told in (("1", "is no version"), ("2.0.0", "has no heading")):
+    for version, told in (("1", "is not a version"), ("2.0.0", "has no heading")):
         with pytest.raises(TemplateError, match=told):
             release.release(version, root, bundle, pins)
     release.release("1.0.0", root, bundle, pins)

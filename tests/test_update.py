@@ -329,7 +329,7 @@ def test_answers_of_the_wrong_type(
 def test_a_folder_that_is_no_workspace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     git(tmp_path, "init", "--quiet")
     assert update(tmp_path) == 1
-    assert "is no workspace" in capsys.readouterr().err
+    assert "is not a workspace" in capsys.readouterr().err
 
 
 @pytest.mark.slow

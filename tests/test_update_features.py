@@ -148,7 +148,7 @@ def test_a_removed_pattern_that_was_edited_is_kept_as_a_conflict(desk: Path) -> 
         (["remove", "surface", "cli"], "there is no surface 'cli'"),
         (["remove", "engine", "in_process"], "there is no engine 'in_process'"),
         (["remove", "provider", "openai"], "--set 'chains="),
-        (["add", "extra", "docker", "--set", "x"], "is no KEY=VALUE"),
+        (["add", "extra", "docker", "--set", "x"], "is not KEY=VALUE"),
     ],
 )
 def test_mistakes_are_told_with_a_way_out(

@@ -56,7 +56,7 @@ class Sides:
 
 _ADVICE = {
     "content": "both changed the same lines: edit it, then git add it",
-    "binary": "both changed it and it is no text: yours is there, git checkout --theirs takes the template's",
+    "binary": "both changed it and it is not text: yours is there, git checkout --theirs takes the template's",
     "dropped": "the template no longer has it, but you edited it: git add keeps it, git rm drops it",
     "deleted": "you deleted it, the template changed it: git rm leaves it out, git add takes it",
     "both-added": "both added it: edit it, then git add it",

@@ -112,8 +112,8 @@ def drop(git: Git, commit: str | None) -> None:
     stashes = _stashes(git)
     if commit not in stashes:
         return
-    told = git("stash", "drop", f"stash@{{{stashes.index(commit)}}}")
-    dropped = re.search(r"\(([0-9a-f]{40,})\)", told)
+    printed = git("stash", "drop", f"stash@{{{stashes.index(commit)}}}")
+    dropped = re.search(r"\(([0-9a-f]{40,})\)", printed)
     if dropped and dropped[1] != commit:
         # Somebody put one on the list at this very moment, from another work tree maybe.
         text = git("log", "-1", "--format=%s", dropped[1])

@@ -65,10 +65,9 @@ def abort(workspace: Workspace) -> Outcome:
     with alone(workspace) as git:
         journal = journals.read(workspace)
         if journal is None or _is_gone(workspace, git, journal):
-            aside = _put_aside(workspace, git, journal)
             raise MergeError(
-                f"There is no uncommitted update to take back{aside and '.'}{aside}"
-                "; git revert undoes a committed one."
+                "There is no uncommitted update to take back; git revert undoes a committed one."
+                f"{_put_aside(workspace, git, journal)}"
             )
         workspace = _of_journal(workspace, journal)
         _require_not_overtaken(workspace, git, journal)

@@ -58,7 +58,7 @@ def locate(folder: Path) -> Workspace:
     Raises ToolError without git 2.38 or newer, MergeError when the folder is in no work tree.
     """
     if not folder.is_dir():
-        raise MergeError(f"{folder} is no folder; name the workspace's.")
+        raise MergeError(f"{folder} is not a folder; name the workspace's.")
     git = Git(folder.resolve())
     _require_version()
     asked = ("--show-toplevel", "--show-prefix", "--absolute-git-dir", "--show-object-format")

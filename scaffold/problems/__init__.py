@@ -34,14 +34,14 @@ def of_answers(
 
 
 def unknown_keys(answers: Mapping[str, Any], known: Iterable[str]) -> list[Problem]:
-    """The keys that are no answer keys, each with the nearest one that is."""
+    """The keys that are not answer keys, each with the nearest one that is."""
     sorted_ = sorted(known)
     unknown = [key for key in answers if key not in sorted_]
     found = [
-        Problem(shown(key), "is no answer key", nearest(shown(key), sorted_))
+        Problem(shown(key), "is not an answer key", nearest(shown(key), sorted_))
         for key in unknown[:MOST_KEYS]
     ]
     if more := unknown[MOST_KEYS:]:
-        told = f"{len(more)} more keys are no answer keys"
+        told = f"{len(more)} more keys are not answer keys"
         found.append(Problem("answers", told, "name a file of answers"))
     return found

@@ -103,7 +103,7 @@ def _reference(catalogue: Catalogue, providers: list[str], key: str, ref: str) -
     bare, at, deployment = model.rpartition("@") if "@" in model else (model, "", "")
     if names.text_problem(ref) or re.search(r"\s", ref) or not (colon and provider and bare):
         return [
-            Problem(key, f"'{shown(ref)}' is no provider:model", "write e.g. openai:gpt-6-luna")
+            Problem(key, f"'{shown(ref)}' is not a provider:model", "write e.g. openai:gpt-6-luna")
         ]
     if at and not re.fullmatch(DEPLOYMENT, deployment):
         told = f"'{shown(ref)}' names no deployment after @"

@@ -23,7 +23,7 @@ _WORDS = {
     " a valid dictionary": " a mapping",
     " a valid string": " text",
     " a valid": " a",
-    "extra inputs are not permitted": "is no key of a sub-agent",
+    "extra inputs are not permitted": "is not a key of a sub-agent",
     "field required": "is missing",
     "greater than or equal to": "at least",
     "less than or equal to": "at most",

@@ -73,6 +73,6 @@ def _new_model(state: State) -> str:
     def problem(typed: str) -> str | None:
         provider, _, model = typed.partition(":")
         sound = provider in providers and model.strip() and not names.text_problem(typed)
-        return None if sound else f"is no provider:model of {', '.join(providers)}"
+        return None if sound else f"is not a provider:model of {', '.join(providers)}"
 
     return text("provider:model", f"{providers[0]}:", problem)
