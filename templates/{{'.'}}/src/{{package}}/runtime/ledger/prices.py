@@ -115,7 +115,7 @@ class Override(TokenPrices):
         if not tokens and self.hour_usd is None and self.factor is None:
             raise ValueError("give input_usd and output_usd, or hour_usd, or factor")
         if unknown := self.unit_usd.keys() - OTHER_UNITS:
-            raise ValueError(f"unit_usd: '{min(unknown)}' is no unit such as web_searches")
+            raise ValueError(f"unit_usd: '{min(unknown)}' is not a unit such as web_searches")
         return self
 
     @property
