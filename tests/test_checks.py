@@ -308,6 +308,7 @@ def test_a_team_names_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch, slow:
         ('"lenght:5-40"', "'lenght' is none of"),
         ('"length:many"', "length:20-2000"),
         ('"length"', "length:20-2000"),
+        ('"length:400-20"', "smaller number comes first"),
         ('"pattern:("', "regular expression"),
         ('"grounded:7"', "from 0 to 1"),
         ('"judge:high"', "from 0 to 1"),

@@ -225,6 +225,22 @@ def test_live_is_content_where_all_answer(desk: Desk, doctor: Run) -> None:
     assert doctor("--live")[0] == 0
 
 
+def test_live_asks_although_a_stage_has_a_problem(
+    desk: Desk, doctor: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.models = ["openai:ok"]
+    monkeypatch.setattr(desk.module("runtime.run"), "PROMPTS", desk.root / "prompts")
+    status, told = doctor("--live")
+    assert (status, desk.hits()) == (1, ["ok"]), told
+    assert "problem:" in told and "answers" in told
+
+
+def test_live_stays_silent_where_the_workspace_does_not_open(desk: Desk, doctor: Run) -> None:
+    desk.models, desk.checks = ["openai:ok"], ["not_empyt"]
+    status, told = doctor("--live")
+    assert (status, desk.hits()) == (1, []) and told.count("not_empyt") == 1
+
+
 def test_doctor_makes_no_ledger(desk: Desk, doctor: Run) -> None:
     doctor()
     assert not (desk.root / "data" / "ledger.sqlite3").exists()

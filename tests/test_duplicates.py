@@ -141,3 +141,10 @@ def test_a_shuffled_claim_has_a_verdict_either_way_round(words: list[str], dice:
     shuffled = dice.sample(words, len(words))
     a, b = module.read(" ".join(words)), module.read(" ".join(shuffled))
     assert module.same(a, b) == module.same(b, a)
+
+
+@pytest.mark.parametrize("repeated", ["1", "1,", "1.", "1 "])
+def test_a_long_number_is_read_at_once(repeated: str) -> None:
+    """Read in cubic time, this many would take a day."""
+    text = repeated * (200_000 // len(repeated))
+    assert len(unrendered.module("duplicates").groups([text, "Sales rose by 5 million."])) == 2

@@ -138,7 +138,8 @@ def of_text(text: str) -> str:
     said = _dated(said)
     said = _THOUSANDS.sub(lambda number: re.sub(r"\D", "", number[0]), said)
     said = _MONEY.sub(_money, said)
-    said = re.sub(rf"(\d(?:[\d.,]*\d)?)\s?{_SCALE}", _scaled, said)
+    # From where a number begins: looked for at each of its digits, a long one takes for ever.
+    said = re.sub(rf"(?<!\d)(?<!\d[.,])(\d(?:[\d.,]*\d)?)\s?{_SCALE}", _scaled, said)
     said = _OPENERS.sub("", said)
     for pattern, form in _FORMS:
         said = pattern.sub(form, said)
