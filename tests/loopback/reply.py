@@ -20,7 +20,8 @@ class Reply:
     """One response. Cached and reasoning tokens are parts of input and output.
 
     `answer` goes through the output tool where the request offers one, else as JSON text;
-    `tool` calls a tool by name. `fault` strikes at once, or `after` so many tokens of a stream
+    `tool` calls a tool by name. `reason` is the format's own word for its end, in place of `finish`.
+    `fault` strikes at once, or `after` so many tokens of a stream
     (half the body, where nothing is streamed). `body` is sent as it is in place of the format's;
     `edit` changes the format's own: a whole answer, or each server-sent event of a stream (not
     Bedrock's); what it returns is sent, None is left out.
@@ -30,6 +31,7 @@ class Reply:
     answer: Mapping[str, Any] | None = None
     tool: tuple[str, Mapping[str, Any]] | None = None
     finish: Finish = "stop"
+    reason: str | None = None
     status: int = 200
     body: str | None = None
     edit: Edit | None = None

@@ -38,7 +38,8 @@ class Format(Protocol):
 
 FORMATS: Mapping[str, Format] = {
     "openai": openai,
-    **dict.fromkeys(("azure", "groq", "openrouter", "deepseek", "openai_compatible"), openai),
+    **dict.fromkeys(("azure", "groq", "openrouter", "deepseek", "ollama"), openai),
+    "openai_compatible": openai,
     "anthropic": anthropic,
     "google": google,
     "mistral": mistral,

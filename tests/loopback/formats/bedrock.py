@@ -86,7 +86,9 @@ def _usage(reply: Reply) -> dict[str, Any]:
 
 
 def _stop(reply: Reply, call: object) -> str:
-    return "tool_use" if call else _STOPS.get(reply.finish, "end_turn")
+    return (
+        reply.reason or "tool_use" if call or reply.reason else _STOPS.get(reply.finish, "end_turn")
+    )
 
 
 def _tools(body: dict[str, Any]) -> list[str]:

@@ -59,7 +59,7 @@ def stream_error() -> bytes:
 def _chunk(model: str, parts: list[dict[str, Any]], reply: Reply, *, last: bool) -> dict[str, Any]:
     candidate: dict[str, Any] = {"index": 0, "content": {"role": "model", "parts": parts}}
     if last:
-        candidate["finishReason"] = _FINISH.get(reply.finish, "STOP")
+        candidate["finishReason"] = reply.reason or _FINISH.get(reply.finish, "STOP")
     used = {
         "promptTokenCount": reply.input_tokens,
         "cachedContentTokenCount": reply.cached_tokens,

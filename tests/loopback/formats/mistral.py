@@ -71,8 +71,8 @@ def _calls(call: tuple[str, dict[str, Any]] | None) -> list[dict[str, Any]] | No
 
 
 def _finish(reply: Reply, call: object) -> str:
-    if call:
-        return "tool_calls"
+    if call or reply.reason:
+        return reply.reason or "tool_calls"
     # Mistral has no end of its own for a filtered or refused answer.
     return {"length": "length", "content_filter": "error"}.get(reply.finish, "stop")
 

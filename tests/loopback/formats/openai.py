@@ -91,8 +91,8 @@ def _call(call: tuple[str, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _finish(reply: Reply, call: object) -> str:
-    if call:
-        return "tool_calls"
+    if call or reply.reason:
+        return reply.reason or "tool_calls"
     return "stop" if reply.finish == "refusal" else reply.finish
 
 

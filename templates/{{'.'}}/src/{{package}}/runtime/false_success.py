@@ -1,9 +1,10 @@
-"""Error replies that a server sends as a success, status 200, whole or as the first of a stream.
+"""Error replies that a server sends as a success, status 200, whole or in a stream.
 
 They get the status that they should have had before the client library reads them: it raises what
-it would have raised, for every provider in the same way.
+it would have raised, for every provider in the same way. Streams lose what some SDKs trip over.
 """
 
+import codecs
 import json
 import re
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from contextlib import suppress
 from operator import attrgetter
 from typing import Any
 
+from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models import Model
 
 from .replies import status_of
@@ -19,7 +21,10 @@ from .replies import status_of
 # Google's.
 _INSIDE = ("_client", "sdk_configuration.async_client", "_api_client._async_httpx_client")
 _MOST = 200_000  # bytes; no error is longer
-_EVENT = re.compile(rb"^data:[ ]?(.*)\r?\n", re.M)
+_LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
+_DATA = b"data: "
+# What may stand for an error: the rest of a stream is not read twice.
+_NAMES_ERROR = re.compile(rb'"(errors?|base_resp|message|detail|msg|title)"')
 
 
 def unmask_errors(model: Model) -> None:
@@ -41,40 +46,72 @@ async def _unmask(response: Any) -> None:
     if "json" in kind:
         response.status_code = _status(await response.aread())
     elif "event-stream" in kind and "content-encoding" not in response.headers:
-        await _peek(response)
+        response.stream = _stream(response)
 
 
-async def _peek(response: Any) -> None:
-    """Read the first event of a stream: what a client gets is either an error or all of it."""
-    chunks, head, event = aiter(response.stream), b"", None
-    async for chunk in chunks:
-        head += chunk
-        if (event := _EVENT.search(head)) or len(head) > _MOST:
-            break
-    if event and (status := _status(event[1])) != 200:
-        response.status_code, head, chunks = status, event[1], _nothing()
-        response.headers["content-type"] = "application/json"
-    stream, known = response.stream, type(response.stream).__mro__
-    # httpx's or httpx2's
+def _stream(response: Any) -> Any:
+    """The body of a response, as its own HTTP library (httpx or httpx2) has streams."""
+    inner, known = response.stream, type(response.stream).__mro__
     base: Any = next(one for one in known if one.__name__ == "AsyncByteStream")
 
-    class Peeked(base):
-        """The head again, and then the rest."""
-
-        async def __aiter__(self) -> AsyncIterator[bytes]:
-            yield head
-            async for chunk in chunks:
-                yield chunk
+    class Plain(base):
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return _plain(inner, response.headers)
 
         async def aclose(self) -> None:
-            await stream.aclose()
+            await inner.aclose()
 
-    response.stream = Peeked()
+    return Plain()
 
 
-async def _nothing() -> AsyncIterator[bytes]:
-    for never in ():
-        yield never
+async def _plain(chunks: AsyncIterator[bytes], headers: Any) -> AsyncIterator[bytes]:
+    """Server-sent events in the one form that every SDK reads.
+
+    Raises ModelHTTPError for an event that is an error, with the status that it stands for.
+    """
+    name = b""
+    async for lines in _lines(chunks):
+        said = b""
+        for line in map(_plain_line, lines):
+            if error := _error_in(line):
+                yield said
+                raise ModelHTTPError(status_of(error) or 500, "", error, headers=headers)
+            if line.startswith(b"event:"):
+                name = line
+            elif line:
+                said, name = said + name + line, b""
+        if said:
+            yield said
+
+
+async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+    rest = b""
+    async for chunk in chunks:
+        *lines, rest = _LINE_END.split(rest + chunk)
+        yield lines
+    yield [rest]
+
+
+def _plain_line(line: bytes) -> bytes:
+    """A line of a stream; nothing for a comment, and for what no answer needs."""
+    line = line.removeprefix(codecs.BOM_UTF8)
+    name, colon, value = line.partition(b":")
+    value = value.removeprefix(b" ").rstrip(b"\r")
+    if (colon and name in (b"", b"id", b"retry")) or (name, value) == (b"event", b"message"):
+        return b""
+    return _DATA + value + b"\n" if colon and name == b"data" else line + b"\n"
+
+
+def _error_in(line: bytes) -> Any:
+    """The error that an event is; what its answer has used up to then makes it none the less one."""
+    if not line.startswith(_DATA) or not _NAMES_ERROR.search(line):
+        return None
+    with suppress(ValueError, RecursionError):
+        told: Any = json.loads(line[len(_DATA) :])
+        if isinstance(told, dict):
+            told = {name: value for name, value in told.items() if name != "usage"}
+        return told if status_of(told) else None
+    return None
 
 
 def _unmask_parsed(response_dict: dict[str, Any], **_: object) -> None:

@@ -4,6 +4,7 @@ SDKs validate what arrives: an answer without its id or index is an error to the
 paid for. The hooks stand before them, at the HTTP client, for whole answers and for streams.
 """
 
+import copy
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -17,10 +18,14 @@ _COUNTED = ("prompt_tokens", "completion_tokens")
 
 @dataclass(frozen=True, slots=True)
 class Reasons:
-    """How an SDK wants to read why an answer stopped: when none is said, and which it `knows`."""
+    """How an SDK wants to read why an answer stopped: when none is said, and which it `knows`.
+
+    `sums`: whether it adds up the usage of all chunks of a stream.
+    """
 
     unsaid: str | None = None
     known: tuple[str, ...] = ()
+    sums: bool = False
 
     def read(self, said: Any) -> str | None:
         if said in (None, ""):
@@ -65,25 +70,29 @@ def _stream(response: Any, read: Callable[..., Parts], reasons: Reasons) -> Any:
 
 
 async def _whole(inner: Parts, reasons: Reasons) -> Parts:
-    yield _filled(b"".join([part async for part in inner]), b"", reasons)
+    yield _filled(b"".join([part async for part in inner]), b"", reasons, {})
 
 
 async def _events(inner: Parts, reasons: Reasons) -> Parts:
-    rest = b""
+    rest, counted = b"", dict[str, Any]()
     async for part in inner:
         *lines, rest = (rest + part).split(b"\n")
         if lines:
-            yield b"".join(_filled(line, b"data:", reasons) + b"\n" for line in lines)
-    yield _filled(rest, b"data:", reasons)
+            yield b"".join(_filled(line, b"data:", reasons, counted) + b"\n" for line in lines)
+    yield _filled(rest, b"data:", reasons, counted)
 
 
-def _filled(line: bytes, before: bytes, reasons: Reasons = USUAL) -> bytes:
+def _filled(line: bytes, before: bytes, reasons: Reasons, counted: dict[str, Any]) -> bytes:
     """A body, or a line of one, put right; as it is where it is not an answer."""
     if not line.startswith(before) or b'"choices"' not in line:
         return line
-    with suppress(ValueError, RecursionError):
+    with suppress(ValueError, AttributeError, RecursionError):
         answer = json.loads(line[len(before) :])
+        if before:
+            _number_calls(answer, counted.setdefault("calls", []))
         fill(answer, reasons)
+        if reasons.sums:
+            _keep_growth(answer, counted)
         return before + json.dumps(answer).encode() + (b"\r" if line.endswith(b"\r") else b"")
     return line
 
@@ -110,7 +119,7 @@ def fill(answer: Any, reasons: Reasons = USUAL) -> None:
         told["choices"] = [choice for choice in choices if choice["index"] == 0]
     if not whole and "usage" in told:
         for holder in _dicts([told.setdefault("x_groq", {})]):  # where Groq's SDK looks for it
-            holder.setdefault("usage", told["usage"])
+            holder.setdefault("usage", copy.deepcopy(told["usage"]))
     if whole:
         told.setdefault("usage", dict.fromkeys((*_COUNTED, "total_tokens"), 0))
 
@@ -125,6 +134,16 @@ def _fill_usage(holder: dict[str, Any]) -> None:
             _count_tokens(counts)
         said = [usage.setdefault(name, 0) for name in _COUNTED]
         usage.setdefault("total_tokens", sum(said))
+
+
+def _keep_growth(holder: dict[str, Any], counted: dict[str, Any]) -> None:
+    """Leave of a chunk's tokens what no chunk before it has counted."""
+    for name, value in holder.items():
+        if isinstance(value, dict):
+            _keep_growth(cast("dict[str, Any]", value), counted.setdefault(name, {}))
+        elif name.endswith("_tokens") and isinstance(value, int):
+            so_far = counted.get(name, 0)
+            holder[name], counted[name] = max(0, value - so_far), max(value, so_far)
 
 
 def _count_tokens(counts: dict[str, Any]) -> None:
@@ -149,6 +168,26 @@ def _fill_choice(choice: dict[str, Any], at: int, name: str) -> None:
             message["content"] = _text(message["content"])
         for number, call in enumerate(_dicts(message.get("tool_calls"))):
             _fill_call(call, number)
+
+
+def _number_calls(answer: Any, begun: list[tuple[int | None, str | None]]) -> None:
+    """Number the tool calls of a stream as they begin: some servers do not, or all with 0."""
+    for choice in _dicts(answer.get("choices")):
+        for call in _dicts((choice.get("delta") or {}).get("tool_calls")):
+            index, names = _count(call.get("index")), (call.get("function") or {}).get("name")
+            id_ = call.get("id") if names else None  # of a piece it may be another each time
+            same = [
+                at
+                for at, known in enumerate(begun)
+                if (known == (index, id_) if id_ else index in (None, known[0]))
+            ]
+            if not same or (names and index is None and not id_):
+                begun.append((index, id_))
+                same = [len(begun) - 1]
+            call["index"] = same[-1]
+            for function in _dicts([call.get("function")]):
+                for name in ("name", "arguments"):  # Mistral's SDK wants both in every piece
+                    function[name] = function.get(name) or ""
 
 
 def _fill_call(call: dict[str, Any], at: int) -> None:

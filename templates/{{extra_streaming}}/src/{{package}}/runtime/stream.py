@@ -33,7 +33,7 @@ from .attempt import NOTHING, Call, Finding
 from .border import mended
 from .chain import Chain
 from .errors import ChainExhausted, FleetError
-from .failures import Candidate, Failure, of_error, of_response
+from .failures import Candidate, Failure, of_error, of_finish, of_response
 from .outside import clean_error, raise_clean
 from .stalls import Stalled
 
@@ -134,8 +134,11 @@ class ChainStream(StreamedResponse):
                 reason = of_error(error)
                 if self._opened is None or reason is None:
                     raise_clean(error)
-                self._opened.candidate.failed(reason, error)
-                await self._close("failed", Finding(reason))
+                if reason is Failure.NETWORK and _is_whole(self._inner.get()):
+                    reason = await self._settle()  # only what comes after an answer is missing
+                else:
+                    self._opened.candidate.failed(reason, error)
+                    await self._close("failed", Finding(reason))
             else:
                 reason = await self._settle()
             if reason is None:
@@ -274,6 +277,12 @@ class ChainStream(StreamedResponse):
     @property
     def timestamp(self) -> datetime:
         return self._inner.timestamp
+
+
+def _is_whole(response: ModelResponse) -> bool:
+    """Whether a stream has said, before it was cut, that it stopped by itself."""
+    said = (response.provider_details or {}).get("finish_reason")
+    return bool(said) and of_finish(response) is None
 
 
 def _is_cut(response: ModelResponse) -> bool:

@@ -22,12 +22,12 @@ def build(model: str, deployment: Deployment) -> "Model":
     from pydantic_ai.models.groq import GroqModel
     from pydantic_ai.providers.groq import GroqProvider
 
-    from ..bookkeeping import hooks
+    from ..bookkeeping import Reasons, hooks
 
     client = AsyncGroq(
         api_key=os.environ[deployment.key_env or KEY],
         base_url=deployment.base_url,
         max_retries=0,
-        http_client=DefaultAsyncHttpxClient(event_hooks=hooks()),
+        http_client=DefaultAsyncHttpxClient(event_hooks=hooks(Reasons(sums=True))),
     )
     return GroqModel(model, provider=GroqProvider(groq_client=client))

@@ -27,6 +27,6 @@ def build(model: str, deployment: Deployment) -> "Model":
     key = os.environ[deployment.key_env or KEY]
     provider = MistralProvider(api_key=key, base_url=deployment.base_url)
     http: Any = provider.client.sdk_configuration.async_client
-    for name, added in hooks(Reasons(unsaid="")).items():
+    for name, added in hooks(Reasons(unsaid="", sums=True)).items():
         http.event_hooks[name].extend(added)
     return MistralModel(model, provider=provider)

@@ -120,13 +120,15 @@ _FINISH = {
 }
 _RAW_FINISH = {
     **dict.fromkeys(("eos", "eos_token", "end_turn", "stop_sequence", "stop_token"), None),
-    **dict.fromkeys(("end", "complete", "completed", "finished", "stop", "tool_use"), None),
-    **dict.fromkeys(("tool_call", "tool_calls", "function_call"), None),
+    **dict.fromkeys(("end", "complete", "completed", "finished", "stop", "normal"), None),
+    **dict.fromkeys(("tool_call", "tool_calls", "tool_use", "function_call"), None),
     **dict.fromkeys(("max_tokens", "max_length", "max_output_tokens"), Failure.TRUNCATED),
-    **dict.fromkeys(("length", "token_limit", "model_length"), Failure.TRUNCATED),
+    **dict.fromkeys(("length", "token_limit", "model_length", "error_limit"), Failure.TRUNCATED),
+    "model_context_window_exceeded": Failure.TRUNCATED,
     **dict.fromkeys(("safety", "sensitive", "guardrail_intervened"), Failure.CONTENT_FILTER),
     **dict.fromkeys(("recitation", "image_recitation", "refusal"), Failure.CONTENT_FILTER),
-    **dict.fromkeys(("content_filter", "content_filtered"), Failure.CONTENT_FILTER),
+    **dict.fromkeys(("content_filter", "content_filtered", "spii"), Failure.CONTENT_FILTER),
+    **dict.fromkeys(("blocklist", "prohibited_content", "error_toxic"), Failure.CONTENT_FILTER),
 }
 
 

@@ -144,7 +144,7 @@ _COMPANY = re.compile(
     r"|contact|try|speak|talk|reach|ask)|if you|(?:that|this|it) (?:is an? |sounds|looks like an?)"
     r"|you (?:have )?ask|you are (?:asking|looking)|your (?:request|message|question|prompt))"
     r"|\b(?:illegal|unsafe|harm\w*|danger\w*|unethical|privacy|private|polic(?:y|ies)|guidelines"
-    r"|dishonest|against the law|hurt|violat\w*|copyright\w*|irresponsible|inappropriate|sensitive"
+    r"|dishonest|against the law|at risk|hurt|violat\w*|copyright\w*|irresponsible|inappropriate|sensitive"
     r"|misleading|abus\w*|offensive|safety|ethic\w*|misuse\w*|your request|what you ask\w*)\b"
     r"|\b(?:consult|contact|speak (?:to|with)|see|seek|reach out|call|talk to|ask)\b.*\b(?:doctor"
     r"|lawyer|attorney|professional|expert|support|services|authorit|therapist|helpline|advis"

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 from pydantic_ai.messages import (
+    INVALID_JSON_KEY,
     ImageUrl,
     ModelMessage,
     ModelRequest,
@@ -55,6 +56,7 @@ CHARS_PER_TOKEN = 5  # a prompt that is too long by this careful measure is too 
 BYTES_PER_TOKEN = 4  # of English, on average
 BYTES_PER_TOKEN_AT_LEAST = 3  # what a budget reckons with
 SMALLEST_WINDOW = 500  # tokens; no server cuts a prompt to less
+SURE_SHARE = 0.75  # of the fewest tokens that a prompt can have: less is surely not all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,7 +321,8 @@ class Call:
         if self._is_cut_prompt(reported(response)):
             return Finding(Failure.PROMPT_CUT)
         if calls & tools:
-            return NOTHING
+            broken = any(INVALID_JSON_KEY in call.args_as_dict() for call in response.tool_calls)
+            return Finding(Failure.MALFORMED if broken else None)
         if not stage.settings.may_refuse and refused(response):
             return Finding(Failure.REFUSAL)
         stage.agent.parse(response)
@@ -473,7 +476,7 @@ class Call:
             self._settle(response)
 
     def _is_cut_prompt(self, usage: RequestUsage | None) -> bool:
-        """Whether a server counted less than half the tokens that the prompt has at the least.
+        """Whether a server counted far fewer tokens than the prompt has at the least.
 
         Some count cached tokens apart, so these are added. What is left below the size of any
         window is a count of something else.
@@ -481,9 +484,9 @@ class Call:
         if usage is None or usage.input_tokens < SMALLEST_WINDOW:
             return False
         counted = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-        if counted * 8 > self._prompt_tokens * CHARS_PER_TOKEN:  # the usual case, and cheap
+        if counted > self._prompt_tokens:  # the usual case, and cheap
             return False
-        return counted < least_tokens(self.messages) / 2
+        return counted < least_tokens(self.messages) * SURE_SHARE
 
     def _suits(self, profile: ModelProfile) -> bool:
         """Whether a model can do what the request needs: tools, a schema, images."""

@@ -4,17 +4,15 @@ Its HTTP client puts right what they leave out; a stream counts its tokens once,
 chunks it reports them; an error that comes in place of an answer is one.
 """
 
-from collections.abc import AsyncIterable, AsyncIterator
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from openai import APIError, DefaultAsyncHttpxClient
+from openai import DefaultAsyncHttpxClient
 from openai.types import chat
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from pydantic_ai.usage import RequestUsage
 
 from .bookkeeping import USUAL, Reasons, hooks
-from .replies import error_of_choice, status_of
+from .replies import error_of_choice
 
 
 def http_client(reasons: Reasons = USUAL) -> DefaultAsyncHttpxClient:
@@ -39,31 +37,6 @@ class OpenAIChat(OpenAIChatModel):
 class _Stream(OpenAIStreamedResponse):
     """A stream whose usage is the largest that a chunk reported: some repeat it as it grows."""
 
-    async def _validate_response(self) -> AsyncIterator[chat.ChatCompletionChunk]:
-        inner: Any = self._response
-        self._response = cast("Any", _Answers(inner, inner.source))
-        async for chunk in super()._validate_response():
-            yield chunk
-
     def _add_usage(self, usage: RequestUsage, *, reported: bool, cumulative: bool = False) -> None:
         if reported and usage.total_tokens >= self._usage.total_tokens:
             super()._add_usage(usage, reported=True, cumulative=True)
-
-
-@dataclass
-class _Answers:
-    """The chunks of a stream; APIError where one is an error that the SDK does not know as one."""
-
-    inner: AsyncIterable[Any]
-    source: Any
-
-    async def __aiter__(self) -> AsyncIterator[Any]:
-        async for chunk in self.inner:
-            said: Any = None
-            if not chunk.choices:
-                said = chunk.model_extra if status_of(chunk.model_extra) else None
-            elif getattr(chunk.choices[0], "error", None):
-                said = error_of_choice(chunk.model_dump(warnings=False))
-            if said:
-                raise APIError(str(said), self.source.response.request, body=said)
-            yield chunk

@@ -118,7 +118,9 @@ def error_of_choice(body: Mapping[str, Any]) -> Any:
 def _is_half(error: ModelAPIError) -> bool:
     """Whether a success of the API itself is no whole JSON, as an SDK or pydantic-ai words it."""
     said = re.match(
-        "(Failed to )?decode response as JSON|Expected a JSON response", error.message, re.I
+        "(Failed to )?decode response as JSON|Expected a JSON response|Response validation failed",
+        error.message,
+        re.I,
     )
     return bool(said) and not _page_in(error)
 
