@@ -218,6 +218,7 @@ def test_what_a_deployment_says_is_not_asked_of_the_environment(
     at = "\n".join(f"{key} = {json.dumps(value)}" for key, value in where.items())
     (tmp_path / "fleet.toml").write_text(
         f'[chains.main]\nmodels = ["{provider}:m@there"]\n[deployments.there]\n{at}\n'
+        '[stages.answer]\nchain = "main"\ntask_type = "answering"\n'
     )
     monkeypatch.setenv("FLEET_ROOT", str(tmp_path))
     cli = importlib.import_module(f"{every_provider}.cli")
