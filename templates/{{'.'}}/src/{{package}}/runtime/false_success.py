@@ -10,7 +10,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models import Model
@@ -107,10 +107,10 @@ def _error_in(line: bytes) -> Any:
     if not line.startswith(_DATA) or not _NAMES_ERROR.search(line):
         return None
     with suppress(ValueError, RecursionError):
-        told: Any = json.loads(line[len(_DATA) :])
-        if isinstance(told, dict):
-            told = {name: value for name, value in told.items() if name != "usage"}
-        return told if status_of(told) else None
+        found = json.loads(line[len(_DATA) :])
+        said = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+        said.pop("usage", None)
+        return said if status_of(said) else None
     return None
 
 

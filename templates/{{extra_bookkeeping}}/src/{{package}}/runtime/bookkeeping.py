@@ -172,9 +172,11 @@ def _fill_choice(choice: dict[str, Any], at: int, name: str) -> None:
 
 def _number_calls(answer: Any, begun: list[tuple[int | None, str | None]]) -> None:
     """Number the tool calls of a stream as they begin: some servers do not, or all with 0."""
-    for choice in _dicts(answer.get("choices")):
-        for call in _dicts((choice.get("delta") or {}).get("tool_calls")):
-            index, names = _count(call.get("index")), (call.get("function") or {}).get("name")
+    choices = [one for body in _dicts([answer]) for one in _dicts(body.get("choices"))]
+    for delta in _dicts([choice.get("delta") for choice in choices]):
+        for call in _dicts(delta.get("tool_calls")):
+            functions = _dicts([call.get("function")])
+            index, names = _count(call.get("index")), any(one.get("name") for one in functions)
             id_ = call.get("id") if names else None  # of a piece it may be another each time
             same = [
                 at
@@ -185,7 +187,7 @@ def _number_calls(answer: Any, begun: list[tuple[int | None, str | None]]) -> No
                 begun.append((index, id_))
                 same = [len(begun) - 1]
             call["index"] = same[-1]
-            for function in _dicts([call.get("function")]):
+            for function in functions:
                 for name in ("name", "arguments"):  # Mistral's SDK wants both in every piece
                     function[name] = function.get(name) or ""
 
