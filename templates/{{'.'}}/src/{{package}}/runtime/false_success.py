@@ -107,10 +107,10 @@ def _error_in(line: bytes) -> Any:
     if not line.startswith(_DATA) or not _NAMES_ERROR.search(line):
         return None
     with suppress(ValueError, RecursionError):
-        found = json.loads(line[len(_DATA) :])
-        said = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-        said.pop("usage", None)
-        return said if status_of(said) else None
+        found: Any = json.loads(line[len(_DATA) :])
+        table = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+        table.pop("usage", None)
+        return found if status_of(found) else None
     return None
 
 
