@@ -2,7 +2,8 @@
 
 import asyncio
 import importlib
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.exceptions import ModelAPIError
 from pydantic_ai.messages import ModelRequest, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.tools import ToolDefinition
 
 from tests.loopback import Reply, Server, serve
@@ -45,18 +47,28 @@ def client(package: str, server: Server, provider: str, model: str) -> Model:
     return module.build(model, fleet.Deployment(base_url=server.url(provider), region="eu-x-1"))
 
 
+@asynccontextmanager
+async def opened(model: Any) -> AsyncGenerator[None]:
+    """Hang up after ten seconds at the most, also where the model does not own its connections."""
+    try:
+        async with asyncio.timeout(10), model:
+            yield
+    finally:
+        if isinstance(model, OpenAIChatModel):
+            await model.client.close()
+
+
 def ask(model: Model, parameters: ModelRequestParameters | None = None) -> ModelResponse:
     async def play() -> ModelResponse:
-        async with model:
-            async with asyncio.timeout(10):
-                return await model_request(model, ASK, model_request_parameters=parameters)
+        async with opened(model):
+            return await model_request(model, ASK, model_request_parameters=parameters)
 
     return asyncio.run(play())
 
 
 def stream(model: Model) -> tuple[int, ModelResponse]:
     async def play() -> tuple[int, ModelResponse]:
-        async with model, asyncio.timeout(10), model_request_stream(model, ASK) as events:
+        async with opened(model), model_request_stream(model, ASK) as events:
             count = 0
             async for _ in events:
                 count += 1

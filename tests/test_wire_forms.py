@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from pydantic_ai import Agent
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.messages import ModelRequest
@@ -199,8 +200,9 @@ def test_two_calls_with_one_id_are_two_calls(desk: Desk, provider: str) -> None:
 
 
 def piece(**call: Any) -> dict[str, Any]:
-    name = {"name": "double"} if call.pop("names", True) else {}
-    return {"type": "function", **call, "function": {**name, "arguments": call.pop("args")}}
+    """A part of a tool call in a stream, with what `call` has of a number and an id."""
+    name, arguments = {"name": "double"} if call.pop("names", True) else {}, call.pop("args")
+    return {"type": "function", **call, "function": {**name, "arguments": arguments}}
 
 
 PIECES = {
@@ -294,7 +296,6 @@ def test_a_typed_answer_whose_only_text_is_a_refusal_is_rejected(desk: Desk) -> 
     desk.models = ["openai:first", "anthropic:second"]
     desk.server.script["first"] = [Reply(answer={"answer": REFUSAL})]
     desk.server.script["second"] = [Reply(answer={"answer": TEXT})]
-    from pydantic import BaseModel
 
     class Said(BaseModel):
         answer: str
