@@ -119,7 +119,7 @@ def _system_commands() -> frozenset[str]:
 
 
 def is_taken(package: str) -> bool:
-    """Whether a package of that name would hide a module that the workspace needs."""
+    """Whether a package of that name would hide what the workspace needs, or be passed over."""
     known = OWN | DEVICES | PASSED_OVER | installed() | sys.stdlib_module_names | OTHER_PYTHONS
     # pytest imports a module `test_x` of the tests before a package of that name.
     return package in known or keyword.iskeyword(package) or package.startswith("test_")

@@ -199,9 +199,17 @@ def test_a_deadline_of_the_callers_own_is_a_cancellation(desk: Desk) -> None:
     request = desk.module("runtime.run").Request
 
     async def use(workspace: Any) -> None:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.3):
+        async def wait() -> None:
+            async with asyncio.timeout(None) as limit:
+                limits.append(limit)
                 await workspace.handle(request("?"))
+
+        limits = list[asyncio.Timeout]()
+        task = asyncio.create_task(wait())
+        await until(asked(desk, "hang"))
+        limits[0].reschedule(asyncio.get_running_loop().time())
+        with pytest.raises(TimeoutError):
+            await task
 
     desk.play(use)
     assert desk.rows() == [("hang", "aborted", None)]

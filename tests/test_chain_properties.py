@@ -23,6 +23,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from tests.fleets import Desk, desk, loopback
+from tests.loopback.server import HANG_S
 
 __all__ = ["desk", "loopback"]
 
@@ -185,7 +186,7 @@ def test_the_ledger_has_what_the_server_saw_and_the_deadline_holds(
     booked = [row for row in came.attempts if row.outcome not in ("skipped",)]
     assert [row.request_model for row in booked] == came.asked
     assert [row.attempt for row in came.attempts] == list(range(1, len(came.attempts) + 1))
-    assert came.seconds <= DEADLINE_S * 1.1 + 0.1, "a tenth of a second for a busy machine"
+    assert came.seconds < HANG_S / 2, "its deadline ended it, not the server"
 
 
 @quick

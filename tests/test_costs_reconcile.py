@@ -285,7 +285,7 @@ def test_anthropic_csv_with_a_broken_row_and_more_columns(package: str, costs: A
     status, figures, told = costs(anthropic_rows(package), usage)
     assert status == 0
     assert set(whys(figures).values()) == {None}
-    assert "line 3: 'many' is no number" in told and "line 4" in told
+    assert "line 3: 'many' is not a number" in told and "line 4" in told
     assert "columns not read: api_key, brand_new" in told
 
 
@@ -309,7 +309,7 @@ def test_a_comma_is_no_decimal_point_to_guess_at(package: str, costs: Any) -> No
     map_ = "day=day,model=model,total_input=in,usd=usd"
     rows = booked(package, cache_read_input_tokens=None)
     _, figures, told = costs(rows, text, words=("--map", map_))
-    assert "line 2: '0,004' is no number" in told
+    assert "line 2: '0,004' is not a number" in told
     assert figures["gpt-5-nano usd"]["provider"] == "0.004"
     assert figures["gpt-5-nano input"]["provider"] == "4000"
 

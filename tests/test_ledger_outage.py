@@ -30,7 +30,7 @@ def test_rows_of_a_locked_ledger_come_in_later(
         with contextlib.closing(sqlite3.connect(path)) as other:
             other.execute("BEGIN IMMEDIATE")
             for _ in range(3):
-                await asyncio.wait_for(ledger.write([ledger_package.row(store)]), 3)
+                await asyncio.wait_for(ledger.write([ledger_package.row(store)]), 60)
             assert len(keys(store, store.spill_of(path))) == 3
             other.execute("ROLLBACK")
         await ledger.write([ledger_package.row(store)])

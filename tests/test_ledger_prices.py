@@ -368,7 +368,7 @@ def test_the_cost_a_provider_reports_counts(prices: Any, listed: Any) -> None:
         ('["openai:x"]\noutput_usd = "-1"\n["openai:y"]\nfactor = "x"\n', "openai:y.0.factor"),
         ('"openai:x" = 3\n', "openai:x.0: Input should be"),
         ("[openai", "not valid TOML"),
-        ('["openai:x"]\nhour_usd = "1"\nunit_usd = {searches = "1"}\n', "'searches' is no unit"),
+        ('["openai:x"]\nhour_usd = "1"\nunit_usd = {searches = "1"}\n', "'searches' is not a unit"),
     ],
 )
 def test_a_wrong_file_says_where(prices: Any, tmp_path: Path, text: str, told: str) -> None:

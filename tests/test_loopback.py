@@ -49,13 +49,13 @@ def client(package: str, server: Server, provider: str, model: str) -> Model:
 
 @asynccontextmanager
 async def opened(model: Model) -> AsyncIterator[None]:
-    """A model whose client is closed afterwards: pydantic-ai closes only those it has made."""
+    """Close the client as a chain does: pydantic-ai leaves one alone that it did not make."""
     try:
         async with model:
             yield
     finally:
-        client: Any = model.provider and model.provider.client
-        closing = client.close() if hasattr(client, "close") else None
+        inner: Any = model.provider and model.provider.client
+        closing = inner.close() if hasattr(inner, "close") else None
         if isawaitable(closing):
             await closing
 

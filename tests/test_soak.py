@@ -34,7 +34,10 @@ def resident_bytes() -> int:
 
 @pytest.mark.slow
 @pytest.mark.full
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="Linux tells a process's memory")
+@pytest.mark.skipif(
+    not Path("/proc/self/statm").exists(),
+    reason="a process's memory is read from /proc/self/statm, which is missing",
+)
 def test_a_soak_of_many_calls_is_all_in_the_ledger(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -90,7 +90,7 @@ def question_problem(question: Question, value: object) -> str | None:
         return f"is none of {', '.join(question.choices)}"
     if isinstance(value, int | float):
         if not -MOST_NUMBER <= value <= MOST_NUMBER:
-            return "is not a usual number"
+            return f"is not a number from {-MOST_NUMBER:g} to {MOST_NUMBER:g}"
         if question.min is not None and not value >= question.min:
             return f"is less than {question.min:g}"
         if question.max is not None and not value <= question.max:

@@ -114,12 +114,12 @@ def _error_in(line: bytes) -> Any:
     if not line.startswith(_DATA) or not _NAMES_ERROR.search(line):
         return None
     with suppress(ValueError, RecursionError):
-        told: Any = json.loads(line[len(_DATA) :])
-        body: dict[str, Any] = told if hasattr(told, "get") else {}
+        event: Any = json.loads(line[len(_DATA) :])
+        body: dict[str, Any] = event if hasattr(event, "get") else {}
         used = body.pop("usage", None)
         if used and not (body.get("error") or error_of_choice(body)):
             return None
-        return told if status_of(told) else None
+        return event if status_of(event) else None
     return None
 
 

@@ -74,7 +74,7 @@ class Results:
                     self.lines[told["id"]] = told
                 except (ValueError, TypeError, KeyError):
                     raise BatchError(
-                        f"{path.name}:{number} is no result of a batch: take another --out."
+                        f"{path.name}:{number} is not a result of a batch: take another --out."
                     ) from None
 
     def __enter__(self) -> Self:

@@ -39,7 +39,7 @@ def problems(
         if task.agent not in agents
     ]
     found += [
-        f"{task.id} needs '{need}', which is no sub-task"
+        f"{task.id} needs '{need}', which is not a sub-task"
         for task in plan.tasks
         for need in task.needs
         if need not in ids and need not in done

@@ -211,7 +211,7 @@ def _csv_lines(file: Iterable[str], path: Path) -> Iterator[bytes]:
     table = csv.DictReader(file)
     missing = {"ts_us", "call_id", "attempt"} - set(table.fieldnames or ())
     if missing:
-        raise LedgerError(f"{path} is no export of a ledger: it has no column {min(missing)}.")
+        raise LedgerError(f"{path} is not an export of a ledger: it has no column {min(missing)}.")
     for row in table:
         cells = {name: from_csv_cell(cell or "") for name, cell in row.items() if name}
         yield to_json({k: v for k, v in cells.items() if not (v == "" and k in _OPTIONAL)})

@@ -137,7 +137,7 @@ def _seconds(value: object) -> float:
 def _count(value: object) -> int:
     number = _number(value)
     if number < 0 or number != int(number):
-        raise ValueError(f"'{value}' is no count")
+        raise ValueError(f"'{value}' is not a count")
     return int(number)
 
 
@@ -158,7 +158,7 @@ def _number(value: object) -> Decimal:
     except InvalidOperation:
         number = Decimal("NaN")
     if not number.is_finite():
-        raise ValueError(f"'{value}' is no number")
+        raise ValueError(f"'{value}' is not a number")
     return number
 
 

@@ -101,27 +101,27 @@ def fill(answer: Any, reasons: Reasons = USUAL) -> None:
     """Give an answer, or a piece of one, the bookkeeping that it lacks."""
     if not isinstance(answer, dict):
         return
-    told = cast("dict[str, Any]", answer)
-    choices = _dicts(told.get("choices"))
+    body = cast("dict[str, Any]", answer)
+    choices = _dicts(body.get("choices"))
     whole = any("delta" not in choice for choice in choices)
     name = "message" if whole else "delta"
     kind = "chat.completion" if whole else "chat.completion.chunk"
-    told |= {"object": kind, "created": _count(told.get("created")) or 0}
-    _keep(told, str, "id", "model", "provider", usual="")  # OpenRouter's: who served it
-    _keep(told, str, "system_fingerprint", "service_tier")
-    for holder in (told, told.get("x_groq")):
+    body |= {"object": kind, "created": _count(body.get("created")) or 0}
+    _keep(body, str, "id", "model", "provider", usual="")  # OpenRouter's: who served it
+    _keep(body, str, "system_fingerprint", "service_tier")
+    for holder in (body, body.get("x_groq")):
         if isinstance(holder, dict):
             _fill_usage(cast("dict[str, Any]", holder))
     for at, choice in enumerate(choices):
         _fill_choice(choice, at, name)
         choice["finish_reason"] = reasons.read(choice.get("finish_reason"))
     if choices and not whole:  # of several answers the first: readers would mix their words
-        told["choices"] = [choice for choice in choices if choice["index"] == 0]
-    if not whole and "usage" in told:
-        for holder in _dicts([told.setdefault("x_groq", {})]):  # where Groq's SDK looks for it
-            holder.setdefault("usage", copy.deepcopy(told["usage"]))
+        body["choices"] = [choice for choice in choices if choice["index"] == 0]
+    if not whole and "usage" in body:
+        for holder in _dicts([body.setdefault("x_groq", {})]):  # where Groq's SDK looks for it
+            holder.setdefault("usage", copy.deepcopy(body["usage"]))
     if whole:
-        told.setdefault("usage", dict.fromkeys((*_COUNTED, "total_tokens"), 0))
+        body.setdefault("usage", dict.fromkeys((*_COUNTED, "total_tokens"), 0))
 
 
 def _fill_usage(holder: dict[str, Any]) -> None:

@@ -115,7 +115,7 @@ class Override(TokenPrices):
         if not tokens and self.hour_usd is None and self.factor is None:
             raise ValueError("give input_usd and output_usd, or hour_usd, or factor")
         if unknown := self.unit_usd.keys() - OTHER_UNITS:
-            raise ValueError(f"unit_usd: '{min(unknown)}' is no unit such as web_searches")
+            raise ValueError(f"unit_usd: '{min(unknown)}' is not a unit such as web_searches")
         return self
 
     @property
@@ -304,9 +304,8 @@ class Prices:
         lent = not any(model is listed for listed in provider.models)  # by another provider
         sure = _covers([] if lent else model.price_variants or [], context)
         factor = GEO_FACTOR.get(context.get("inference_geo"), Decimal(1))
-        if units := other_units(
-            usage
-        ):  # beside text there are rules such as a least length of audio
+        if units := other_units(usage):
+            # Beside text there are rules such as a least length of audio.
             price = model.calc_price(
                 usage, provider, genai_request_timestamp=at, price_context=context
             )
