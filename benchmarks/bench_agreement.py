@@ -38,10 +38,10 @@ def main() -> None:
 
 def rendered(folder: Path) -> Callable[[str, str, str], bool]:
     """The comparison of a fresh workspace's check."""
-    spec = complete(load(ROOT), {}, folder_name="desk")
+    spec = complete(load(ROOT), {"extras": ["agreement"]}, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="benchmark", commit=None)
     sys.path.insert(0, str(folder / "src"))
-    return importlib.import_module("desk.runtime.checks").same
+    return importlib.import_module("desk.runtime.agreeing").same
 
 
 def rows(name: str) -> list[dict[str, Any]]:

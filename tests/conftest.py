@@ -45,7 +45,7 @@ def workspace(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The package of a workspace with all providers, the default extras, streaming and grounded."""
+    """The package of a workspace with all providers, the default extras and some more."""
     name = "every_provider"
     answers = {
         "providers": [feature.name for feature in catalogue.of("provider")],
@@ -54,7 +54,7 @@ def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactor
         "extras": [
             f.name
             for f in catalogue.of("extra")
-            if f.default or f.name in ("streaming", "grounded")
+            if f.default or f.name in ("streaming", "grounded", "agreement")
         ],
         "package": name,
     }

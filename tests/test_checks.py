@@ -28,7 +28,7 @@ SOURCE = "Revenue rose to $1.2 million in 2026 (24 November 2026), up 12,5 %; tw
 
 @pytest.fixture(scope="module")
 def matching(every_provider: str) -> ModuleType:
-    return import_module(f"{every_provider}.runtime.checks")
+    return import_module(f"{every_provider}.runtime.agreeing")
 
 
 @pytest.fixture(scope="module")

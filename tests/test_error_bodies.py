@@ -108,6 +108,13 @@ def test_a_recorded_error_is_of_its_kind(
         assert clients.of("waits").wait_s(error) == float(waits)
 
 
+@pytest.mark.parametrize("ending", ["", "\n", "\n\n"])
+def test_a_stream_of_one_error_is_read_however_it_ends(clients: Clients, ending: str) -> None:
+    body = 'data: {"error": {"message": "Wait.", "code": 429}}' + ending
+    reply = Reply(body=body, content_type="text/event-stream")
+    assert clients.ask("openai", reply, streamed=True)[0] == "rate_limited"
+
+
 @pytest.mark.parametrize("provider", sorted(PROVIDERS))
 def test_the_table_has_every_kind_a_provider_sends(provider: str) -> None:
     cases = tomllib.loads((BODIES / f"{provider}.toml").read_text("utf-8"))["case"]

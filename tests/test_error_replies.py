@@ -124,6 +124,8 @@ def test_how_long_a_reply_asks_to_wait(wait_s: Any, headers: dict[str, str], wai
     ("headers", "body", "wait"),
     [
         ({"retry-after": "2, 3"}, None, 3),
+        ({"retry-after": "., ."}, None, 0),
+        ({"retry-after": "1.2.3, 4"}, None, 4),
         ({"X-RateLimit-Reset-Requests": "250ms"}, None, 0.25),
         ({"retry-after": "1e3"}, None, 1000),
         ({"retry-after": "-1", "x-ratelimit-reset": "7"}, None, 7),

@@ -2,8 +2,9 @@
 
 import asyncio
 import importlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from inspect import isawaitable
 from typing import Any
 
 import pytest
@@ -11,7 +12,6 @@ from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.exceptions import ModelAPIError
 from pydantic_ai.messages import ModelRequest, ModelResponse
 from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.models.openai import OpenAIChatModel
 from pydantic_ai.tools import ToolDefinition
 
 from tests.loopback import Reply, Server, serve
@@ -48,27 +48,30 @@ def client(package: str, server: Server, provider: str, model: str) -> Model:
 
 
 @asynccontextmanager
-async def opened(model: Any) -> AsyncGenerator[None]:
-    """Hang up after ten seconds at the most, also where the model does not own its connections."""
+async def opened(model: Model) -> AsyncIterator[None]:
+    """Close the client as a chain does: pydantic-ai leaves one alone that it did not make."""
     try:
-        async with asyncio.timeout(10), model:
+        async with model:
             yield
     finally:
-        if isinstance(model, OpenAIChatModel):
-            await model.client.close()
+        inner: Any = model.provider and model.provider.client
+        closing = inner.close() if hasattr(inner, "close") else None
+        if isawaitable(closing):
+            await closing
 
 
 def ask(model: Model, parameters: ModelRequestParameters | None = None) -> ModelResponse:
     async def play() -> ModelResponse:
         async with opened(model):
-            return await model_request(model, ASK, model_request_parameters=parameters)
+            async with asyncio.timeout(10):
+                return await model_request(model, ASK, model_request_parameters=parameters)
 
     return asyncio.run(play())
 
 
 def stream(model: Model) -> tuple[int, ModelResponse]:
     async def play() -> tuple[int, ModelResponse]:
-        async with opened(model), model_request_stream(model, ASK) as events:
+        async with opened(model), asyncio.timeout(10), model_request_stream(model, ASK) as events:
             count = 0
             async for _ in events:
                 count += 1

@@ -239,14 +239,15 @@ def test_what_became_a_feature_of_its_own_stays_on(catalogue: Catalogue) -> None
     assert (carried, notes) == (answers, [])
 
 
-def test_grounded_stays_where_the_quality_checks_had_it(catalogue: Catalogue) -> None:
+@pytest.mark.parametrize("check", ["agreement", "grounded"])
+def test_a_check_stays_where_the_quality_checks_had_it(catalogue: Catalogue, check: str) -> None:
     answers = {"patterns": [], "extras": ["quality_checks"], "providers": ["anthropic"]}
     old = Catalogue(
         catalogue.root,
-        tuple(one for one in catalogue.features if one.id != "extra_grounded"),
+        tuple(one for one in catalogue.features if one.id != f"extra_{check}"),
     )
     carried, _ = carried_over(old, catalogue, answers)
-    assert sorted(carried["extras"]) == ["grounded", "quality_checks"]
+    assert sorted(carried["extras"]) == sorted([check, "quality_checks"])
     carried, _ = carried_over(old, catalogue, {**answers, "extras": ["docker"]})
     assert carried["extras"] == ["docker"]
 

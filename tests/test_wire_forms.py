@@ -321,3 +321,23 @@ def test_a_stream_that_is_cut_after_it_said_that_it_is_whole_is_an_answer(
     reply = changed(provider, change, "first")
     assert read(desk, provider, replace(reply, fault="cut", after=1)) == TEXT
     assert desk.rows("outcome, error_type") == [("ok", None)]
+
+
+@pytest.mark.parametrize("provider", SSE)
+def test_what_cannot_be_read_on_the_way_in_is_not_asked_for(
+    clients: Clients, provider: str
+) -> None:
+    assert clients.ask(provider, Reply(), streamed=True) == (None, None)
+    assert clients.server.seen[-1].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai_compatible", "groq", "mistral"])
+def test_a_last_event_that_says_that_all_went_well_is_not_an_error(
+    clients: Clients, provider: str
+) -> None:
+    def edit(told: Any) -> Any:
+        return (
+            told | {"msg": "success", "message": "ok", "error": None} if "usage" in told else told
+        )
+
+    assert clients.ask(provider, Reply(edit=edit), streamed=True) == (None, None)

@@ -11,6 +11,7 @@ FEATURES = (
     "{{'.'}}",
     "{{extra_grounded}}",
     "{{extra_sources}}",
+    "{{extra_agreement}}",
     "{{extra_quality_checks}}",
     "{{pattern_extractor_reasoner}}",
 )

@@ -79,7 +79,8 @@ def _seconds(value: str | None, unit: float = 1) -> float | None:
         return None
     text = value.strip()
     if re.fullmatch(r"[\d.]+(, *[\d.]+)+", text):  # a proxy and its server each send one
-        text = max(text.split(","), key=lambda one: float(one) if one.count(".") < 2 else 0)
+        waits = (_seconds(one, unit) for one in text.split(","))
+        return max((wait for wait in waits if wait is not None), default=None)
     try:
         number = float(text)
     except ValueError:

@@ -202,7 +202,7 @@ def expect_wired(fleet: Fleet) -> None:
 def make_checks(stage: str, named: Sequence[str]) -> list[Check]:
     """The checks that fleet.toml names for a stage, beyond those that every completion gets."""
     known = {**dict.fromkeys(ALWAYS), **wiring.CHECKS}
-    more = " More come with `scaffold add extra quality_checks`, or `grounded`."
+    more = " More come with `scaffold add extra quality_checks`, `agreement` or `grounded`."
     checks: list[Check] = []
     for text in named:
         name, _, argument = text.partition(":")

@@ -234,7 +234,8 @@ NOT_DELIVERED = "not_delivered"
 def verdicts(execute: "Execute", writer: str, rows: Sequence[Attempt], key: str = _KEY) -> None:
     """Give rows that were written as "aborted", before they were examined, how they ended.
 
-    A good answer may learn later that it was not delivered: then it gets its `error_type`. What they add to the rollup is taken out of it and added anew.
+    A good answer that was not delivered gets its `error_type` so. What they add to the rollup is
+    taken out of it and added anew.
     """
     take_out, judge, add = _judging(key)
     for row in rows:

@@ -7,17 +7,14 @@ is asked. A check of your own is a function of the same form: name it in `wiring
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
 
 from pydantic import BaseModel, Field
-from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelResponse
 
-from .agreeing import same
 from .attempt import Call, Check, Finding, MakeCheck
-from .errors import FleetError, SettingsError
+from .errors import FleetError
 from .grounded import SHARE
-from .run import SubAgent, current, text_of
+from .run import SubAgent, text_of
 
 
 class Score(BaseModel):
@@ -53,42 +50,6 @@ def pattern(argument: str) -> Check:
     return lambda completion, _: None if wanted.search(text_of(completion)) else "no_match"
 
 
-def agreement(argument: str) -> Check:
-    """`agreement:other` or `agreement:other,intent`: a model of another chain says the same.
-
-    It gets the same request. Compared are the final answers (a number, a choice, a short text),
-    or of typed ones the short fields, or the one that is named. With `,exact` at the end they have
-    to be equal letter by letter. No opinion, or one of the same model, rejects nothing.
-    """
-    chain, *more = argument.split(",")
-    exact = more[-1:] == ["exact"]
-    field = ",".join(more[:-1] if exact else more)
-    if not chain:
-        raise ValueError("agreement takes a chain, such as agreement:cheap")
-
-    async def check(completion: ModelResponse, call: Call) -> Finding | None:
-        chains = call.stage.run.chains
-        if chain not in chains:
-            raise SettingsError(f"fleet.toml: checks: there is no [chains.{chain}] to agree with.")
-        # The same question word for word, billed to the same task, and not checked itself.
-        stage = replace(call.stage, agent=SubAgent("second_opinion", str), parent=call)
-        token = current.set(stage)
-        try:
-            other = await model_request(
-                chains[chain], call.messages, model_request_parameters=call.parameters
-            )
-        except FleetError:
-            return None
-        finally:
-            current.reset(token)
-        if other.model_name == completion.model_name:
-            return None
-        agrees = same(text_of(completion), text_of(other), field, exact=exact)
-        return Finding(None if agrees else "disagrees", float(agrees), "agreement")
-
-    return check
-
-
 def judge(argument: str) -> Check:
     """`judge:0.7`: a model scores the answer; alone, `judge` takes the threshold of `[quality]`.
 
@@ -116,6 +77,5 @@ def judge(argument: str) -> Check:
 CHECKS: Mapping[str, MakeCheck] = {
     "length": length,
     "pattern": pattern,
-    "agreement": agreement,
     "judge": judge,
 }

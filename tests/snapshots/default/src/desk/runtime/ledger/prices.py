@@ -304,9 +304,8 @@ class Prices:
         lent = not any(model is listed for listed in provider.models)  # by another provider
         sure = _covers([] if lent else model.price_variants or [], context)
         factor = GEO_FACTOR.get(context.get("inference_geo"), Decimal(1))
-        if units := other_units(
-            usage
-        ):  # beside text there are rules such as a least length of audio
+        if units := other_units(usage):
+            # Beside text there are rules such as a least length of audio.
             price = model.calc_price(
                 usage, provider, genai_request_timestamp=at, price_context=context
             )

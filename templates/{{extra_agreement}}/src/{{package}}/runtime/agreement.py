@@ -1,0 +1,51 @@
+"""A second opinion on an answer, by a model of another chain: `checks = ["agreement:cheap"]`."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pydantic_ai.direct import model_request
+from pydantic_ai.messages import ModelResponse
+
+from .agreeing import same
+from .attempt import Call, Check, Finding, MakeCheck
+from .errors import FleetError, SettingsError
+from .run import SubAgent, current, text_of
+
+
+def agreement(argument: str) -> Check:
+    """`agreement:other` or `agreement:other,intent`: a model of another chain says the same.
+
+    It gets the same request. Compared are the final answers (a number, a choice, a short text),
+    or of typed ones the short fields, or the one that is named. With `,exact` at the end they have
+    to be equal letter by letter. No opinion, or one of the same model, rejects nothing.
+    """
+    chain, *more = argument.split(",")
+    exact = more[-1:] == ["exact"]
+    field = ",".join(more[:-1] if exact else more)
+    if not chain:
+        raise ValueError("agreement takes a chain, such as agreement:cheap")
+
+    async def check(completion: ModelResponse, call: Call) -> Finding | None:
+        chains = call.stage.run.chains
+        if chain not in chains:
+            raise SettingsError(f"fleet.toml: checks: there is no [chains.{chain}] to agree with.")
+        # The same question word for word, billed to the same task, and not checked itself.
+        stage = replace(call.stage, agent=SubAgent("second_opinion", str), parent=call)
+        token = current.set(stage)
+        try:
+            other = await model_request(
+                chains[chain], call.messages, model_request_parameters=call.parameters
+            )
+        except FleetError:
+            return None
+        finally:
+            current.reset(token)
+        if other.model_name == completion.model_name:
+            return None
+        agrees = same(text_of(completion), text_of(other), field, exact=exact)
+        return Finding(None if agrees else "disagrees", float(agrees), "agreement")
+
+    return check
+
+
+CHECKS: Mapping[str, MakeCheck] = {"agreement": agreement}
