@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from tests import harness
+from tests.test_loopback import opened
 
 OPENAI = {
     "id": "1",
@@ -122,9 +123,8 @@ def ask(every_provider: str, provider: str, url: str, **where: Any) -> Any:
     deployment = fleet.Deployment(**{"base_url": url, "region": "eu-central-1", **where})
 
     async def play() -> Any:
-        async with module.build(
-            "vendor/m" if provider == "openrouter" else "m", deployment
-        ) as model:
+        model = module.build("vendor/m" if provider == "openrouter" else "m", deployment)
+        async with opened(model):
             return await model_request(model, [ModelRequest.user_text_prompt("Hi")])
 
     return asyncio.run(play())
