@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -154,6 +155,15 @@ def test_what_a_pattern_needs_of_fleet_toml(
     (tmp_path / "fleet.toml").write_text(text, "utf-8")
     found = list(command.settings_problems(fleet.load(tmp_path / "fleet.toml"), None))
     assert [told in one for one in found] == ([True] if told else [])
+
+
+def test_helpers_beside_the_sub_agents_need_no_stage(
+    routed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = importlib.import_module("routed_desk.commands.doctor")
+    fleet = importlib.import_module("routed_desk.runtime.fleet")
+    monkeypatch.setitem(sys.modules, "routed_desk.agents.shared", ModuleType("shared"))
+    assert not list(command.settings_problems(fleet.load(routed / "fleet.toml"), None))
 
 
 def test_prices_that_cannot_be_read(desk: Desk, doctor: Run) -> None:

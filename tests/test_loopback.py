@@ -2,7 +2,9 @@
 
 import asyncio
 import importlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from inspect import isawaitable
 from typing import Any
 
 import pytest
@@ -45,9 +47,22 @@ def client(package: str, server: Server, provider: str, model: str) -> Model:
     return module.build(model, fleet.Deployment(base_url=server.url(provider), region="eu-x-1"))
 
 
+@asynccontextmanager
+async def opened(model: Model) -> AsyncIterator[None]:
+    """Close the client as a chain does: pydantic-ai leaves one alone that it did not make."""
+    try:
+        async with model:
+            yield
+    finally:
+        inner: Any = model.provider and model.provider.client
+        closing = inner.close() if hasattr(inner, "close") else None
+        if isawaitable(closing):
+            await closing
+
+
 def ask(model: Model, parameters: ModelRequestParameters | None = None) -> ModelResponse:
     async def play() -> ModelResponse:
-        async with model:
+        async with opened(model):
             async with asyncio.timeout(10):
                 return await model_request(model, ASK, model_request_parameters=parameters)
 
@@ -56,7 +71,7 @@ def ask(model: Model, parameters: ModelRequestParameters | None = None) -> Model
 
 def stream(model: Model) -> tuple[int, ModelResponse]:
     async def play() -> tuple[int, ModelResponse]:
-        async with model, asyncio.timeout(10), model_request_stream(model, ASK) as events:
+        async with opened(model), asyncio.timeout(10), model_request_stream(model, ASK) as events:
             count = 0
             async for _ in events:
                 count += 1

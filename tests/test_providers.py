@@ -14,6 +14,7 @@ from typing import Any, cast
 import pytest
 
 from tests import harness
+from tests.test_loopback import opened
 
 OPENAI = {
     "id": "1",
@@ -122,9 +123,8 @@ def ask(every_provider: str, provider: str, url: str, **where: Any) -> Any:
     deployment = fleet.Deployment(**{"base_url": url, "region": "eu-central-1", **where})
 
     async def play() -> Any:
-        async with module.build(
-            "vendor/m" if provider == "openrouter" else "m", deployment
-        ) as model:
+        model = module.build("vendor/m" if provider == "openrouter" else "m", deployment)
+        async with opened(model):
             return await model_request(model, [ModelRequest.user_text_prompt("Hi")])
 
     return asyncio.run(play())
@@ -218,6 +218,7 @@ def test_what_a_deployment_says_is_not_asked_of_the_environment(
     at = "\n".join(f"{key} = {json.dumps(value)}" for key, value in where.items())
     (tmp_path / "fleet.toml").write_text(
         f'[chains.main]\nmodels = ["{provider}:m@there"]\n[deployments.there]\n{at}\n'
+        '[stages.answer]\nchain = "main"\ntask_type = "answering"\n'
     )
     monkeypatch.setenv("FLEET_ROOT", str(tmp_path))
     cli = importlib.import_module(f"{every_provider}.cli")

@@ -136,11 +136,11 @@ def test_a_stream_thinks_before_it_speaks(desk: Desk, provider: str) -> None:
                     choice["delta"] = {"reasoning_content": words}
         return told
 
-    desk.rules = {"attempt_s": 0.5}
-    reply = Reply(edit=edit, pace_s=0.1)
+    desk.rules = {"attempt_s": 1.5}
+    reply = Reply(edit=edit, pace_s=0.15)
     assert streamed(desk, provider, reply)
     assert desk.rows("outcome") == [("ok",)]
-    assert desk.seconds > 0.5
+    assert desk.seconds > 1.5
 
 
 @pytest.mark.parametrize("provider", WIRES)

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from pydantic_ai import Agent
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.messages import ModelRequest
@@ -199,8 +200,9 @@ def test_two_calls_with_one_id_are_two_calls(desk: Desk, provider: str) -> None:
 
 
 def piece(**call: Any) -> dict[str, Any]:
-    name = {"name": "double"} if call.pop("names", True) else {}
-    return {"type": "function", **call, "function": {**name, "arguments": call.pop("args")}}
+    """A part of a tool call in a stream, with what `call` has of a number and an id."""
+    name, arguments = {"name": "double"} if call.pop("names", True) else {}, call.pop("args")
+    return {"type": "function", **call, "function": {**name, "arguments": arguments}}
 
 
 PIECES = {
@@ -294,7 +296,6 @@ def test_a_typed_answer_whose_only_text_is_a_refusal_is_rejected(desk: Desk) -> 
     desk.models = ["openai:first", "anthropic:second"]
     desk.server.script["first"] = [Reply(answer={"answer": REFUSAL})]
     desk.server.script["second"] = [Reply(answer={"answer": TEXT})]
-    from pydantic import BaseModel
 
     class Said(BaseModel):
         answer: str
@@ -320,3 +321,23 @@ def test_a_stream_that_is_cut_after_it_said_that_it_is_whole_is_an_answer(
     reply = changed(provider, change, "first")
     assert read(desk, provider, replace(reply, fault="cut", after=1)) == TEXT
     assert desk.rows("outcome, error_type") == [("ok", None)]
+
+
+@pytest.mark.parametrize("provider", SSE)
+def test_what_cannot_be_read_on_the_way_in_is_not_asked_for(
+    clients: Clients, provider: str
+) -> None:
+    assert clients.ask(provider, Reply(), streamed=True) == (None, None)
+    assert clients.server.seen[-1].headers["accept-encoding"] == "identity"
+
+
+@pytest.mark.parametrize("provider", ["openai", "openai_compatible", "groq", "mistral"])
+def test_a_last_event_that_says_that_all_went_well_is_not_an_error(
+    clients: Clients, provider: str
+) -> None:
+    def edit(told: Any) -> Any:
+        return (
+            told | {"msg": "success", "message": "ok", "error": None} if "usage" in told else told
+        )
+
+    assert clients.ask(provider, Reply(edit=edit), streamed=True) == (None, None)

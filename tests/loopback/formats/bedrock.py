@@ -86,9 +86,9 @@ def _usage(reply: Reply) -> dict[str, Any]:
 
 
 def _stop(reply: Reply, call: object) -> str:
-    return (
-        reply.reason or "tool_use" if call or reply.reason else _STOPS.get(reply.finish, "end_turn")
-    )
+    if call or reply.reason:
+        return reply.reason or "tool_use"
+    return _STOPS.get(reply.finish, "end_turn")
 
 
 def _tools(body: dict[str, Any]) -> list[str]:

@@ -40,7 +40,7 @@ _EXPRESSION = re.compile(
 )
 _TOKEN = re.compile(
     r"\d+(?:\.\d+)?|[^\W\d_]+(?:'[^\W\d_]+)?|[-+](?=\s?(?:\d|[a-z]\b|\(|infin"
-    r"|sqrt|pi\b))|[*/^<>=!%&|~\xac\u2190-\u22ff]|_+|'+(?=\()"
+    r"|sqrt|pi\b))|[*/^<>=!%&|~\xac\u2190-\u22ff]|_+|'{1,9}(?=\()"
 )
 _BRACKETS = re.compile(r"[\[({][^\])}]{0,99},")
 _QUANTITY = re.compile(

@@ -104,9 +104,9 @@ class SharedServer(WrapperToolset[Any]):
             raise self._failure("could not be started", error) from error
 
     def _failure(self, what: str, error: Exception) -> ToolsFailed:
-        told = " ".join(str(error).split())[:200] or type(error).__name__
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
         return ToolsFailed(
-            f"MCP server '{self.name}' {what} ({told}): try by hand what [mcp.{self.name}] of"
+            f"MCP server '{self.name}' {what} ({reason}): try by hand what [mcp.{self.name}] of"
             " fleet.toml starts."
         )
 

@@ -67,7 +67,7 @@ class _Lines(codecs.IncrementalDecoder):
             return bytes(self._begun)
         asked, self._skipped = _ID.search(self._skipped), b""
         error = b'"error":{"code":-32000,"message":"The result is too long: ask for less."}'
-        # What still comes of the line itself is no JSON, and goes its own way.
+        # What still comes of the line itself is not JSON, and goes its own way.
         return b'{"jsonrpc":"2.0","id":%b,%b}\n' % (asked[1] if asked else b"0", error)
 
 

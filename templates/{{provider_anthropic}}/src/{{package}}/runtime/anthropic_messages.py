@@ -45,9 +45,9 @@ class _Events:
 def _tell_price(done: Any, message: Any) -> None:
     """Note where and in which tier it ran: they change the price, and pydantic-ai omits them."""
     usage = getattr(message, "usage", None)
-    told = {name: getattr(usage, name, None) for name in ("inference_geo", "service_tier")}
-    if told := {name: value for name, value in told.items() if value}:
-        done.provider_details = {**(done.provider_details or {}), **told}
+    details = {name: getattr(usage, name, None) for name in ("inference_geo", "service_tier")}
+    if details := {name: value for name, value in details.items() if value}:
+        done.provider_details = {**(done.provider_details or {}), **details}
 
 
 def _measured(event: Any) -> Any:

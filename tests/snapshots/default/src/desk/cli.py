@@ -166,8 +166,9 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
                 f"No calls match: none was made in environment '{options.environment}'. "
                 f"There is {' and '.join(known) or 'no call at all'}."
             )
-    is_of_rows = not {*report.by} <= {*queries.GROUPS}
-    notes = queries.of_reports("scan").notes(location, report) if is_of_rows else []
+    notes: list[str] = []
+    if not {*report.by} <= {*queries.GROUPS}:
+        notes = queries.of_reports("scan").notes(location, report)
     if report.rows or report.before or notes or options.environment:
         if not report.rows:
             notes = notes or [f"No calls match in these {report.days} days."]

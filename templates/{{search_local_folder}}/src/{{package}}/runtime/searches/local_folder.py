@@ -147,14 +147,14 @@ def _files(
     """The files to be searched, by name; what cannot even be looked at joins the problems."""
     top = folder.resolve()
 
-    def told(error: Exception, path: str | None = None) -> None:
+    def pass_over(error: Exception, path: str | None = None) -> None:
         name = ascii(os.path.relpath(path or getattr(error, "filename", folder), folder))[1:-1]
         reason = getattr(error, "strerror", None) or error
         reason = "its name is not UTF-8" if isinstance(error, UnicodeError) else reason
         problems.append(f"{name} cannot be read: {reason}")
         log.warning("passed over: %s", problems[-1])
 
-    for place, folders, names in os.walk(folder, onerror=told):
+    for place, folders, names in os.walk(folder, onerror=pass_over):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for path in (Path(place, name) for name in sorted(names) if not name.startswith(".")):
             if path.suffix.lower() not in settings.suffixes:
@@ -164,7 +164,7 @@ def _files(
                 text.encode()
                 inside = path.is_file() and path.resolve().is_relative_to(top)
             except (OSError, RuntimeError, UnicodeError) as error:  # gone, a circle of links
-                told(error, str(path))
+                pass_over(error, str(path))
                 continue
             if inside:
                 yield text, path, status

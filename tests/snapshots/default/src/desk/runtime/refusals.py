@@ -187,9 +187,9 @@ def refuses(text: str) -> bool:
 
 def _refuses_in_json(text: str) -> bool:
     with suppress(ValueError, RecursionError):
-        told = json.loads(text)
-        texts = [told[name] for name in _FIELDS if isinstance(told.get(name), str)]
-        others = [value for name, value in told.items() if name not in _FIELDS]
+        fields = json.loads(text)
+        texts = [fields[name] for name in _FIELDS if isinstance(fields.get(name), str)]
+        others = [value for name, value in fields.items() if name not in _FIELDS]
         bare = not any(value for value in others if not isinstance(value, int | float))
         return bare and len(texts) == 1 and refuses(texts[0])
     return False

@@ -210,9 +210,13 @@ def _of_stages(fleet: Fleet) -> Iterator[str]:
     from .. import wiring
     from ..runtime.run import FixedRouter
 
-    for path in sorted((Path(__file__).parents[1] / "agents").glob("[a-z]*.py")):
-        if not fleet.stage(path.stem).chain and path.stem not in wiring.AGENTS:
-            yield f"fleet.toml: add [stages.{path.stem}] with a chain and a task_type."
+    agents = f"{wiring.__package__}.agents."
+    for module in sorted(name for name in sys.modules if name.startswith(agents)):
+        name = module.removeprefix(agents)
+        # A module of helpers beside the sub-agents has no stage.
+        is_asked = name not in wiring.AGENTS and "SubAgent" in vars(sys.modules[module])
+        if is_asked and not fleet.stage(name).chain:
+            yield f"fleet.toml: add [stages.{name}] with a chain and a task_type."
     if not fleet.stage("answer").chain and isinstance(wiring.ROUTER, FixedRouter):
         yield "fleet.toml: add [stages.answer] with a chain and a task_type."
     for chain in getattr(wiring.ROUTER, "CHAINS", ()):

@@ -39,10 +39,6 @@ USUAL = Reasons()
 def hooks(reasons: Reasons = USUAL) -> dict[str, list[Callable[..., Any]]]:
     """Return the `event_hooks` of an asynchronous client of httpx."""
 
-    async def ask_plain(request: Any) -> None:
-        # What is compressed cannot be read on the way in.
-        request.headers["accept-encoding"] = "identity"
-
     async def put_right(response: Any) -> None:
         coding = response.headers.get("content-encoding", "identity")
         kind = response.headers.get("content-type", "")
@@ -52,7 +48,7 @@ def hooks(reasons: Reasons = USUAL) -> dict[str, list[Callable[..., Any]]]:
             elif "json" in kind:
                 response.stream = _stream(response, _whole, reasons)
 
-    return {"request": [ask_plain], "response": [put_right]}
+    return {"request": [], "response": [put_right]}
 
 
 def _stream(response: Any, read: Callable[..., Parts], reasons: Reasons) -> Any:
@@ -101,27 +97,27 @@ def fill(answer: Any, reasons: Reasons = USUAL) -> None:
     """Give an answer, or a piece of one, the bookkeeping that it lacks."""
     if not isinstance(answer, dict):
         return
-    told = cast("dict[str, Any]", answer)
-    choices = _dicts(told.get("choices"))
+    body = cast("dict[str, Any]", answer)
+    choices = _dicts(body.get("choices"))
     whole = any("delta" not in choice for choice in choices)
     name = "message" if whole else "delta"
     kind = "chat.completion" if whole else "chat.completion.chunk"
-    told |= {"object": kind, "created": _count(told.get("created")) or 0}
-    _keep(told, str, "id", "model", "provider", usual="")  # OpenRouter's: who served it
-    _keep(told, str, "system_fingerprint", "service_tier")
-    for holder in (told, told.get("x_groq")):
+    body |= {"object": kind, "created": _count(body.get("created")) or 0}
+    _keep(body, str, "id", "model", "provider", usual="")  # OpenRouter's: who served it
+    _keep(body, str, "system_fingerprint", "service_tier")
+    for holder in (body, body.get("x_groq")):
         if isinstance(holder, dict):
             _fill_usage(cast("dict[str, Any]", holder))
     for at, choice in enumerate(choices):
         _fill_choice(choice, at, name)
         choice["finish_reason"] = reasons.read(choice.get("finish_reason"))
     if choices and not whole:  # of several answers the first: readers would mix their words
-        told["choices"] = [choice for choice in choices if choice["index"] == 0]
-    if not whole and "usage" in told:
-        for holder in _dicts([told.setdefault("x_groq", {})]):  # where Groq's SDK looks for it
-            holder.setdefault("usage", copy.deepcopy(told["usage"]))
+        body["choices"] = [choice for choice in choices if choice["index"] == 0]
+    if not whole and "usage" in body:
+        for holder in _dicts([body.setdefault("x_groq", {})]):  # where Groq's SDK looks for it
+            holder.setdefault("usage", copy.deepcopy(body["usage"]))
     if whole:
-        told.setdefault("usage", dict.fromkeys((*_COUNTED, "total_tokens"), 0))
+        body.setdefault("usage", dict.fromkeys((*_COUNTED, "total_tokens"), 0))
 
 
 def _fill_usage(holder: dict[str, Any]) -> None:
@@ -172,22 +168,29 @@ def _fill_choice(choice: dict[str, Any], at: int, name: str) -> None:
 
 def _number_calls(answer: Any, begun: list[tuple[int | None, str | None]]) -> None:
     """Number the tool calls of a stream as they begin: some servers do not, or all with 0."""
-    for choice in _dicts(answer.get("choices")):
-        for call in _dicts((choice.get("delta") or {}).get("tool_calls")):
-            index, names = _count(call.get("index")), (call.get("function") or {}).get("name")
-            id_ = call.get("id") if names else None  # of a piece it may be another each time
-            same = [
-                at
-                for at, known in enumerate(begun)
-                if (known == (index, id_) if id_ else index in (None, known[0]))
-            ]
-            if not same or (names and index is None and not id_):
-                begun.append((index, id_))
-                same = [len(begun) - 1]
-            call["index"] = same[-1]
-            for function in _dicts([call.get("function")]):
-                for name in ("name", "arguments"):  # Mistral's SDK wants both in every piece
-                    function[name] = function.get(name) or ""
+    deltas = _dicts([choice.get("delta") for choice in _dicts(answer.get("choices"))])
+    for call in (call for delta in deltas for call in _dicts(delta.get("tool_calls"))):
+        functions = _dicts([call.get("function")])
+        begins = any(function.get("name") for function in functions)
+        call["index"] = _number(_count(call.get("index")), begins, call.get("id"), begun)
+        for function in functions:
+            for name in ("name", "arguments"):  # Mistral's SDK wants both in every piece
+                function[name] = function.get(name) or ""
+
+
+def _number(
+    index: int | None, begins: bool, id_: str | None, begun: list[tuple[int | None, str | None]]
+) -> int:
+    """The number of a call that begins, or of the one that a piece belongs to."""
+    known = (index, id_ or None)
+    if begins and id_:
+        same = [at for at, one in enumerate(begun) if one == known]
+    else:  # the id of a piece may be another each time
+        same = [at for at, one in enumerate(begun) if index in (None, one[0])]
+    if not same or (begins and index is None and not id_):
+        begun.append(known)
+        return len(begun) - 1
+    return same[-1]
 
 
 def _fill_call(call: dict[str, Any], at: int) -> None:

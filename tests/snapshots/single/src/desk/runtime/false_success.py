@@ -15,7 +15,7 @@ from typing import Any
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models import Model
 
-from .replies import status_of
+from .replies import error_of_choice, status_of
 
 # Where the client of a provider keeps the one of HTTP: OpenAI's, Anthropic's and Groq's; Mistral's;
 # Google's.
@@ -32,11 +32,18 @@ def unmask_errors(model: Model) -> None:
     client: Any = model.provider and model.provider.client
     for path in _INSIDE:
         with suppress(AttributeError):
-            attrgetter(path + ".event_hooks")(client)["response"].append(_unmask)
+            hooks = attrgetter(path + ".event_hooks")(client)
+            hooks["request"].append(_ask_plain)
+            hooks["response"].append(_unmask)
             return
     with suppress(AttributeError):  # boto3's
         client.meta.events.register("before-parse", _unmask_parsed)
         client.meta.events.register("after-call", _take_over)
+
+
+async def _ask_plain(request: Any) -> None:
+    # What is compressed cannot be read on the way in.
+    request.headers["accept-encoding"] = "identity"
 
 
 async def _unmask(response: Any) -> None:
@@ -107,10 +114,12 @@ def _error_in(line: bytes) -> Any:
     if not line.startswith(_DATA) or not _NAMES_ERROR.search(line):
         return None
     with suppress(ValueError, RecursionError):
-        told: Any = json.loads(line[len(_DATA) :])
-        if isinstance(told, dict):
-            told = {name: value for name, value in told.items() if name != "usage"}
-        return told if status_of(told) else None
+        event: Any = json.loads(line[len(_DATA) :])
+        body: dict[str, Any] = event if hasattr(event, "get") else {}
+        used = body.pop("usage", None)
+        if used and not (body.get("error") or error_of_choice(body)):
+            return None
+        return event if status_of(event) else None
     return None
 
 
