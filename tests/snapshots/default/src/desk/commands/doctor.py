@@ -7,7 +7,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +47,10 @@ def run(options: argparse.Namespace) -> int:
         print(printable(f"note: {note}"))
     for problem in problems:
         print(printable(f"problem: {problem}"))
-    failed = asyncio.run(_live(settings)) if options.live and not problems else 0
+    failed = 0
+    # A problem of one stage does not keep the models of others from being asked.
+    with suppress(SettingsError) if problems else nullcontext():
+        failed = asyncio.run(_live(settings)) if options.live else 0
     return 1 if problems or failed else 0
 
 

@@ -33,6 +33,8 @@ def length(argument: str) -> Check:
     if not found or argument == "-":
         raise ValueError("length takes two numbers of characters, such as length:20-2000")
     least, most = int(found[1] or 0), int(found[2] or 10**9)
+    if least > most:
+        raise ValueError("no answer has that length: the smaller number comes first")
 
     def check(completion: ModelResponse, _: Call) -> str | None:
         size = len(text_of(completion).strip())
