@@ -480,7 +480,8 @@ def test_an_environment_that_no_call_was_made_in_names_those_there_are(
     for words in ((), ("--json",), ("--csv",)):
         told, printed = costs("--environment", "nope", *words)
         assert told == (
-            "No calls match: none was made in environment 'nope'. There is production and staging."
+            "No calls match: none was made in environment 'nope'. "
+            "Take --environment production or staging, or run `ask` first."
         )
         assert printed == ""
     assert costs("--environment", "staging")[0] == 0

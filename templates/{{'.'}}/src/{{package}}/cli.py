@@ -164,7 +164,7 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
         if options.environment not in known:
             raise FleetError(
                 f"No calls match: none was made in environment '{options.environment}'. "
-                f"There is {' and '.join(known) or 'no call at all'}."
+                f"Take --environment {' or '.join(known) or 'demo'}, or run `ask` first."
             )
     notes: list[str] = []
     if not {*report.by} <= {*queries.GROUPS}:
