@@ -216,6 +216,7 @@ def test_a_deadline_of_the_callers_own_is_a_cancellation(desk: Desk) -> None:
 
 
 # anyio leaves a socket to the garbage collector when it is cancelled in the moment it has connected.
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_many_calls_cancelled_at_random_moments_are_all_booked(desk: Desk) -> None:
     """Whatever a call was doing, the server has seen no request that the ledger does not have."""

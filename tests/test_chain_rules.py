@@ -48,6 +48,7 @@ def test_a_circuit_opens_after_failures_in_a_row_and_is_probed(desk: Desk) -> No
     )
 
 
+@pytest.mark.slow
 def test_a_probe_closes_the_circuit(desk: Desk) -> None:
     desk.models = ["openai:down", "anthropic:ok"]
     desk.server.script["down"] = [Reply(status=503), Reply()]

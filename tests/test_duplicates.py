@@ -58,6 +58,7 @@ def scores(counted: Counter[tuple[str, str]], label: str) -> tuple[float, float]
     return hits / said, hits / true
 
 
+@pytest.mark.slow
 def test_on_this_projects_own_documents() -> None:
     paths = [ROOT / "README.md", ROOT / "AGENTS.md", *sorted((ROOT / "docs").rglob("*.md"))]
     texts = duplicate_pairs.sentences("\n".join(path.read_text("utf-8") for path in paths))
@@ -68,6 +69,7 @@ def test_on_this_projects_own_documents() -> None:
     assert recall >= 0.93
 
 
+@pytest.mark.slow
 @NO_DATA
 def test_on_what_people_said_in_meetings() -> None:
     counted = verdicts(duplicate_pairs.edited(duplicate_pairs.transcripts(300)))

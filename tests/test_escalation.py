@@ -126,6 +126,7 @@ def test_one_question_asked_often_is_one_ticket(desk: Desk) -> None:
     assert ticket.asked == 5
 
 
+@pytest.mark.slow
 def test_an_outage_does_not_flood_the_inbox(desk: Desk) -> None:
     desk.settle(max_open=3)
     run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
@@ -211,6 +212,7 @@ def test_an_answer_whose_process_was_killed_before_it_was_in_the_ledger_comes_in
     assert desk.rows("response_model").count(("ada",)) == 1
 
 
+@pytest.mark.slow
 def test_a_full_inbox_has_room_again_when_tickets_expire(desk: Desk) -> None:
     desk.settle(max_open=1, expires_h=0.0000001)
     run = desk.module("runtime.run")

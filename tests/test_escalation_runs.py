@@ -133,6 +133,7 @@ def routed(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> It
         "providers": ["openai"],
         "patterns": ["router", "draft_polish", "extractor_reasoner"],
         "agents": [],
+        "extras": [*(f.name for f in catalogue.of("extra") if f.default), "agreement"],
         "package": name,
     }
     folder = tmp_path_factory.mktemp("routed") / "desk"

@@ -64,6 +64,7 @@ def test_a_webhook_is_told_once_without_the_question(desk: Desk, hook: Hook, fai
     assert desk.tickets()[0].told_us
 
 
+@pytest.mark.slow
 def test_many_tickets_are_one_message(desk: Desk, hook: Hook) -> None:
     run = desk.module("runtime.run")
 

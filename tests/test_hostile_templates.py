@@ -198,6 +198,7 @@ def bomb(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_repository_of_endless_files_is_not_checked_out(tmp_path: Path) -> None:
     with (
         pytest.raises(TemplateError, match="more files, or larger ones"),

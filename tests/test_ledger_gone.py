@@ -198,6 +198,7 @@ def test_a_file_deleted_while_it_is_written_gets_the_rows_again(
     assert keys(store, path) == [("one", 1)]
 
 
+@pytest.mark.slow
 def test_deleted_at_any_moment_nothing_acknowledged_since_is_lost(store: Any, path: Path) -> None:
     rng, acknowledged = random.Random(3), list[tuple[float, str]]()
 

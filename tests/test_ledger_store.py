@@ -161,6 +161,7 @@ def test_processes_that_open_at_once_migrate_once(store: Any, folder: Path, path
     assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
 
 
+@pytest.mark.slow
 def test_writers_that_create_at_once(store: Any, tmp_path: Path) -> None:
     """SQLite does not wait for the change to WAL by itself: without a retry, some of these fail."""
     for at in range(40):

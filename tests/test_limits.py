@@ -375,6 +375,7 @@ def test_another_model_of_the_same_provider_has_its_own_circuit(desk: Desk) -> N
     assert of(desk, "works") == ["ok"] * 5
 
 
+@pytest.mark.slow
 def test_all_circuits_open_are_tried_before_a_call_is_refused(desk: Desk) -> None:
     breaker(desk, Reply(status=503), failures=1, open_s=60)
     desk.models = ["openai:breaks"]
@@ -433,6 +434,7 @@ def test_a_circuit_that_a_mistake_opened_stays_open(desk: Desk, status: int) -> 
     assert of(desk, "breaks")[1:] == ["circuit_open"] * 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wire", ["openai", "anthropic"])
 def test_a_slow_probe_is_waited_for(desk: Desk, wire: str) -> None:
     breaker(desk, Reply(status=503), failures=1, open_s=60)

@@ -45,7 +45,9 @@ async def blocked(desk: Desk, call: Any, seconds: float) -> Any:
     return await task
 
 
-@pytest.mark.parametrize("wire", WIRES)
+@pytest.mark.parametrize(
+    "wire", [WIRES[0], *(pytest.param(one, marks=pytest.mark.slow) for one in WIRES[1:])]
+)
 def test_a_blocked_loop_is_no_timeout_of_a_provider(desk: Desk, wire: str) -> None:
     desk.models, desk.rules = [f"{wire}:quiet"], {"attempt_s": 1.5, "deadline_s": 30}
     desk.server.script["quiet"] = [Reply(delay_s=0.2)]
@@ -59,6 +61,7 @@ def test_a_blocked_loop_is_no_timeout_of_a_provider(desk: Desk, wire: str) -> No
     assert desk.rows("outcome") == [("ok",)] * 8, "nothing is asked twice"
 
 
+@pytest.mark.slow
 def test_who_has_no_time_left_after_a_stall_is_told_so(desk: Desk) -> None:
     desk.models, desk.rules = ["openai:hang"], {"deadline_s": 1}
     desk.more = "[circuits]\nfailures = 1\n"

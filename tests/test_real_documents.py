@@ -157,6 +157,7 @@ def guess(headline: str) -> str:
     return next((label for label in ("up", "down") if label in words), "none")
 
 
+@pytest.mark.slow
 def test_accuracy_on_real_headlines_is_what_was_counted(
     desk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -121,7 +121,9 @@ def test_who_still_thinks_has_said_nothing(desk: Desk, provider: str, fault: Any
     assert second == ("ok", None)
 
 
-@pytest.mark.parametrize("provider", WIRES)
+@pytest.mark.parametrize(
+    "provider", [WIRES[0], *(pytest.param(one, marks=pytest.mark.slow) for one in WIRES[1:])]
+)
 def test_a_stream_thinks_before_it_speaks(desk: Desk, provider: str) -> None:
     """Thinking takes longer than an attempt may take: every event has a time of its own."""
     said = 0

@@ -131,6 +131,7 @@ def test_a_dry_run_leaves_no_trace_and_predicts_the_result(
     assert made == plan["diff"]
 
 
+@pytest.mark.slow
 def test_json_names_every_file(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert update(desk, "--json") == 0
     report = told(capsys)
@@ -209,6 +210,7 @@ def test_files_with_crlf_keep_it(desk: Path) -> None:
     assert merged.count(b"\n") == merged.count(b"\r\n")
 
 
+@pytest.mark.slow
 def test_hooks_do_not_run_and_nothing_is_signed(desk: Path, tmp_path: Path) -> None:
     hooks = tmp_path / "hooks"
     hooks.mkdir()

@@ -95,6 +95,7 @@ def test_a_provider_leaves_the_chains_alone_unless_told(
     assert {**after, "cheap": before["cheap"]} == before
 
 
+@pytest.mark.slow
 def test_a_teams_dependency_and_an_added_provider_do_not_conflict(desk: Path) -> None:
     edit(desk / "pyproject.toml", '    "pydantic>=', '    "httpx>=0.28",\n    "pydantic>=')
     commit(desk)
@@ -104,6 +105,7 @@ def test_a_teams_dependency_and_an_added_provider_do_not_conflict(desk: Path) ->
     assert "groq" in text
 
 
+@pytest.mark.slow
 def test_a_sub_agent_gets_module_prompt_and_table(desk: Path) -> None:
     words = ["--description", "Invoices", "--chain", "cheap"]
     assert cli.run(["add", "agent", "billing", str(desk), *words]) == 0
@@ -171,6 +173,7 @@ def test_the_way_out_of_a_provider_in_use_works(
     assert "openai" not in (desk / "fleet.toml").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_provider_that_the_team_wrote_into_fleet_toml_is_in_use(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -309,6 +309,7 @@ def test_sub_agents_are_added_edited_and_removed(terminal: Terminal) -> None:
     assert "lawyers" in answers["chains"]
 
 
+@pytest.mark.slow
 def test_an_answer_is_changed_at_the_end_and_the_rest_follows(terminal: Terminal) -> None:
     go_to(terminal, "Write this workspace?")
     terminal.press(DOWN, ENTER)

@@ -20,7 +20,7 @@ def desk_at(place: Path, prefix: str = "") -> Desk:
 def test_outside_of_git(tmp_path: Path) -> None:
     with pytest.raises(MergeError, match="git init"):
         merge.locate(tmp_path)
-    with pytest.raises(MergeError, match="no folder"):
+    with pytest.raises(MergeError, match="not a folder"):
         merge.locate(tmp_path / "nowhere")
 
 
