@@ -220,7 +220,7 @@ def _of_stages(fleet: Fleet) -> Iterator[str]:
         is_asked = name not in wiring.AGENTS and "SubAgent" in vars(sys.modules[module])
         if is_asked and not fleet.stage(name).chain:
             yield f"fleet.toml: add [stages.{name}] with a chain and a task_type."
-    if not fleet.stage("answer").chain and isinstance(wiring.ROUTER, FixedRouter):
+    if not fleet.stage("answer").chain and wiring.ROUTER.__class__ is FixedRouter:
         yield "fleet.toml: add [stages.answer] with a chain and a task_type."
     for chain in getattr(wiring.ROUTER, "CHAINS", ()):
         if chain not in fleet.chains:
