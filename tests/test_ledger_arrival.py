@@ -209,6 +209,7 @@ HEAD = """
 import asyncio, os, pathlib, signal
 from every_provider.runtime.run import Request, SubAgent
 from every_provider.workspace import Workspace
+signal.signal(signal.SIGINT, signal.default_int_handler)  # where who started us ignores it
 """
 
 
