@@ -1,7 +1,9 @@
 """A folder to work in, gone when the block ends, also when that is by a signal."""
 
+import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,17 +14,34 @@ from scaffold.signals import deaf
 _WAY_OUT = "free some room, or set TMPDIR to a folder on another disk"
 
 
+PAUSES_S = (0.0, 0.05, 0.2, 1.0)
+"""Before each attempt to remove the folder: what a git that was ended began may still write there."""
+
+
 @contextmanager
 def work_folder() -> Generator[Path]:
     """An empty folder among the system's temporary ones."""
+    # It has its name before it is there, so that a signal at any moment finds it. With TMPDIR=.
+    # Python gives a relative path, and git starts in another folder.
+    with _room():
+        folder = Path(tempfile.gettempdir(), f"scaffold-{secrets.token_hex(8)}").absolute()
     try:
-        # With TMPDIR=. Python gives a relative path, and git starts in another folder.
-        folder = Path(tempfile.mkdtemp(prefix="scaffold-")).absolute()
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ToolError(f"No temporary folder can be made ({reason}); {_WAY_OUT}.") from None
-    try:
+        with _room():
+            folder.mkdir(mode=0o700)
         yield folder
     finally:
         with deaf():
-            shutil.rmtree(folder, ignore_errors=True)
+            for pause in PAUSES_S:
+                time.sleep(pause)
+                shutil.rmtree(folder, ignore_errors=True)
+                if not folder.exists():
+                    break
+
+
+@contextmanager
+def _room() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ToolError(f"No temporary folder can be made ({reason}); {_WAY_OUT}.") from None
