@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import nullcontext, suppress
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ..runtime.errors import FleetError, LedgerError, SettingsError
@@ -220,7 +220,7 @@ def _of_stages(fleet: Fleet) -> Iterator[str]:
         is_asked = name not in wiring.AGENTS and "SubAgent" in vars(sys.modules[module])
         if is_asked and not fleet.stage(name).chain:
             yield f"fleet.toml: add [stages.{name}] with a chain and a task_type."
-    if not fleet.stage("answer").chain and wiring.ROUTER.__class__ is FixedRouter:
+    if not fleet.stage("answer").chain and isinstance(cast(object, wiring.ROUTER), FixedRouter):
         yield "fleet.toml: add [stages.answer] with a chain and a task_type."
     for chain in getattr(wiring.ROUTER, "CHAINS", ()):
         if chain not in fleet.chains:
