@@ -52,7 +52,7 @@ PACKAGES = [
     "x",
     "a__b_",
 ]
-PROJECTS = ["Type", "List 2", "research", "content", "ask", "demo", "2026", "1e3", "true", "no"]
+PROJECTS = ["Type", "List 2", "research", "content", "ask", "demo", "2026", "1e3", "null", "no"]
 
 
 def modules() -> set[str]:
