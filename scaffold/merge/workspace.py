@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -118,9 +119,22 @@ def require_known(workspace: Workspace) -> None:
         way_out = (
             f"run git sparse-checkout add {shlex.quote(workspace.prefix or '.')} first."
             if sparse == "true" and all(marks[path] == "S" for path in hidden)
-            else "run git update-index --no-skip-worktree --no-assume-unchanged on it first."
+            else f"run {_look_again(workspace, {path: marks[path] for path in hidden})} first."
         )
         raise MergeError(f"git was told to overlook changes in {_named(hidden)}; {way_out}")
+
+
+def _look_again(workspace: Workspace, marks: Mapping[str, str]) -> str:
+    """Return the command after which git sees changes of files again, by path and mark."""
+    git = f"git -C {shlex.quote(str(workspace.folder))} update-index"
+    # Two commands: of both options in one, git obeys the last alone.
+    by_option = {
+        "--no-skip-worktree": [path for path, mark in marks.items() if mark in "Ss"],
+        "--no-assume-unchanged": [path for path, mark in marks.items() if mark.islower()],
+    }
+    return " && ".join(
+        f"{git} {option} -- {shlex.join(paths)}" for option, paths in by_option.items() if paths
+    )
 
 
 def require_clean(workspace: Workspace) -> None:

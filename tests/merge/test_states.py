@@ -1,5 +1,6 @@
 """Before, while and after an update: what is refused, what is finished, what is taken back."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -60,9 +61,12 @@ def test_files_git_was_told_to_overlook(tmp_path: Path, flag: str) -> None:
     desk = desk_at(tmp_path)
     git(desk.top, "update-index", flag, "a")
     desk.write("a", B)
-    with pytest.raises(MergeError, match="overlook changes in a"):
+    with pytest.raises(MergeError, match="overlook changes in a") as caught:
         desk.update(NEW)
     assert desk.text("a") == B
+    command = str(caught.value).partition("; run ")[2].removesuffix(" first.")
+    git(desk.top, *shlex.split(command)[1:])
+    assert desk.status() == [" M a"]
 
 
 def test_files_outside_of_a_sparse_checkout(tmp_path: Path) -> None:
