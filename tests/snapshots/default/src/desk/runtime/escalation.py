@@ -11,7 +11,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -105,7 +105,8 @@ class Escalation:
 
     def erase(self, user_ref: str) -> int:
         """Delete a user's tickets, whoever else waits for them: how many there were."""
-        return len(self.tickets.erase(user_ref))
+        with closing(Tickets(self._root)) as tickets:
+            return len(tickets.erase(user_ref))
 
     async def aclose(self) -> None:
         """Give a notification two seconds more, then close the file."""
