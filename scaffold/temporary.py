@@ -14,8 +14,11 @@ from scaffold.signals import deaf
 _WAY_OUT = "free some room, or set TMPDIR to a folder on another disk"
 
 
-PAUSES_S = (0.0, 0.05, 0.2, 1.0)
-"""Before each attempt to remove the folder: what a git that was ended began may still write there."""
+PAUSES_S = (0.0, 0.1, 0.4)
+"""Before the folder is removed, again and again after a signal.
+
+A git that was ended has programs of its own, which make their folders anew while they last.
+"""
 
 
 @contextmanager
@@ -25,17 +28,19 @@ def work_folder() -> Generator[Path]:
     # Python gives a relative path, and git starts in another folder.
     with _room():
         folder = Path(tempfile.gettempdir(), f"scaffold-{secrets.token_hex(8)}").absolute()
+    pauses = PAUSES_S[:1]
     try:
         with _room():
             folder.mkdir(mode=0o700)
         yield folder
+    except (KeyboardInterrupt, SystemExit):
+        pauses = PAUSES_S
+        raise
     finally:
         with deaf():
-            for pause in PAUSES_S:
+            for pause in pauses:
                 time.sleep(pause)
                 shutil.rmtree(folder, ignore_errors=True)
-                if not folder.exists():
-                    break
 
 
 @contextmanager
