@@ -144,6 +144,7 @@ def test_a_call_that_waits_out_a_rate_limit_keeps_what_it_has(desk: Desk) -> Non
     assert desk.hits() == ["retry-after"]
 
 
+@pytest.mark.slow
 def test_a_call_that_waits_for_the_ledger_is_in_it_all_the_same(desk: Desk) -> None:
     desk.models = ["openai:ok"]
     desk.ask()  # makes the file

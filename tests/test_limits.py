@@ -46,6 +46,7 @@ def outcome(one: Any) -> str:
     return type(one).__name__ if isinstance(one, BaseException) else one.status
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("streamed", [False, True])
 def test_a_provider_never_has_more_under_way_than_its_limit(desk: Desk, streamed: bool) -> None:
     desk.models, desk.more = ["openai:paced"], '[limits]\n"openai@openai" = 3\n'

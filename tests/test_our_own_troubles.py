@@ -45,6 +45,7 @@ async def blocked(desk: Desk, call: Any, seconds: float) -> Any:
     return await task
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "wire", [WIRES[0], *(pytest.param(one, marks=pytest.mark.slow) for one in WIRES[1:])]
 )

@@ -173,6 +173,7 @@ def test_files_in_the_way_are_kept(ignored: bool, desk: Path) -> None:
     assert (desk / "HISTORY.md").read_text() == "Mine.\n"
 
 
+@pytest.mark.slow
 def test_in_a_monorepo_neighbours_stay_as_they_are(desk: Path, tmp_path: Path) -> None:
     mono = tmp_path / "mono"
     (mono / "apps").mkdir(parents=True)

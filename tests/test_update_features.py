@@ -42,6 +42,7 @@ ADDED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "name"), ADDED)
 def test_what_is_added_is_there_and_removed_it_is_as_before(
     kind: str, name: str, bare: Path, fork: Path
@@ -115,6 +116,7 @@ def test_a_sub_agent_gets_module_prompt_and_table(desk: Path) -> None:
     assert "billing" in (desk / "src/desk/wiring.py").read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_a_removed_sub_agent_that_was_edited_is_kept_and_told(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
