@@ -23,7 +23,7 @@ A git that was ended has programs of its own, which make their folders anew whil
 
 @contextmanager
 def work_folder() -> Generator[Path]:
-    """An empty folder among the system's temporary ones."""
+    """Yield an empty folder among the system's temporary ones, which is gone after the block."""
     # It has its name before it is there, so that a signal at any moment finds it. With TMPDIR=.
     # Python gives a relative path, and git starts in another folder.
     with _room():
