@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import cli, signals, target
+from scaffold import cli
 from scaffold.errors import TargetError
+from scaffold.system import signals
+from scaffold.workspace import target
 from tests.conftest import ROOT
 from tests.messages import one_mistake
 
