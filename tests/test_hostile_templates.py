@@ -330,7 +330,7 @@ def test_the_second_wall_holds_without_the_first(work: str, tmp_path: Path) -> N
     root = template(tmp_path / "t", {"a": "x"})
     job = Job(Source(root, "x", None, False), {"work": work}, tmp_path / "out", QUICK)
     script = (
-        "import sys; from pathlib import Path; from scaffold import confine\n"
+        "import sys; from pathlib import Path; from scaffold.rendering import confined as confine\n"
         "confine.confine(Path(sys.argv[1]), Path(sys.argv[2]), confine.LIMITS)\n"
         "try:\n    exec(sys.argv[3])\nexcept Exception as error:\n    print(type(error).__name__)\n"
     )

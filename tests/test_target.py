@@ -19,7 +19,7 @@ from tests.messages import one_mistake
 SLOW_WRITE = """
 import sys, time
 from pathlib import Path
-from scaffold import target
+from scaffold.workspace import target
 with target.staged(Path(sys.argv[1])) as folder:
     (folder / "half").write_text("written")
     print("begun", flush=True)

@@ -151,8 +151,8 @@ def _libraries() -> list[Any]:
 _CHILD = """\
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from scaffold import renders
-sys.exit(renders.run_written(sys.argv[2]))
+from scaffold.rendering import pair
+sys.exit(pair.run_written(sys.argv[2]))
 """
 # What Python itself may need to start; keys and the like stay here.
 _NEEDED = frozenset({"HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"})
