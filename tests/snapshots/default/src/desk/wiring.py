@@ -11,7 +11,6 @@ from .runtime import (
     checks,
     content,
     escalation,
-    grounded,
 )
 from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
@@ -45,7 +44,6 @@ READERS: list[Callable[[Path], str]] = []
 # Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
 CHECKS: dict[str, MakeCheck] = {
     **checks.CHECKS,
-    **grounded.CHECKS,
 }
 
 ROUTER = Router()
