@@ -5,10 +5,10 @@ import sys
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
+from ..runtime.encodable import printable
 from ..runtime.errors import SettingsError
 from ..runtime.fleet import find_root, load
 from ..runtime.ledger.store import database_path
-from ..runtime.outside import printable
 
 HELP = "export, import, show or erase attempts"
 FORMATS = ("csv", "jsonl", "parquet")
