@@ -1,7 +1,8 @@
 """Measure how much of a rendered workspace its own tests cover, branches included.
 
 `python -m tests.rendered_coverage [NAME...]` prints it for the default workspace, or for the named
-ones (`single`, `pattern_research`, `preset_support_desk`, …), with the files that miss most.
+ones (`preset_single`, `pattern_research`, …), with the files that miss most; `--files WORD` has the
+files whose names contain a word, with all lines that no test runs.
 """
 
 import argparse
@@ -60,17 +61,20 @@ def main() -> None:
     """Print the coverage of the named workspaces."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", default=["default"], metavar="NAME")
-    for name in parser.parse_args().names:
+    parser.add_argument("--files", metavar="WORD", help="only files whose names contain WORD")
+    options = parser.parse_args()
+    for name in options.names:
         if name not in RENDERS:
             sys.exit(f"error: unknown workspace '{name}'\nhint: one of {', '.join(RENDERS)}")
         with tempfile.TemporaryDirectory() as folder:
             coverage = measure(name, Path(folder) / "desk")
         print(f"{name}: {coverage.percent:.1f} %")
-        worst = sorted(coverage.files, key=lambda file: -len(file.missing))
-        for file in worst[:SHOWN_FILES]:
-            if file.missing:
-                lines = ", ".join(map(str, file.missing))
-                print(f"  {file.percent:5.1f} %  {file.name}: {lines}")
+        worst = sorted(coverage.files, key=lambda file: -len(file.missing))[:SHOWN_FILES]
+        if options.files:
+            worst = [file for file in coverage.files if options.files in file.name]
+        for file in worst:
+            lines = ", ".join(map(str, file.missing))
+            print(f"  {file.percent:5.1f} %  {file.name}: {lines}")
 
 
 if __name__ == "__main__":
