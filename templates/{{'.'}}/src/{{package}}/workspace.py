@@ -30,7 +30,7 @@ from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
 from .runtime.ledger.store import Ledger, LedgerSettings
-from .runtime.outside import hide_in_logs
+from .runtime.redaction import hide_in_logs
 from .runtime.run import Request, Route, Run, SubAgent
 
 Pipeline = Callable[[Run, Route], Awaitable[Any]]

@@ -16,8 +16,8 @@ from typing import Any
 from pydantic import Field
 
 from . import fleet
+from .encodable import sanitize
 from .errors import FleetError, LedgerError, Unanswered
-from .harmless import harmless
 from .ledger.store import identity, is_gone, ledger_file, new_id
 from .private import private_file
 
@@ -195,7 +195,7 @@ class Tickets:
     def erase(self, user_ref: str) -> list[Ticket]:
         """Delete what a user asked, in whatever state: these."""
         asked = "json_extract(details, '$.labels.user_ref') = ?"
-        erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (harmless(user_ref),))
+        erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (sanitize(user_ref),))
         # What was written lately is in the log beside the file as well, while anybody has it open.
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return erased

@@ -12,12 +12,12 @@ from pydantic_core import to_json
 
 from ..cli import cost_report, month_text, saving_lines, saving_of
 from ..runtime import fleet
+from ..runtime.encodable import csv_cell, printable
 from ..runtime.errors import SettingsError
 from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
 from ..runtime.ledger.saving import Saving
-from ..runtime.outside import csv_cell, printable
 
 SHOWN = 5
 DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .apart import Child, Unreadable
 from .converters import CONVERTERS
+from .encodable import sanitize
 from .errors import FleetError
-from .harmless import harmless
 from .readable import decode, is_html, is_text, of_html
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def decoded(data: bytes, name: str) -> str:
                 f"{name} is {what}, not text: run `scaffold add extra documents` and keep its "
                 ".pdf or .docx suffix, or save it as text."
             )
-    return harmless(_sound(decode(data), name))
+    return sanitize(_sound(decode(data), name))
 
 
 def _sound(text: str, name: str) -> str:
@@ -102,7 +102,7 @@ def _converted(path: Path, child: Child) -> Document:
         raise DocumentError(f"{path.name} could not be read: it {error}.") from None
     if "refused" in reply:
         raise DocumentError(reply["refused"])
-    return Document(harmless(reply["text"]), tuple(map(harmless, reply["notes"])))
+    return Document(sanitize(reply["text"]), tuple(map(sanitize, reply["notes"])))
 
 
 def _needs_parser(path: Path, data: bytes) -> bool:

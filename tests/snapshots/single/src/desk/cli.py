@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 
 from .runtime import fleet
+from .runtime.encodable import printable
 from .runtime.errors import FleetError
 from .runtime.ledger import queries
 from .runtime.ledger.queries import dollars
 from .runtime.ledger.store import database_path
-from .runtime.outside import clean_error, hide_in_logs, printable
+from .runtime.redaction import hide_in_logs, redact_error
 
 if TYPE_CHECKING:
     from .runtime.ledger.saving import Saving
@@ -50,7 +51,7 @@ def main() -> None:
         sys.exit(130)
     except Exception as error:
         # A bug of ours, or a library's: told in full, and without the secrets it may quote.
-        error = clean_error(error)
+        error = redact_error(error)
         sys.exit(printable("".join(traceback.format_exception(error)).rstrip()))
 
 

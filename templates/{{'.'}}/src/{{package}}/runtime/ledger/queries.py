@@ -13,8 +13,8 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Protocol
 
+from ..encodable import printable
 from ..errors import LedgerError
-from ..outside import printable
 from .store import BOUNDS_MS, BUCKETS, Location, select
 
 DEMO = "demo"

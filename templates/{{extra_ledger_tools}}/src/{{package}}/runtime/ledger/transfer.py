@@ -11,9 +11,8 @@ from typing import IO, Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
+from ..encodable import csv_cell, from_csv_cell, sanitize
 from ..errors import LedgerError
-from ..harmless import harmless
-from ..outside import csv_cell, from_csv_cell
 from ..private import private_file
 from .store import (
     COLUMNS,
@@ -99,7 +98,7 @@ def _book(database: Database, rows: Sequence[Attempt], wrong: list[str]) -> int:
 
 def erase(location: Location, user_ref: str) -> int:
     """Erase a user's attempts and texts, those set aside as well; the rollup has no users."""
-    database, refs = connect(location), [user_ref, harmless(user_ref)]
+    database, refs = connect(location), [user_ref, sanitize(user_ref)]
     try:
         bring_in(spill_of(location), database)
         with database.transaction() as execute:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from ..runtime.encodable import printable
 from ..runtime.errors import FleetError, LedgerError, SettingsError
 from ..runtime.fleet import Fleet, ModelRef, Settings, find_root, load
 from ..runtime.ledger import queries
 from ..runtime.ledger.queries import dollars
 from ..runtime.ledger.store import DAY_US, Location, connect, database_path
-from ..runtime.outside import printable
 
 if TYPE_CHECKING:
     from ..runtime.ledger.prices import Prices

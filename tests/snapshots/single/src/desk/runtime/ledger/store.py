@@ -32,8 +32,8 @@ from pydantic import Field
 
 from ..errors import LedgerError, LedgerUnavailable
 from ..fleet import Settings, find_root
-from ..outside import without_secrets
 from ..private import private_file
+from ..redaction import redact_secrets
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ class Attempt:
                 setattr(self, name, None)
         for name in _THEIRS:  # a gateway may echo anything
             if said := getattr(self, name):
-                setattr(self, name, without_secrets(said))
+                setattr(self, name, redact_secrets(said))
 
 
 _THEIRS = ("response_model", "provider_request_id", "service_tier")
