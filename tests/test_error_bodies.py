@@ -105,7 +105,7 @@ def test_a_recorded_error_is_of_its_kind(
     assert kind == case["kind"], f"{type(error).__name__}: {error}"
     waits = case.get("retry_after_s", case.get("headers", {}).get("retry-after"))
     if waits is not None and error is not None:
-        assert clients.of("waits").wait_s(error) == float(waits)
+        assert clients.of("waits").retry_after_s(error) == float(waits)
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n"])

@@ -54,7 +54,9 @@ def _split_off(before: Catalogue, after: Catalogue, answers: Answers) -> list[Fe
     """The new features whose work an enabled one did before, one split off another among them."""
     known = {feature.ref for feature in before.features}
     on = {feature.ref for feature in before.enabled(answers)}
-    split: list[Feature] = []
+    still = {feature.ref for feature in after.enabled(answers)}
+    # What was on because another feature required it, which no longer does, is still in use.
+    split = [one for one in after.features if one.ref in on - still and not one.hidden]
     new = [feature for feature in after.features if feature.ref not in known]
     while found := [one for one in new if one.split_from in on and one.ref not in on]:
         on |= {feature.ref for feature in found}

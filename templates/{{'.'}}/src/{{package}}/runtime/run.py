@@ -23,12 +23,12 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
+from .encodable import sanitize
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, explain
 from .fleet import Fleet, Section, StageSettings, checked
-from .harmless import harmless
+from .json_text import extract_json
 from .ledger.prices import NANO
 from .ledger.store import NOT_DELIVERED, Attempt, Ledger, new_id
-from .wrapped import unwrapped
 
 if TYPE_CHECKING:
     from .attempt import Call, Check
@@ -59,7 +59,7 @@ class Request:
 
     def __post_init__(self) -> None:
         for name in ("text", "user_ref", "tags", "options", "id", "data_class"):
-            object.__setattr__(self, name, harmless(getattr(self, name)))
+            object.__setattr__(self, name, sanitize(getattr(self, name)))
         cap = self.max_cost_usd
         if cap is not None and not (math.isfinite(cap) and cap >= 0):
             raise SettingsError(f"max_cost_usd is {cap}: give US dollars from 0 on, or None.")
@@ -145,7 +145,7 @@ class SubAgent(Generic[Output]):
         """The typed answer of a completion. Raises pydantic's ValidationError."""
         if self.output is str:
             return self._adapter.validate_python(response.text or "")
-        return self._adapter.validate_json(unwrapped(text_of(response)))
+        return self._adapter.validate_json(extract_json(text_of(response)))
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Output]:
@@ -198,7 +198,7 @@ class Stage:
     @cached_property
     def labels(self) -> dict[str, Any]:
         """The columns that all attempts of a stage share."""
-        prompt = sha256(harmless(self.prompt).encode()).hexdigest()[:12] if self.prompt else None
+        prompt = sha256(sanitize(self.prompt).encode()).hexdigest()[:12] if self.prompt else None
         labels = {
             "run_id": self.run.id,
             "parent_id": self.parent.id if self.parent else None,
@@ -212,7 +212,7 @@ class Stage:
             "user_ref": self.request.user_ref,
             "tags": json.dumps(dict(self.request.tags), ensure_ascii=False, sort_keys=True),
         }
-        return harmless(labels)
+        return sanitize(labels)
 
     def left_nano(self) -> float:
         """What may still be spent on the run, and on the call being judged."""

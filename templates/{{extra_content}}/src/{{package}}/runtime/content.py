@@ -25,7 +25,7 @@ from .ledger.store import (
     connect,
     select,
 )
-from .outside import without_secrets
+from .redaction import redact_secrets
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def texts(
         with closing(connect(location)) as database, database.transaction() as execute:
             for query, values in [(TABLE, ()), (INDEX, ()), _prune(days)]:
                 execute(query, values)
-    hooks = (without_secrets, *redact)
+    hooks = (redact_secrets, *redact)
     # A ledger file that is deleted meanwhile is made anew, without this table.
     made = [(query, ()) for query in (TABLE, INDEX)] if isinstance(location, Path) else []
 

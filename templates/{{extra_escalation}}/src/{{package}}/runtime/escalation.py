@@ -27,8 +27,8 @@ from .attempt import Call
 from .errors import AnswerInvalid, ChainExhausted, Escalated, FleetError, LedgerError, Unanswered
 from .fleet import Fleet
 from .inbox import HOUR_US, Ticket, Tickets, now_us
-from .ledger.store import Attempt, Ledger, database_path
-from .outside import clean, without_secrets
+from .ledger.store import Attempt, Ledger, Location
+from .redaction import redact_data, redact_secrets
 from .run import OUTPUT_TOOL, Request, Run, SubAgent
 
 log = logging.getLogger(__name__)
@@ -84,8 +84,10 @@ class Escalation:
             fingerprint=fingerprint(call),
             expires_us=now_us() + int(self.tickets.settings.expires_h * HOUR_US),
             stage=stage.name,
-            question=without_secrets(call.question),
-            details=to_json(clean(json.loads(to_json(details, bytes_mode="base64")))).decode(),
+            question=redact_secrets(call.question),
+            details=to_json(
+                redact_data(json.loads(to_json(details, bytes_mode="base64")))
+            ).decode(),
             output_type="" if output is str else f"{kind.__module__}:{kind.__qualname__}",
         )
         ticket = self.tickets.open(asked, run.request.id or run.id)
@@ -98,7 +100,7 @@ class Escalation:
     def keep(self, run: Run, ticket: str) -> None:
         """Keep with a ticket what its run got elsewhere, for when the request comes again."""
         ends = {
-            fingerprint(call): without_secrets(SETTLED.dump_json(end).decode())
+            fingerprint(call): redact_secrets(SETTLED.dump_json(end).decode())
             for call, end in run.settled
         }
         self.tickets.settle(ticket, ends)
@@ -151,10 +153,12 @@ class Escalation:
 human = Escalation
 
 
-async def accept(tickets: Tickets, ticket: Ticket, text: str, by: str) -> Ticket:
+async def accept(
+    tickets: Tickets, ticket: Ticket, text: str, by: str, location: Location
+) -> Ticket:
     """Take a person's answer and book it. Raises AnswerInvalid, or FleetError if it is too late."""
     text = validated(ticket, text)
-    ledger = Ledger(database_path(tickets.root))
+    ledger = Ledger(location)
     try:
         (ticket,) = tickets.resolve([ticket], "answered", by, text, unbooked=True)
         await _book(tickets, tickets.unbooked(), ledger)  # also of processes that were killed here

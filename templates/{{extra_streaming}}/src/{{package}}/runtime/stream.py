@@ -34,7 +34,7 @@ from .border import mended
 from .chain import Chain
 from .errors import ChainExhausted, FleetError
 from .failures import Candidate, Failure, of_error, of_finish, of_response
-from .outside import clean_error, raise_clean
+from .redaction import raise_redacted, redact_error
 from .stalls import Stalled
 
 Events = AsyncIterator[ModelResponseStreamEvent]
@@ -130,10 +130,10 @@ class ChainStream(StreamedResponse):
                         self.final_result_event = event
                     yield event
             except BaseException as error:
-                clean_error(error)
+                redact_error(error)
                 reason = of_error(error)
                 if self._opened is None or reason is None:
-                    raise_clean(error)
+                    raise_redacted(error)
                 if reason is Failure.NETWORK and _is_whole(self._inner.get()):
                     reason = await self._settle()  # only what comes after an answer is missing
                 else:

@@ -1,6 +1,7 @@
 """What a search is, what it finds, and how a search API is asked.
 
-Each search is a module beside this one. `SearchFailed` is its only error: others go on.
+Each search is a module beside this one. `SearchFailed` is the only error that it raises, so that
+the other searches go on.
 """
 
 import asyncio
@@ -13,9 +14,9 @@ from typing import Any, Protocol, TypeVar
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..encodable import drop_half_characters, sanitize
 from ..errors import FleetError
 from ..fleet import Fleet, Settings
-from ..harmless import harmless, without_halves
 
 MAX_BYTES = 5_000_000
 _PARTS = 100
@@ -23,30 +24,32 @@ Answer = TypeVar("Answer", bound=BaseModel)
 
 
 class SearchFailed(FleetError):
-    """A search has no answer: down, out of quota, a wrong key, or an answer in no known form."""
+    """A search gave no results: it is down, out of quota, or its key or its answer is wrong."""
 
 
 class BodyRefused(FleetError):
-    """A body that is too large, or packed as nobody asked."""
+    """A body that is too large, or packed in another way than was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One result. `text` is the whole of what is there; None when `url` is still to be fetched."""
+    """One result. `text` is all the text there is; None when `url` has to be fetched for it."""
 
     title: str
     url: str
     text: str | None = None
 
     def __post_init__(self) -> None:
+        """Replace what no text may hold."""
         for name in ("title", "url", "text"):
-            object.__setattr__(self, name, harmless(getattr(self, name)))
+            object.__setattr__(self, name, sanitize(getattr(self, name)))
 
 
 class Hits(list[Found]):
     """Results, best first; `problems` name what could not be searched."""
 
     def __init__(self, found: Iterable[Found] = (), problems: Sequence[str] = ()) -> None:
+        """Keep the results and the problems."""
         super().__init__(found)
         self.problems = problems
 
@@ -55,12 +58,16 @@ class Search(Protocol):
     """What each module of runtime/searches offers."""
 
     @property
-    def REMOTE(self) -> bool:
+    def REMOTE(self) -> bool:  # noqa: N802, a constant of the module
         """Whether a query leaves this machine."""
         ...
 
     async def search(self, query: str, limit: int, fleet: Fleet) -> list[Found]:
-        """At most `limit` results, best first; `Hits` where some were left out. Raises SearchFailed."""
+        """Return at most `limit` results, best first; `Hits` where some were left out.
+
+        Raises:
+            SearchFailed: The search gave no results.
+        """
         ...
 
 
@@ -72,13 +79,34 @@ class ApiSettings(Settings):
 
 
 class Reply(BaseModel):
-    """What is read of an API's answer: what else it holds is its own business."""
+    """What is read of an API's answer; other keys are ignored, since APIs add some over time."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-def key(variable: str) -> str:
-    """An API key from the environment. Raises SearchFailed that names the variable."""
+class Page(Reply):
+    """One entry of an API's list of results."""
+
+    url: str
+    title: str | None = None
+
+    def found(self, text: str | None = None) -> Found:
+        """Return the page as a result, named by its URL if it has no title."""
+        return Found(self.title or self.url, self.url, text)
+
+
+class Pages(Reply):
+    """The body of an answer whose results are to be fetched from their sites."""
+
+    results: tuple[Page, ...]
+
+
+def require_key(variable: str) -> str:
+    """Return an API key from the environment.
+
+    Raises:
+        SearchFailed: The variable is not set; the message names it.
+    """
     value = os.environ.get(variable)
     if not value:
         raise SearchFailed(f"set {variable} to search there")
@@ -95,17 +123,22 @@ async def ask(
     params: Mapping[str, Any] | None = None,
     body: Mapping[str, Any] | None = None,
 ) -> Answer:
-    """One request, its JSON as `answer`. Raises SearchFailed; never shows the headers."""
+    """Send one request and return its JSON as `answer`.
+
+    Raises:
+        SearchFailed: There is no such answer; the message never shows the headers.
+    """
     client = httpx2.AsyncClient(timeout=timeout_s, headers={"Accept-Encoding": "gzip"})
     try:
         async with (
-            asyncio.timeout(timeout_s),  # of all of it: a body may come in drops
+            # The client's own timeout starts again with each piece of a body.
+            asyncio.timeout(timeout_s),
             client,
             client.stream(method, url, headers=headers, params=params, json=body) as response,
         ):
             _check(response)
             data = await read_body(response, MAX_BYTES)
-            return answer.model_validate_json(without_halves(data))
+            return answer.model_validate_json(drop_half_characters(data))
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise SearchFailed(f"cannot be reached ({type(error).__name__})") from None
     except TimeoutError:
@@ -113,11 +146,15 @@ async def ask(
     except BodyRefused as error:
         raise SearchFailed(f"sent an answer that {error}") from None
     except ValidationError:
-        raise SearchFailed("answered in no known form") from None
+        raise SearchFailed("answered in an unknown form") from None
 
 
 async def read_body(response: httpx2.Response, most: int) -> bytes:
-    """A body of at most so many bytes, unpacked no further than that. Raises BodyRefused."""
+    """Return a body of at most `most` bytes, and unpack it no further than that.
+
+    Raises:
+        BodyRefused: It is larger, cut short, or not gzip although it says so.
+    """
     packed = response.headers.get("Content-Encoding", "identity").strip().lower()
     if packed not in ("", "identity", "gzip", "x-gzip"):
         raise BodyRefused(f"is packed as {packed}, not as gzip")
@@ -126,7 +163,8 @@ async def read_body(response: httpx2.Response, most: int) -> bytes:
     async for part in response.aiter_raw():
         parts += 1
         if parts % _PARTS == 0:
-            await asyncio.sleep(0)  # parts of a byte each would leave nobody else a turn
+            # A body in parts of a byte each would otherwise leave other tasks no turn.
+            await asyncio.sleep(0)
         data += unpacker.unpack(part, most + 1 - len(data)) if unpacker else part
         if len(data) > most:
             raise BodyRefused(f"is larger than {most} bytes")
@@ -138,7 +176,7 @@ async def read_body(response: httpx2.Response, most: int) -> bytes:
 
 
 class _Unpacker:
-    """Unpacks gzip, which may be several streams; what else follows the last is not of it."""
+    """Unpacks gzip, which may be several streams; whatever follows the last one is ignored."""
 
     def __init__(self) -> None:
         self._stream = zlib.decompressobj(wbits=31)
@@ -150,18 +188,22 @@ class _Unpacker:
         return not self._stream.eof
 
     def unpack(self, part: bytes, most: int) -> bytes:
-        """Return at most so many bytes. Raises BodyRefused."""
-        found = b""
-        while part and len(found) < most and not self.is_over:
+        """Return at most `most` bytes.
+
+        Raises:
+            BodyRefused: The part is not valid gzip.
+        """
+        unpacked = b""
+        while part and len(unpacked) < most and not self.is_over:
             if self._stream.eof and part[:1] == b"\x1f":
                 self._stream = zlib.decompressobj(wbits=31)
             self.is_over = self._stream.eof
             try:
-                found += self._stream.decompress(part, most - len(found))
+                unpacked += self._stream.decompress(part, most - len(unpacked))
             except zlib.error:
-                raise BodyRefused("is not sound gzip") from None
+                raise BodyRefused("is not valid gzip") from None
             part = self._stream.unused_data
-        return found
+        return unpacked
 
 
 def _check(response: httpx2.Response) -> None:

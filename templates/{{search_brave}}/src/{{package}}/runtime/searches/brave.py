@@ -1,7 +1,7 @@
 """Brave Search: https://api-dashboard.search.brave.com/app/documentation/web-search."""
 
 from ..fleet import Fleet
-from .search import ApiSettings, Found, Reply, ask, key
+from .search import ApiSettings, Found, Page, Reply, ask, require_key
 
 REMOTE = True
 LONGEST_QUERY = 400
@@ -13,17 +13,10 @@ class BraveSettings(ApiSettings):
     base_url: str = "https://api.search.brave.com/res/v1"
 
 
-class Result(Reply):
-    """One entry of `web.results`."""
-
-    url: str
-    title: str = ""
-
-
 class Web(Reply):
     """The part of an answer with web pages."""
 
-    results: tuple[Result, ...] = ()
+    results: tuple[Page, ...] = ()
 
 
 class Results(Reply):
@@ -40,11 +33,14 @@ async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
         f"{settings.base_url}/web/search",
         Results,
         timeout_s=settings.timeout_s,
-        headers={"X-Subscription-Token": key("BRAVE_API_KEY"), "Accept": "application/json"},
+        headers={
+            "X-Subscription-Token": require_key("BRAVE_API_KEY"),
+            "Accept": "application/json",
+        },
         params={
             "q": query[:LONGEST_QUERY],
             "count": min(limit, 20),
             "text_decorations": "false",
         },
     )
-    return [Found(one.title or one.url, one.url) for one in answer.web.results]
+    return [page.found() for page in answer.web.results]

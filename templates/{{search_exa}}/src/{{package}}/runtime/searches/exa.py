@@ -1,7 +1,7 @@
 """Exa: https://exa.ai/docs/reference/search."""
 
 from ..fleet import Fleet
-from .search import ApiSettings, Found, Reply, ask, key
+from .search import ApiSettings, Found, Page, Reply, ask, require_key
 
 REMOTE = True
 
@@ -12,18 +12,16 @@ class ExaSettings(ApiSettings):
     base_url: str = "https://api.exa.ai"
 
 
-class Result(Reply):
-    """One entry of `results`."""
+class ReadPage(Page):
+    """One entry of `results`, with the text that Exa extracted."""
 
-    url: str
-    title: str | None = None
     text: str | None = None
 
 
 class Results(Reply):
     """The body of an answer."""
 
-    results: list[Result]
+    results: tuple[ReadPage, ...]
 
 
 async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
@@ -34,7 +32,7 @@ async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
         f"{settings.base_url}/search",
         Results,
         timeout_s=settings.timeout_s,
-        headers={"x-api-key": key("EXA_API_KEY")},
+        headers={"x-api-key": require_key("EXA_API_KEY")},
         body={"query": query, "numResults": limit, "contents": {"text": True}},
     )
-    return [Found(one.title or one.url, one.url, one.text or None) for one in answer.results]
+    return [page.found(page.text or None) for page in answer.results]

@@ -6,7 +6,7 @@ It answers 403 unless `formats` in its settings.yml lists json.
 from pydantic import Field
 
 from ..fleet import Fleet, Settings
-from .search import Found, Reply, ask, key
+from .search import Found, Pages, ask, require_key
 
 REMOTE = True
 
@@ -17,27 +17,14 @@ class SearxngSettings(Settings):
     timeout_s: float = Field(default=10, gt=0)
 
 
-class Result(Reply):
-    """One entry of `results`."""
-
-    url: str
-    title: str = ""
-
-
-class Results(Reply):
-    """The body of an answer."""
-
-    results: list[Result]
-
-
 async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
     """Search through the server; it gives a page of results, the first `limit` are taken."""
     settings = fleet.section("searxng", SearxngSettings)
     answer = await ask(
         "GET",
-        f"{key('SEARXNG_URL').rstrip('/')}/search",
-        Results,
+        f"{require_key('SEARXNG_URL').rstrip('/')}/search",
+        Pages,
         timeout_s=settings.timeout_s,
         params={"q": query, "format": "json"},
     )
-    return [Found(one.title or one.url, one.url) for one in answer.results[:limit]]
+    return [page.found() for page in answer.results[:limit]]

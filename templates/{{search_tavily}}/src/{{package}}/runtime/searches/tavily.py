@@ -1,7 +1,7 @@
 """Tavily: https://docs.tavily.com/documentation/api-reference/endpoint/search."""
 
 from ..fleet import Fleet
-from .search import ApiSettings, Found, Reply, ask, key
+from .search import ApiSettings, Found, Page, Reply, ask, require_key
 
 REMOTE = True
 
@@ -13,18 +13,16 @@ class TavilySettings(ApiSettings):
     search_depth: str = "basic"
 
 
-class Result(Reply):
-    """One entry of `results`."""
+class ReadPage(Page):
+    """One entry of `results`, with the text that Tavily extracted."""
 
-    url: str
-    title: str | None = None
     raw_content: str | None = None
 
 
 class Results(Reply):
     """The body of an answer."""
 
-    results: list[Result]
+    results: tuple[ReadPage, ...]
 
 
 async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
@@ -35,7 +33,7 @@ async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
         f"{settings.base_url}/search",
         Results,
         timeout_s=settings.timeout_s,
-        headers={"Authorization": f"Bearer {key('TAVILY_API_KEY')}"},
+        headers={"Authorization": f"Bearer {require_key('TAVILY_API_KEY')}"},
         body={
             "query": query,
             "max_results": min(limit, 20),
@@ -43,4 +41,4 @@ async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
             "include_raw_content": "text",
         },
     )
-    return [Found(one.title or one.url, one.url, one.raw_content) for one in answer.results]
+    return [page.found(page.raw_content) for page in answer.results]

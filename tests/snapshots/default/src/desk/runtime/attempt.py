@@ -46,7 +46,7 @@ from .ledger.store import (
     Statement,
     new_id,
 )
-from .outside import clean_error, raise_clean
+from .redaction import raise_redacted, redact_error
 from .run import Run, Stage
 from .stalls import Watch
 
@@ -283,12 +283,12 @@ class Call:
         response: ModelResponse | None = None,
     ) -> Failure:
         """Book an attempt that ended in an error: its kind. What is no failure passes through."""
-        clean_error(error)
+        redact_error(error)
         failure, outcome = of_error(error), "rejected"
         in_a_check = response and not isinstance(error, OF_ANSWERS)  # asked again, it fails again
         if failure is None or in_a_check:
             self.book(candidate.ref, "aborted", NOTHING, response, started)
-            raise_clean(error)
+            raise_redacted(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
             self.said = f"{candidate.ref}: {error}. "
         elif cause := unresolved(error):

@@ -25,10 +25,10 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
 from .attempt import Call, Finding, Shared
+from .encodable import sanitize
 from .errors import BudgetReached
 from .failures import FILTERED, Candidate, Failure, Policy
 from .fleet import ChainSettings
-from .harmless import harmless
 from .run import Stage, current
 
 OVER = Failure.OVER_BUDGET
@@ -128,7 +128,7 @@ class Chain(Model):
     ) -> AsyncGenerator[Call]:
         """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, rules, shared = current.get() or Stage(), self.rules, self.shared
-        messages, parameters = harmless(messages), harmless(parameters)
+        messages, parameters = sanitize(messages), sanitize(parameters)
         call = Call(stage, messages, settings, parameters, self.name, shared, rules.attempt_s)
         call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
         call.to_human = rules.on_exhausted == "human"

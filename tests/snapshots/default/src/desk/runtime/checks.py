@@ -13,7 +13,6 @@ from pydantic_ai.messages import ModelResponse
 
 from .attempt import Call, Check, Finding, MakeCheck
 from .errors import FleetError
-from .grounded import SHARE
 from .run import SubAgent, text_of
 
 
@@ -58,7 +57,7 @@ def judge(argument: str) -> Check:
     It asks the chain of `[stages.judge]`, else the one that answered. A judge that cannot be
     asked rejects nothing.
     """
-    if not SHARE.fullmatch(argument):
+    if not re.fullmatch(r"0|1|0?\.\d+|1\.0+|", argument):
         raise ValueError("judge takes a number from 0 to 1, such as judge:0.7")
 
     async def check(completion: ModelResponse, call: Call) -> Finding | None:

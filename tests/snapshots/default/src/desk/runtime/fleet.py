@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, ge
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import SettingsError, explain
-from .outside import hide_settings, without_secrets
+from .redaction import hide_settings, redact_secrets
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -38,7 +38,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def __repr__(self) -> str:
-        return without_secrets(super().__repr__())
+        return redact_secrets(super().__repr__())
 
     __str__ = __repr__
 
@@ -103,7 +103,7 @@ class Provider(Protocol):
     """
 
     @property
-    def PRICES(self) -> str | None: ...
+    def PRICES(self) -> str | None: ...  # noqa: N802, a constant of the module
     def keys(self, deployment: Deployment) -> tuple[str, ...]: ...
     def build(self, model: str, deployment: Deployment) -> "Model": ...
 

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, TextPart, ToolCallPart
 
-from .harmless import harmless
+from .encodable import sanitize
+from .json_text import extract_json
 from .ledger.store import new_id
-from .wrapped import unwrapped
 
 _REPEATED = re.compile(r"(\S)\1+")
 
@@ -22,20 +22,20 @@ def mended(response: ModelResponse, asked: Sequence[ModelMessage], *, typed: boo
     """
     parts = (part for message in asked for part in message.parts)
     ids = {part.tool_call_id for part in parts if isinstance(part, ToolCallPart)}
-    response = harmless(response)
+    response = sanitize(response)
     mended = [_mended_part(part, ids, typed=typed) for part in response.parts]
     return dataclasses.replace(response, parts=mended) if mended != response.parts else response
 
 
 def _mended_part(part: Any, ids: set[str], *, typed: bool) -> Any:
     if isinstance(part, TextPart) and typed:
-        return dataclasses.replace(part, content=unwrapped(part.content))
+        return dataclasses.replace(part, content=extract_json(part.content))
     if not isinstance(part, ToolCallPart):
         return part
     call = cast("ToolCallPart[Any]", part)
     args, id_ = call.args, call.tool_call_id
     if isinstance(args, str) and args:
-        args = unwrapped(args)
+        args = extract_json(args)
     if not id_ or id_ in ids:
         id_ = new_id()
     ids.add(id_)

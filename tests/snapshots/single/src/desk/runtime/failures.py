@@ -29,8 +29,8 @@ from .false_success import unmask_errors
 from .fleet import Circuits, ModelRef
 from .refusals import refuses
 from .replies import kind_of
+from .retry_after import retry_after_s
 from .stalls import Stalled
-from .waits import wait_s
 
 log = logging.getLogger(__name__)
 
@@ -274,7 +274,7 @@ class Candidate:
         self._failures += policy.trips
         if self._open_circuit() and policy.trips:
             self.opened_at = math.inf if policy.loud else time.monotonic()
-        wait = min(wait_s(error), MAX_COOL_S)
+        wait = min(retry_after_s(error), MAX_COOL_S)
         # Spent credit does not come back when a rate limit ends, of which the same reply may speak.
         is_open_longer = policy.loud and time.monotonic() + wait < self.rest_until
         is_its_own = policy.retry or policy.trips  # else the request is at fault

@@ -19,7 +19,7 @@ _LONGEST = 1_000_000  # characters; whatever is longer has to be right as it is
 _WRONG = (ValueError, TypeError, SyntaxError, MemoryError, RecursionError)
 
 
-def unwrapped(text: str) -> str:
+def extract_json(text: str) -> str:
     """The JSON of an answer; the text as it is where it holds none, or more than one."""
     text = text.strip("\ufeff\u200b \t\r\n")
     if len(text) > _LONGEST or _is_json(text):

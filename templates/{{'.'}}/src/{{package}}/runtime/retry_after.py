@@ -16,7 +16,7 @@ _RESET = re.compile(r"(?:x-)?(?:anthropic-)?ratelimit-(?:(.+)-)?reset(?:-(.+))?$
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
-def wait_s(error: BaseException) -> float:
+def retry_after_s(error: BaseException) -> float:
     """The seconds that an error reply asks to wait; 0 where it does not say, or nonsense."""
     if not isinstance(error, ModelAPIError):
         return 0.0

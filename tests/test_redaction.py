@@ -1,4 +1,4 @@
-"""Text from outside: secrets out of all that is logged, stored, raised or shown; nothing that runs."""
+"""Text from redaction: secrets out of all that is logged, stored, raised or shown; nothing that runs."""
 
 import base64
 import importlib
@@ -36,8 +36,13 @@ def key(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 
 @pytest.fixture
-def outside(every_provider: str) -> Any:
-    return importlib.import_module(f"{every_provider}.runtime.outside")
+def redaction(every_provider: str) -> Any:
+    return importlib.import_module(f"{every_provider}.runtime.redaction")
+
+
+@pytest.fixture
+def encodable(every_provider: str) -> Any:
+    return importlib.import_module(f"{every_provider}.runtime.encodable")
 
 
 def forms(key: str) -> dict[str, str]:
@@ -53,16 +58,16 @@ def forms(key: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("form", forms(KEY))
-def test_every_form_of_a_secret_is_taken_out(outside: Any, key: str, form: str) -> None:
+def test_every_form_of_a_secret_is_taken_out(redaction: Any, key: str, form: str) -> None:
     text = forms(key)[form]
-    cleaned = outside.without_secrets(f"Incorrect API key provided: {text}. See the docs.")
+    cleaned = redaction.redact_secrets(f"Incorrect API key provided: {text}. See the docs.")
     assert "***" in cleaned and cleaned.endswith("See the docs.")
     for part in (text[8:24], text[-16:-4]):
         assert part not in cleaned
 
 
 def test_what_settings_name_is_secret_whatever_its_name(
-    outside: Any, every_provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redaction: Any, every_provider: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OPENAI_EU", "eu-credential-0815")
     monkeypatch.setenv(
@@ -74,15 +79,15 @@ def test_what_settings_name_is_secret_whatever_its_name(
         'base_url = "https://bob:hunter2222@gateway.invalid/v1?api_key=qqqwwweee"\n'
     )
     importlib.import_module(f"{every_provider}.runtime.fleet").load(tmp_path / "fleet.toml")
-    told = outside.without_secrets(
+    told = redaction.redact_secrets(
         "eu-credential-0815 abcdefghijklmnopqrstuv pa55word!x hunter2222 qqqwwweee stay"
     )
     assert told == "*** *** *** *** *** stay"
 
 
-def test_a_provider_may_mask_a_key_itself(outside: Any, key: str) -> None:
+def test_a_provider_may_mask_a_key_itself(redaction: Any, key: str) -> None:
     for masked in ("sk-…iop", "sk-p********Uiop", "sk-x"):
-        assert outside.without_secrets(masked) == masked
+        assert redaction.redact_secrets(masked) == masked
     assert key
 
 
@@ -128,7 +133,7 @@ def files(desk: Desk) -> list[Path]:
     return [path for path in (desk.root / "data").rglob("*") if path.is_file()]
 
 
-def test_an_error_and_all_it_came_from_are_cleaned(outside: Any, key: str) -> None:
+def test_an_error_and_all_it_came_from_are_cleaned(redaction: Any, key: str) -> None:
     try:
         try:
             raise ValueError(f"inner {key}", {"deep": [key]})
@@ -136,7 +141,7 @@ def test_an_error_and_all_it_came_from_are_cleaned(outside: Any, key: str) -> No
             raise ExceptionGroup(f"outer {key}", [RuntimeError(key)]) from inner
     except ExceptionGroup as error:
         error.add_note(f"noted {key}")
-        cleaned = outside.clean_error(error)
+        cleaned = redaction.redact_error(error)
         told = "".join(traceback.format_exception(cleaned))
         assert isinstance(cleaned, ExceptionGroup)
         for part in ("outer ***", "inner ***", "RuntimeError: ***", "noted ***"):
@@ -148,7 +153,9 @@ class Count(BaseModel):
     count: int
 
 
-def test_an_error_whose_text_cannot_be_changed_is_raised_as_another(outside: Any, key: str) -> None:
+def test_an_error_whose_text_cannot_be_changed_is_raised_as_another(
+    redaction: Any, key: str
+) -> None:
     with pytest.raises(ExceptionGroup, match="all") as raised:
         try:
             try:
@@ -156,16 +163,16 @@ def test_an_error_whose_text_cannot_be_changed_is_raised_as_another(outside: Any
             except ValidationError as error:
                 raise ExceptionGroup("all", [error]) from None
         except ExceptionGroup as group:
-            outside.raise_clean(group)
+            redaction.raise_redacted(group)
     told = "".join(traceback.format_exception(raised.value))
     assert key not in told and "RuntimeError: ValidationError: 1 validation error" in told
-    assert outside.clean_error(error := ValueError("fine")) is error
+    assert redaction.redact_error(error := ValueError("fine")) is error
 
 
 def test_a_formatter_that_reads_a_records_arguments_finds_them(
-    outside: Any, key: str, caplog: pytest.LogCaptureFixture
+    redaction: Any, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outside.hide_in_logs()
+    redaction.hide_in_logs()
     log = logging.getLogger("uvicorn.access")
     log.warning('%s - "%s %s HTTP/%s" %d', "1.2.3.4:5", "GET", f"/v1?key={key}", "1.1", 200)
     log.warning("%(a)s %(b)d", {"a": [key], "b": 3})
@@ -185,9 +192,9 @@ class URL:
         return f"URL({self.text})"
 
 
-def test_a_warning_is_cleaned(outside: Any, key: str) -> None:
+def test_a_warning_is_cleaned(redaction: Any, key: str) -> None:
     shown = warnings.formatwarning
-    outside.hide_in_logs()
+    redaction.hide_in_logs()
     try:
         assert key not in warnings.formatwarning(f"key {key}", UserWarning, "x.py", 1)
     finally:
@@ -210,26 +217,26 @@ JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzb21lYm9keSJ9.c2lnbmF0dXJlLW9mLWl0"
         "'authorization': 'Bearer abcdef-0123456789'",
     ],
 )
-def test_a_credential_of_nobodys_settings_is_known_by_its_shape(outside: Any, text: str) -> None:
-    assert outside.without_secrets(f"failed: {text}").replace("'", "") == "failed: ***"
+def test_a_credential_of_nobodys_settings_is_known_by_its_shape(redaction: Any, text: str) -> None:
+    assert redaction.redact_secrets(f"failed: {text}").replace("'", "") == "failed: ***"
 
 
-def test_what_only_resembles_a_credential_stays(outside: Any) -> None:
+def test_what_only_resembles_a_credential_stays(redaction: Any) -> None:
     for text in ("Authorization: see below", "basic internationalization", "ASIA is large", "sk-5"):
-        assert outside.without_secrets(text) == text
+        assert redaction.redact_secrets(text) == text
 
 
 def test_a_service_accounts_key_is_secret_wherever_it_stands(
-    outside: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    redaction: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     line = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7"
     account = {"type": "service_account", "private_key": f"-----BEGIN KEY-----\n{line}\n"}
     (tmp_path / "account.json").write_text(json.dumps(account))
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
-    assert line not in outside.without_secrets(f"bad key {line}")
+    assert line not in redaction.redact_secrets(f"bad key {line}")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere.json")
     monkeypatch.setenv("GOOGLE_CREDENTIALS_JSON", json.dumps(account))
-    assert line not in outside.without_secrets(f"bad key {line}")
+    assert line not in redaction.redact_secrets(f"bad key {line}")
 
 
 def test_settings_show_no_secret(every_provider: str, key: str) -> None:
@@ -242,10 +249,10 @@ def test_settings_show_no_secret(every_provider: str, key: str) -> None:
 
 
 def test_a_log_record_of_anybody_is_cleaned(
-    outside: Any, key: str, caplog: pytest.LogCaptureFixture
+    redaction: Any, key: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    outside.hide_in_logs()
-    outside.hide_in_logs()
+    redaction.hide_in_logs()
+    redaction.hide_in_logs()
     try:
         raise ValueError(key)
     except ValueError:
@@ -287,7 +294,7 @@ def test_a_folder_of_others_keeps_its_mode(every_provider: str, tmp_path: Path) 
 
 @given(st.text())
 def test_what_is_printed_moves_no_cursor_and_turns_no_line(every_provider: str, text: str) -> None:
-    shown = importlib.import_module(f"{every_provider}.runtime.outside").printable(text)
+    shown = importlib.import_module(f"{every_provider}.runtime.encodable").printable(text)
     assert not set(shown) & {"\x1b", "\x9b", "\r", "\u202e", "\u2066", "\u200f", "\x07", "\x00"}
     shown.encode()
 
@@ -305,50 +312,50 @@ def test_what_is_printed_moves_no_cursor_and_turns_no_line(every_provider: str, 
         ("Zürich 東京 €", "Zürich 東京 €"),
     ],
 )
-def test_escapes_are_removed_and_words_stay(outside: Any, text: str, shown: str) -> None:
-    assert outside.printable(text) == shown
+def test_escapes_are_removed_and_words_stay(encodable: Any, text: str, shown: str) -> None:
+    assert encodable.printable(text) == shown
 
 
 @given(st.text(alphabet="=+-@\t\r'a1. |", max_size=8))
 def test_a_csv_cell_is_no_formula_and_reads_back(every_provider: str, text: str) -> None:
-    outside = importlib.import_module(f"{every_provider}.runtime.outside")
-    cell = outside.csv_cell(text)
-    assert outside.from_csv_cell(cell) == text
+    encodable = importlib.import_module(f"{every_provider}.runtime.encodable")
+    cell = encodable.csv_cell(text)
+    assert encodable.from_csv_cell(cell) == text
     if cell.lstrip()[:1] in ("=", "+", "-", "@"):
         float(cell)
 
 
 @pytest.mark.parametrize("number", [-5, 3.5, "-5", "+1e5", "-0.25", ".5"])
-def test_numbers_stay_numbers(outside: Any, number: Any) -> None:
-    assert outside.csv_cell(number) == number
+def test_numbers_stay_numbers(encodable: Any, number: Any) -> None:
+    assert encodable.csv_cell(number) == number
 
 
 def test_what_only_looks_like_a_secret_stays_in_a_text(
-    outside: Any, monkeypatch: pytest.MonkeyPatch
+    redaction: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MAX_TOKENS", "128000")
     monkeypatch.setenv("FLEET_LEDGER_URL", "postgresql://postgres@localhost/ledger")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/home/me/desk/key.json")
     text = "postgres holds 128000 rows; /home/me/desk/fleet.toml is missing"
-    assert outside.without_secrets(text) == text
-    assert outside.without_secrets("/home/me/desk/key.json: bad") == "***: bad"
+    assert redaction.redact_secrets(text) == text
+    assert redaction.redact_secrets("/home/me/desk/key.json: bad") == "***: bad"
 
 
 def test_a_password_may_hold_colons_and_a_token_may_stand_in_the_users_place(
-    outside: Any, monkeypatch: pytest.MonkeyPatch
+    redaction: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("A_URL", "postgresql://ann:pa:ss:word@db.invalid/fleet")
     monkeypatch.setenv("B_URL", "https://0123456789abcdef@sentry.invalid/7")
-    assert outside.without_secrets("pa:ss:word 0123456789abcdef stay") == "*** *** stay"
+    assert redaction.redact_secrets("pa:ss:word 0123456789abcdef stay") == "*** *** stay"
 
 
-def test_an_error_body_of_any_shape_is_cleaned(outside: Any, key: str) -> None:
+def test_an_error_body_of_any_shape_is_cleaned(redaction: Any, key: str) -> None:
     pair, deep = NamedTuple("pair", [("a", str), ("b", str)]), [key]
     for _ in range(900):
         deep = [deep]
     error = ModelHTTPError(500, "m", {"detail": deep, "msg": key})
     error.args = (pair("x", key),)
-    outside.clean_error(error)
+    redaction.redact_error(error)
     assert error.args == (("x", "***"),)
     assert "***" in str(error.body) and key not in str(error.body)
 

@@ -1,0 +1,81 @@
+"""Measure how much of a rendered workspace its own tests cover, branches included.
+
+`python -m tests.rendered_coverage [NAME...]` prints it for the default workspace, or for the named
+ones (`preset_single`, `pattern_research`, …), with the files that miss most; `--files WORD` has the
+files whose names contain a word, with all lines that no test runs.
+"""
+
+import argparse
+import json
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests import harness
+
+RENDERS: dict[str, dict[str, Any]] = {
+    "default": {},
+    **dict(harness.presets(harness.CATALOGUE)),
+    **dict(harness.alone(harness.CATALOGUE)),
+}
+SHOWN_FILES = 12
+
+
+@dataclass(frozen=True)
+class FileCoverage:
+    """One file of `src`: its share of covered lines and branches, and the lines that no test runs."""
+
+    name: str
+    percent: float
+    missing: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The share of lines and branches that the workspace's tests run, in total and by file."""
+
+    percent: float
+    files: tuple[FileCoverage, ...]
+
+
+def measure(name: str, folder: Path) -> Coverage:
+    """Render the workspace of this name into `folder`, run its tests, and return what they cover."""
+    workspace = harness.rendered(folder, RENDERS[name])
+    tests = ("pytest", "-p", "no:cacheprovider")
+    problem = harness.run(
+        workspace, "coverage", "run", "--branch", "--source=src", "-m", *tests
+    ) or harness.run(workspace, "coverage", "json", "-q", "-o", "coverage.json")
+    if problem:
+        raise AssertionError(problem)
+    report = json.loads((workspace / "coverage.json").read_text("utf-8"))
+    files = [
+        FileCoverage(file, entry["summary"]["percent_covered"], tuple(entry["missing_lines"]))
+        for file, entry in report["files"].items()
+    ]
+    return Coverage(report["totals"]["percent_covered"], tuple(files))
+
+
+def main() -> None:
+    """Print the coverage of the named workspaces."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", default=["default"], metavar="NAME")
+    parser.add_argument("--files", metavar="WORD", help="only files whose names contain WORD")
+    options = parser.parse_args()
+    for name in options.names:
+        if name not in RENDERS:
+            sys.exit(f"error: unknown workspace '{name}'\nhint: one of {', '.join(RENDERS)}")
+        with tempfile.TemporaryDirectory() as folder:
+            coverage = measure(name, Path(folder) / "desk")
+        print(f"{name}: {coverage.percent:.1f} %")
+        worst = sorted(coverage.files, key=lambda file: -len(file.missing))[:SHOWN_FILES]
+        if options.files:
+            worst = [file for file in coverage.files if options.files in file.name]
+        for file in worst:
+            lines = ", ".join(map(str, file.missing))
+            print(f"  {file.percent:5.1f} %  {file.name}: {lines}")
+
+
+if __name__ == "__main__":
+    main()
