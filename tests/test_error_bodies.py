@@ -71,9 +71,9 @@ class Clients:
                 else:
                     response = await model_request(self.models[provider], request)
         except failures.FAILURES as error:
-            return failures.of_error(error), error
+            return failures.classify_error(error), error
         # Azure's content filter comes out of the client as a response that says so.
-        return failures.of_response(response), None
+        return self.of("completion").reject_response(response), None
 
     async def close(self) -> None:
         for model in self.models.values():

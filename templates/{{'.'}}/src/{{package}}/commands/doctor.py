@@ -331,7 +331,7 @@ def _of_servers(settings: Fleet) -> Iterator[str]:
 
 def _notes(root: Path, settings: Fleet) -> Iterator[str]:
     """What works, and will not for long or not for everybody."""
-    from ..runtime.failures import LOUD
+    from ..runtime.failures import ALERTS
 
     classes = {one for places in settings.data.further.values() for one in places}
     for name, chain in settings.chains.items():
@@ -347,7 +347,7 @@ def _notes(root: Path, settings: Fleet) -> Iterator[str]:
     day_ago = time.time_ns() // 1000 - DAY_US
     with suppress(LedgerError):  # without a ledger nothing was asked
         # Models that refused us: the fallback hides them.
-        for *ref, kind, times in queries.mistakes(database_path(root), LOUD, day_ago):
+        for *ref, kind, times in queries.mistakes(database_path(root), ALERTS, day_ago):
             yield f"{ModelRef(*ref)}: {kind}, {times} times in the last day"
         today = queries.total(queries.sums(database_path(root), (), queries.today()))
         if told := queries.alarm(today):
