@@ -388,7 +388,8 @@ async def _ask(workspace: "Workspace", ref: ModelRef) -> list[object]:
     started = time.perf_counter()
     try:
         prompt = [ModelRequest.user_text_prompt(run.request.text)]
-        await model_request(Chain("doctor", rules, [candidate], shared), prompt)
+        chain = Chain("doctor", rules=rules, candidates=[candidate], shared=shared)
+        await model_request(chain, prompt)
         answer, told = "answers", None
     except FleetError as error:
         answer = run.attempts[-1].error_type if run.attempts else "failed"
