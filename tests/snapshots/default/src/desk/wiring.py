@@ -15,7 +15,6 @@ from .runtime import (
     content,
     escalation,
 )
-from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
 from .runtime.ledger import (
     findings,
@@ -30,6 +29,7 @@ from .runtime.providers import (
     openai,
 )
 from .runtime.run import Equip, SubAgent
+from .runtime.shared import MakeCheck, MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
