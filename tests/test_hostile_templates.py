@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scaffold.errors import TargetError, TemplateError
-from scaffold.rendering import confined as jail
+from scaffold.rendering import confined
 from scaffold.rendering.confined import LIMITS, Limits
 from scaffold.rendering.pair import Job
 from scaffold.rendering.render import render
@@ -19,7 +19,7 @@ from scaffold.sources.safety import require_safe_template
 from scaffold.sources.template import Source
 from scaffold.system import yaml as yaml_text
 from scaffold.system.paths import is_git_name
-from scaffold.workspace.files import read
+from scaffold.workspace.answers_file import read_answers_file
 
 ASKED = "project_name: x\npackage: x\n_subdirectory: templates\n"
 QUICK = replace(LIMITS, cpu_s=3, wall_s=60)
@@ -330,8 +330,8 @@ def test_the_second_wall_holds_without_the_first(work: str, tmp_path: Path) -> N
     root = template(tmp_path / "t", {"a": "x"})
     job = Job(Source(root, "x", None, False), {"work": work}, tmp_path / "out", QUICK)
     script = (
-        "import sys; from pathlib import Path; from scaffold.rendering import confined as confine\n"
-        "confine.confine(Path(sys.argv[1]), Path(sys.argv[2]), confine.LIMITS)\n"
+        "import sys; from pathlib import Path; from scaffold.rendering import confined\n"
+        "confined.confine(Path(sys.argv[1]), Path(sys.argv[2]), confined.LIMITS)\n"
         "try:\n    exec(sys.argv[3])\nexcept Exception as error:\n    print(type(error).__name__)\n"
     )
     words = [sys.executable, "-c", script, str(root), str(job.target), work]
@@ -348,7 +348,7 @@ def test_no_key_of_the_environment_is_handed_over(
         monkeypatch.setenv(key, "secret")
     started: list[dict[str, str]] = []
     monkeypatch.setattr(subprocess, "Popen", lambda *_, env, **__: started.append(env))
-    jail.start(tmp_path / "job")
+    confined.start(tmp_path / "job")
     assert "secret" not in started[0].values() and "HOME" in started[0]
 
 
@@ -396,7 +396,7 @@ def test_an_answers_file_that_is_none(kind: str, tmp_path: Path) -> None:
             f"b{n}: &{'a'}{n} [{', '.join(['*a' + (str(n - 1) if n else '')] * 9)}]\n" for n in range(12)
         ))  # fmt: skip
     with pytest.raises(TargetError) as caught:
-        read(tmp_path)
+        read_answers_file(tmp_path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
 

@@ -127,7 +127,7 @@ def test_a_recorded_answers_file_makes_the_same_workspace(tmp_path: Path) -> Non
         (["--preset", ""], "there is no ''"),
         (["--answers", "absent.yml"], "cannot be read"),
         (["--template", "absent-folder"], "template cannot be had"),
-        (["--ref", "v99.0.0"], "There is no release"),
+        (["--ref", "v99.0.0"], "is newer than this scaffold"),
     ],
 )
 def test_bad_options_get_one_line_and_write_nothing(

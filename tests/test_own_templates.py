@@ -24,9 +24,9 @@ def test_versions_are_tags_in_their_order(fork: Path, tmp_path: Path) -> None:
     for tag in ("v1.10.0", "v1.9.0", "nightly", "v2.0.0-rc1"):
         git(root, "tag", tag)
     with template.open_template(str(root)) as own:
-        assert own.versions() == ["v1.0.0", "v1.1.0", "v1.9.0", "v1.10.0"]
-        assert own.newest() == "v1.10.0"
-        assert own.newer("v1.1.0") == ["v1.9.0", "v1.10.0"]
+        assert own.list_versions() == ["v1.0.0", "v1.1.0", "v1.9.0", "v1.10.0"]
+        assert own.find_newest() == "v1.10.0"
+        assert own.list_newer("v1.1.0") == ["v1.9.0", "v1.10.0"]
 
 
 def test_without_tags_the_branch_is_followed(fork: Path, tmp_path: Path) -> None:
@@ -35,8 +35,8 @@ def test_without_tags_the_branch_is_followed(fork: Path, tmp_path: Path) -> None
     first = git(root, "rev-parse", "--short", "HEAD~1").strip()
     last = git(root, "rev-parse", "--short", "HEAD").strip()
     with template.open_template(str(root)) as own:
-        assert own.newer(first) == [last]
-        assert own.newer(last) == []
+        assert own.list_newer(first) == [last]
+        assert own.list_newer(last) == []
 
 
 @pytest.mark.parametrize("kind", ["folder", "url", "bundle"])
@@ -73,9 +73,9 @@ def test_a_moved_template_is_told_and_found(
 def test_a_rewritten_history_is_told(fork: Path) -> None:
     with template.open_template(str(fork)) as own:
         with pytest.raises(TemplateError, match="history was rewritten"):
-            own.at("v0.9.0")
+            own.check_out("v0.9.0")
         with pytest.raises(TemplateError, match="its versions are"):
-            own.at("1234567")
+            own.check_out("1234567")
 
 
 @pytest.mark.parametrize("src", ["ext::sh -c id", "-x", "--upload-pack=id", "/absent", "gh:"])
@@ -110,7 +110,7 @@ def test_a_version_that_wants_to_run_code_is_refused(
         template.open_template(str(root)) as own,
         pytest.raises(TemplateError, match="runs no template's code"),
     ):
-        own.at("v1.2.0")
+        own.check_out("v1.2.0")
 
 
 def test_a_template_for_a_newer_scaffold_says_so(fork: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from scaffold.errors import TemplateError, ToolError
 from scaffold.sources import cut_release as release
 from scaffold.sources import releases
 from scaffold.system.git import git
-from scaffold.workspace import create as repository
+from scaffold.workspace.repository import create_repository
 from tests.conftest import ROOT
 from tests.messages import one_mistake
 
@@ -131,9 +131,9 @@ def test_a_missing_or_tampered_bundle_is_told(
     ("ref", "told"),
     [
         ("v99.0.0", "upgrade scaffold"),
-        ("v0.0.1", "There is no release v0.0.1; there are: v0.1.0"),
+        ("v0.0.1", "Release v0.0.1 does not exist; choose from v0.1.0"),
         ("v0.1.0+local.00000000", "set `_commit: v0.1.0`"),
-        ("--upload-pack=x", "There is no release"),
+        ("--upload-pack=x", "does not exist"),
     ],
 )
 def test_an_unknown_version_is_told_with_a_way_out(ref: str, told: str) -> None:
@@ -144,7 +144,7 @@ def test_an_unknown_version_is_told_with_a_way_out(ref: str, told: str) -> None:
 def test_the_installed_templates_are_found_by_their_unreleased_name() -> None:
     here = releases.find_installed()
     with releases.open_template() as template:
-        assert template.at(str(here.commit)) == here
+        assert template.check_out(str(here.commit)) == here
 
 
 @pytest.mark.slow
@@ -225,5 +225,5 @@ def test_an_address_without_a_name_still_commits(
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     (tmp_path / "desk").mkdir()
     (tmp_path / "desk/file").write_text("x")
-    repository.init(tmp_path / "desk", "first")
+    create_repository(tmp_path / "desk", "first")
     assert git("log", "--format=%an %ae", cwd=tmp_path / "desk") == "scaffold a@example.org"

@@ -66,11 +66,11 @@ def has_all_of_it(desk: Path) -> None:
 def next_release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """The bundle and its pins with these templates as one release more."""
     root = tmp_path_factory.mktemp("next")
-    for path in (releases.BUNDLE, releases.PINS, ROOT / "copier.yml"):
+    for path in (releases.BUNDLE, releases.HASHES, ROOT / "copier.yml"):
         shutil.copy(path, root)
     shutil.copytree(ROOT / "templates", root / "templates")
     (root / "CHANGELOG.md").write_text(f"## {NEXT} - 2099-01-01\n")
-    bundle, pins = root / releases.BUNDLE.name, root / releases.PINS.name
+    bundle, pins = root / releases.BUNDLE.name, root / releases.HASHES.name
     release.release(NEXT, root, bundle, pins)
     return bundle, pins
 

@@ -1,6 +1,5 @@
 """The answers a command line gives: a preset, then a file, then single values."""
 
-import argparse
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -35,14 +34,16 @@ class Given:
             self.problems += error.problems
 
 
-def collect(catalogue: Catalogue, options: argparse.Namespace) -> Given:
-    """The answers, later sources first, with notes and problems for the user."""
+def collect(
+    catalogue: Catalogue, *, preset: str | None, file: Path | None, texts: Sequence[str]
+) -> Given:
+    """Return the answers, later sources first, with notes and problems for the user."""
     given = Given()
-    if options.preset is not None:
-        given.take(lambda: _preset(catalogue, options.preset, given.notes))
-    if options.answers:
-        given.take(lambda: _file(options.answers))
-    _take_values(given, options.set)
+    if preset is not None:
+        given.take(lambda: _preset(catalogue, preset, given.notes))
+    if file:
+        given.take(lambda: _file(file))
+    _take_values(given, texts)
     return given
 
 

@@ -1,6 +1,6 @@
 """A workspace's answers as another version of its template understands them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from scaffold.answers import edits as change
@@ -9,14 +9,16 @@ from scaffold.catalog import economics
 from scaffold.catalog.catalog import Catalogue, chosen, default_choice
 from scaffold.catalog.feature import KINDS, Feature
 from scaffold.catalog.manifest import StageFact
-from scaffold.workspace import files as fleet
+
+Chains = Mapping[str, Sequence[str]]
+"""Chain name → models, in the order they are asked."""
 
 
 def carried_over(
     before: Catalogue,
     after: Catalogue,
     answers: Mapping[str, Any],
-    written: fleet.Chains | None = None,
+    written: Chains | None = None,
 ) -> tuple[Answers, list[str]]:
     """The answers for `after`, so that the workspace keeps doing what it did, and notes.
 
@@ -73,7 +75,7 @@ def _old_behaviour(before: Catalogue, after: Catalogue, answers: Answers) -> Non
 
 
 def _keep_models(
-    before: Catalogue, after: Catalogue, answers: Answers, written: fleet.Chains
+    before: Catalogue, after: Catalogue, answers: Answers, written: Chains
 ) -> list[str]:
     """Give a chain that a stage asks for the first time the models of its chain before."""
     asked = {stage.name: stage.chain for one in before.enabled(answers) for stage in one.stages}
@@ -89,7 +91,7 @@ def _keep_models(
         if stage.chain in there:
             notes.append(f"Stage {stage.name} asks chain {stage.chain} now, not {old}.")
             continue
-        refs = _known(written.get(old, []), answers) or there[old]
+        refs = _known(list(written.get(old, [])), answers) or there[old]
         answers["chains"] = {**(answers.get("chains") or {}), stage.chain: refs}
         notes.append(_moved(after, answers, feature, stage, old))
     return notes

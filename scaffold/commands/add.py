@@ -1,58 +1,60 @@
 """`scaffold add KIND NAME [DIR]`: one feature or sub-agent more, at the same template version."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from scaffold.commands import options as shared
-
-if TYPE_CHECKING:
-    from scaffold.catalog.catalog import Catalogue
+from scaffold.commands import arguments
+from scaffold.commands.output import print_report
+from scaffold.errors import ExitStatus
 
 HELP = "Add a pattern, provider, sub-agent, search, engine, framework, surface or extra."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says, under the names of its options."""
+
+    kind: str
+    name: str
+    dir: Path
+    description: str | None
+    chain: str | None
+    set: Sequence[str]
+    dry_run: bool
+    autostash: bool
+    template: str | None
+    json: bool
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    shared.feature(parser)
-    shared.workspace(parser)
-    shared.change(parser)
+    """Declare the options."""
+    arguments.add_feature(parser)
+    arguments.add_workspace(parser)
+    arguments.add_change(parser)
     parser.add_argument("--description", metavar="TEXT", help="agent: the requests it is for")
     parser.add_argument(
         "--chain", metavar="CHAIN", help="agent: the chain it asks; provider: join it, as the last"
     )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Exit status 0, or 3 when conflicts are left for the team."""
-    from scaffold.workspace import update as updating
+def run(options: Options) -> ExitStatus:
+    """Add the feature or sub-agent."""
+    from scaffold.workspace.features import Addition, add_feature
+    from scaffold.workspace.update import UpdateRequest
 
-    return updating.at_same_version(options, _with)
-
-
-def _with(
-    options: argparse.Namespace,
-    catalogue: "Catalogue",
-    answers: dict[str, Any],
-) -> tuple[dict[str, Any], list[str]]:
-    """The answers with it, and what to know about it."""
-    from scaffold.answers import edits as change
-
-    if options.kind == "agent":
-        return change.with_agent(answers, _agent(options)), []
-    after, notes = change.added(catalogue, answers, options.kind, options.name)
-    if options.kind != "provider":
-        return after, notes
-    if options.chain:
-        return change.chain_with(catalogue, after, options.chain, options.name), notes
-    if options.name in change.providers_asked(after):
-        return after, notes
-    told = f"No chain asks {options.name} yet: name its models in fleet.toml, or add with --chain."
-    return after, [*notes, told]
-
-
-def _agent(options: argparse.Namespace) -> dict[str, str]:
-    description = options.description or f"Requests about {options.name.replace('_', ' ')}"
-    return {
-        "name": options.name,
-        "description": description,
-        "chain": options.chain or "specialist",
-    }
+    request = UpdateRequest(
+        folder=options.dir,
+        values=options.set,
+        template=options.template,
+        dry_run=options.dry_run,
+        autostash=options.autostash,
+    )
+    addition = Addition(
+        kind=options.kind,
+        name=options.name,
+        description=options.description,
+        chain=options.chain,
+    )
+    return print_report(add_feature(request, addition), as_json=options.json)

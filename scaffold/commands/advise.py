@@ -4,8 +4,11 @@ import argparse
 import json
 import sys
 import textwrap
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
+
+from scaffold.errors import ExitStatus
 
 if TYPE_CHECKING:
     from scaffold.catalog.advice import Advice
@@ -22,7 +25,22 @@ _MOST = 10**12
 TODAY = {"balanced": "one good model", "best": "the best model for all"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says, under the names of its options."""
+
+    calls_per_day: int | None
+    input_tokens: int
+    output_tokens: int
+    providers: str | None
+    today: str
+    hours: Decimal
+    usd_per_hour: Decimal
+    json: bool
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument("--calls-per-day", type=_count, metavar="N", help="requests a day")
     parser.add_argument(
         "--input-tokens",
@@ -45,8 +63,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def run(options: argparse.Namespace) -> int:
-    """Exit status 0 with either verdict."""
+def run(options: Options) -> ExitStatus:
+    """Print the advice; either verdict is a success."""
     from scaffold.catalog.advice import Upkeep, advise
     from scaffold.catalog.catalog import load
     from scaffold.catalog.economics import Load
@@ -62,9 +80,9 @@ def run(options: argparse.Namespace) -> int:
     wanted = Load(calls, options.input_tokens, options.output_tokens)
     found = ways(catalogue, wanted, _providers(options.providers))
     upkeep = Upkeep(options.hours, options.usd_per_hour)
-    told = advise(wanted, found, upkeep, TODAY[str(options.today)])
+    told = advise(wanted, found, upkeep, TODAY[options.today])
     print(_as_json(told, found, wanted) if options.json else _as_text(told, found, catalogue))
-    return 0
+    return ExitStatus.DONE
 
 
 def _providers(text: str | None) -> list[str]:

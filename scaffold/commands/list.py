@@ -5,7 +5,10 @@ import json
 import shutil
 import sys
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from scaffold.errors import ExitStatus
 
 if TYPE_CHECKING:
     from scaffold.catalog.catalog import Catalogue
@@ -15,14 +18,24 @@ HELP = "List what there is to choose: patterns, providers, extras, presets …"
 _UNITS = {"provider": " (US dollars per million tokens, context window in tokens)"}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says, under the names of its options."""
+
+    kind: str | None
+    json: bool
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "kind", nargs="?", metavar="KIND", help="pattern, provider, extra, preset …"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> ExitStatus:
+    """Print what can be chosen, of one kind or of all."""
     from scaffold.catalog.catalog import load
 
     catalogue = load()
@@ -30,12 +43,12 @@ def run(options: argparse.Namespace) -> int:
     listed = {name: _rows(catalogue, name) for name in kinds or _all_kinds()}
     if options.json:
         print(json.dumps(listed, ensure_ascii=False, default=str))
-        return 0
+        return ExitStatus.DONE
     for name, rows in listed.items():
         if rows or kinds:
             print(f"{name.upper()}{_UNITS.get(name, '')}\n")
             print("\n".join(_text(catalogue, row) for row in rows) or _nothing(name))
-    return 0
+    return ExitStatus.DONE
 
 
 def _all_kinds() -> list[str]:

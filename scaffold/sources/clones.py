@@ -7,9 +7,9 @@ overruled there, so that no filter touches a file.
 import re
 from pathlib import Path
 
-from scaffold.commands.options import LONGEST
 from scaffold.errors import TemplateError, printable
 from scaffold.system.git import GitError, git, read_output_start
+from scaffold.system.paths import LONGEST_PATH
 
 _CALM = (
     "core.autocrlf=false",
@@ -108,7 +108,7 @@ def canonical(src: str) -> str:
             return f"{host}{src.removeprefix(short).removesuffix('.git')}.git"
     if re.match(r"[\w+.-]+://[^/@]*:[^/@]+@", src):
         raise TemplateError("A template's URL must hold no password; use a git credential helper.")
-    strange = src.startswith("-") or not src.isprintable() or len(src) > LONGEST
+    strange = src.startswith("-") or not src.isprintable() or len(src) > LONGEST_PATH
     if strange or "::" in src.partition("/")[0]:
         raise TemplateError(f"'{printable(src)}' is not a template; name a folder or a git URL.")
     return src.removeprefix("git+")

@@ -9,9 +9,8 @@ from typing import Any, cast
 
 from scaffold.errors import TemplateError, printable
 from scaffold.system import yaml as yaml_text
-from scaffold.system.paths import is_git_name
+from scaffold.system.paths import ANSWERS_FILE, is_git_name
 from scaffold.system.versions import is_newer, parse_version
-from scaffold.workspace.files import ANSWERS_FILE
 
 OLDEST_KEY = "_scaffold_min"
 """The key of copier.yml that states the oldest scaffold a template works with."""

@@ -57,7 +57,7 @@ _NO_ROOM = ("No space left on device", "Disk quota exceeded", "Out of diskspace"
 
 
 class RoomError(ToolError):
-    """There is no room on a disk, whatever git was about."""
+    """A disk is full, whatever git was doing."""
 
 
 class GitError(ToolError):
@@ -65,7 +65,7 @@ class GitError(ToolError):
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for git: the user's, with `more`; it never prompts."""
+    """Return the environment for git: the user's, with `more`; it never prompts."""
     kept = {
         key: value
         for key, value in os.environ.items()
@@ -88,10 +88,22 @@ def git(
     feed: str = "",
     held: Sequence[int] = (),
 ) -> str:
-    """What git printed, byte for byte but for the last line's end; `feed` is its input.
+    """Run git and return what it printed, without the last line's end.
 
-    `held` are open files it keeps open as well. Hooks, daemons and garbage collection never start.
-    Raises GitError, RoomError, ToolError without a git.
+    Hooks, daemons and garbage collection never start.
+
+    Args:
+        words: The command and its arguments.
+        cwd: The folder to run in.
+        env: Variables to set.
+        allowed: The exit statuses that are not an error.
+        feed: The text of its standard input.
+        held: Open files that it inherits.
+
+    Raises:
+        GitError: git failed.
+        RoomError: A disk is full.
+        ToolError: git is not installed.
     """
     settings = [word for one in _FIXED for word in ("-c", one)]
     try:
@@ -132,5 +144,5 @@ def read_output_start(*words: str, cwd: Path, env: Mapping[str, str], most: int)
 def _error(stderr: bytes, words: Sequence[str]) -> ToolError:
     text = " ".join(stderr.decode("utf-8", "replace").split())
     if any(sign in text for sign in _NO_ROOM):
-        return RoomError(f"There is no room left on a disk: {text}", _MAKE_ROOM)
+        return RoomError(f"A disk is full: {text}", _MAKE_ROOM)
     return GitError(text or f"git {words[0]} failed")
