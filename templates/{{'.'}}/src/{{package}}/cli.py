@@ -21,8 +21,8 @@ from .runtime import fleet
 from .runtime.encodable import printable
 from .runtime.errors import FleetError
 from .runtime.ledger import queries
+from .runtime.ledger.location import database_path
 from .runtime.ledger.queries import dollars
-from .runtime.ledger.store import database_path
 from .runtime.redaction import hide_in_logs, redact_error
 
 if TYPE_CHECKING:

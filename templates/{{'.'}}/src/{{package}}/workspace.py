@@ -26,9 +26,10 @@ from .runtime.errors import Escalated, SettingsError
 from .runtime.failures import ALWAYS, Candidate
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
+from .runtime.ledger.location import LedgerSettings, database_path
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
-from .runtime.ledger.store import Ledger, LedgerSettings, database_path
+from .runtime.ledger.writer import Ledger
 from .runtime.redaction import hide_in_logs
 from .runtime.run import Request, Route, Run, SubAgent
 

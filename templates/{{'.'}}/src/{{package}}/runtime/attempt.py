@@ -36,16 +36,11 @@ from .budgets import Limit, Reservation
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, WrongLoop, unresolved
 from .failures import OF_ANSWERS, Candidate, Failure, of_error, of_response, refused
 from .fleet import Fleet, ModelRef
+from .ledger.attempt import MOST_TOKENS, Attempt, new_id
+from .ledger.location import LedgerSettings, Location
 from .ledger.prices import Prices, Spending, other_units, price_context, tier_text
-from .ledger.store import (
-    MOST_TOKENS,
-    Attempt,
-    Ledger,
-    LedgerSettings,
-    Location,
-    Statement,
-    new_id,
-)
+from .ledger.rollup import Statement
+from .ledger.writer import Ledger
 from .redaction import raise_redacted, redact_error
 from .run import Run, Stage
 from .stalls import Watch

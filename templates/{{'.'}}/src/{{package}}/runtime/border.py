@@ -9,7 +9,7 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, Text
 
 from .encodable import sanitize
 from .json_text import extract_json
-from .ledger.store import new_id
+from .ledger.attempt import new_id
 
 _REPEATED = re.compile(r"(\S)\1+")
 

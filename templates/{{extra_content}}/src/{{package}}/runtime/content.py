@@ -16,15 +16,9 @@ from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 
 from .attempt import Call, Texts
 from .errors import LedgerError
-from .ledger.store import (
-    DAY_US,
-    Attempt,
-    LedgerSettings,
-    Location,
-    Statement,
-    connect,
-    select,
-)
+from .ledger.attempt import DAY_US, Attempt
+from .ledger.location import LedgerSettings, Location, connect, select
+from .ledger.rollup import Statement
 from .redaction import redact_secrets
 
 log = logging.getLogger(__name__)

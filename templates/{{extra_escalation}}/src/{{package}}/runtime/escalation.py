@@ -27,7 +27,9 @@ from .attempt import Call
 from .errors import AnswerInvalid, ChainExhausted, Escalated, FleetError, LedgerError, Unanswered
 from .fleet import Fleet
 from .inbox import HOUR_US, Ticket, Tickets, now_us
-from .ledger.store import Attempt, Ledger, database_path
+from .ledger.attempt import Attempt
+from .ledger.location import database_path
+from .ledger.writer import Ledger
 from .redaction import redact_data, redact_secrets
 from .run import OUTPUT_TOOL, Request, Run, SubAgent
 

@@ -18,7 +18,9 @@ from pydantic import Field
 from . import fleet
 from .encodable import sanitize
 from .errors import FleetError, LedgerError, Unanswered
-from .ledger.store import database_path, identity, is_gone, new_id
+from .ledger.attempt import new_id
+from .ledger.location import database_path
+from .ledger.sqlite import file_id, is_gone
 from .private import private_file
 
 log = logging.getLogger(__name__)
@@ -115,7 +117,7 @@ class Tickets:
         except sqlite3.Error as error:
             self.close()
             raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
-        self._file = identity(self.path)
+        self._file = file_id(self.path)
 
     def close(self) -> None:
         self._database.close()

@@ -17,9 +17,9 @@ from ..runtime.encodable import csv_cell, printable
 from ..runtime.errors import LedgerError
 from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
+from ..runtime.ledger.location import database_path
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
 from ..runtime.ledger.saving import Saving
-from ..runtime.ledger.store import database_path
 
 SHOWN = 5
 DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))

@@ -4,8 +4,8 @@ import argparse
 import sys
 
 from ..runtime.fleet import find_root
+from ..runtime.ledger.location import database_path
 from ..runtime.ledger.queries import dollars, table
-from ..runtime.ledger.store import database_path
 
 HELP = "price the attempts that had no price, at the prices of their day"
 

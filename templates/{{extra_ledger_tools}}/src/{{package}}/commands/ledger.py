@@ -8,7 +8,7 @@ from pathlib import Path
 from ..runtime.encodable import printable
 from ..runtime.errors import SettingsError
 from ..runtime.fleet import find_root, load
-from ..runtime.ledger.store import database_path
+from ..runtime.ledger.location import database_path
 
 HELP = "export, import, show or erase attempts"
 FORMATS = ("csv", "jsonl", "parquet")

@@ -9,9 +9,9 @@ from pathlib import Path
 from ..runtime import fleet
 from ..runtime.ledger.export_formats import FIELDS, LABELS, Columns
 from ..runtime.ledger.exports import Export, read
+from ..runtime.ledger.location import database_path
 from ..runtime.ledger.queries import day_of, table
 from ..runtime.ledger.reconcile import Line, reconcile
-from ..runtime.ledger.store import database_path
 
 HELP = "Compare the ledger with a provider's usage or cost export."
 TOLD = 5

@@ -143,7 +143,7 @@ class Progress:
 
 
 def _report(results: "Results") -> None:
-    from ..runtime.ledger.store import database_path
+    from ..runtime.ledger.location import database_path
     from ..runtime.savings import drafts_text
     from ..workspace import comparison
 

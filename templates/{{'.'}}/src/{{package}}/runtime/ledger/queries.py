@@ -16,7 +16,8 @@ from typing import Any
 
 from ..encodable import printable
 from ..errors import LedgerError
-from .store import BOUNDS_MS, BUCKETS, Location, select
+from .location import Location, select
+from .rollup import BOUNDS_MS, BUCKETS
 
 DEMO = "demo"
 """The `environment` of recorded runs: shown apart, never part of a budget."""
@@ -66,7 +67,7 @@ class Totals:
     histogram: tuple[int, ...]
 
     @property
-    def verdicts(self) -> int:
+    def set_verdicts(self) -> int:
         """Completions that were accepted or not; an aborted one got no verdict."""
         return self.ok + self.failed + self.rejected
 

@@ -18,20 +18,9 @@ from psycopg import errors
 from psycopg.types.json import Json
 
 from ..errors import LedgerError
-from .store import (
-    COLUMNS,
-    COUNTERS,
-    DAY_US,
-    ROLLUP_KEY,
-    SCHEMA_VERSION,
-    Attempt,
-    Execute,
-    RowsRefused,
-    Statement,
-    adding_up,
-    values_of,
-    verdicts,
-)
+from .attempt import COLUMNS, DAY_US, Attempt, RowsRefused, values_of
+from .rollup import COUNTERS, ROLLUP_KEY, Execute, Statement, add_to_rollup, set_verdicts
+from .sqlite import SCHEMA_VERSION
 
 CONNECT_S = 5
 SCHEMA_LOCK = 0x1ED6E4
@@ -65,7 +54,7 @@ _WRITE = f"""WITH added AS (
     INSERT INTO attempts (day, {", ".join(COLUMNS)})
     SELECT day, {", ".join(COLUMNS)} FROM json_populate_recordset(NULL::attempts, ?)
     ON CONFLICT DO NOTHING RETURNING *),
-    counted AS ({adding_up("added")})
+    counted AS ({add_to_rollup("added")})
     SELECT COUNT(*) FROM added"""
 
 
@@ -114,7 +103,7 @@ class Database:
             cursor.execute(_sql(_WRITE), [Json([*map(_named, rows)]), self.writer])
             [(new,)] = cursor.fetchall()
             run = _runs(cursor)
-            verdicts(run, self.writer, judged, _KEY)
+            set_verdicts(run, self.writer, judged, _KEY)
             for query, values in also:
                 run(query, values)
         return new

@@ -15,19 +15,9 @@ from pydantic_core import to_json
 from ..encodable import csv_cell, from_csv_cell, sanitize
 from ..errors import LedgerError, SettingsError
 from ..private import private_file
-from .store import (
-    COLUMNS,
-    Attempt,
-    Database,
-    Location,
-    RowsRefused,
-    attempts,
-    bring_in,
-    connect,
-    select,
-    spill_of,
-    values_of,
-)
+from .attempt import COLUMNS, Attempt, RowsRefused, values_of
+from .location import Database, Location, attempts, connect, select
+from .set_aside import bring_in, spill_of
 
 PAGE = 1_000
 _OPTIONAL = {column.name for column in fields(Attempt) if "None" in str(column.type)}
