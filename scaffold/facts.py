@@ -80,11 +80,18 @@ class Claim(Part):
 
 
 class Wires(Part):
-    """The modules wiring.py connects, and the chain the plain `answer` stage asks.
+    """What a feature adds to the registries of a workspace, by the modules that hold it.
 
-    `handles` tells the router which requests the pipeline is for; `agent_key` is a module whose
-    `equip` reads the key of that name under `[agents.X]`, `reader` one whose `read(path)` is the
-    text of a file. `toolset` is of templates before 0.4.
+    In `wiring.py`: `pipeline` with what it `handles`, for the router; `router`; `checks`;
+    `agent_key`, whose `equip` reads the key of that name under `[agents.X]`; `reader`, whose
+    `read(path)` returns the text of a file; `human`, `stream` and `texts`; modules of
+    `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`), with the
+    `forecast` of the month and the `page` of the report; `ledgers` by URL scheme, and `exports`
+    by the suffix of the files that they write.
+
+    Elsewhere: `commands` of `commands/__init__.py`, by the words that call them; modules of
+    `runtime/converters` called like the suffix of the files that they read (`converters`); the chain that the plain
+    `answer` stage asks (`answer_chain`). `toolset` is read in old manifests only.
     """
 
     router: str | None = None
@@ -98,6 +105,14 @@ class Wires(Part):
     stream: str | None = None
     texts: str | None = None
     reader: str | None = None
+    commands: dict[str, str] = {}
+    converters: list[str] = []
+    findings: list[str] = []
+    sums: str | None = None
+    forecast: str | None = None
+    page: str | None = None
+    ledgers: dict[str, str] = {}
+    exports: dict[str, str] = {}
 
 
 class AgentFact(Part):

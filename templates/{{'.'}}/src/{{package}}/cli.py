@@ -5,7 +5,6 @@ The only place where async work is started.
 
 import argparse
 import asyncio
-import importlib
 import os
 import sys
 import traceback
@@ -17,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
 
+from .configuration import ledger_location
 from .runtime import fleet
 from .runtime.encodable import printable
 from .runtime.errors import FleetError
 from .runtime.ledger import queries
-from .runtime.ledger.location import database_path
 from .runtime.ledger.queries import dollars
 from .runtime.redaction import hide_in_logs, redact_error
 
@@ -133,7 +132,7 @@ def demo(_: argparse.Namespace) -> int:
         print(f"{scene.title}\n  > {scene.text}\n  < {result.output}\n  {taken}: {route.reason}")
         print(f"  cost {dollars(result.cost_nano_usd)}\n")
     heads = ["stage", "chain", "model", "outcome", "reason", "tokens in", "tokens out", "cost"]
-    rows = queries.attempts_of(database_path(root), runs)
+    rows = queries.attempts_of(ledger_location(root), runs)
     print("The ledger, one row per attempt (of a scene played often, the first time):\n")
     print(queries.table(heads, [[*row[:-1], dollars(row[-1])] for row in rows]))
     print("\nAnd what `costs --environment demo` makes of it:\n")
@@ -158,8 +157,11 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
 
     Raises FleetError for an environment that no call was made in.
     """
-    location = database_path(fleet.find_root())
-    report = queries.Report(location, options.by, options.days, options.environment)
+    from . import wiring
+
+    location = ledger_location(fleet.find_root())
+    of_attempts = wiring.ATTEMPT_SUMS
+    report = queries.Report(location, options.by, options.days, options.environment, of_attempts)
     if options.environment and not report.rows:
         known = queries.environments(location)
         if options.environment not in known:
@@ -168,14 +170,14 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
                 f"Take --environment {' or '.join(known) or 'demo'}, or run `ask` first."
             )
     notes: list[str] = []
-    if not {*report.by} <= {*queries.GROUPS}:
-        notes = queries.of_reports("scan").notes(location, report)
+    if report.needs_attempts and of_attempts:
+        notes = of_attempts.notes(location, report)
     if report.rows or report.before or notes or options.environment:
         if not report.rows:
             notes = notes or [f"No calls match in these {report.days} days."]
         print("".join(f"{printable(note)}\n" for note in notes), end="", file=sys.stderr)
         return report
-    demo = queries.Report(location, options.by, options.days, queries.DEMO)
+    demo = queries.Report(location, options.by, options.days, queries.DEMO, of_attempts)
     told = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"
     print(f"No live calls in these {report.days} days: {told}.\n", file=sys.stderr)
     return demo
@@ -189,7 +191,7 @@ def saving_of(report: queries.Report) -> "Saving | None":
     compared = comparison(root, fleet.load(root / "fleet.toml"))
     if compared is None or not report.rows:
         return None
-    saving = compared.over(database_path(root), report.since, environment=report.environment)
+    saving = compared.over(ledger_location(root), report.since, environment=report.environment)
     return saving if saving.requests or saving.left_out else None  # rows may be gone by now
 
 
@@ -205,7 +207,7 @@ def saving_lines(report: queries.Report) -> list[str]:
 def month_text(report: queries.Report) -> str:
     """What this month has cost so far, in the report's environment."""
     root = fleet.find_root()
-    month = queries.month_total(database_path(root), report.environment)
+    month = queries.month_total(ledger_location(root), report.environment)
     spent = ("≥" if month.unpriced or month.unmeasured else "") + dollars(month.cost_nano_usd)
     spent += queries.lacking(month)
     if report.environment not in (None, queries.DEMO):
@@ -216,6 +218,8 @@ def month_text(report: queries.Report) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from .commands import COMMANDS
+
     parser = argparse.ArgumentParser(description="Ask this workspace, and see what it costs.")
     parents: dict[str, Any] = {"": parser.add_subparsers(required=True, metavar="COMMAND")}
     known: dict[str, argparse.ArgumentParser] = {}
@@ -224,19 +228,16 @@ def _parser() -> argparse.ArgumentParser:
         known[name] = parents[""].add_parser(name, help=told, description=told)
         known[name].set_defaults(run=function)
     _declare(known)
-    for path in sorted(Path(__file__).with_name("commands").glob("[a-z]*.py")):
-        module = importlib.import_module(f".commands.{path.stem}", __package__)
-        if path.stem not in known:
-            # `costs_reprice.py` is the word `reprice` of `costs`.
-            parent, _, word = path.stem.partition("_")
-            if not word or parent not in known:
-                parent, word = "", path.stem
+    for words, module in COMMANDS.items():
+        if words not in known:
+            parent, _, word = words.rpartition(" ")
             if parent not in parents:
                 parents[parent] = known[parent].add_subparsers(metavar="WORD", title="more")
-            command = parents[parent].add_parser(word, help=module.HELP, description=module.HELP)
-            module.configure(command)
-            known[path.stem] = command
-        known[path.stem].set_defaults(run=module.run)
+            known[words] = parents[parent].add_parser(
+                word, help=module.HELP, description=module.HELP
+            )
+        module.configure(known[words])
+        known[words].set_defaults(run=module.run)
     return parser
 
 

@@ -20,13 +20,14 @@ from typing import Any, Self, TypeVar
 from pydantic_ai.models import Model
 
 from . import wiring
+from .configuration import ledger_location
 from .runtime.attempt import Check, Shared
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
 from .runtime.failures import ALWAYS, Candidate
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
-from .runtime.ledger.location import LedgerSettings, database_path
+from .runtime.ledger.location import LedgerSettings
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
 from .runtime.ledger.writer import Ledger
@@ -126,7 +127,7 @@ class Workspace:
             for key, equip in wiring.AGENT_KEYS.items()
         }
         self._human = wiring.HUMAN(root, fleet) if wiring.HUMAN else None
-        prices, location = load_prices(root), database_path(root)
+        prices, location = load_prices(root), ledger_location(root)
         models = _candidates(fleet, prices, build)
         self._candidates = models.values()
         texts = wiring.TEXTS(location, books) if wiring.TEXTS else None

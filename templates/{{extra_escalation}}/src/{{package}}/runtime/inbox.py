@@ -19,8 +19,8 @@ from . import fleet
 from .encodable import sanitize
 from .errors import FleetError, LedgerError, Unanswered
 from .ledger.attempt import new_id
-from .ledger.location import database_path
-from .ledger.sqlite import file_id, is_gone
+from .ledger.location import ledger_file
+from .ledger.sqlite import file_id
 from .private import private_file
 
 log = logging.getLogger(__name__)
@@ -99,9 +99,10 @@ class Tickets:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.settings = fleet.load(root / "fleet.toml").section("escalation", EscalationSettings)
-        beside = Path(str(database_path(root))).parent
-        # A ledger that is no file is a server; tickets stay with the workspace then.
-        self.path = (beside if beside.is_dir() else root / "data") / "escalations.sqlite3"
+        ledger = ledger_file(root)
+        # Where the ledger is a server, tickets stay with the workspace.
+        folder = ledger.parent if ledger and ledger.parent.is_dir() else root / "data"
+        self.path = folder / "escalations.sqlite3"
         self._open()
         self.tidy()
 
@@ -117,7 +118,7 @@ class Tickets:
         except sqlite3.Error as error:
             self.close()
             raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
-        self._file = file_id(self.path)
+        self._file = file_id(self.path, least_size=1)
 
     def close(self) -> None:
         self._database.close()
@@ -223,7 +224,7 @@ class Tickets:
 
     def _run(self, statement: str, values: Any) -> list[Ticket]:
         """Commit one statement: the tickets it gives."""
-        if is_gone(self.path, self._file):
+        if file_id(self.path, least_size=1) != self._file:
             log.warning("%s was deleted or replaced: its questions are gone with it.", self.path)
             self.close()
             self._file = None  # closed, even if the same file comes back before it is opened

@@ -4,7 +4,6 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,10 +13,9 @@ from pydantic_core import to_json
 from ..cli import cost_report, month_text, saving_lines, saving_of
 from ..runtime import fleet
 from ..runtime.encodable import csv_cell, printable
-from ..runtime.errors import LedgerError
+from ..runtime.errors import SettingsError
 from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
-from ..runtime.ledger.location import database_path
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
 from ..runtime.ledger.saving import Saving
 
@@ -26,7 +24,15 @@ DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, pr
 NUMBERS = (*queries.COUNTS, *DERIVED)
 
 
+HELP = "show what each task cost on each model, and what should change"
+
+
+def configure(_: argparse.ArgumentParser) -> None:
+    """Add nothing: the options of `costs` are declared with the plain table."""
+
+
 def run(options: argparse.Namespace) -> int:
+    from .. import wiring
     from ..workspace import load_prices
 
     report = cost_report(options)
@@ -35,10 +41,9 @@ def run(options: argparse.Namespace) -> int:
         return 0
     root = fleet.find_root()
     settings, prices = fleet.load(root / "fleet.toml"), load_prices(root)
-    question = Question(database_path(root), settings, prices, report.environment)
-    found, forecast = find(question), None
-    with suppress(LedgerError):  # only the extra `cost_reports` knows where the month heads
-        forecast = queries.of_reports("findings_trends").forecast_nano_usd(question)
+    question = Question(report.location, settings, prices, report.environment)
+    found = find(question, wiring.FINDINGS)
+    forecast = wiring.FORECAST(question) if wiring.FORECAST else None
     month = month_text(report)
     if forecast:  # made of the same sums, and it lacks what they lack
         lacks = "≥" if month.startswith("This month: ≥") else ""
@@ -48,9 +53,10 @@ def run(options: argparse.Namespace) -> int:
         told = _as_dict(report, found, question, forecast) | {"saving": saving and _exact(saving)}
         print(to_json(told).decode())
     elif options.html:
-        page = queries.of_reports("page")
-        html = page.html(report, found, month, question, saving_of(report))
-        print(page.write(Path(options.html), html))
+        if not wiring.PAGE:
+            raise SettingsError("--html is in an extra: run `scaffold add extra cost_reports`.")
+        html = wiring.PAGE.html(report, found, month, question, saving_of(report))
+        print(wiring.PAGE.write(Path(options.html), html))
     else:
         nothing = f"No calls in these {report.days} days."
         first = findings_text(found) if found or report.rows else nothing

@@ -1,23 +1,20 @@
 """A document as text: text, Markdown and HTML here, other formats by a module of `converters/`.
 
-A converter is a module called like the suffix it reads (`converters/pdf.py`), with
-`convert(path: Path) -> str`, or `-> Document` where parts may be unreadable; a new one is found
-by itself. Whatever needs a parser is read in a child process (`apart.py`).
+Whatever needs a parser is read in a child process (`apart.py`).
 """
 
-import importlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 from .apart import Child, Unreadable
+from .converters import CONVERTERS
 from .encodable import sanitize
 from .errors import FleetError
 from .readable import decode, is_html, is_text, of_html
 
 log = logging.getLogger(__name__)
 MAX_BYTES = 50_000_000
-_CONVERTERS = Path(__file__).with_name("converters")
 _HTML = ("html", "htm", "xhtml")
 _FORMATS = {
     b"%PDF-": ("a PDF", ("pdf",)),
@@ -70,17 +67,15 @@ def load(path: Path, child: Child) -> Document:
 def convert(path: Path) -> Document:
     """The text of a file that takes a parser; called in the child. Raises what parsers raise."""
     suffix = _suffix(path)
-    if not _has_converter(suffix):
+    if suffix not in CONVERTERS:
         return Document(of_html(_sound(decode(path.read_bytes()), path.name))[1])
-    found: str | Document = importlib.import_module(f".converters.{suffix}", __package__).convert(
-        path
-    )
+    found: str | Document = CONVERTERS[suffix]()(path)
     return Document(found) if isinstance(found, str) else found
 
 
 def readers() -> list[str]:
     """The suffixes that converters read."""
-    return sorted(path.stem for path in _CONVERTERS.glob("[a-z]*.py"))
+    return sorted(CONVERTERS)
 
 
 def decoded(data: bytes, name: str) -> str:
@@ -113,7 +108,7 @@ def _converted(path: Path, child: Child) -> Document:
 def _needs_parser(path: Path, data: bytes) -> bool:
     """Whether a parser is needed. Raises DocumentError where name and content disagree."""
     suffix = _suffix(path)
-    if not _has_converter(suffix) and suffix not in _HTML:
+    if suffix not in CONVERTERS and suffix not in _HTML:
         return is_html(data)
     for magic, (what, suffixes) in _FORMATS.items():
         if data.startswith(magic) and suffix not in suffixes:
@@ -123,10 +118,6 @@ def _needs_parser(path: Path, data: bytes) -> bool:
 
 def _suffix(path: Path) -> str:
     return path.suffix.lower().removeprefix(".")
-
-
-def _has_converter(suffix: str) -> bool:
-    return suffix.isidentifier() and (_CONVERTERS / f"{suffix}.py").is_file()
 
 
 def _size(path: Path) -> int:

@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 from pydantic_ai.models import Model
 
 from . import wiring
+from .configuration import ledger_location
 from .runtime.attempt import Check, Shared
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
@@ -28,7 +29,7 @@ from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, loa
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
-from .runtime.ledger.store import Ledger, LedgerSettings, database_path
+from .runtime.ledger.store import Ledger, LedgerSettings
 from .runtime.redaction import hide_in_logs
 from .runtime.run import Request, Route, Run, SubAgent
 
@@ -125,7 +126,7 @@ class Workspace:
             for key, equip in wiring.AGENT_KEYS.items()
         }
         self._human = wiring.HUMAN(root, fleet) if wiring.HUMAN else None
-        prices, location = load_prices(root), database_path(root)
+        prices, location = load_prices(root), ledger_location(root)
         models = _candidates(fleet, prices, build)
         self._candidates = models.values()
         texts = wiring.TEXTS(location, books) if wiring.TEXTS else None

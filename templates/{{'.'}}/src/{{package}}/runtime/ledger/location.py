@@ -1,8 +1,7 @@
 """Where the ledger is, and how it is opened and read there."""
 
-import importlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -52,23 +51,40 @@ class Server(Protocol):
 
 
 Location = Path | Server
+OpenServer = Callable[[str], Server]
+"""Opens a ledger at its URL. Raises ImportError where its driver is not installed."""
 
 
-def database_path(root: Path) -> Location:
-    """Return FLEET_LEDGER_URL's ledger, else `data/ledger.sqlite3` in the workspace."""
-    url = os.environ.get("FLEET_LEDGER_URL") or f"sqlite:///{root / 'data' / 'ledger.sqlite3'}"
-    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        return Path(url.removeprefix("sqlite:///"))
+class FileFormat(Protocol):
+    """A format of files besides CSV and JSON Lines: made of JSON Lines, read as pages of them."""
+
+    def write(self, lines: Path, path: Path) -> None: ...
+    def pages(self, path: Path) -> Iterator[list[bytes]]: ...
+
+
+def database_path(root: Path, servers: Mapping[str, OpenServer] | None = None) -> Location:
+    """Return where the ledger is: FLEET_LEDGER_URL, else `data/ledger.sqlite3` in the workspace.
+
+    `servers` open the ledgers that are not files, by the scheme of their URLs.
+    """
+    if file := ledger_file(root):
+        return file
+    url = os.environ["FLEET_LEDGER_URL"]
     scheme = url.partition(":")[0]
-    scheme = "postgresql" if scheme == "postgres" else scheme
     try:
-        # A backend is a module of this folder that is called like its URLs' scheme.
-        return importlib.import_module(f".{scheme}", __package__).Server(url)
-    except (ImportError, AttributeError, TypeError):
+        return (servers or {})[scheme](url)
+    except (KeyError, ImportError):
         raise LedgerError(
             f"FLEET_LEDGER_URL '{scheme[:12]}…' cannot be used here: set sqlite:///PATH, or add what "
             "is missing (`scaffold add extra ledger_postgresql`, then `uv sync`)."
         ) from None
+
+
+def ledger_file(root: Path) -> Path | None:
+    """Return the file of the ledger; None where FLEET_LEDGER_URL names a server."""
+    url = os.environ.get("FLEET_LEDGER_URL") or f"sqlite:///{root / 'data' / 'ledger.sqlite3'}"
+    name = url.removeprefix("sqlite:///")
+    return Path(name) if name and name != url else None
 
 
 def connect(location: Location) -> Database:

@@ -111,7 +111,7 @@ class Ledger:
         await asyncio.wrap_future(write.done)
 
     def _run(self) -> None:
-        bring_in(self.path, self._database)
+        self._bring_in()
         prune_at, is_ending = time.monotonic(), False
         while not is_ending:
             batch = self._take(RETRY_S if self._unwritten else max(0, prune_at - time.monotonic()))
@@ -173,7 +173,7 @@ class Ledger:
         if self._unwritten:
             self._unwritten = [write for write in self._unwritten if write not in writes]
             if not self._unwritten:
-                log.warning("The attempts that were in memory alone are in the ledger now.")
+                log.warning("The attempts that were in memory alone are on disk now.")
         for write in writes:
             write.finish(error)
 
@@ -190,6 +190,13 @@ class Ledger:
             log.error("%s", refusal)
         for write in writes:
             write.finish(None if write.has_rows else refusal)
+
+    def _bring_in(self) -> None:
+        try:
+            if new := bring_in(self.path, self._database):
+                log.warning("%d attempts that were set aside are in the ledger now", new)
+        except LedgerError as error:
+            log.warning("Attempts that were set aside wait for another start: %s", error)
 
     def _prune(self) -> bool:
         """Remove old rows; return whether there are more."""

@@ -26,7 +26,6 @@ CONNECT_S = 5
 SCHEMA_LOCK = 0x1ED6E4
 """The advisory lock of whoever changes tables; writers hold one of (WRITER_LOCK, number)."""
 WRITER_LOCK = 0x1ED6E5
-_KEY = "call_id = ? AND attempt = ? AND day = ?"
 UNUSABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 _TYPES: dict[Any, str] = {
@@ -79,7 +78,7 @@ class Server:
 
 
 class Database:
-    """A `store.Database`. A lost connection is opened again by the next call."""
+    """A `location.Database`. A lost connection is opened again by the next call."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -103,7 +102,7 @@ class Database:
             cursor.execute(_sql(_WRITE), [Json([*map(_named, rows)]), self.writer])
             [(new,)] = cursor.fetchall()
             run = _runs(cursor)
-            set_verdicts(run, self.writer, judged, _KEY)
+            set_verdicts(run, self.writer, judged, with_day=True)
             for query, values in also:
                 run(query, values)
         return new
@@ -113,7 +112,7 @@ class Database:
         with self._cursor() as cursor:
             yield _runs(cursor)
 
-    def prove(self) -> None:
+    def expect_writable(self) -> None:
         with self._cursor() as cursor:
             cursor.execute("INSERT INTO attempts SELECT * FROM attempts WHERE false")
 

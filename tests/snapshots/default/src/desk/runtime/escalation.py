@@ -27,7 +27,7 @@ from .attempt import Call
 from .errors import AnswerInvalid, ChainExhausted, Escalated, FleetError, LedgerError, Unanswered
 from .fleet import Fleet
 from .inbox import HOUR_US, Ticket, Tickets, now_us
-from .ledger.store import Attempt, Ledger, database_path
+from .ledger.store import Attempt, Ledger, Location
 from .redaction import redact_data, redact_secrets
 from .run import OUTPUT_TOOL, Request, Run, SubAgent
 
@@ -153,10 +153,12 @@ class Escalation:
 human = Escalation
 
 
-async def accept(tickets: Tickets, ticket: Ticket, text: str, by: str) -> Ticket:
+async def accept(
+    tickets: Tickets, ticket: Ticket, text: str, by: str, location: Location
+) -> Ticket:
     """Take a person's answer and book it. Raises AnswerInvalid, or FleetError if it is too late."""
     text = validated(ticket, text)
-    ledger = Ledger(database_path(tickets.root))
+    ledger = Ledger(location)
     try:
         (ticket,) = tickets.resolve([ticket], "answered", by, text, unbooked=True)
         await _book(tickets, tickets.unbooked(), ledger)  # also of processes that were killed here

@@ -5,19 +5,19 @@ evidence from 30 verdicts on. Where costs are compared, a group whose cost is no
 part.
 """
 
-import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from ..fleet import Fleet, ModelRef
-from .queries import Totals, dollars, percent, sums, today
+from .queries import Report, Totals, dollars, percent, sums, today
 from .store import Location
 
 if TYPE_CHECKING:
     from .prices import Prices
+    from .saving import Saving
 
 MONTH_DAYS = 30
 ENOUGH = 30
@@ -78,11 +78,28 @@ class Question:
         return self.prices.cost(ref, usage).nano_usd
 
 
-def find(question: Question) -> list[Finding]:
-    """What every `findings*.py` of this folder finds, the dearest first. Raises LedgerError."""
-    found: list[Finding] = []
-    for path in sorted(Path(__file__).parent.glob("findings*.py")):
-        found += importlib.import_module(f".{path.stem}", __package__).search(question)
+SearchFindings = Callable[[Question], Iterable[Finding]]
+Forecast = Callable[[Question], int | None]
+"""What the month will cost in nano-dollars; None where too little is known."""
+
+
+class Page(Protocol):
+    """The report of `costs` as one page of HTML, and the file it goes to."""
+
+    def html(
+        self,
+        asked: Report,
+        found: Sequence[Finding],
+        month: str,
+        question: Question,
+        saving: "Saving | None" = None,
+    ) -> str: ...
+    def write(self, path: Path, page: str) -> str: ...
+
+
+def find(question: Question, searches: Iterable[SearchFindings]) -> list[Finding]:
+    """Return what the searches find, the dearest first. Raises LedgerError."""
+    found = [finding for search in searches for finding in search(question)]
     return sorted(found, key=lambda finding: (not finding.urgent, -finding.nano_usd_per_month))
 
 
