@@ -66,7 +66,7 @@ class Totals:
     histogram: tuple[int, ...]
 
     @property
-    def set_verdicts(self) -> int:
+    def verdicts(self) -> int:
         """Completions that were accepted or not; an aborted one got no verdict."""
         return self.ok + self.failed + self.rejected
 

@@ -13,9 +13,8 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 
 from ..errors import LedgerError, LedgerUnavailable
 from .attempt import DAY_S, Attempt, RowsRefused
@@ -35,20 +34,12 @@ class _Write:
     rows: Sequence[Attempt] = ()
     also: Sequence[Statement] = ()
     judged: Sequence[Attempt] = ()
-    done: "Future[None]" = field(default_factory=Future[None])
+    done: "asyncio.Future[LedgerError | None] | None" = None
+    """Gets what went wrong; None once the caller was told."""
 
     @property
     def has_rows(self) -> bool:
         return bool(self.rows or self.judged)
-
-    def finish(self, error: LedgerError | None = None) -> None:
-        """Tell the caller, if it still waits."""
-        if self.done.done() or not self.done.set_running_or_notify_cancel():
-            return
-        if error:
-            self.done.set_exception(error)
-        else:
-            self.done.set_result(None)
 
 
 class Ledger:
@@ -107,8 +98,10 @@ class Ledger:
 
     async def _wait_for(self, write: _Write) -> None:
         self.expect_open()
+        write.done = asyncio.get_running_loop().create_future()
         self._queue.put(write)
-        await asyncio.wrap_future(write.done)
+        if error := await write.done:
+            raise error
 
     def _run(self) -> None:
         self._bring_in()
@@ -174,8 +167,7 @@ class Ledger:
             self._unwritten = [write for write in self._unwritten if write not in writes]
             if not self._unwritten:
                 log.warning("The attempts that were in memory alone are on disk now.")
-        for write in writes:
-            write.finish(error)
+        _tell(writes, error)
 
     def _keep(self, writes: Sequence[_Write], error: Exception) -> None:
         """Keep rows in memory. Their calls are paid for and go on; who asks for more is refused."""
@@ -188,8 +180,8 @@ class Ledger:
         )
         if is_first and self._unwritten:
             log.error("%s", refusal)
-        for write in writes:
-            write.finish(None if write.has_rows else refusal)
+        _tell([write for write in writes if write.has_rows], None)
+        _tell([write for write in writes if not write.has_rows], refusal)
 
     def _bring_in(self) -> None:
         try:
@@ -205,3 +197,22 @@ class Ledger:
         except LedgerError as error:
             log.warning("Old attempts stay for now: %s", error)
             return False
+
+
+def _tell(writes: Sequence[_Write], error: LedgerError | None) -> None:
+    """Let callers go on: each event loop is woken once, however many of its callers wait."""
+    waiting = [write.done for write in writes if write.done]
+    for write in writes:
+        write.done = None
+    for loop in {done.get_loop() for done in waiting}:
+        of_loop = [done for done in waiting if done.get_loop() is loop]
+        with suppress(RuntimeError):  # a closed loop: nobody waits any more
+            loop.call_soon_threadsafe(_settle, of_loop, error)
+
+
+def _settle(
+    waiting: "Sequence[asyncio.Future[LedgerError | None]]", error: LedgerError | None
+) -> None:
+    for done in waiting:
+        if not done.done():  # a cancelled caller has left
+            done.set_result(error)
