@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from scaffold import cli
-from scaffold.catalogue import load
-from scaffold.questionnaire import copier_yml
+from scaffold.catalog.catalog import load
+from scaffold.catalog.copier_questions import copier_yml
 from tests.conftest import ROOT
 
 CORE = "templates/{{'.'}}"

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from scaffold import cli
-from scaffold.carryover import carried_over
-from scaffold.catalogue import Catalogue
+from scaffold.answers.migrate import carried_over
+from scaffold.catalog.catalog import Catalogue
 from tests.fork import append, commit, edit, files, git, new, told
 
 ANALYST = "src/desk/agents/analyst.py"

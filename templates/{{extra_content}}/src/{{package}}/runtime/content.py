@@ -14,11 +14,11 @@ from pathlib import Path
 from pydantic import JsonValue
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 
-from .attempt import Call, Texts
 from .errors import LedgerError
 from .ledger.attempt import DAY_US, Attempt
 from .ledger.location import LedgerSettings, Location, connect, select
 from .ledger.rollup import Statement
+from .record import CallRecord, Texts
 from .redaction import redact_secrets
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ def texts(
     # A ledger file that is deleted meanwhile is made anew, without this table.
     made = [(query, ()) for query in (TABLE, INDEX)] if isinstance(location, Path) else []
 
-    def statements(call: Call, rows: Sequence[Attempt]) -> list[Statement]:
+    def statements(call: CallRecord, rows: Sequence[Attempt]) -> list[Statement]:
         return _statements(call, rows, hooks, [*made, _prune(days)])
 
     return statements if settings.record_content else None
@@ -59,7 +59,7 @@ def recorded(location: Location) -> bool:
 
 
 def _statements(
-    call: Call, rows: Sequence[Attempt], redact: Sequence[Redact], first: Sequence[Statement]
+    call: CallRecord, rows: Sequence[Attempt], redact: Sequence[Redact], first: Sequence[Statement]
 ) -> list[Statement]:
     statements = list(first)
     try:
