@@ -23,7 +23,7 @@ from pydantic_ai.usage import RequestUsage
 from .encodable import sanitize
 from .failures import Failure, classify_error
 from .json_text import extract_json
-from .ledger.store import MOST_TOKENS, new_id
+from .ledger.attempt import MOST_TOKENS, new_id
 from .refusals import refuses
 from .request_size import RequestSize
 from .run import PASSED, AskedCall, CheckResult, Stage

@@ -13,8 +13,10 @@ from pydantic_ai.usage import RequestUsage
 from .call_budget import CallBudget
 from .completion import reported_usage
 from .fleet import ModelRef
+from .ledger.attempt import Attempt
 from .ledger.prices import Prices, other_units, price_context, tier_text
-from .ledger.store import Attempt, Ledger, Statement
+from .ledger.rollup import Statement
+from .ledger.writer import Ledger
 from .request_size import RequestSize
 from .run import PASSED, CheckResult
 
