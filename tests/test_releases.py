@@ -21,7 +21,7 @@ from tests.messages import one_mistake
 
 
 def template(folder: Path) -> Path:
-    """A copy of this template in a folder of its own."""
+    """Copy this template to a folder of its own."""
     folder.mkdir()
     shutil.copytree(ROOT / "templates", folder / "templates")
     shutil.copy(ROOT / "copier.yml", folder)
@@ -61,8 +61,8 @@ def test_a_second_release_keeps_the_first_and_is_reproducible(tmp_path: Path) ->
 def test_a_release_is_refused_with_advice(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
     bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
-    for version, told in (("1", "is not a version"), ("2.0.0", "has no heading")):
-        with pytest.raises(TemplateError, match=told):
+    for version, message in (("1", "is not a version"), ("2.0.0", "has no heading")):
+        with pytest.raises(TemplateError, match=message):
             release.release(version, root, bundle, pins)
     release.release("1.0.0", root, bundle, pins)
     with pytest.raises(TemplateError, match="released already"):
@@ -96,7 +96,7 @@ def test_a_changed_template_has_another_fingerprint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"v1.0.0": {"commit": "x"}}', '{"v1.0.0": 3}', "\x00"]
 )
-def test_a_damaged_list_is_told(
+def test_a_damaged_list_is_reported(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pins = tmp_path / "releases.json"
@@ -108,7 +108,7 @@ def test_a_damaged_list_is_told(
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other"])
-def test_a_missing_or_tampered_bundle_is_told(
+def test_a_missing_or_tampered_bundle_is_reported(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "templates.bundle"
@@ -128,7 +128,7 @@ def test_a_missing_or_tampered_bundle_is_told(
 
 
 @pytest.mark.parametrize(
-    ("ref", "told"),
+    ("ref", "message"),
     [
         ("v99.0.0", "upgrade scaffold"),
         ("v0.0.1", "Release v0.0.1 does not exist; choose from v0.1.0"),
@@ -136,8 +136,8 @@ def test_a_missing_or_tampered_bundle_is_told(
         ("--upload-pack=x", "does not exist"),
     ],
 )
-def test_an_unknown_version_is_told_with_a_way_out(ref: str, told: str) -> None:
-    with pytest.raises(TemplateError, match=re.escape(told)), releases.open_source(ref=ref):
+def test_an_unknown_version_is_reported_with_a_way_out(ref: str, message: str) -> None:
+    with pytest.raises(TemplateError, match=re.escape(message)), releases.open_source(ref=ref):
         pass
 
 
@@ -189,7 +189,7 @@ def test_the_command_releases_a_copy(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "templates", root / "templates")
     shutil.copy(ROOT / "copier.yml", root)
     (root / "CHANGELOG.md").write_text("## 9.0.0 - 2027-01-01\n\n## 9.1.0 - 2027-01-02\n")
-    told = ""
+    message = ""
     for version in ("9.0.0", "9.1.0"):
         done = subprocess.run(
             [sys.executable, "-m", "scaffold.sources.cut_release", version],
@@ -199,8 +199,8 @@ def test_the_command_releases_a_copy(tmp_path: Path) -> None:
             text=True,
         )
         assert done.returncode == 0, done.stderr
-        told = done.stdout
-    assert f"{len(releases.list_releases()) + 2} versions" in told
+        message = done.stdout
+    assert f"{len(releases.list_releases()) + 2} versions" in message
     known = releases.read_hashes(root / "scaffold/data/releases.json")
     assert list(known)[-2:] == ["v9.0.0", "v9.1.0"]
     assert known["v9.0.0"].tree == known["v9.1.0"].tree

@@ -30,7 +30,7 @@ QUESTION = "Why is a feature one folder, and how is the lock file made?"
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A workspace whose documents are this project's README, AGENTS.md and docs/."""
     answers = {**harness.BARE, "patterns": ["research"], "package": NAME}
-    folder = harness.rendered(tmp_path_factory.mktemp("research") / "w", answers)
+    folder = harness.render_workspace(tmp_path_factory.mktemp("research") / "w", answers)
     shutil.rmtree(folder / "documents")
     shutil.copytree(ROOT / "docs", folder / "documents" / "docs")
     for name in ("README.md", "AGENTS.md"):

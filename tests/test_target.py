@@ -41,7 +41,7 @@ def test_sigterm_unwinds(tmp_path: Path, inside: bool) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == (["a", "b"] if inside else [])
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     def fill() -> None:
         with target.stage(tmp_path / "desk") as folder:
             (folder / "some").write_text("written")

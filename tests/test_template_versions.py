@@ -14,13 +14,13 @@ from scaffold.sources.releases import is_sound
 from scaffold.system.git import git as run
 from scaffold.system.versions import is_newer, list_finished
 from scaffold.workspace.repository import create_repository
-from tests.fork import append, commit, git, new, told
+from tests.fork import append, commit, git, new, read_json
 from tests.messages import one_mistake
 
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """A small repository without a tag; the tests here check nothing out."""
+    """Create a small repository without a tag; the tests here check nothing out."""
     root = tmp_path / "history"
     root.mkdir()
     git(root, "init", "--quiet", "--initial-branch=main")
@@ -222,7 +222,7 @@ def test_uncommitted_changes_are_no_version(
     assert "write `_commit: v1.1.0`" in one_mistake(capsys.readouterr().err)
 
 
-def armed(root: Path, marker: Path) -> None:
+def arm(root: Path, marker: Path) -> None:
     """Give a template's own repository every setting that runs a command."""
     script = root / "run.sh"
     script.write_text(f"#!/bin/sh\ntouch {marker}\ncat\n")
@@ -259,7 +259,7 @@ def test_no_configuration_of_a_template_is_obeyed(
     commit(root)
     git(root, "tag", "v1.2.0")
     marker = tmp_path / "ran"
-    armed(root, marker)
+    arm(root, marker)
     if dirty:
         append(root / "templates/{{'.'}}/HISTORY.md", "Three.\n")
     words = ("--template", str(root), "--no-git", "--set", "extras=[]")
@@ -269,7 +269,7 @@ def test_no_configuration_of_a_template_is_obeyed(
     create_repository(desk, "first")
     capsys.readouterr()
     assert cli.run(["check", str(desk), "--json"]) == 3
-    assert told(capsys)["newer"] == ["v1.1.0", "v1.2.0"]
+    assert read_json(capsys)["newer"] == ["v1.1.0", "v1.2.0"]
     assert cli.run(["update", str(desk)]) in (0, 3)
     assert (desk / "HISTORY.md").read_bytes() == b"Two: an addition.\n"
     assert not marker.exists()
