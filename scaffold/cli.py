@@ -28,8 +28,12 @@ from scaffold.errors import (
 class Command(Protocol):
     """What a module in `scaffold.commands` has."""
 
-    HELP: str
     Options: type[Any]
+
+    @property
+    def HELP(self) -> str:  # noqa: N802 - a constant of the module
+        """What the command does, in a line."""
+        ...
 
     def configure(self, parser: argparse.ArgumentParser, /) -> None:
         """Declare the options."""

@@ -91,9 +91,11 @@ class Releases(Template):
     """The released versions: the bundle, checked against the list of hashes."""
 
     def list_versions(self) -> list[str]:
+        """Return the released versions, oldest first."""
         return list(list_releases())
 
     def find_newest(self, recorded: str | None = None) -> str:
+        """Return the newest release, whatever is recorded."""
         del recorded
         if not (versions := self.list_versions()):
             raise TemplateError("This scaffold carries no release; give a template (--template).")
@@ -107,6 +109,7 @@ class Releases(Template):
         return Template.list_newer(self, released)
 
     def resolve(self, ref: str) -> str:
+        """Return the release of that name, written with or without its `v`. Raises TemplateError."""
         version = ref if ref.startswith("v") else f"v{ref}"
         known = self.list_versions()
         if version in known:

@@ -1,4 +1,4 @@
-"""The one place that starts git: ignore_signals to variables that would point it at another repository."""
+"""The one place that starts git: no variable of the caller points it at another repository."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scaffold.errors import ToolError
 
-_ELSEWHERE = frozenset(
+_NOT_PASSED_ON = frozenset(
     {
         # What git sets for its hooks (`git rev-parse --local-env-vars`), less the user's settings.
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -70,13 +70,13 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
         key: value
         for key, value in os.environ.items()
         # An empty name stops a commit, as if none could be found in the settings.
-        if key not in _ELSEWHERE and (value or not re.match("GIT_(AUTHOR|COMMITTER)_", key))
+        if key not in _NOT_PASSED_ON and (value or not re.match("GIT_(AUTHOR|COMMITTER)_", key))
     }
     return kept | {"GIT_TERMINAL_PROMPT": "0"} | dict(more or {})
 
 
 def is_installed() -> bool:
-    """Whether there is a git to start."""
+    """Tell whether git is installed."""
     return shutil.which("git") is not None
 
 

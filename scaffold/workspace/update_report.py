@@ -61,8 +61,7 @@ class IdleReport:
 
     def as_json(self) -> dict[str, object]:
         """Return what was asked for, and that nothing changed."""
-        nothing = {"written": False, "changes": [], "conflicts": [], "diff": ""}
-        return {**self.facts.as_json(), **nothing}
+        return {**self.facts.as_json(), "written": False, **_files(()), "diff": ""}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
