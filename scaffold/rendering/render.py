@@ -28,7 +28,7 @@ def render(
         commit: What to record as its version.
 
     Raises:
-        TemplateError: The template cannot be rendered, or renders what is not a plain file.
+        TemplateError: The template cannot be rendered, or renders a link or a device.
     """
     if error := _run_copier(root, target, answers):
         raise error

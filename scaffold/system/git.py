@@ -90,15 +90,8 @@ def git(
 ) -> str:
     """Run git and return what it printed, without the last line's end.
 
-    Hooks, daemons and garbage collection never start.
-
-    Args:
-        words: The command and its arguments.
-        cwd: The folder to run in.
-        env: Variables to set.
-        allowed: The exit statuses that are not an error.
-        feed: The text of its standard input.
-        held: Open files that it inherits.
+    Hooks, daemons and garbage collection never start. `allowed` are the exit statuses that are not
+    an error, `feed` is the text of its standard input, `held` are open files that it inherits.
 
     Raises:
         GitError: git failed.

@@ -79,7 +79,7 @@ def create_workspace(request: CreateRequest, *, ask: Ask | None = None) -> Creat
 
     Args:
         request: What the workspace is to be.
-        ask: Asks for what is not given; without it, that takes its default.
+        ask: Asks for missing answers; without it, they take their defaults.
 
     Raises:
         ScaffoldError: Everything that is wrong with target, tools and answers, together.
