@@ -169,12 +169,14 @@ def test_a_moment_is_a_wait_from_now_on(retry_after_s: Any, name: str) -> None:
 
 def test_no_absurd_wait_rests_a_model_for_longer_than_ten_minutes(every_provider: str) -> None:
     failures = importlib.import_module(f"{every_provider}.runtime.failures")
+    candidates = importlib.import_module(f"{every_provider}.runtime.candidates")
     fleet = importlib.import_module(f"{every_provider}.runtime.fleet")
     for value in ("86400", "99999999", "9" * 40, str(time.time() + 10**6)):
-        candidate = failures.Candidate(fleet.ModelRef("openai", "m"), lambda: None)
+        ref = fleet.ModelRef("openai", "m")
+        candidate = candidates.Candidate(ref=ref, build=lambda: None)
         error = error_of(429, None, {"retry-after": value})
-        candidate.failed(failures.of_error(error), error)
-        assert candidate.rest_until <= time.monotonic() + failures.MAX_COOL_S
+        candidate.record_failure(failures.classify_error(error), error)
+        assert candidate.available_at <= time.monotonic() + candidates.MAX_COOLDOWN_S
 
 
 def test_an_error_without_a_reply_asks_for_nothing(retry_after_s: Any) -> None:
@@ -199,7 +201,7 @@ def test_what_opens_a_circuit_is_a_code_or_a_whole_sentence(kind_of: Any) -> Non
 @pytest.mark.parametrize("name", ["NoCredentialsError", "ClientAuthenticationError"])
 def test_a_login_of_the_cloud_that_fails_is_authentication(every_provider: str, name: str) -> None:
     failures = importlib.import_module(f"{every_provider}.runtime.failures")
-    assert failures.of_error(type(name, (Exception,), {})("no token")) == "authentication"
+    assert failures.classify_error(type(name, (Exception,), {})("no token")) == "authentication"
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,12 @@ from .runtime import (
     content,
     escalation,
 )
-from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
 from .runtime.ledger import (
     findings,
     findings_failures,
 )
-from .runtime.ledger.findings import Forecast, Page, SearchFindings
+from .runtime.ledger.findings import Forecast, SearchFindings
 from .runtime.ledger.queries import AttemptSums
 from .runtime.ledger.saving import Baseline
 from .runtime.ledger.store import FileFormat, OpenServer
@@ -30,6 +29,7 @@ from .runtime.providers import (
     openai,
 )
 from .runtime.run import Equip, SubAgent
+from .runtime.shared import MakeCheck, MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
@@ -79,4 +79,3 @@ FINDINGS: list[SearchFindings] = [
     findings_failures.search,
 ]
 FORECAST: Forecast | None = None
-PAGE: Page | None = None

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
 from .runtime.ledger.queries import AttemptSums
 from .runtime.ledger.saving import Baseline
@@ -17,6 +16,7 @@ from .runtime.providers import (
     openai,
 )
 from .runtime.run import Equip, FixedRouter, SubAgent
+from .runtime.shared import MakeCheck, MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,

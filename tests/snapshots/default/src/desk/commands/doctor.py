@@ -335,7 +335,7 @@ def _of_servers(settings: Fleet) -> Iterator[str]:
 
 def _notes(root: Path, settings: Fleet) -> Iterator[str]:
     """What works, and will not for long or not for everybody."""
-    from ..runtime.failures import LOUD
+    from ..runtime.failures import ALERTS
 
     classes = {one for places in settings.data.further.values() for one in places}
     for name, chain in settings.chains.items():
@@ -351,7 +351,7 @@ def _notes(root: Path, settings: Fleet) -> Iterator[str]:
     day_ago = time.time_ns() // 1000 - DAY_US
     with suppress(LedgerError):  # without a ledger nothing was asked
         # Models that refused us: the fallback hides them.
-        for *ref, kind, times in queries.mistakes(ledger_location(root), LOUD, day_ago):
+        for *ref, kind, times in queries.mistakes(ledger_location(root), ALERTS, day_ago):
             yield f"{ModelRef(*ref)}: {kind}, {times} times in the last day"
         today = queries.total(queries.sums(ledger_location(root), (), queries.today()))
         if told := queries.alarm(today):
@@ -392,7 +392,8 @@ async def _ask(workspace: "Workspace", ref: ModelRef) -> list[object]:
     started = time.perf_counter()
     try:
         prompt = [ModelRequest.user_text_prompt(run.request.text)]
-        await model_request(Chain("doctor", rules, [candidate], shared), prompt)
+        chain = Chain("doctor", rules=rules, candidates=[candidate], shared=shared)
+        await model_request(chain, prompt)
         answer, told = "answers", None
     except FleetError as error:
         answer = run.attempts[-1].error_type if run.attempts else "failed"

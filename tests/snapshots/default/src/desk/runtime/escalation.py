@@ -23,13 +23,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, TextPart, ToolCallPart
 from pydantic_core import to_json
 
-from .attempt import Call
 from .errors import AnswerInvalid, ChainExhausted, Escalated, FleetError, LedgerError, Unanswered
 from .fleet import Fleet
 from .inbox import HOUR_US, Ticket, Tickets, now_us
 from .ledger.store import Attempt, Ledger, Location
 from .redaction import redact_data, redact_secrets
-from .run import OUTPUT_TOOL, Request, Run, SubAgent
+from .run import OUTPUT_TOOL, AskedCall, Request, Run, SubAgent
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class Escalation:
     def tickets(self) -> Tickets:
         return Tickets(self._root)
 
-    async def earlier(self, call: Call) -> ModelResponse | None:
+    async def earlier(self, call: AskedCall) -> ModelResponse | None:
         """What `Human` says. A closed or expired ticket is as good as none: it may raise Escalated."""
         mark = fingerprint(call)
         for ticket in self.tickets.of_request(call.stage.request.id or ""):
@@ -64,7 +63,7 @@ class Escalation:
                 raise ChainExhausted(call.chain, result)
         return None
 
-    async def answer(self, call: Call) -> ModelResponse:
+    async def answer(self, call: AskedCall) -> ModelResponse:
         """Hand a call over. Raises Escalated, or Unanswered; waits if its request says so."""
         stage, run = call.stage, call.stage.run
         output: Any = stage.agent.output
@@ -118,7 +117,7 @@ class Escalation:
         if "tickets" in self.__dict__:
             self.tickets.close()
 
-    async def _answer(self, ticket: Ticket, call: Call) -> ModelResponse:
+    async def _answer(self, ticket: Ticket, call: AskedCall) -> ModelResponse:
         run = call.stage.run
         while ticket.state == "open":
             left = run.deadline - time.monotonic()
@@ -132,7 +131,7 @@ class Escalation:
             text = f"Ticket {ticket.id} was {ticket.state} without an answer; ask again."
             raise Unanswered(ticket.state, text)
         if json.loads(ticket.details).get("unbooked"):  # who answered it was killed before
-            await _book(self.tickets, [ticket], call.shared.ledger)
+            await _book(self.tickets, [ticket], call.ledger)
         typed = ticket.output_type and ticket.answer.startswith("{")  # what a tool can be given
         part = ToolCallPart(OUTPUT_TOOL, ticket.answer) if typed else TextPart(ticket.answer)
         return ModelResponse([part], model_name="human", provider_name="human")
@@ -239,7 +238,7 @@ def _stored(answer: Any, agent: SubAgent[Any]) -> str:
     return answer if agent.output is str else to_json(answer, round_trip=True).decode()
 
 
-def fingerprint(call: Call) -> str:
+def fingerprint(call: AskedCall) -> str:
     """The same for the same question whenever it is asked: its stage and words, without times."""
     words = [
         (getattr(asked, "instructions", ""), [getattr(part, "content", "") for part in asked.parts])
