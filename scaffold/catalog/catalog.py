@@ -1,7 +1,7 @@
 """The features of a template: found, checked and sorted, and what a selection of them uses."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -120,10 +120,6 @@ class Catalogue:
             for name, tier in self.chains_used(selection).items()
         }
 
-    def usual_chains(self, selection: Selection) -> dict[str, list[str]]:
-        """Return the default of every chain that would be used if the team had listed none."""
-        return self.default_chains(replace(selection, chains={}))
-
     def default_agents(self, selection: Selection) -> list[ProposedAgent]:
         """Return the sub-agents that the enabled features propose."""
         return [agent for feature in self.enabled(selection) for agent in feature.default_agents]
@@ -149,9 +145,7 @@ def load(root: Path | None = None) -> Catalogue:
     root = root or template_root()
     features = [read(path) for path in sorted((root / "templates").glob(f"*/{MANIFEST}"))]
     if not any(feature.kind == CORE for feature in features):
-        raise ManifestError(
-            f"{root.name}/templates has no core {MANIFEST}; take another template."
-        )
+        raise ManifestError(f"{root.name}/templates has no core {MANIFEST}; take another template.")
     _require_unique(features)
     kinds, levels = [CORE, *KINDS], _levels(features)
     features.sort(key=lambda f: (levels[f.ref], kinds.index(f.kind), f.order, f.name))

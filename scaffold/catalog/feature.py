@@ -139,7 +139,9 @@ def read(path: Path) -> Feature:
     except ValidationError as error:
         raise ManifestError(f"{where}:{_describe(text, error)}", _HINT_FIELDS) from None
     except OSError as error:
-        raise ManifestError(f"{where} cannot be read ({error.strerror})", _HINT_UNREADABLE) from None
+        raise ManifestError(
+            f"{where} cannot be read ({error.strerror})", _HINT_UNREADABLE
+        ) from None
     except UnicodeDecodeError:
         raise ManifestError(f"{where} is not UTF-8 text", "save it as UTF-8") from None
     except yaml.UNREADABLE as error:
