@@ -23,8 +23,12 @@ def complete(
     folder_name: str,
     recorded: Mapping[str, object] | None = None,
 ) -> WorkspaceSpec:
-    """Parse and complete plain answers. Raises AnswersError with every problem."""
-    parsed = parse(answers, catalogue.question_keys())
+    """Parse and complete plain answers, as an answers file has them.
+
+    Raises AnswersError with every problem.
+    """
+    own = {key: value for key, value in answers.items() if not key.startswith("_")}
+    parsed = parse(own, catalogue.question_keys())
     return completion.complete(
         catalogue,
         parsed.spec,

@@ -94,7 +94,7 @@ def test_a_default_follows_the_patterns_and_may_be_left(catalogue: Catalogue) ->
 def test_a_hidden_feature_is_on_while_another_requires_it(catalogue: Catalogue) -> None:
     def extras(patterns: list[str]) -> set[str]:
         chosen = select(pattern=patterns, search=["local_folder"] if patterns else [])
-        return {feature.id for feature in catalogue.enabled(chosen)}
+        return {feature.id for feature in catalogue.list_enabled(chosen)}
 
     assert "extra_sources" not in extras([])
     assert {"extra_sources", "extra_search"} <= extras(["research"])

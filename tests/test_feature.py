@@ -87,7 +87,12 @@ def test_what_is_required_comes_after_what_requires_it(tmp_path: Path) -> None:
         more = f'requires: ["pattern:{other}"]\n' if other else ""
         folder(tmp_path, f"{{{{pattern_{name}}}}}", PATTERN.replace("relay", name) + more)
     catalogue = load(tmp_path)
-    assert [f.name for f in catalogue.enabled(select(pattern=["c"]))] == ["core", "c", "b", "a"]
+    assert [f.name for f in catalogue.list_enabled(select(pattern=["c"]))] == [
+        "core",
+        "c",
+        "b",
+        "a",
+    ]
     assert [f.name for f in catalogue.of("pattern")] == ["a", "b", "c"]
 
 

@@ -77,7 +77,7 @@ def test_what_is_needed_by_now_is_on_without_a_word(tmp_path: Path) -> None:
     old, new_ = catalogue(tmp_path / "old", alone), catalogue(tmp_path / "new", needing)
     migrated, notes = migrate(old, new_, PartialSpec(extras=["reports"]))
     assert (migrated.extras, notes) == (["reports"], [])
-    assert "extra_findings" in {feature.id for feature in new_.enabled(migrated.selection)}
+    assert "extra_findings" in {feature.id for feature in new_.list_enabled(migrated.selection)}
 
 
 def test_a_choice_that_is_not_recorded_was_the_default_of_its_time(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def complete(
     recorded: PartialSpec | None = None,
     problems: Sequence[Problem] = (),
 ) -> WorkspaceSpec:
-    """Default what is not given and check everything.
+    """Default every missing answer and check all of them.
 
     Args:
         catalogue: The features there are.
@@ -56,7 +56,7 @@ def complete(
 
 def list_missing(given: PartialSpec) -> list[str]:
     """Return the main answer keys that are not given and so take their default."""
-    return [key for key in MAIN_KEYS if key not in given.given()]
+    return [key for key in MAIN_KEYS if key not in given.list_given()]
 
 
 def fill(catalogue: Catalogue, given: PartialSpec, folder_name: str) -> WorkspaceSpec:
@@ -90,7 +90,7 @@ def _default(value: Value | None, default: Value) -> Value:
 
 def _choose(catalogue: Catalogue, given: PartialSpec) -> dict[str, list[str]]:
     """Return the chosen names by kind; a default may depend on the kinds before it."""
-    answered = given.chosen()
+    answered = given.list_chosen()
     chosen: dict[str, list[str]] = {}
     for kind in KINDS.values():
         names_ = answered.get(kind.name)
@@ -130,6 +130,8 @@ def _list_settings(
     settings: dict[str, SettingValue] = {}
     for key, question in catalogue.questions(selection).items():
         value = given.settings.get(key, question.default)
-        is_sound = isinstance(value, str | int | float) and not check_setting(question, value)
-        settings[key] = value if is_sound else question.default
+        if isinstance(value, str | int | float) and not check_setting(question, value):
+            settings[key] = value
+        else:
+            settings[key] = question.default
     return settings

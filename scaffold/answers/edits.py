@@ -55,7 +55,7 @@ def remove_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: 
         raise _unknown(key, kind, name, _without_builtin(kind, chosen))
     feature = _get(catalogue, kind, name)
     after = answers.choose(kind, [other for other in chosen if other != name])
-    still_on = catalogue.enabled(after.selection)
+    still_on = catalogue.list_enabled(after.selection)
     if needing := [other for other in still_on if feature.ref in other.requires]:
         raise AnswersError(
             [Problem(key, f"{one.name} needs {name}", _hint_to_remove(one)) for one in needing]

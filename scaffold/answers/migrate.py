@@ -47,7 +47,7 @@ def migrate(
 
 def list_new_features(before: Catalogue, after: Catalogue, answers: PartialSpec) -> list[str]:
     """Return a note that names what new workspaces have by default and this one could add."""
-    known = {feature.id for feature in [*before.features, *after.enabled(answers.selection)]}
+    known = {feature.id for feature in [*before.features, *after.list_enabled(answers.selection)]}
     new = [one for kind in KINDS for one in after.of(kind) if one.default and one.id not in known]
     if not new:
         return []
@@ -58,7 +58,7 @@ def list_new_features(before: Catalogue, after: Catalogue, answers: PartialSpec)
 def _record_defaults(before: Catalogue, answers: PartialSpec) -> PartialSpec:
     """Choose what was the default: an answer that is not recorded may have another one now."""
     for kind in KINDS.values():
-        if kind.name not in answers.chosen():
+        if kind.name not in answers.list_chosen():
             answers = answers.choose(kind.name, before.default_choice(kind, answers.selection))
     return answers
 
@@ -66,8 +66,8 @@ def _record_defaults(before: Catalogue, answers: PartialSpec) -> PartialSpec:
 def _list_split_off(before: Catalogue, after: Catalogue, answers: PartialSpec) -> list[Feature]:
     """Return the new features whose work an enabled one did before, directly or in two steps."""
     known = {feature.ref for feature in before.features}
-    on = {feature.ref for feature in before.enabled(answers.selection)}
-    still_on = {feature.ref for feature in after.enabled(answers.selection)}
+    on = {feature.ref for feature in before.list_enabled(answers.selection)}
+    still_on = {feature.ref for feature in after.list_enabled(answers.selection)}
     # What was on because another feature required it, which no longer does, is still in use.
     split = [one for one in after.features if one.ref in on - still_on and not one.hidden]
     new = [feature for feature in after.features if feature.ref not in known]
@@ -93,7 +93,7 @@ def _keep_behaviour(before: Catalogue, after: Catalogue, answers: PartialSpec) -
     known = {feature.ref for feature in before.features}
     unchanged = {
         key: question.before
-        for feature in after.enabled(answers.selection)
+        for feature in after.list_enabled(answers.selection)
         if feature.ref in known
         for key, question in feature.questions.items()
         if question.before is not None
@@ -133,9 +133,9 @@ def _keep_models(
 
 
 def _list_moves(before: Catalogue, after: Catalogue, answers: PartialSpec) -> Iterator[_Move]:
-    enabled = before.enabled(answers.selection)
+    enabled = before.list_enabled(answers.selection)
     asked = {stage.name: stage.chain for feature in enabled for stage in feature.stages}
-    for feature in after.enabled(answers.selection):
+    for feature in after.list_enabled(answers.selection):
         for stage in feature.stages if feature.kind != CORE else ():
             old_chain = asked.get(stage.name, stage.chain)
             if old_chain != stage.chain:

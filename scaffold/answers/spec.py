@@ -60,9 +60,9 @@ class PartialSpec(BaseModel):
     @property
     def selection(self) -> Selection:
         """What the catalogue has to know of these answers."""
-        return _select(self.chosen(), self.chains, self.agents)
+        return _select(self.list_chosen(), self.chains, self.agents)
 
-    def chosen(self) -> dict[str, list[str]]:
+    def list_chosen(self) -> dict[str, list[str]]:
         """Return the names of features that are given, by kind."""
         return {
             kind.name: [value] if isinstance(value, str) else list(value)
@@ -70,7 +70,7 @@ class PartialSpec(BaseModel):
             if (value := self._choice(kind)) is not None
         }
 
-    def given(self) -> set[str]:
+    def list_given(self) -> set[str]:
         """Return the answer keys that are given, those of features' questions included."""
         main = {key for key in MAIN_KEYS if getattr(self, key) is not None}
         return main | self.settings.keys()
@@ -86,7 +86,7 @@ class PartialSpec(BaseModel):
 
     def merge(self, later: "PartialSpec") -> Self:
         """Return the answers with those of a later source instead, where it gives some."""
-        changes = {key: getattr(later, key) for key in later.given() - later.settings.keys()}
+        changes = {key: getattr(later, key) for key in later.list_given() - later.settings.keys()}
         return self.replace(**changes, settings={**self.settings, **later.settings})
 
     def _choice(self, kind: Kind) -> str | list[str] | None:

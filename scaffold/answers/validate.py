@@ -73,7 +73,7 @@ def check_choices(catalogue: Catalogue, selection: Selection) -> list[Problem]:
     ]
     if not selection.names("provider"):
         problems.append(Problem("providers", "is empty", "choose at least one"))
-    for feature in catalogue.enabled(selection):
+    for feature in catalogue.list_enabled(selection):
         problems += _check_feature(catalogue, selection, feature)
     return problems
 
@@ -94,7 +94,7 @@ def _check_feature(
     catalogue: Catalogue, selection: Selection, feature: Feature
 ) -> Iterator[Problem]:
     """Yield what a feature that is on requires and does not have, and what it excludes."""
-    on = {one.ref for one in catalogue.enabled(selection)}
+    on = {one.ref for one in catalogue.list_enabled(selection)}
     key = KINDS[feature.kind].answer_key if feature.kind in KINDS else "patterns"
     for other in feature.requires:
         if other in KINDS and not selection.names(other):

@@ -24,7 +24,7 @@ def check_agents(catalogue: Catalogue, spec: WorkspaceSpec, recorded: PartialSpe
     """
     old = {agent.name for agent in recorded.agents or ()}
     owners = _list_owners(catalogue.features)
-    owners_on = _list_owners(catalogue.enabled(spec.selection))
+    owners_on = _list_owners(catalogue.list_enabled(spec.selection))
     problems: list[Problem] = []
     seen: set[str] = set()
     for agent in spec.agents:

@@ -14,7 +14,7 @@ from scaffold.catalog.prices import find_model
 
 def list_warnings(catalogue: Catalogue, spec: WorkspaceSpec) -> list[str]:
     """Return a line for each doubt about chains and models, and what a pattern's judge costs."""
-    patterns = [one for one in catalogue.enabled(spec.selection) if one.judged_by]
+    patterns = [one for one in catalogue.list_enabled(spec.selection) if one.judged_by]
     judged = [describe_judges(catalogue, one, spec.selection) for one in patterns]
     return [
         *_doubt_chains(catalogue, spec),

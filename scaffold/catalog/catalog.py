@@ -36,14 +36,14 @@ class Catalogue:
         """Return one feature.
 
         Raises:
-            KeyError: There is no such feature, or it is hidden.
+            KeyError: The feature does not exist, or it is hidden.
         """
         for feature in self.of(kind):
             if feature.name == name:
                 return feature
         raise KeyError(f"{kind}:{name}")
 
-    def enabled(self, selection: Selection) -> list[Feature]:
+    def list_enabled(self, selection: Selection) -> list[Feature]:
         """Return the core, the features that are chosen, and those that they require."""
         on = [self.core]
         for feature in self.features:
@@ -58,7 +58,7 @@ class Catalogue:
         """Return the questions of the enabled features, by answer key."""
         return {
             key: question
-            for feature in self.enabled(selection)
+            for feature in self.list_enabled(selection)
             for key, question in feature.questions.items()
         }
 
@@ -85,14 +85,14 @@ class Catalogue:
 
     def answer_chain(self, selection: Selection) -> str:
         """Return the chain of the plain `answer` stage: the first that an enabled feature names."""
-        named = (feature.wires.answer_chain for feature in self.enabled(selection))
+        named = (feature.wires.answer_chain for feature in self.list_enabled(selection))
         return next((chain for chain in named if chain), self.core.stages[0].chain)
 
     def chains_used(self, selection: Selection) -> dict[str, Tier]:
         """Return chain name → tier of its default models, in the order they are listed."""
         names = [self.answer_chain(selection)]
         tiers: dict[str, Tier] = {}
-        for feature in self.enabled(selection):
+        for feature in self.list_enabled(selection):
             names += [stage.chain for stage in feature.stages if feature.kind != CORE]
             names += feature.chains
             tiers |= feature.chains
@@ -122,7 +122,9 @@ class Catalogue:
 
     def default_agents(self, selection: Selection) -> list[ProposedAgent]:
         """Return the sub-agents that the enabled features propose."""
-        return [agent for feature in self.enabled(selection) for agent in feature.default_agents]
+        return [
+            agent for feature in self.list_enabled(selection) for agent in feature.default_agents
+        ]
 
 
 def tier_of(chain: str) -> Tier:

@@ -162,5 +162,5 @@ def usual_request(catalogue: Catalogue, pattern: Feature) -> Baseline:
 
 def _list_patterns(catalogue: Catalogue, selection: Selection) -> list[Feature]:
     """Return the chosen patterns that say what they cost; without one the core: one model."""
-    on = catalogue.enabled(selection)
+    on = catalogue.list_enabled(selection)
     return [f for f in on if f.kind == "pattern" and f.estimate] or [catalogue.core]

@@ -1,6 +1,6 @@
 """What copier computes in Jinja, so that a render without this program is the same render.
 
-Each text is the counterpart of a method of `Catalogue`: `enabled`, `answer_chain`,
+Each text is the counterpart of a method of `Catalogue`: `list_enabled`, `answer_chain`,
 `default_agents`, `default_chains`.
 """
 
@@ -68,7 +68,7 @@ PACKAGE = SLUG.replace("'-'", "'_'")
 
 
 def is_chosen(feature: Feature) -> str:
-    """Return the expression that tells whether a feature is chosen."""
+    """Return the Jinja test for whether a feature is chosen."""
     kind = KINDS[feature.kind]
     return f"'{feature.name}' {'in' if kind.many else '=='} {kind.answer_key}"
 

@@ -36,7 +36,7 @@ class Side:
 
     def features(self) -> list[Feature]:
         """Return the features that are rendered on this side."""
-        return self.catalogue.enabled(self.selection)
+        return self.catalogue.list_enabled(self.selection)
 
 
 def list_team_owned(before: Side, after: Side) -> list[str]:

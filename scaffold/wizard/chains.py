@@ -66,7 +66,7 @@ def _list_places(rest: list[str]) -> list[Choice]:
 
 
 def _ask_model(state: State) -> str:
-    providers = state.chosen("provider")
+    providers = state.list_chosen("provider")
     models = [model for name in providers for model in list_models(state.catalogue, name)]
     choices = [Choice(describe_model(model), model.ref) for model in models]
     ref = ask_one("Which model?", [*choices, Choice("another one, typed", OTHER)])

@@ -19,7 +19,7 @@ def ask(state: State) -> None:
     # The list of choices and its question need the rest of the screen.
     rest = len(features) + 4
     say(whole if fits(whole, rest) else _describe(features, with_limits=False))
-    chosen = state.chosen("pattern")
+    chosen = state.list_chosen("pattern")
     width = max(len(feature.title) for feature in features)
     choices = [
         Choice(

@@ -32,13 +32,13 @@ def _is_asked(state: State, kind: Kind) -> bool:
     if kind.name in _SCREENS_OF_THEIR_OWN or not state.catalogue.of(kind.name):
         return False
     requiring = [feature for feature in state.catalogue.features if kind.name in feature.requires]
-    on = state.catalogue.enabled(state.answers.selection)
+    on = state.catalogue.list_enabled(state.answers.selection)
     return not requiring or any(feature in on for feature in requiring)
 
 
 def _ask_kind(state: State, kind: Kind) -> None:
     features = state.catalogue.of(kind.name)
-    chosen = state.chosen(kind.name)
+    chosen = state.list_chosen(kind.name)
     width = max(len(feature.title) for feature in features)
     lines = {feature.name: f"{feature.title:<{width}}  {feature.summary}" for feature in features}
     if kind.many:

@@ -47,10 +47,10 @@ class State:
         """Take the answer to a question of a feature."""
         self.answer(settings={**self.answers.settings, key: value})
 
-    def chosen(self, kind: str) -> list[str]:
+    def list_chosen(self, kind: str) -> list[str]:
         """Return what is chosen of a kind, or what would be by default."""
         default = self.catalogue.default_choice(KINDS[kind], self.answers.selection)
-        return self.answers.chosen().get(kind, default)
+        return self.answers.list_chosen().get(kind, default)
 
     def heading(self, part: str = "") -> str:
         """Return the title of the screen that is shown, or of a part of it."""

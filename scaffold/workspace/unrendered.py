@@ -17,7 +17,7 @@ def notes(catalogue: Catalogue, selection: Selection, workspace: Recorded) -> li
         f"{feature.kind} {feature.name} is recorded, but none of its files is here. If it was"
         " written into .copier-answers.yml by hand, take it out there, commit, and run"
         f" `scaffold add {feature.kind} {feature.name}`."
-        for feature in catalogue.enabled(selection)
+        for feature in catalogue.list_enabled(selection)
         if feature.kind in KINDS and not feature.hidden and _is_absent(feature, workspace)
     ]
 
