@@ -1,8 +1,8 @@
-"""A document as text: text, Markdown and HTML here, other formats by a module of `converters/`.
+"""Documents as text: text, Markdown and HTML here, other formats by `converters/`.
 
 A converter is a module called like the suffix it reads (`converters/pdf.py`), with
 `convert(path: Path) -> str`, or `-> Document` where parts may be unreadable; a new one is found
-by itself. Whatever needs a parser is read in a child process (`apart.py`).
+by itself. Whatever needs a parser is read in a child process (`reader_process.py`).
 """
 
 import importlib
@@ -10,10 +10,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from .apart import Child, Unreadable
+from .decoding import decode, is_html, is_text
 from .errors import FleetError
 from .harmless import harmless
-from .readable import decode, is_html, is_text, of_html
+from .readable import html_to_markdown
+from .reader_process import Child, Unreadable
 
 log = logging.getLogger(__name__)
 MAX_BYTES = 50_000_000
@@ -27,7 +28,7 @@ _FORMATS = {
 
 
 class DocumentError(FleetError):
-    """A document that cannot be read: names the file, what is wrong and the way out."""
+    """A document cannot be read: the message names the file, the problem and the way out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,11 @@ class Document:
 
 
 def read(path: Path) -> str:
-    """The text of a document, after a line for what it lacks. Raises DocumentError."""
+    """Return the text of a document, after a line for each part that is missing.
+
+    Raises:
+        DocumentError: It cannot be read.
+    """
     with Child() as child:
         document = load(path, child)
     notes = [f"[{path.name}: {note}]\n\n" for note in document.notes]
@@ -47,31 +52,39 @@ def read(path: Path) -> str:
 
 
 def load(path: Path, child: Child) -> Document:
-    """A document, converted by the child where that takes a parser. Raises DocumentError."""
-    size = _size(path)
+    """Return a document, converted by the child if that takes a parser.
+
+    Raises:
+        DocumentError: It cannot be read.
+    """
+    size = _measure(path)
     if size > MAX_BYTES:
         raise DocumentError(
             f"{path.name} has {size / 1e6:,.0f} MB, more than {MAX_BYTES / 1e6:.0f}: split it."
         )
-    data = _bytes(path)
+    data = _read_bytes(path)
     if _needs_parser(path, data):
-        document = _converted(path, child)
+        document = _convert_in_child(path, child)
     else:
-        document = Document(decoded(data, path.name))
+        document = Document(decode_text(data, path.name))
     if not document.text.strip():
         is_page = _suffix(path) in _HTML
-        way = "save it from a browser" if is_page else "a scan has to go through OCR first"
-        raise DocumentError(f"{path.name} holds no text; {way}.")
+        hint = "save it from a browser" if is_page else "a scan has to go through OCR first"
+        raise DocumentError(f"{path.name} holds no text; {hint}.")
     for note in document.notes:
         log.warning("%s: %s", path.name, note)
     return document
 
 
 def convert(path: Path) -> Document:
-    """The text of a file that takes a parser; called in the child. Raises what parsers raise."""
+    """Return the text of a file that takes a parser. It runs in the child.
+
+    Raises:
+        Exception: Whatever the parser raises.
+    """
     suffix = _suffix(path)
     if not _has_converter(suffix):
-        return Document(of_html(_sound(decode(path.read_bytes()), path.name))[1])
+        return Document(html_to_markdown(_require_text(decode(path.read_bytes()), path.name))[1])
     found: str | Document = importlib.import_module(f".converters.{suffix}", __package__).convert(
         path
     )
@@ -79,28 +92,32 @@ def convert(path: Path) -> Document:
 
 
 def readers() -> list[str]:
-    """The suffixes that converters read."""
+    """Return the suffixes that converters read."""
     return sorted(path.stem for path in _CONVERTERS.glob("[a-z]*.py"))
 
 
-def decoded(data: bytes, name: str) -> str:
-    """Bytes that should be text. Raises DocumentError when they are something else."""
+def decode_text(data: bytes, name: str) -> str:
+    """Decode bytes that should be text.
+
+    Raises:
+        DocumentError: They are something else.
+    """
     for magic, (what, _) in _FORMATS.items():
         if data.startswith(magic):
             raise DocumentError(
                 f"{name} is {what}, not text: run `scaffold add extra documents` and keep its "
                 ".pdf or .docx suffix, or save it as text."
             )
-    return harmless(_sound(decode(data), name))
+    return harmless(_require_text(decode(data), name))
 
 
-def _sound(text: str, name: str) -> str:
+def _require_text(text: str, name: str) -> str:
     if not is_text(text):
         raise DocumentError(f"{name} is binary or in an unknown encoding: save it as UTF-8 text.")
     return text
 
 
-def _converted(path: Path, child: Child) -> Document:
+def _convert_in_child(path: Path, child: Child) -> Document:
     try:
         reply = child.document(path)
     except Unreadable as error:
@@ -111,7 +128,11 @@ def _converted(path: Path, child: Child) -> Document:
 
 
 def _needs_parser(path: Path, data: bytes) -> bool:
-    """Whether a parser is needed. Raises DocumentError where name and content disagree."""
+    """Whether a parser is needed.
+
+    Raises:
+        DocumentError: The name and the content disagree.
+    """
     suffix = _suffix(path)
     if not _has_converter(suffix) and suffix not in _HTML:
         return is_html(data)
@@ -129,18 +150,18 @@ def _has_converter(suffix: str) -> bool:
     return suffix.isidentifier() and (_CONVERTERS / f"{suffix}.py").is_file()
 
 
-def _size(path: Path) -> int:
+def _measure(path: Path) -> int:
     try:
         size = path.stat().st_size
     except (OSError, ValueError) as error:
-        told = getattr(error, "strerror", None) or error
-        raise DocumentError(f"{path} cannot be read: {told}.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise DocumentError(f"{path} cannot be read: {reason}.") from None
     if not path.is_file():
         raise DocumentError(f"{path} cannot be read: it is not a file.")
     return size
 
 
-def _bytes(path: Path) -> bytes:
+def _read_bytes(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(MAX_BYTES)

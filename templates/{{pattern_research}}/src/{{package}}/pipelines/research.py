@@ -21,7 +21,7 @@ from ..runtime.fleet import Settings
 from ..runtime.ledger.queries import DEMO
 from ..runtime.run import Route, Run
 from ..runtime.searches.search import Found, Search, SearchFailed
-from ..runtime.untrusted import delimited, suspicious
+from ..runtime.untrusted import delimit, find_orders
 
 Result = TypeVar("Result")
 NO_ANSWER = (ChainExhausted, AnswerInvalid)
@@ -59,7 +59,7 @@ async def run(run: Run, route: Route) -> Report:
 
 async def _queries(run: Run, settings: ResearchSettings, report: Report) -> list[str]:
     """What to search for; the question itself where the model writes nothing usable."""
-    told = f"At most {settings.max_queries} queries.\n\n{delimited(report.question, 'question')}"
+    told = f"At most {settings.max_queries} queries.\n\n{delimit(report.question, 'question')}"
     try:
         written = (await run.ask(QUERY, told)).queries
     except NO_ANSWER as error:
@@ -115,7 +115,7 @@ async def _read(found: Sequence[Found], settings: ResearchSettings, report: Repo
             continue
         page = _or_raise(result)
         pages.append(Page(page.url, page.title, page.text[: settings.source_chars]))
-        if passages := await asyncio.to_thread(suspicious, pages[-1].text):
+        if passages := await asyncio.to_thread(find_orders, pages[-1].text):
             report.counts.flagged += 1
             report.problems.append(
                 f"{page.url}: reads like instructions to a model, which were not followed: "
@@ -135,9 +135,9 @@ async def _claims(
     run: Run, pages: Sequence[Page], settings: ResearchSettings, report: Report
 ) -> list[tuple[str, Quote]]:
     """What each source says about the question; a claim whose quote is not in it is dropped."""
-    question = delimited(report.question, "question")
+    question = delimit(report.question, "question")
     asks = [
-        run.ask(CLAIM, f"{question}\n\n{delimited(page.text, 'source')}", source=page.text)
+        run.ask(CLAIM, f"{question}\n\n{delimit(page.text, 'source')}", source=page.text)
         for page in pages
     ]
     results = await _bounded(settings, asks)
@@ -158,8 +158,8 @@ async def _claims(
 
 
 async def _synthesise(run: Run, report: Report) -> None:
-    question = delimited(report.question, "question")
-    claims = delimited(numbered(report.claims), "claims")
+    question = delimit(report.question, "question")
+    claims = delimit(numbered(report.claims), "claims")
     synthesis = await run.ask(SYNTHESISE, f"{question}\n\n{claims}")
     answer, report.counts.uncited = compose(synthesis, report.claims)
     report.unanswered = synthesis.unanswered

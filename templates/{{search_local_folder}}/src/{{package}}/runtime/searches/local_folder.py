@@ -18,11 +18,11 @@ from pathlib import Path
 
 from pydantic import Field
 
-from ..apart import Child, Limits
 from ..documents import DocumentError, load, readers
 from ..duplicates import SMALL
 from ..fleet import Fleet, Settings, find_root
 from ..private import private_file
+from ..reader_process import Child, Limits
 from .search import Found, Hits, SearchFailed
 
 log = logging.getLogger(__name__)
