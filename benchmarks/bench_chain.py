@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.peers.drive import FAULTS
-from scaffold.catalogue import load
+from scaffold.catalog.catalog import load
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent

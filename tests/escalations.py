@@ -71,6 +71,10 @@ class Desk(recorded.Desk):
             env={**os.environ, "PYTHONPATH": str(source), **settings},
         )
 
+    def ledger(self) -> Any:
+        """Return where the ledger is."""
+        return self.module("configuration").ledger_location(self.root)
+
     def tickets(self, state: str = "open") -> list[Any]:
         tickets = self.module("runtime.inbox").Tickets(self.root)
         try:

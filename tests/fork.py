@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from scaffold import cli
-from scaffold.catalogue import load
-from scaffold.questionnaire import copier_yml
+from scaffold.catalog.catalog import load
+from scaffold.catalog.copier_questions import copier_yml
 from tests.conftest import ROOT
 
 CORE = "templates/{{'.'}}"
@@ -80,8 +80,8 @@ def make_fork(folder: Path) -> Path:
     (folder / RUNTIME / "recorded.py").rename(folder / RUNTIME / "replayed.py")
     edit(
         folder / CORE / "feature.yml",
-        "kind: core\n",
-        "kind: core\nrenames:\n"
+        "\nrenames:\n",
+        "\nrenames:\n"
         "  - old: src/{{package}}/runtime/recorded.py\n"
         "    new: src/{{package}}/runtime/replayed.py\n",
     )

@@ -9,12 +9,12 @@ from typing import Any
 
 from allpairspy import AllPairs
 
-from scaffold.answers import complete
-from scaffold.catalogue import Catalogue, load
-from scaffold.facts import Question
-from scaffold.feature import KINDS
-from scaffold.presets import PRESETS, split
-from scaffold.render import render
+from scaffold.answers.spec import complete
+from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.feature import KINDS
+from scaffold.catalog.manifest import Question
+from scaffold.catalog.presets import PRESETS, split
+from scaffold.rendering.render import render
 from tests.conftest import ROOT
 
 CATALOGUE = load(ROOT)

@@ -6,7 +6,7 @@
 import shutil
 from pathlib import Path
 
-from scaffold.presets import PRESETS
+from scaffold.catalog.presets import PRESETS
 from tests import harness
 
 FOLDER = Path(__file__).parent / "snapshots"

@@ -6,8 +6,8 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from scaffold.catalogue import Catalogue, load
-from scaffold.names import TAKEN_NAMES
+from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.names import TAKEN_NAMES
 from tests.conftest import ROOT
 
 DEV = ("basedpyright", "pytest", "ruff")

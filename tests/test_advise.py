@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaffold import cli, economics, models
-from scaffold.advice import ONE_MODEL, SPLIT, Upkeep, advise
-from scaffold.catalogue import Catalogue, load
-from scaffold.economics import Load, Option
-from scaffold.facts import TIERS, Tier
+from scaffold import cli
+from scaffold.catalog import economics
+from scaffold.catalog import prices as models
+from scaffold.catalog.advice import ONE_MODEL, SPLIT, Upkeep, advise
+from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.economics import Load, Option
+from scaffold.catalog.manifest import TIERS, Tier
 from tests.conftest import ROOT
 from tests.messages import one_mistake
 

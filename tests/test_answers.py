@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from scaffold.answers import complete
-from scaffold.catalogue import Catalogue
-from scaffold.doubts import warnings
-from scaffold.errors import AnswersError
-from scaffold.names import (
+from scaffold.answers.spec import complete
+from scaffold.answers.warnings import warnings
+from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.names import (
     default_package,
     default_project,
     installed,
     package_problem,
     project_problem,
 )
+from scaffold.errors import AnswersError
 from tests.taken_names import names as names_taken
 
 AGENT = {"name": "billing", "description": "Bills", "chain": "cheap"}

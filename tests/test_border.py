@@ -31,27 +31,27 @@ WRAPS = (
 @quick
 @given(text=anything)
 def test_every_text_becomes_one_that_all_take(every_provider: str, text: str) -> None:
-    harmless = importlib.import_module(f"{every_provider}.runtime.border").harmless
-    clean = harmless({"a": [text, (text,)]})["a"]
-    assert clean == [harmless(text), (harmless(text),)]
-    assert harmless(harmless(text)) == harmless(text)
-    harmless(text).encode()
-    controls = {one for one in harmless(text) if unicodedata.category(one) in ("Cc", "Cs")}
+    sanitize = importlib.import_module(f"{every_provider}.runtime.encodable").sanitize
+    clean = sanitize({"a": [text, (text,)]})["a"]
+    assert clean == [sanitize(text), (sanitize(text),)]
+    assert sanitize(sanitize(text)) == sanitize(text)
+    sanitize(text).encode()
+    controls = {one for one in sanitize(text) if unicodedata.category(one) in ("Cc", "Cs")}
     assert controls <= {"\n", "\t", "\r"}
     if not {unicodedata.category(one) for one in text} & {"Cc", "Cs"}:
-        assert harmless(text) == text
+        assert sanitize(text) == text
 
 
 def test_what_a_tool_says_of_itself_is_made_harmless(every_provider: str) -> None:
-    harmless = importlib.import_module(f"{every_provider}.runtime.border").harmless
+    sanitize = importlib.import_module(f"{every_provider}.runtime.encodable").sanitize
     schema = {"properties": {"q": {"description": "half \ud83d"}}}
     tool = ToolDefinition(name="look", parameters_json_schema=schema, description="nul \0")
     asked = ModelRequestParameters(function_tools=[tool])
-    found = harmless(asked).function_tools[0]
+    found = sanitize(asked).function_tools[0]
     assert (found.name, found.description) == ("look", "nul \ufffd")
     assert found.parameters_json_schema == {"properties": {"q": {"description": "half \ufffd"}}}
     plain = ModelRequestParameters(function_tools=[ToolDefinition(name="look")])
-    assert harmless(plain) is plain
+    assert sanitize(plain) is plain
 
 
 @pytest.mark.parametrize("wrap", WRAPS)
@@ -60,20 +60,20 @@ def test_what_a_tool_says_of_itself_is_made_harmless(every_provider: str) -> Non
 def test_every_object_is_found_in_what_wraps_it(
     every_provider: str, wrap: str, value: dict[str, object]
 ) -> None:
-    unwrapped = importlib.import_module(f"{every_provider}.runtime.wrapped").unwrapped
+    extract_json = importlib.import_module(f"{every_provider}.runtime.json_text").extract_json
     told = json.dumps(value, ensure_ascii=False)
     if "```" in told or "think>" in told:
         return
-    assert json.loads(unwrapped(wrap.replace("{}", told))) == value
-    assert json.loads(unwrapped(json.dumps(told))) == value
+    assert json.loads(extract_json(wrap.replace("{}", told))) == value
+    assert json.loads(extract_json(json.dumps(told))) == value
 
 
 @quick
 @given(text=anything)
 def test_no_text_breaks_the_reading(every_provider: str, text: str) -> None:
-    unwrapped = importlib.import_module(f"{every_provider}.runtime.wrapped").unwrapped
+    extract_json = importlib.import_module(f"{every_provider}.runtime.json_text").extract_json
     for wrapped in (text, "{" + text + "}", f"```{text}```", "[" * 5_000 + text):
-        assert isinstance(unwrapped(wrapped), str)
+        assert isinstance(extract_json(wrapped), str)
 
 
 @pytest.mark.parametrize(
@@ -87,8 +87,8 @@ def test_no_text_breaks_the_reading(every_provider: str, text: str) -> None:
     ],
 )
 def test_what_is_read_is_what_was_sent(every_provider: str, text: str, json_of_it: str) -> None:
-    unwrapped = importlib.import_module(f"{every_provider}.runtime.wrapped").unwrapped
-    assert unwrapped(text) == json_of_it
+    extract_json = importlib.import_module(f"{every_provider}.runtime.json_text").extract_json
+    assert extract_json(text) == json_of_it
 
 
 @pytest.mark.parametrize(
@@ -102,5 +102,5 @@ def test_what_is_read_is_what_was_sent(every_provider: str, text: str, json_of_i
 )
 def test_a_long_answer_is_read_in_one_pass(every_provider: str, text: str) -> None:
     """Each of these takes many minutes where the rest is read again from each place in it."""
-    unwrapped = importlib.import_module(f"{every_provider}.runtime.wrapped").unwrapped
-    assert unwrapped(text) == text.strip()
+    extract_json = importlib.import_module(f"{every_provider}.runtime.json_text").extract_json
+    assert extract_json(text) == text.strip()

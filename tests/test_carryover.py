@@ -8,9 +8,9 @@ import pytest
 import yaml
 
 from scaffold import cli
-from scaffold.carryover import carried_over
-from scaffold.catalogue import Catalogue, load
-from scaffold.questionnaire import copier_yml
+from scaffold.answers.migrate import carried_over
+from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.copier_questions import copier_yml
 from tests.fork import commit, git, make_fork, new, told
 
 Features = dict[str, dict[str, Any]]

@@ -49,14 +49,19 @@ def question(findings: Any, path: Path, *, budget_usd: object = 0, **given: Any)
     return findings.Question(path, fleet, module(package, "prices").Prices(own, {}), **given)
 
 
+def find(findings: Any, question: Any) -> list[Any]:
+    package = findings.__name__.partition(".")[0]
+    return findings.find(question, importlib.import_module(f"{package}.wiring").FINDINGS)
+
+
 def asked(findings: Any, path: Path, **given: Any) -> list[Any]:
     """What costs too much; what does not work is `urgent`."""
-    found = findings.find(question(findings, path, **given))
+    found = find(findings, question(findings, path, **given))
     return [finding for finding in found if not finding.urgent]
 
 
 def urgent(findings: Any, path: Path) -> list[Any]:
-    found = findings.find(question(findings, path))
+    found = find(findings, question(findings, path))
     first = [finding for finding in found if finding.urgent]
     assert found[: len(first)] == first
     return first
@@ -451,7 +456,7 @@ def test_a_circuit_is_told_in_its_own_environment(
     skipped = failed(store, 3, outcome="skipped", error_type="circuit_open", days_ago=0)
     path = write(store, tmp_path / "l.sqlite3", cheap(store, 12, environment="demo"), skipped)
     for environment, told in ((None, True), ("production", True), ("demo", False)):
-        found = findings.find(question(findings, path, environment=environment))
+        found = find(findings, question(findings, path, environment=environment))
         assert ("circuit_open" in kinds(found)) is told, environment
 
 

@@ -81,7 +81,8 @@ def page_of(package: str, path: Path, days: int = 7) -> str:
         question(package, path),
     )
     page = module(package, "page")
-    return page.html(report, findings.find(asked), "This month: $1", asked)
+    searches = importlib.import_module(f"{package}.wiring").FINDINGS
+    return page.html(report, findings.find(asked, searches), "This month: $1", asked)
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +123,8 @@ def test_weeks_add_up_to_the_query(package: str, path: Path, text: str) -> None:
 
 def test_findings_and_what_is_unpriced_are_listed(package: str, path: Path, text: str) -> None:
     findings = module(package, "findings")
-    found = findings.find(question(package, path))
+    searches = importlib.import_module(f"{package}.wiring").FINDINGS
+    found = findings.find(question(package, path), searches)
     items = [item.words() for item in Tree(text).root.all("li")]
     assert len(items) == len(found) > 1
     for item, finding in zip(items, found, strict=True):

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from scaffold import cli
-from scaffold.presets import PRESETS, USUAL, split
+from scaffold.catalog.presets import PRESETS, USUAL, split
 from tests.fork import commit, edit, git, new
 from tests.harness import CATALOGUE
 from tests.test_update_releases import next_release, with_next

@@ -70,10 +70,10 @@ class Clients:
                         response = stream.get()
                 else:
                     response = await model_request(self.models[provider], request)
-        except failures.FAILURES as error:
-            return failures.of_error(error), error
+        except failures.EXPECTED as error:
+            return failures.classify_error(error), error
         # Azure's content filter comes out of the client as a response that says so.
-        return failures.of_response(response), None
+        return self.of("completion").reject_response(response), None
 
     async def close(self) -> None:
         for model in self.models.values():
@@ -105,7 +105,7 @@ def test_a_recorded_error_is_of_its_kind(
     assert kind == case["kind"], f"{type(error).__name__}: {error}"
     waits = case.get("retry_after_s", case.get("headers", {}).get("retry-after"))
     if waits is not None and error is not None:
-        assert clients.of("waits").wait_s(error) == float(waits)
+        assert clients.of("retry_after").retry_after_s(error) == float(waits)
 
 
 @pytest.mark.parametrize("ending", ["", "\n", "\n\n"])

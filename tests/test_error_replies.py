@@ -44,8 +44,8 @@ def kind_of(every_provider: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def wait_s(every_provider: str) -> Any:
-    return importlib.import_module(f"{every_provider}.runtime.waits").wait_s
+def retry_after_s(every_provider: str) -> Any:
+    return importlib.import_module(f"{every_provider}.runtime.retry_after").retry_after_s
 
 
 def error_of(status: int, body: object, headers: dict[str, str]) -> ModelHTTPError:
@@ -116,8 +116,10 @@ def test_a_bad_request_that_quotes_a_request_stays_one(kind_of: Any, text: str) 
         ({"ratelimit-reset": "12"}, 12),
     ],
 )
-def test_how_long_a_reply_asks_to_wait(wait_s: Any, headers: dict[str, str], wait: float) -> None:
-    assert wait_s(error_of(429, None, headers)) == pytest.approx(wait)
+def test_how_long_a_reply_asks_to_wait(
+    retry_after_s: Any, headers: dict[str, str], wait: float
+) -> None:
+    assert retry_after_s(error_of(429, None, headers)) == pytest.approx(wait)
 
 
 @pytest.mark.parametrize(
@@ -143,15 +145,15 @@ def test_how_long_a_reply_asks_to_wait(wait_s: Any, headers: dict[str, str], wai
     ],
 )
 def test_what_other_places_of_a_reply_say_of_the_wait(
-    wait_s: Any, headers: dict[str, str], body: object, wait: float
+    retry_after_s: Any, headers: dict[str, str], body: object, wait: float
 ) -> None:
-    assert wait_s(error_of(429, body, headers)) == pytest.approx(wait)
+    assert retry_after_s(error_of(429, body, headers)) == pytest.approx(wait)
 
 
 @pytest.mark.parametrize(
     "name", ["retry-after", "x-ratelimit-reset", "anthropic-ratelimit-tokens-reset"]
 )
-def test_a_moment_is_a_wait_from_now_on(wait_s: Any, name: str) -> None:
+def test_a_moment_is_a_wait_from_now_on(retry_after_s: Any, name: str) -> None:
     then = datetime.now(UTC) + timedelta(seconds=60)
     moments = [
         format_datetime(then, usegmt=True),
@@ -160,25 +162,27 @@ def test_a_moment_is_a_wait_from_now_on(wait_s: Any, name: str) -> None:
         str(int(then.timestamp() * 1000)),
     ]
     for moment in moments:
-        assert 50 < wait_s(error_of(429, None, {name: moment})) <= 60
+        assert 50 < retry_after_s(error_of(429, None, {name: moment})) <= 60
     for past in ("Mon, 01 Jan 2024 00:00:00 GMT", "1700000000", "1700000000000"):
-        assert wait_s(error_of(429, None, {name: past})) == 0
+        assert retry_after_s(error_of(429, None, {name: past})) == 0
 
 
 def test_no_absurd_wait_rests_a_model_for_longer_than_ten_minutes(every_provider: str) -> None:
     failures = importlib.import_module(f"{every_provider}.runtime.failures")
+    candidates = importlib.import_module(f"{every_provider}.runtime.candidates")
     fleet = importlib.import_module(f"{every_provider}.runtime.fleet")
     for value in ("86400", "99999999", "9" * 40, str(time.time() + 10**6)):
-        candidate = failures.Candidate(fleet.ModelRef("openai", "m"), lambda: None)
+        ref = fleet.ModelRef("openai", "m")
+        candidate = candidates.Candidate(ref=ref, build=lambda: None)
         error = error_of(429, None, {"retry-after": value})
-        candidate.failed(failures.of_error(error), error)
-        assert candidate.rest_until <= time.monotonic() + failures.MAX_COOL_S
+        candidate.record_failure(failures.classify_error(error), error)
+        assert candidate.available_at <= time.monotonic() + candidates.MAX_COOLDOWN_S
 
 
-def test_an_error_without_a_reply_asks_for_nothing(wait_s: Any) -> None:
-    assert wait_s(TimeoutError()) == 0
-    assert wait_s(ModelAPIError("m", "cut")) == 0
-    assert wait_s(ModelAPIError("m", "Google's RetryInfo", retry_after=34.0)) == 34
+def test_an_error_without_a_reply_asks_for_nothing(retry_after_s: Any) -> None:
+    assert retry_after_s(TimeoutError()) == 0
+    assert retry_after_s(ModelAPIError("m", "cut")) == 0
+    assert retry_after_s(ModelAPIError("m", "Google's RetryInfo", retry_after=34.0)) == 34
 
 
 def test_what_opens_a_circuit_is_a_code_or_a_whole_sentence(kind_of: Any) -> None:
@@ -197,7 +201,7 @@ def test_what_opens_a_circuit_is_a_code_or_a_whole_sentence(kind_of: Any) -> Non
 @pytest.mark.parametrize("name", ["NoCredentialsError", "ClientAuthenticationError"])
 def test_a_login_of_the_cloud_that_fails_is_authentication(every_provider: str, name: str) -> None:
     failures = importlib.import_module(f"{every_provider}.runtime.failures")
-    assert failures.of_error(type(name, (Exception,), {})("no token")) == "authentication"
+    assert failures.classify_error(type(name, (Exception,), {})("no token")) == "authentication"
 
 
 @pytest.mark.parametrize(

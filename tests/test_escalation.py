@@ -206,7 +206,7 @@ def test_an_answer_whose_process_was_killed_before_it_was_in_the_ledger_comes_in
         assert desk.handle("How many vans?", id="vans").output == "Twelve."
         desk.handle("How many vans?", id="vans")
     else:
-        asyncio.run(escalation.accept(tickets, tickets.get(second), "Two.", "bob"))
+        asyncio.run(escalation.accept(tickets, tickets.get(second), "Two.", "bob", desk.ledger()))
     assert tickets.unbooked() == []
     tickets.close()
     assert desk.rows("response_model").count(("ada",)) == 1
@@ -365,5 +365,5 @@ def test_an_answer_of_any_type_is_good_when_the_request_comes_again(
     with pytest.raises(errors.AnswerInvalid):
         escalation.validated(ticket, wrong)
     with closing(inbox.Tickets(desk.root)) as tickets:
-        asyncio.run(escalation.accept(tickets, ticket, json.dumps(right), "ada"))
+        asyncio.run(escalation.accept(tickets, ticket, json.dumps(right), "ada", desk.ledger()))
     assert asyncio.run(ask()) == TypeAdapter(output).validate_python(right)

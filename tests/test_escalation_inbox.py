@@ -34,7 +34,9 @@ def test_a_ticket_that_expired_while_somebody_wrote_is_not_answered(
         (ticket,) = tickets.select()
         later = time.time_ns() + 3_600_000_000_000
         monkeypatch.setattr(time, "time_ns", lambda: later)
-        accepted = desk.module("runtime.escalation").accept(tickets, ticket, "Twelve.", "ada")
+        accepted = desk.module("runtime.escalation").accept(
+            tickets, ticket, "Twelve.", "ada", desk.ledger()
+        )
         with pytest.raises(desk.module("runtime.errors").FleetError, match="expired already"):
             asyncio.run(accepted)
     assert ("answered",) not in desk.rows("outcome")
@@ -47,7 +49,9 @@ def test_an_answer_that_cannot_be_booked_is_not_taken(
     with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
         (ticket,) = tickets.select()
         monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{desk.root}/fleet.toml/no.sqlite3")
-        accepted = desk.module("runtime.escalation").accept(tickets, ticket, "Twelve.", "ada")
+        accepted = desk.module("runtime.escalation").accept(
+            tickets, ticket, "Twelve.", "ada", desk.ledger()
+        )
         with pytest.raises(desk.module("runtime.errors").LedgerError):
             asyncio.run(accepted)
         assert tickets.get(ticket.id).state == "open"

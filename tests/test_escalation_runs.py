@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from scaffold.answers import complete
-from scaffold.catalogue import Catalogue
-from scaffold.render import render
+from scaffold.answers.spec import complete
+from scaffold.catalog.catalog import Catalogue
+from scaffold.rendering.render import render
 from tests import commands, fleets
 from tests.conftest import ROOT
 from tests.fleets import loopback

@@ -4,13 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import cli, releases
-from scaffold.answers import complete
-from scaffold.catalogue import Catalogue, load
+from scaffold import cli
+from scaffold.answers.spec import complete
+from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.feature import read
+from scaffold.catalog.path_rules import filled
+from scaffold.catalog.presets import PRESETS, split
 from scaffold.errors import AnswersError, ManifestError
-from scaffold.manifest import read
-from scaffold.ownership import filled
-from scaffold.presets import PRESETS, split
+from scaffold.sources import releases
 from tests.messages import one_mistake
 
 CORE = "kind: core\nname: core\ntitle: t\nsummary: s\n"

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import clones, jail, releases, yaml_text
-from scaffold.confine import LIMITS, Limits
 from scaffold.errors import TargetError, TemplateError
-from scaffold.paths import is_of_git
-from scaffold.recorded import read
-from scaffold.render import render
-from scaffold.renders import Job
-from scaffold.template import Source
-from scaffold.trust import check_trust
+from scaffold.rendering import confined as jail
+from scaffold.rendering.confined import LIMITS, Limits
+from scaffold.rendering.pair import Job
+from scaffold.rendering.render import render
+from scaffold.sources import clones, releases
+from scaffold.sources.safety import check_trust
+from scaffold.sources.template import Source
+from scaffold.system import yaml as yaml_text
+from scaffold.system.paths import is_of_git
+from scaffold.workspace.files import read
 
 ASKED = "project_name: x\npackage: x\n_subdirectory: templates\n"
 QUICK = replace(LIMITS, cpu_s=3, wall_s=60)
@@ -328,7 +330,7 @@ def test_the_second_wall_holds_without_the_first(work: str, tmp_path: Path) -> N
     root = template(tmp_path / "t", {"a": "x"})
     job = Job(Source(root, "x", None, False), {"work": work}, tmp_path / "out", QUICK)
     script = (
-        "import sys; from pathlib import Path; from scaffold import confine\n"
+        "import sys; from pathlib import Path; from scaffold.rendering import confined as confine\n"
         "confine.confine(Path(sys.argv[1]), Path(sys.argv[2]), confine.LIMITS)\n"
         "try:\n    exec(sys.argv[3])\nexcept Exception as error:\n    print(type(error).__name__)\n"
     )

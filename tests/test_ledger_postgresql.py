@@ -85,6 +85,11 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield ledger_package.module(name, "store")
 
 
+def located(store: Any, root: Path) -> Any:
+    package = store.__name__.partition(".")[0]
+    return importlib.import_module(f"{package}.configuration").ledger_location(root)
+
+
 @pytest.fixture
 def location(server: Server, store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     import psycopg
@@ -95,7 +100,7 @@ def location(server: Server, store: Any, tmp_path: Path, monkeypatch: pytest.Mon
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     monkeypatch.setenv("FLEET_LEDGER_URL", server.url(name))
-    return store.database_path(tmp_path)
+    return located(store, tmp_path)
 
 
 def write(store: Any, location: Any, *batches: list[Any], **settings: Any) -> None:
@@ -296,7 +301,7 @@ def test_a_wrong_address_is_told_without_the_password(
     store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FLEET_LEDGER_URL", "postgresql://fleet:secret@127.0.0.1:9/x")
-    location = store.database_path(tmp_path)
+    location = located(store, tmp_path)
     for use in (store.Ledger, lambda place: store.select(place, "SELECT 1")):
         with pytest.raises(store.LedgerError, match="cannot be") as error:
             use(location)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scaffold.manifest import MANIFEST
+from scaffold.catalog.feature import MANIFEST
 from tests import harness
 
 RENDERS = {

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scaffold.catalogue import Catalogue
+from scaffold.catalog.catalog import Catalogue
 from tests.conftest import ROOT
 from tests.ledger_package import importable
 

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaffold import economics, models
-from scaffold.answers import complete
-from scaffold.catalogue import Catalogue, load
-from scaffold.facts import TIERS, Estimate, Tokens
+from scaffold.answers.spec import complete
+from scaffold.catalog import economics
+from scaffold.catalog import prices as models
+from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.manifest import TIERS, Estimate, Tokens
 from tests.conftest import ROOT
 
 PROVIDERS = [f.name for f in load(ROOT).of("provider") if f.prices]

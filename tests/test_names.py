@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaffold.answers import complete
-from scaffold.catalogue import Catalogue
+from scaffold.answers.spec import complete
+from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.names import agent_problem, package_problem, project_problem
 from scaffold.errors import AnswersError
-from scaffold.names import agent_problem, package_problem, project_problem
 from tests import harness
 from tests.conftest import ROOT
 

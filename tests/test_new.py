@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaffold import cli
-from scaffold.catalogue import load
-from scaffold.presets import PRESETS
+from scaffold.catalog.catalog import load
+from scaffold.catalog.presets import PRESETS
 from tests.conftest import ROOT
 from tests.messages import one_mistake
 

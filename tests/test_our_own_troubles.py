@@ -72,7 +72,7 @@ def test_who_has_no_time_left_after_a_stall_is_told_so(desk: Desk) -> None:
         with pytest.raises(errors.ChainExhausted, match="stalled"):
             await blocked(desk, workspace.handle(run.Request("?")), 2)
         (candidate,) = workspace.chains["main"].candidates
-        assert candidate.resting is None, "no circuit opens"
+        assert candidate.unavailable is None, "no circuit opens"
 
     desk.play(use)
 

@@ -18,7 +18,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.tools import ToolDefinition
 
-from scaffold.catalogue import Catalogue
+from scaffold.catalog.catalog import Catalogue
 from tests.fleets import FORMATS, Desk, desk, import_rendered, loopback
 from tests.loopback import Reply
 from tests.loopback.reply import TEXT

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scaffold import cli, releases, template
-from scaffold.catalogue import load
+from scaffold import cli
+from scaffold.catalog.catalog import load
+from scaffold.catalog.copier_questions import copier_yml
 from scaffold.errors import TemplateError
-from scaffold.questionnaire import copier_yml
-from scaffold.trust import OLDEST_KEY
+from scaffold.sources import releases, template
+from scaffold.sources.safety import OLDEST_KEY
 from tests.fork import append, commit, edit, git, new, told
 
 

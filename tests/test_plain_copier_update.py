@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scaffold import releases
+from scaffold.sources import releases
 from tests.fork import append, commit, git, make_fork, new
 
 

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plumbum import local
 
-from scaffold.answers import complete
-from scaffold.catalogue import Catalogue, load
-from scaffold.questionnaire import copier_yml
-from scaffold.render import render
+from scaffold.answers.spec import complete
+from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.copier_questions import copier_yml
+from scaffold.rendering.render import render
 from tests.conftest import ROOT
 
 CATALOGUE = load(ROOT)

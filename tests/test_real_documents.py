@@ -21,9 +21,9 @@ from pydantic_ai.usage import RequestUsage
 
 from benchmarks import quote_pairs
 from benchmarks.duplicate_pairs import DATA
-from scaffold.answers import complete
-from scaffold.catalogue import load
-from scaffold.render import render
+from scaffold.answers.spec import complete
+from scaffold.catalog.catalog import load
+from scaffold.rendering.render import render
 from tests import evaluation
 from tests.conftest import ROOT
 

@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import cli, release, releases, repository
+from scaffold import cli
 from scaffold.errors import TemplateError, ToolError
-from scaffold.git import git
+from scaffold.sources import cut_release as release
+from scaffold.sources import releases
+from scaffold.system.git import git
+from scaffold.workspace import create as repository
 from tests.conftest import ROOT
 from tests.messages import one_mistake
 
@@ -189,7 +192,7 @@ def test_the_command_releases_a_copy(tmp_path: Path) -> None:
     told = ""
     for version in ("9.0.0", "9.1.0"):
         done = subprocess.run(
-            [sys.executable, "-m", "scaffold.release", version],
+            [sys.executable, "-m", "scaffold.sources.cut_release", version],
             cwd=root,
             env={**os.environ, "PYTHONPATH": str(root)},
             capture_output=True,

@@ -9,10 +9,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scaffold import cli, render
-from scaffold.answers import complete
-from scaffold.catalogue import Catalogue
+from scaffold import cli
+from scaffold.answers.spec import complete
+from scaffold.catalog.catalog import Catalogue
 from scaffold.errors import TemplateError
+from scaffold.rendering import render
 
 SOURCE = "somewhere"
 SMALL = {"patterns": [], "agents": [], "extras": [], "providers": ["anthropic"]}

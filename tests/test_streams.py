@@ -233,7 +233,7 @@ def test_who_reads_slowly_opens_no_circuit(desk: Desk) -> None:
             async with model_request_stream(chain, question) as events:
                 async for _ in events:
                     await asyncio.sleep(0.3)
-        assert chain.candidates[0].resting is None
+        assert chain.candidates[0].unavailable is None
 
     desk.play(use)
     assert desk.rows("outcome, error_type") == [("failed", "stalled")]

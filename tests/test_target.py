@@ -9,15 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from scaffold import cli, signals, target
+from scaffold import cli
 from scaffold.errors import TargetError
+from scaffold.system import signals
+from scaffold.workspace import target
 from tests.conftest import ROOT
 from tests.messages import one_mistake
 
 SLOW_WRITE = """
 import sys, time
 from pathlib import Path
-from scaffold import target
+from scaffold.workspace import target
 with target.staged(Path(sys.argv[1])) as folder:
     (folder / "half").write_text("written")
     print("begun", flush=True)

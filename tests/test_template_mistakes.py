@@ -8,7 +8,7 @@ import pytest
 
 from scaffold import cli
 from scaffold.errors import TemplateError
-from scaffold.render import render
+from scaffold.rendering.render import render
 from tests.fork import append, edit
 from tests.messages import one_mistake
 

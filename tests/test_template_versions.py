@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scaffold import cli, releases, repository, template
-from scaffold.clones import clone
+from scaffold import cli
 from scaffold.errors import TemplateError
-from scaffold.git import git as run
-from scaffold.pins import is_sound
-from scaffold.versions import finished, is_newer
+from scaffold.sources import releases, template
+from scaffold.sources.clones import clone
+from scaffold.sources.releases import is_sound
+from scaffold.system.git import git as run
+from scaffold.system.versions import finished, is_newer
+from scaffold.workspace import create as repository
 from tests.fork import append, commit, git, new, told
 from tests.messages import one_mistake
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 from scaffold import cli
-from scaffold.carryover import carried_over
-from scaffold.catalogue import Catalogue
+from scaffold.answers.migrate import carried_over
+from scaffold.catalog.catalog import Catalogue
 from tests.fork import append, commit, edit, files, git, new, told
 
 ANALYST = "src/desk/agents/analyst.py"
@@ -255,6 +255,18 @@ def test_a_check_stays_where_the_quality_checks_had_it(catalogue: Catalogue, che
     assert sorted(carried["extras"]) == sorted([check, "quality_checks"])
     carried, _ = carried_over(old, catalogue, {**answers, "extras": ["docker"]})
     assert carried["extras"] == ["docker"]
+
+
+def test_a_feature_that_is_no_longer_required_stays_on(catalogue: Catalogue) -> None:
+    answers = {"patterns": [], "extras": ["quality_checks"], "providers": ["anthropic"]}
+    requiring = [
+        one.model_copy(update={"requires": ["extra:grounded"]})
+        if one.id == "extra_quality_checks"
+        else one
+        for one in catalogue.features
+    ]
+    carried, _ = carried_over(Catalogue(catalogue.root, tuple(requiring)), catalogue, answers)
+    assert sorted(carried["extras"]) == ["grounded", "quality_checks"]
 
 
 def test_choices_that_are_gone_are_left_out_and_told(catalogue: Catalogue) -> None:

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from scaffold import cli, release, releases
+from scaffold import cli
+from scaffold.sources import cut_release as release
+from scaffold.sources import releases
 from tests.conftest import ROOT
 from tests.fork import append, commit, edit, files, git, new
 

@@ -19,7 +19,7 @@ def test_a_fresh_workspace_verifies(tmp_path: Path, capsys: pytest.CaptureFixtur
     shown = capsys.readouterr().out
     assert [line.split()[0] for line in shown.splitlines()[-5:]] == ["ok"] * 5
     (folder / "src/desk/broken.py").write_text("import nothing_of_that_name\n")
-    from scaffold.verify import verify
+    from scaffold.workspace.verify import verify
 
     results = {step.name: step.ok for step in verify(folder)}
     assert results["install"]

@@ -12,7 +12,7 @@ import pyte
 import pytest
 import yaml
 
-from scaffold.catalogue import load
+from scaffold.catalog.catalog import load
 
 ROOT = Path(__file__).parents[1]
 SECONDS = 20

@@ -3,10 +3,10 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from scaffold import options as shared
+from scaffold.commands import options as shared
 
 if TYPE_CHECKING:
-    from scaffold.catalogue import Catalogue
+    from scaffold.catalog.catalog import Catalogue
 
 HELP = "Add a pattern, provider, sub-agent, search, engine, framework, surface or extra."
 
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0, or 3 when conflicts are left for the team."""
-    from scaffold import updating
+    from scaffold.workspace import update as updating
 
     return updating.at_same_version(options, _with)
 
@@ -34,7 +34,7 @@ def _with(
     answers: dict[str, Any],
 ) -> tuple[dict[str, Any], list[str]]:
     """The answers with it, and what to know about it."""
-    from scaffold import change
+    from scaffold.answers import edits as change
 
     if options.kind == "agent":
         return change.with_agent(answers, _agent(options)), []

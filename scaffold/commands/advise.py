@@ -8,9 +8,9 @@ from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from scaffold.advice import Advice
-    from scaffold.catalogue import Catalogue
-    from scaffold.economics import Load, Option
+    from scaffold.catalog.advice import Advice
+    from scaffold.catalog.catalog import Catalogue
+    from scaffold.catalog.economics import Load, Option
 
 HELP = "Say whether to split models at all, with the figures."
 AT_LIST_PRICE = (
@@ -47,10 +47,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0 with either verdict."""
-    from scaffold.advice import Upkeep, advise
-    from scaffold.catalogue import load
-    from scaffold.economics import Load
-    from scaffold.economics import options as ways
+    from scaffold.catalog.advice import Upkeep, advise
+    from scaffold.catalog.catalog import load
+    from scaffold.catalog.economics import Load
+    from scaffold.catalog.economics import options as ways
     from scaffold.errors import UsageError
 
     calls = options.calls_per_day
@@ -68,11 +68,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _providers(text: str | None) -> list[str]:
-    from scaffold.catalogue import load
-    from scaffold.choices import default_choice
+    from scaffold.answers.validate import of_choices
+    from scaffold.catalog.catalog import default_choice, load
+    from scaffold.catalog.feature import KINDS
     from scaffold.errors import AnswersError
-    from scaffold.feature import KINDS
-    from scaffold.problems.choices import of_choices
 
     catalogue = load()
     if text is None:
@@ -117,7 +116,7 @@ def _amount(text: str) -> Decimal:
 
 
 def _as_text(advice: "Advice", options: "list[Option]", catalogue: "Catalogue") -> str:
-    from scaffold.advice import SPLIT
+    from scaffold.catalog.advice import SPLIT
 
     head = "Split: " if advice.verdict == SPLIT else "Stay with one model: "
     lines = [head + "; ".join(advice.reasons) + ".", ""]
@@ -150,7 +149,7 @@ def _shown(option: "Option") -> str:
 
 def _notes(advice: "Advice", options: "list[Option]", catalogue: "Catalogue") -> list[str]:
     """From which length on a pattern that judges pays, and what is claimed of the best one."""
-    from scaffold.economics import judges_in_words
+    from scaffold.catalog.economics import judges_in_words
 
     notes: list[str] = []
     providers = list(dict.fromkeys(ref.partition(":")[0] for o in options for ref in o.models))

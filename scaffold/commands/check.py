@@ -3,7 +3,7 @@
 import argparse
 import json
 
-from scaffold import options as shared
+from scaffold.commands import options as shared
 
 HELP = "Say whether a workspace is behind its template (exit status 3); needs no network."
 BEHIND = 3
@@ -16,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0, or 3 when the workspace is behind."""
-    from scaffold import recorded, releases
+    from scaffold.sources import releases
+    from scaffold.workspace import files as recorded
 
     workspace = recorded.read(options.dir)
     with releases.opened(options.template or workspace.src_path) as template:

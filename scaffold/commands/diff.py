@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 
-from scaffold import options as shared
+from scaffold.commands import options as shared
 
 HELP = "Show what the team changed against its template, file by file."
 
@@ -16,10 +16,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0, whether there is a difference or not."""
-    from scaffold import file_changes, merge, recorded, releases
-    from scaffold.progress import showing
-    from scaffold.renders import Job
-    from scaffold.temporary import work_folder
+    from scaffold import merge
+    from scaffold.rendering.pair import Job
+    from scaffold.sources import releases
+    from scaffold.system.progress import showing
+    from scaffold.system.signals import work_folder
+    from scaffold.workspace import files as recorded
+    from scaffold.workspace import update_report as file_changes
 
     workspace = recorded.read(options.dir)
     place = merge.locate(workspace.folder)

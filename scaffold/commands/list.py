@@ -8,8 +8,8 @@ import textwrap
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scaffold.catalogue import Catalogue
-    from scaffold.feature import Feature
+    from scaffold.catalog.catalog import Catalogue
+    from scaffold.catalog.feature import Feature
 
 HELP = "List what there is to choose: patterns, providers, extras, presets …"
 _UNITS = {"provider": " (US dollars per million tokens, context window in tokens)"}
@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from scaffold.catalogue import load
+    from scaffold.catalog.catalog import load
 
     catalogue = load()
     kinds = [_kind(options.kind)] if options.kind else None
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _all_kinds() -> list[str]:
-    from scaffold.feature import KINDS
+    from scaffold.catalog.feature import KINDS
 
     return [*KINDS, "preset"]
 
@@ -58,7 +58,7 @@ def _kind(word: str) -> str:
 
 
 def _rows(catalogue: "Catalogue", kind: str) -> list[dict[str, Any]]:
-    from scaffold.presets import PRESETS, split
+    from scaffold.catalog.presets import PRESETS, split
 
     if kind == "preset":
         return [
@@ -69,7 +69,7 @@ def _rows(catalogue: "Catalogue", kind: str) -> list[dict[str, Any]]:
 
 
 def _row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
-    from scaffold import models
+    from scaffold.catalog import prices as models
 
     row: dict[str, Any] = {"name": feature.name, "title": feature.title, "summary": feature.summary}
     row["default"] = feature.default
@@ -95,7 +95,7 @@ def _row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
 
 
 def _text(catalogue: "Catalogue", row: dict[str, Any]) -> str:
-    from scaffold import models
+    from scaffold.catalog import prices as models
 
     lines = [f"  {row['name']:<20}{row['summary']}{' (default)' if row.get('default') else ''}"]
     inside = row.get("flow", "").splitlines()

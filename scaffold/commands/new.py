@@ -4,11 +4,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from scaffold import options as shared
+from scaffold.commands import options as shared
 from scaffold.errors import VerifyError
 
 if TYPE_CHECKING:
-    from scaffold.outcome import Written
+    from scaffold.workspace.created import Written
 
 HELP = "Generate a workspace: with a wizard in a terminal, from options elsewhere."
 INTERRUPTED = 130
@@ -43,8 +43,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0, or 4 when the workspace was written but does not verify."""
-    from scaffold import creating
-    from scaffold.signals import sigterm_unwinds
+    from scaffold.system.signals import sigterm_unwinds
+    from scaffold.workspace import create as creating
 
     with sigterm_unwinds():
         written = creating.made(options)
@@ -58,7 +58,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _told(options: argparse.Namespace, written: "Written") -> int:
-    from scaffold import outcome
+    from scaffold.workspace import created as outcome
 
     if not options.json:
         outcome.show(written)

@@ -3,10 +3,10 @@
 import argparse
 from typing import TYPE_CHECKING, Any
 
-from scaffold import options as shared
+from scaffold.commands import options as shared
 
 if TYPE_CHECKING:
-    from scaffold.catalogue import Catalogue
+    from scaffold.catalog.catalog import Catalogue
 
 HELP = "Remove a feature or sub-agent; files the team edited stay, as conflicts."
 
@@ -19,7 +19,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0, or 3 when conflicts are left for the team."""
-    from scaffold import updating
+    from scaffold.workspace import update as updating
 
     return updating.at_same_version(options, _without)
 
@@ -30,7 +30,9 @@ def _without(
     answers: dict[str, Any],
 ) -> tuple[dict[str, Any], list[str]]:
     """The answers without it. Raises AnswersError while something needs it."""
-    from scaffold import change, fleet, recorded
+    from scaffold.answers import edits as change
+    from scaffold.workspace import files as fleet
+    from scaffold.workspace import files as recorded
 
     if options.kind == "agent":
         return change.without_agent(catalogue, answers, options.name), []

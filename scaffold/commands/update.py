@@ -2,7 +2,7 @@
 
 import argparse
 
-from scaffold import options as shared
+from scaffold.commands import options as shared
 
 HELP = "Bring a workspace up to date, or change answers; what the team edited stays."
 
@@ -18,7 +18,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0, or 3 when conflicts are left for the team."""
-    from scaffold import updating
+    from scaffold.workspace import update as updating
 
     if options.abort:
         return updating.abort(options)

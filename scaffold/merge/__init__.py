@@ -12,13 +12,12 @@ and as it shall be. Paths in results are relative to the workspace, with `/` bet
 """
 
 from scaffold.merge.changes import Change, ChangeKind
-from scaffold.merge.compare import compare
 from scaffold.merge.journal import Progress, progress
-from scaffold.merge.outcome import Outcome
-from scaffold.merge.plan import Labels, Plan, plan
+from scaffold.merge.plan import Labels, Plan, compare, plan
 from scaffold.merge.ready import command, require_ready
+from scaffold.merge.repository import Workspace, locate, uncommitted
+from scaffold.merge.result import Outcome
 from scaffold.merge.transition import abort, apply, resume
-from scaffold.merge.workspace import Workspace, locate, uncommitted
 
 __all__ = [
     "Change",

@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scaffold.merge.lab import Files
 from scaffold.merge.obstacles import Obstacles
-from scaffold.merge.steps import Merged, Stages
+from scaffold.merge.scratch import Files
+from scaffold.merge.three_way import Merged, Stages
 
 
 class ChangeKind(StrEnum):

@@ -1,14 +1,73 @@
-"""Dependency arrays merge as sets of requirements, not as lines.
+"""pyproject.toml in a merge of all files: its dependency arrays merge as sets, the rest as lines."""
 
-A team's own dependency and one that the template adds beside it are no conflict.
-"""
-
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from scaffold.merge.array_edits import rewritten
-from scaffold.merge.arrays import arrays
-from scaffold.merge.requirement import Clash, Requirement, combined, parsed
+from scaffold.merge import three_way as steps
+from scaffold.merge.arrays import arrays, rewritten
+from scaffold.merge.scratch import Blob, Files, Lab
+from scaffold.merge.three_way import Merged
+
+_FORM = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)(\s*\[[^\]]*\])?(.*)", re.DOTALL)
+
+
+class Clash(Exception):
+    """Two changes of one requirement that exclude each other: for a person to decide."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A requirement's text and parts: normalised name, extras, and version, URL and marker."""
+
+    text: str
+    name: str
+    extras: tuple[str, ...]
+    rest: str
+
+
+def parsed(text: str) -> Requirement | None:
+    """A requirement (PEP 508); None when it has no name."""
+    form = _FORM.fullmatch(text)
+    if form is None:
+        return None
+    name = re.sub(r"[-_.]+", "-", form[1]).lower()
+    inside = (form[2] or "").strip().strip("[]")
+    extras = tuple(word for part in inside.split(",") if (word := part.strip()))
+    return Requirement(text, name, extras, form[3].strip())
+
+
+def combined(
+    before: Requirement | None, ours: Requirement | None, after: Requirement | None
+) -> str | None:
+    """The text that holds both changes; None when the requirement goes. Raises Clash."""
+    if ours in (before, after):
+        return after.text if after else None
+    if after == before:
+        return ours.text if ours else None
+    if ours is None or after is None:
+        raise Clash
+    known = before or Requirement("", ours.name, (), "")
+    if ours.rest == after.rest or after.rest == known.rest:
+        return _with_extras(ours.text, _extras(known, ours, after))
+    if before is not None and ours.rest == known.rest:
+        return _with_extras(after.text, _extras(known, ours, after))
+    raise Clash
+
+
+def _extras(before: Requirement, ours: Requirement, after: Requirement) -> list[str]:
+    dropped = set(before.extras) - set(after.extras)
+    kept = [extra for extra in ours.extras if extra not in dropped]
+    added = set(after.extras) - set(before.extras) - set(ours.extras)
+    if list(ours.extras) == sorted(ours.extras):
+        return sorted([*kept, *added])
+    return [*kept, *sorted(added)]
+
+
+def _with_extras(text: str, extras: list[str]) -> str:
+    form = _FORM.fullmatch(text)
+    assert form is not None
+    return f"{form[1]}[{','.join(extras)}]{form[3]}" if extras else f"{form[1]}{form[3]}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +135,42 @@ def _named(texts: Sequence[str]) -> dict[str, Requirement] | None:
     requirements = [parsed(text) for text in texts]
     result = {one.name: one for one in requirements if one}
     return result if len(result) == len(texts) else None
+
+
+_PATH = "pyproject.toml"
+
+
+def merge(
+    work: Lab, around: str, before: Files, ours: Files, after: Files, names: Sequence[str]
+) -> Merged:
+    """Merge as steps.merge does; where both sides changed an array, settled without a conflict."""
+    if settled := _settled(work, before, ours, after):
+        old, new = (
+            {**files, _PATH: Blob(files[_PATH].mode, work.blob(text))}
+            for files, text in ((before, settled.before), (after, settled.after))
+        )
+        merged = steps.merge(work, around, old, ours, new, names)
+        result = merged.files.get(_PATH)
+        text = result and settled.applied(work.contents([result.oid])[result.oid])
+        if result and text is not None:
+            final = Blob(result.mode, work.blob(text))
+            return _with_file(merged, final, before[_PATH], after[_PATH])
+    return steps.merge(work, around, before, ours, after, names)
+
+
+def _settled(work: Lab, before: Files, ours: Files, after: Files) -> Settled | None:
+    versions = [files.get(_PATH) for files in (before, ours, after)]
+    oids = [version.oid for version in versions if version]
+    if len(set(oids)) < 3:
+        return None
+    known = work.contents(oids)
+    settled = settle(*(known[oid] for oid in oids))
+    return settled if settled.final else None
+
+
+def _with_file(merged: Merged, final: Blob, before: Blob, after: Blob) -> Merged:
+    """The merge with the settled file; a conflict in its other lines is one of the real versions."""
+    stages = dict(merged.stages)
+    if _PATH in stages:
+        stages[_PATH] = {**stages[_PATH], 1: before, 3: after}
+    return replace(merged, tree=None, files={**merged.files, _PATH: final}, stages=stages)

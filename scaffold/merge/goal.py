@@ -5,10 +5,9 @@ from dataclasses import dataclass
 
 from scaffold.merge import stash
 from scaffold.merge.journal import Journal
-from scaffold.merge.lab import Blob
-from scaffold.merge.repository import Git
-from scaffold.merge.steps import Stages
-from scaffold.merge.workspace import Workspace
+from scaffold.merge.repository import Git, Workspace
+from scaffold.merge.scratch import Blob
+from scaffold.merge.three_way import Stages
 from scaffold.merge.worktree import Versions, at, differing, listed
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 
 from scaffold.errors import MergeError
-from scaffold.merge.workspace import Workspace
+from scaffold.merge.repository import Workspace
 
 _REFERENCE = "refs/worktree/scaffold-update"
 

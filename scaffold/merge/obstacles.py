@@ -5,10 +5,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.merge.lab import Blob, Files, Lab
-from scaffold.merge.repository import records
-from scaffold.merge.steps import Merged
-from scaffold.merge.workspace import Workspace, modes_count
+from scaffold.merge.repository import Workspace, modes_count, records
+from scaffold.merge.scratch import Blob, Files, Lab
+from scaffold.merge.three_way import Merged
 
 _REPOSITORY_ONLY = ("core.excludesFile=/dev/null",)
 

@@ -1,5 +1,7 @@
 """The plan of a merge: every file that changes, and what a person must look at."""
 
+import os
+import tempfile
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -7,14 +9,13 @@ from pathlib import Path
 
 from scaffold.errors import MergeError
 from scaffold.merge.changes import Change, ChangeKind, Sides, classified
-from scaffold.merge.lab import Files, Lab, lab, label
-from scaffold.merge.moves import moved, moves
+from scaffold.merge.dependencies import merge
+from scaffold.merge.git_renders import aligned, rendered, with_team_modes
 from scaffold.merge.obstacles import barred, behind_files, obstacles, without_taken
-from scaffold.merge.ownership import seeds
-from scaffold.merge.project_file import merge
-from scaffold.merge.renders import aligned, rendered, with_team_modes
-from scaffold.merge.steps import Merged, Stages
-from scaffold.merge.workspace import ANSWERS, Workspace, modes_count
+from scaffold.merge.repository import ANSWERS, Workspace, modes_count, records
+from scaffold.merge.scratch import Files, Lab, lab, label
+from scaffold.merge.three_way import Merged, Stages, moved, moves, seeds
+from scaffold.merge.worktree import copy_index
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,3 +165,50 @@ def _tree(work: Lab, around: str, there: Files, final: Merged) -> str:
 def _names(labels: Labels) -> tuple[str, str]:
     mine, other = label(labels.ours), label(labels.theirs)
     return (mine, other) if mine != other else (mine, f"{other}-template")
+
+
+_KINDS = {
+    "A": ChangeKind.ADDED,
+    "D": ChangeKind.REMOVED,
+    "R": ChangeKind.RENAMED,
+}
+
+
+def compare(workspace: Workspace, before: Path) -> tuple[tuple[Change, ...], str]:
+    """What the team's files, uncommitted and untracked ones too, are other than a render.
+
+    The changes are `updated`, `added`, `removed` or `renamed`, seen from the team's side; then
+    follows the text of the diff. Ignored files are not looked at. Writes nothing.
+    """
+    with lab(workspace) as work:
+        tree = _on_disk(work)
+        ours = work.workspace_files(tree)
+        seeds = aligned(work, rendered(work, before, ours), ours, {})
+        base = work.tree(tree, seeds)
+        told = difference(work, base, tree, "--name-status", "-z").rstrip("\n").split("\0")
+        return tuple(_changes(told)), difference(work, base, tree)
+
+
+def _on_disk(work: Lab) -> str:
+    team = copy_index(work.workspace, work.team, work.folder / "on-disk")
+    within = work.workspace.pathspec
+    team("add", "--update", "--", within)
+    told = team("ls-files", "--others", "--exclude-standard", "-z", "--", within)
+    # A repository in the workspace is listed as a folder: it is not the team's work on this one.
+    # Neither are our own temporary files, where TMPDIR is a folder of the workspace.
+    ours = f"{os.path.relpath(tempfile.gettempdir(), work.workspace.top)}/scaffold-".removeprefix(
+        "./"
+    )
+    files = (p for p in records(told) if not p.endswith("/") and not p.startswith(ours))
+    team("update-index", "--add", "-z", "--stdin", feed="".join(f"{path}\0" for path in files))
+    return team("write-tree")
+
+
+def _changes(told: list[str]) -> list[Change]:
+    result: list[Change] = []
+    parts = iter(part for part in told if part)
+    for status in parts:
+        kind = _KINDS.get(status[0], ChangeKind.UPDATED)
+        was = next(parts) if kind is ChangeKind.RENAMED else None
+        result.append(Change(kind, next(parts), was=was))
+    return sorted(result, key=lambda one: one.path)

@@ -6,16 +6,14 @@ from collections.abc import Set
 from dataclasses import dataclass
 
 from scaffold.errors import MergeError
-from scaffold.git import GitError
 from scaffold.merge import journal as journals
 from scaffold.merge import stash
-from scaffold.merge.disk import holds_file, in_the_way
 from scaffold.merge.goal import Goal
 from scaffold.merge.journal import Journal, Progress
-from scaffold.merge.lab import Blob
-from scaffold.merge.repository import Git
-from scaffold.merge.workspace import Workspace, modes_count
-from scaffold.merge.worktree import Look, Switch, Versions, look
+from scaffold.merge.repository import Git, Workspace, modes_count
+from scaffold.merge.scratch import Blob
+from scaffold.merge.worktree import Look, Switch, Versions, holds_file, in_the_way, look
+from scaffold.system.git import GitError
 
 _BLOCK = 512
 

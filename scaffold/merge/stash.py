@@ -5,13 +5,11 @@ import secrets
 from dataclasses import dataclass
 
 from scaffold.errors import MergeError
-from scaffold.git import GitError
 from scaffold.merge import journal as journals
-from scaffold.merge.disk import in_the_way
 from scaffold.merge.journal import Journal, Progress
-from scaffold.merge.repository import Git
-from scaffold.merge.workspace import Workspace, uncommitted
-from scaffold.merge.worktree import Versions, at, listed, look, tree_with
+from scaffold.merge.repository import Git, Workspace, uncommitted
+from scaffold.merge.worktree import Versions, at, in_the_way, listed, look, tree_with
+from scaffold.system.git import GitError
 
 _LIST = "refs/stash"
 

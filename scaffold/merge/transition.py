@@ -5,25 +5,67 @@ from dataclasses import replace
 from scaffold.errors import MergeError, ToolError
 from scaffold.merge import journal as journals
 from scaffold.merge import stash
-from scaffold.merge.backward import go_back
-from scaffold.merge.forward import finish, settle, switch_over
-from scaffold.merge.goal import aside, forward, sides
+from scaffold.merge.goal import Sides, aside, backward, forward, sides
 from scaffold.merge.journal import Journal, Progress
-from scaffold.merge.locks import alone, index_locked
-from scaffold.merge.outcome import Outcome, bring_back
 from scaffold.merge.plan import Plan
 from scaffold.merge.ready import (
+    alone,
     command,
+    index_locked,
     journal_of,
     keep_objects,
     place_of,
     require_ready,
     require_unmoved,
 )
-from scaffold.merge.repository import Git
-from scaffold.merge.rescue import make_ready
-from scaffold.merge.workspace import Workspace
+from scaffold.merge.repository import Git, Workspace
+from scaffold.merge.rescue import Ready, make_ready
+from scaffold.merge.result import Outcome, bring_back, outcome
 from scaffold.merge.worktree import look
+
+
+def go_back(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
+    """From wherever an update is to the files and the index before it."""
+    with index_locked(workspace):
+        stash.keep_listed(git, journal)
+        known = sides(workspace, git, journal)
+        ready = make_ready(workspace, git, journal, backward(known))
+        journal = ready.journal.at(Progress.ABORTING)
+        journals.write(workspace, journal)
+        ready.switch.run()
+    stashed = bool(known.work and known.worked & {*ready.left})
+    if not stashed:
+        stash.drop(git, journal.work or stash.find(git, journal.stash))
+    apart = known.apart(ready.left)
+    result = outcome(workspace, git, journal, ready.left, stashed=stashed, apart=apart)
+    journals.close(workspace)
+    return result
+
+
+def finish(workspace: Workspace, git: Git, journal: Journal) -> Outcome:
+    """From wherever a killed update is to its end."""
+    with index_locked(workspace):
+        stash.keep_listed(git, journal)
+        known = sides(workspace, git, journal)
+        ready = make_ready(workspace, git, journal, forward(known))
+        switch_over(workspace, ready.journal, ready)
+    return settle(workspace, git, known, ready)
+
+
+def switch_over(_workspace: Workspace, _journal: Journal, ready: Ready) -> None:
+    """Write the files, then the index with its conflicts. Raises GitError."""
+    ready.switch.run()
+
+
+def settle(workspace: Workspace, git: Git, known: Sides, ready: Ready) -> Outcome:
+    """Forget the stash if all of it is on disk again, and say what is left of it."""
+    back = known.work is None or (known.now and not known.worked & {*ready.left})
+    if back:
+        stash.drop(git, ready.journal.work)
+    journal = ready.journal.at(Progress.APPLIED)
+    journals.write(workspace, journal)
+    apart = known.apart(ready.left) if known.now else []
+    return outcome(workspace, git, journal, ready.left, stashed=not back, apart=apart)
 
 
 def apply(plan: Plan, *, autostash: bool = False) -> Outcome:

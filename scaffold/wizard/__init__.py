@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from scaffold.answers import WorkspaceSpec
-from scaffold.catalogue import Catalogue
+from scaffold.answers.spec import WorkspaceSpec
+from scaffold.catalog.catalog import Catalogue
 from scaffold.wizard import agents, chains, naming, patterns, providers, settings, summary
 from scaffold.wizard.prompts import Back, in_order, title
 from scaffold.wizard.state import Preview, State

@@ -2,7 +2,7 @@
 
 from questionary import Choice
 
-from scaffold import names
+from scaffold.catalog import names
 from scaffold.wizard.prompts import Back, in_order, one, say, text, title
 from scaffold.wizard.state import State
 

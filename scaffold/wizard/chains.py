@@ -5,7 +5,8 @@ from functools import partial
 
 from questionary import Choice
 
-from scaffold import models, names
+from scaffold.catalog import names
+from scaffold.catalog import prices as models
 from scaffold.wizard.prompts import Back, in_order, one, say, text, title
 from scaffold.wizard.state import State
 

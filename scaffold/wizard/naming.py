@@ -1,7 +1,7 @@
 """The project's name and what it does."""
 
-from scaffold import names
-from scaffold.defaults import DESCRIPTION
+from scaffold.answers.defaults import DESCRIPTION
+from scaffold.catalog import names
 from scaffold.wizard.prompts import in_order, text
 from scaffold.wizard.state import State
 

@@ -4,8 +4,8 @@ import os
 
 from questionary import Choice
 
-from scaffold.choices import default_choice
-from scaffold.feature import KINDS, Feature
+from scaffold.catalog.catalog import default_choice
+from scaffold.catalog.feature import KINDS, Feature
 from scaffold.wizard.prompts import many, say
 from scaffold.wizard.state import State
 

@@ -6,11 +6,11 @@ from typing import Any
 
 from questionary import Choice
 
-from scaffold.choices import default_choice
-from scaffold.facts import Question
-from scaffold.feature import KINDS, Kind
-from scaffold.problems.choices import question_problem
-from scaffold.questionnaire import MOST_USD
+from scaffold.answers.validate import question_problem
+from scaffold.catalog.catalog import default_choice
+from scaffold.catalog.copier_questions import MOST_USD
+from scaffold.catalog.feature import KINDS, Kind
+from scaffold.catalog.manifest import Question
 from scaffold.wizard.prompts import in_order, many, one, text
 from scaffold.wizard.state import State
 

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from scaffold import economics
-from scaffold.answers import WorkspaceSpec, complete
-from scaffold.catalogue import Catalogue
+from scaffold.answers.spec import WorkspaceSpec, complete
+from scaffold.catalog import economics
+from scaffold.catalog.catalog import Catalogue
 
 Preview = Callable[[WorkspaceSpec], list[str]]
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 
 from questionary import Choice
 
-from scaffold.answers import WorkspaceSpec
-from scaffold.doubts import warnings
+from scaffold.answers.spec import WorkspaceSpec
+from scaffold.answers.warnings import warnings
 from scaffold.errors import AnswersError
-from scaffold.tree import drawn
 from scaffold.wizard.prompts import Back, one, say, title
 from scaffold.wizard.state import State
+from scaffold.workspace.created import drawn
 
 Screens = Mapping[str, Callable[[State], None]]
 

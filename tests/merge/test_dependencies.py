@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scaffold.merge.arrays import arrays
-from scaffold.merge.dependencies import settle
-from scaffold.merge.requirement import Clash, combined, parsed
+from scaffold.merge.dependencies import Clash, combined, parsed, settle
 from tests.merge.desk import Desk
 
 PYPROJECT = """[project]

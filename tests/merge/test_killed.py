@@ -19,7 +19,10 @@ from typing import Any
 import pytest
 
 from scaffold import merge
-from scaffold.merge import backward, forward, journal, locks, rescue, stash, transition, worktree
+from scaffold.merge import journal, rescue, stash, transition, worktree
+from scaffold.merge import ready as locks
+from scaffold.merge import transition as backward
+from scaffold.merge import transition as forward
 from scaffold.merge.journal import Progress
 from tests.merge.desk import Desk, git, lines
 

@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
-from scaffold import git as program
-from scaffold import merge, old_names, repository
+from scaffold import merge
 from scaffold.errors import MergeError
-from scaffold.temporary import work_folder
+from scaffold.system import git as program
+from scaffold.system.signals import work_folder
+from scaffold.workspace import create as repository
+from scaffold.workspace import old_names
 from tests.merge.desk import Desk, fill, git, lines
 
 A, B = lines("a"), lines("b")

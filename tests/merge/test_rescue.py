@@ -10,9 +10,9 @@ import pytest
 
 from scaffold import merge
 from scaffold.errors import MergeError
-from scaffold.git import GitError
 from scaffold.merge import journal, stash, transition, worktree
 from scaffold.merge.repository import Git
+from scaffold.system.git import GitError
 from tests.merge.desk import ANSWERS, Desk, git, lines
 
 A, B = lines("a"), lines("b")
@@ -129,7 +129,7 @@ def test_edits_between_two_resumes_are_all_named(
     desk.replace("a", "a 5\n", "first edit\n")
     with monkeypatch.context() as patch:
         patch.setattr(
-            "scaffold.merge.forward.switch_over", lambda *_: (_ for _ in ()).throw(KilledError())
+            "scaffold.merge.transition.switch_over", lambda *_: (_ for _ in ()).throw(KilledError())
         )
         with pytest.raises(KilledError):
             desk.resume()

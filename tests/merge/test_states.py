@@ -7,7 +7,9 @@ import pytest
 
 from scaffold import merge
 from scaffold.errors import MergeError, ToolError
-from scaffold.merge import journal, locks, workspace
+from scaffold.merge import journal
+from scaffold.merge import ready as locks
+from scaffold.merge import repository as workspace
 from tests.merge.desk import ANSWERS, Desk, fill, git, lines
 
 A, B = lines("a"), lines("b")

@@ -20,17 +20,19 @@ from typing import Any, Self, TypeVar
 from pydantic_ai.models import Model
 
 from . import wiring
-from .runtime.attempt import Check, Shared
+from .configuration import ledger_location
+from .runtime.candidates import Candidate
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
-from .runtime.failures import ALWAYS, Candidate
+from .runtime.failures import ALWAYS
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
-from .runtime.ledger.store import Ledger, LedgerSettings, database_path
-from .runtime.outside import hide_in_logs
-from .runtime.run import Request, Route, Run, SubAgent
+from .runtime.ledger.store import Ledger, LedgerSettings
+from .runtime.redaction import hide_in_logs
+from .runtime.run import Check, Request, Route, Run, SubAgent
+from .runtime.shared import Shared
 
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
 BuildModel = Callable[[ModelRef], Model]
@@ -125,14 +127,20 @@ class Workspace:
             for key, equip in wiring.AGENT_KEYS.items()
         }
         self._human = wiring.HUMAN(root, fleet) if wiring.HUMAN else None
-        prices, location = load_prices(root), database_path(root)
+        prices, location = load_prices(root), ledger_location(root)
         models = _candidates(fleet, prices, build)
         self._candidates = models.values()
         texts = wiring.TEXTS(location, books) if wiring.TEXTS else None
         self.ledger = Ledger(location, books)
         spending = Spending(fleet.budgets, partial(queries.month_by_task, location))
         shared = Shared(
-            self.ledger, prices, spending, fleet.permits, self._human, wiring.STREAM, texts
+            ledger=self.ledger,
+            prices=prices,
+            spending=spending,
+            permits=fleet.permits,
+            human=self._human,
+            stream=wiring.STREAM,
+            texts=texts,
         )
         self._under_way = shared.under_way
         self._ending = ExitStack()
@@ -140,7 +148,13 @@ class Workspace:
             name: [models[ref] for ref in rules.models] for name, rules in fleet.chains.items()
         }
         self.chains = {
-            name: Chain(name, rules, asked[name], shared, asked.get("cheap", ()))
+            name: Chain(
+                name,
+                rules=rules,
+                candidates=asked[name],
+                shared=shared,
+                cheap=asked.get("cheap", ()),
+            )
             for name, rules in fleet.chains.items()
         }
 
@@ -224,8 +238,10 @@ def _candidates(
         deployed = fleet.deployment(ref)
         limit = deployed.max_concurrent or fleet.limits.get(ref.place)
         found[ref] = Candidate(
-            ref,
-            partial(build, ref) if build else partial(provider_of(ref).build, ref.model, deployed),
+            ref=ref,
+            build=partial(build, ref)
+            if build
+            else partial(provider_of(ref).build, ref.model, deployed),
             missing_keys=() if build else missing_keys(ref, fleet),
             window=prices.context_window(ref),
             circuits=fleet.circuits,

@@ -20,6 +20,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from desk import cli, wiring
+from desk.configuration import ledger_location
 from desk.runtime import fleet, run
 from desk.runtime.errors import (
     ChainExhausted,
@@ -29,12 +30,7 @@ from desk.runtime.errors import (
 from desk.runtime.fleet import ModelRef
 from desk.runtime.ledger import queries
 from desk.runtime.ledger.prices import NANO, Prices
-from desk.runtime.ledger.store import (
-    Attempt,
-    Ledger,
-    database_path,
-    new_id,
-)
+from desk.runtime.ledger.store import Attempt, Ledger, new_id
 from desk.runtime.recorded import (
     RecordedModel,
     Reply,
@@ -307,7 +303,7 @@ def test_demo_runs_and_costs_show_it(
     assert "overloaded" in told
     assert command(monkeypatch, "costs") == 0
     assert "answering" in capsys.readouterr().out
-    assert queries.month_by_task(database_path(ROOT)).total() == 0
+    assert queries.month_by_task(ledger_location(ROOT)).total() == 0
 
 
 def test_ask_without_a_key_says_which_to_set(

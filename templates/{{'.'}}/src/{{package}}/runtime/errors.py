@@ -13,14 +13,14 @@ import errno
 from collections.abc import Iterator, Sequence
 from socket import gaierror
 
-from .outside import clean
+from .redaction import redact_data
 
 
 class FleetError(Exception):
     """The base of all errors of this workspace. Its text holds no secret, whatever it quotes."""
 
     def __init__(self, *args: object) -> None:
-        super().__init__(*clean(args))
+        super().__init__(*redact_data(args))
 
 
 class SettingsError(FleetError):

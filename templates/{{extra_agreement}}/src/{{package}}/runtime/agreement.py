@@ -7,9 +7,10 @@ from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelResponse
 
 from .agreeing import same
-from .attempt import Call, Check, Finding, MakeCheck
+from .check_result import CheckResult
 from .errors import FleetError, SettingsError
-from .run import SubAgent, current, text_of
+from .run import AskedCall, Check, SubAgent, current, text_of
+from .shared import MakeCheck
 
 
 def agreement(argument: str) -> Check:
@@ -25,7 +26,7 @@ def agreement(argument: str) -> Check:
     if not chain:
         raise ValueError("agreement takes a chain, such as agreement:cheap")
 
-    async def check(completion: ModelResponse, call: Call) -> Finding | None:
+    async def check(completion: ModelResponse, call: AskedCall) -> CheckResult | None:
         chains = call.stage.run.chains
         if chain not in chains:
             raise SettingsError(f"fleet.toml: checks: there is no [chains.{chain}] to agree with.")
@@ -43,7 +44,7 @@ def agreement(argument: str) -> Check:
         if other.model_name == completion.model_name:
             return None
         agrees = same(text_of(completion), text_of(other), field, exact=exact)
-        return Finding(None if agrees else "disagrees", float(agrees), "agreement")
+        return CheckResult(None if agrees else "disagrees", float(agrees), "agreement")
 
     return check
 

@@ -14,7 +14,6 @@ from pathlib import Path
 from pydantic import JsonValue
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 
-from .attempt import Call, Texts
 from .errors import LedgerError
 from .ledger.store import (
     DAY_US,
@@ -25,7 +24,8 @@ from .ledger.store import (
     connect,
     select,
 )
-from .outside import without_secrets
+from .record import CallRecord, Texts
+from .redaction import redact_secrets
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ def texts(
         with closing(connect(location)) as database, database.transaction() as execute:
             for query, values in [(TABLE, ()), (INDEX, ()), _prune(days)]:
                 execute(query, values)
-    hooks = (without_secrets, *redact)
+    hooks = (redact_secrets, *redact)
     # A ledger file that is deleted meanwhile is made anew, without this table.
     made = [(query, ()) for query in (TABLE, INDEX)] if isinstance(location, Path) else []
 
-    def statements(call: Call, rows: Sequence[Attempt]) -> list[Statement]:
+    def statements(call: CallRecord, rows: Sequence[Attempt]) -> list[Statement]:
         return _statements(call, rows, hooks, [*made, _prune(days)])
 
     return statements if settings.record_content else None
@@ -65,7 +65,7 @@ def recorded(location: Location) -> bool:
 
 
 def _statements(
-    call: Call, rows: Sequence[Attempt], redact: Sequence[Redact], first: Sequence[Statement]
+    call: CallRecord, rows: Sequence[Attempt], redact: Sequence[Redact], first: Sequence[Statement]
 ) -> list[Statement]:
     statements = list(first)
     try:

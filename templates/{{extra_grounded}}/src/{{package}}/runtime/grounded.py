@@ -12,8 +12,9 @@ from typing import Any, cast
 
 from pydantic_ai.messages import ModelResponse
 
-from .attempt import Call, Check, Finding, MakeCheck
-from .run import text_of
+from .check_result import CheckResult
+from .run import AskedCall, Check, text_of
+from .shared import MakeCheck
 
 SHARE = re.compile(r"0|1|0?\.\d+|1\.0+|")
 # Typographic signs as a keyboard has them, and no characters that nobody sees.
@@ -54,10 +55,12 @@ def grounded(argument: str) -> Check:
     if not SHARE.fullmatch(argument):
         raise ValueError("grounded takes a number from 0 to 1, such as grounded:0.9")
 
-    def check(completion: ModelResponse, call: Call) -> Finding:
+    def check(completion: ModelResponse, call: AskedCall) -> CheckResult:
         absent, of = missing(text_of(completion), call.stage.source or call.question)
         quality = 1 - len(absent) / of if of else 1.0
-        return Finding("ungrounded" if quality < float(argument or 1) else None, quality, "check")
+        return CheckResult(
+            "ungrounded" if quality < float(argument or 1) else None, quality, "check"
+        )
 
     return check
 

@@ -3,9 +3,9 @@
 import argparse
 import sys
 
+from ..configuration import ledger_location
 from ..runtime.fleet import find_root
 from ..runtime.ledger.queries import dollars, table
-from ..runtime.ledger.store import database_path
 
 HELP = "price the attempts that had no price, at the prices of their day"
 
@@ -21,7 +21,7 @@ def run(options: argparse.Namespace) -> int:
 
     root = find_root()
     told = reprice(
-        database_path(root), load_prices(root), dry_run=options.dry_run, progress=_progress
+        ledger_location(root), load_prices(root), dry_run=options.dry_run, progress=_progress
     )
     rows = [
         [model, told.priced[model], dollars(told.nano_usd[model]), told.unpriced[model]]

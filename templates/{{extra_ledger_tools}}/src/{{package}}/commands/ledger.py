@@ -5,13 +5,14 @@ import sys
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 
+from ..configuration import ledger_location
+from ..runtime.encodable import printable
 from ..runtime.errors import SettingsError
 from ..runtime.fleet import find_root, load
-from ..runtime.ledger.store import database_path
-from ..runtime.outside import printable
+from ..runtime.ledger.store import FileFormat
 
 HELP = "export, import, show or erase attempts"
-FORMATS = ("csv", "jsonl", "parquet")
+FORMATS = ("csv", "jsonl")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     take = actions.add_parser("import", help="book the attempts of a file; known ones stay")
     for action in (export, take):
         action.add_argument("file", type=Path, help="its ending tells the format")
-        action.add_argument("--format", choices=FORMATS, help="where the ending does not")
+        action.add_argument("--format", help="where the ending does not")
     show = actions.add_parser("show", help="what was asked and answered, where that is recorded")
     show.add_argument("id", help="of a call, or of a run: `ask` prints it")
     erase = actions.add_parser(
@@ -42,7 +43,7 @@ def _export(options: argparse.Namespace) -> int:
 
     span = (_microseconds(options.since), _microseconds(options.until))
     rows = export(
-        database_path(find_root()), options.file, _format(options), span, progress=_progress
+        ledger_location(find_root()), options.file, _format(options), span, progress=_progress
     )
     print(f"{rows} attempts in {options.file}")
     return 0
@@ -52,7 +53,7 @@ def _import(options: argparse.Namespace) -> int:
     from ..runtime.ledger.transfer import import_
 
     new, wrong = import_(
-        database_path(find_root()), options.file, _format(options), progress=_progress
+        ledger_location(find_root()), options.file, _format(options), progress=_progress
     )
     print(f"{new} new attempts in the ledger")
     for line in wrong[:10]:
@@ -65,7 +66,7 @@ def _import(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from ..runtime.ledger.transfer import texts
 
-    found = texts(database_path(find_root()), options.id)
+    found = texts(ledger_location(find_root()), options.id)
     for stage, model, outcome, request, response in found:
         print(printable(f"{stage}: {model}, {outcome}\n> {request}\n< {response}\n"))
     return 0 if found else 1
@@ -78,17 +79,27 @@ def _erase(options: argparse.Namespace) -> int:
     root = find_root()
     human = wiring.HUMAN(root, load(root / "fleet.toml")) if wiring.HUMAN else None
     tickets = human.erase(options.user) if human else 0
-    rows = erase(database_path(root), options.user)
+    rows = erase(ledger_location(root), options.user)
     print(f"{rows} attempts erased, with their texts; tickets erased: {tickets}.")
     print("The daily sums, which name no user, stay.")
     return 0
 
 
-def _format(options: argparse.Namespace) -> str:
+def _format(options: argparse.Namespace) -> str | FileFormat:
+    from .. import wiring
+
     name = options.format or options.file.suffix.lstrip(".").lower()
-    if name not in FORMATS:
-        raise SettingsError(f"{options.file}: give --format {', '.join(FORMATS)}.")
-    return name
+    if name in FORMATS:
+        return name
+    if name == "parquet" and name not in wiring.FILE_FORMATS:
+        raise SettingsError("Parquet needs `scaffold add extra ledger_parquet`, then `uv sync`.")
+    if name not in wiring.FILE_FORMATS:
+        known = ", ".join([*FORMATS, *wiring.FILE_FORMATS])
+        raise SettingsError(f"{options.file}: give --format {known}.")
+    try:
+        return wiring.FILE_FORMATS[name]()
+    except ImportError:
+        raise SettingsError(f"The format {name} needs a package: run `uv sync`.") from None
 
 
 def _day(text: str) -> date:

@@ -11,7 +11,7 @@ from fastmcp.client.transports.base import TransportOptions
 from mcp import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from .harmless import without_halves
+from .encodable import drop_half_characters
 
 MOST_LINE = 10_000_000
 _ENCODING = "fleet_mcp"
@@ -59,7 +59,7 @@ class _Lines(codecs.IncrementalDecoder):
         if len(self._begun) > MOST_LINE:
             self._skipped = self._skipped or bytes(self._begun[:200])
             self._begun.clear()
-        return without_halves(whole).decode(errors="replace")
+        return drop_half_characters(whole).decode(errors="replace")
 
     def _ended(self) -> bytes:
         """The line that was begun, or what is said of one that was left out."""

@@ -6,12 +6,12 @@ import sys
 from decimal import Decimal
 from pathlib import Path
 
+from ..configuration import ledger_location
 from ..runtime import fleet
 from ..runtime.ledger.export_formats import FIELDS, LABELS, Columns
 from ..runtime.ledger.exports import Export, read
 from ..runtime.ledger.queries import day_of, table
 from ..runtime.ledger.reconcile import Line, reconcile
-from ..runtime.ledger.store import database_path
 
 HELP = "Compare the ledger with a provider's usage or cost export."
 TOLD = 5
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
         _tell_unread(export)
     names = {options.provider or export.provider for export in exports}
     providers = {name for name in names if name} if all(names) else set[str]()
-    lines = reconcile(database_path(fleet.find_root()), providers, exports)
+    lines = reconcile(ledger_location(fleet.find_root()), providers, exports)
     if options.as_json:
         print(json.dumps(_as_dict(lines, exports), ensure_ascii=False))
     else:

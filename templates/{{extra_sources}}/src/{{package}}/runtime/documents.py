@@ -1,24 +1,21 @@
 """Documents as text: text, Markdown and HTML here, other formats by `converters/`.
 
-A converter is a module called like the suffix it reads (`converters/pdf.py`), with
-`convert(path: Path) -> str`, or `-> Document` where parts may be unreadable; a new one is found
-by itself. Whatever needs a parser is read in a child process (`reader_process.py`).
+Whatever needs a parser is read in a child process (`reader_process.py`).
 """
 
-import importlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
 
+from .converters import CONVERTERS
 from .decoding import decode, is_html, is_text
+from .encodable import sanitize
 from .errors import FleetError
-from .harmless import harmless
 from .readable import html_to_markdown
 from .reader_process import Child, Unreadable
 
 log = logging.getLogger(__name__)
 MAX_BYTES = 50_000_000
-_CONVERTERS = Path(__file__).with_name("converters")
 _HTML = ("html", "htm", "xhtml")
 _FORMATS = {
     b"%PDF-": ("a PDF", ("pdf",)),
@@ -83,17 +80,15 @@ def convert(path: Path) -> Document:
         Exception: Whatever the parser raises.
     """
     suffix = _suffix(path)
-    if not _has_converter(suffix):
+    if suffix not in CONVERTERS:
         return Document(html_to_markdown(_require_text(decode(path.read_bytes()), path.name))[1])
-    found: str | Document = importlib.import_module(f".converters.{suffix}", __package__).convert(
-        path
-    )
+    found: str | Document = CONVERTERS[suffix]()(path)
     return Document(found) if isinstance(found, str) else found
 
 
 def readers() -> list[str]:
     """Return the suffixes that converters read."""
-    return sorted(path.stem for path in _CONVERTERS.glob("[a-z]*.py"))
+    return sorted(CONVERTERS)
 
 
 def decode_text(data: bytes, name: str) -> str:
@@ -108,7 +103,7 @@ def decode_text(data: bytes, name: str) -> str:
                 f"{name} is {what}, not text: run `scaffold add extra documents` and keep its "
                 ".pdf or .docx suffix, or save it as text."
             )
-    return harmless(_require_text(decode(data), name))
+    return sanitize(_require_text(decode(data), name))
 
 
 def _require_text(text: str, name: str) -> str:
@@ -124,7 +119,7 @@ def _convert_in_child(path: Path, child: Child) -> Document:
         raise DocumentError(f"{path.name} could not be read: it {error}.") from None
     if "refused" in reply:
         raise DocumentError(reply["refused"])
-    return Document(harmless(reply["text"]), tuple(map(harmless, reply["notes"])))
+    return Document(sanitize(reply["text"]), tuple(map(sanitize, reply["notes"])))
 
 
 def _needs_parser(path: Path, data: bytes) -> bool:
@@ -134,7 +129,7 @@ def _needs_parser(path: Path, data: bytes) -> bool:
         DocumentError: The name and the content disagree.
     """
     suffix = _suffix(path)
-    if not _has_converter(suffix) and suffix not in _HTML:
+    if suffix not in CONVERTERS and suffix not in _HTML:
         return is_html(data)
     for magic, (what, suffixes) in _FORMATS.items():
         if data.startswith(magic) and suffix not in suffixes:
@@ -144,10 +139,6 @@ def _needs_parser(path: Path, data: bytes) -> bool:
 
 def _suffix(path: Path) -> str:
     return path.suffix.lower().removeprefix(".")
-
-
-def _has_converter(suffix: str) -> bool:
-    return suffix.isidentifier() and (_CONVERTERS / f"{suffix}.py").is_file()
 
 
 def _measure(path: Path) -> int:

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from .harmless import harmless
+from .encodable import sanitize
 
 etree: Any = importlib.import_module("lxml.etree")  # it has no types
 
@@ -41,7 +41,7 @@ def html_to_markdown(html: str) -> tuple[str, str]:
 def _parse(html: str, skipped: frozenset[str], *, hidden: bool) -> tuple[str, str]:
     page = _Page(skipped, hidden=hidden)
     parser = etree.HTMLParser(target=page, huge_tree=True)
-    parser.feed(harmless(html) or " ")
+    parser.feed(sanitize(html) or " ")
     parser.close()
     return " ".join("".join(page.title).split()), page.text()
 

@@ -29,12 +29,14 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import CompletedStreamedResponse, StreamedResponse
 from pydantic_ai.usage import RequestUsage
 
-from .attempt import NOTHING, Call, Finding
-from .border import mended
+from .call import Call
+from .candidates import Candidate
 from .chain import Chain
+from .check_result import PASSED, CheckResult
+from .completion import reject_end, reject_response, repair_response
 from .errors import ChainExhausted, FleetError
-from .failures import Candidate, Failure, of_error, of_finish, of_response
-from .outside import clean_error, raise_clean
+from .failures import Failure, classify_error
+from .redaction import raise_redacted, redact_error
 from .stalls import Stalled
 
 Events = AsyncIterator[ModelResponseStreamEvent]
@@ -100,7 +102,7 @@ class ChainStream(StreamedResponse):
 
     async def open(self) -> None:
         """Run the chain's policy until a model speaks. Raises what the chain raises."""
-        left = self._chain.cheap if self._call.past_budgets else self._chain.candidates
+        left = self._chain.cheap if self._call.budget.past_budgets else self._chain.candidates
         among = [one for one in left if one not in self._asked] if self._asked else None
         found = await self._chain.answer(self._call, self._ask, among)
         if isinstance(found, ModelResponse):  # a person's
@@ -130,15 +132,15 @@ class ChainStream(StreamedResponse):
                         self.final_result_event = event
                     yield event
             except BaseException as error:
-                clean_error(error)
-                reason = of_error(error)
+                redact_error(error)
+                reason = classify_error(error)
                 if self._opened is None or reason is None:
-                    raise_clean(error)
+                    raise_redacted(error)
                 if reason is Failure.NETWORK and _is_whole(self._inner.get()):
                     reason = await self._settle()  # only what comes after an answer is missing
                 else:
-                    self._opened.candidate.failed(reason, error)
-                    await self._close("failed", Finding(reason))
+                    self._opened.candidate.record_failure(reason, error)
+                    await self._close("failed", CheckResult(reason))
             else:
                 reason = await self._settle()
             if reason is None:
@@ -158,7 +160,9 @@ class ChainStream(StreamedResponse):
             left = self._call.time_left()
             if left <= 0:  # whoever reads has used it up, not the model
                 raise Stalled
-            async with self._call.limit(min(self._opened.idle_s, left)):
+            async with self._call.shared.watch.limit(
+                min(self._opened.idle_s, left), self._call.deadline
+            ):
                 event = await anext(self._opened.events, None)
             if event is None:
                 return
@@ -170,17 +174,19 @@ class ChainStream(StreamedResponse):
             return None
         response = self._read()
         if _is_cut(response):
-            await self._close("failed", Finding(Failure.NETWORK))
+            await self._close("failed", CheckResult(Failure.NETWORK))
             return Failure.NETWORK
         opened = self._opened
-        self._call.arrived(opened.candidate.ref, response, opened.started, opened.ttft_ms)
+        self._call.record.add_unjudged(
+            opened.candidate.ref, response, opened.started, opened.ttft_ms
+        )
         try:
-            finding = await self._call.examine(response)
+            result = await self._call.examination.examine(response, self._call)
         except ValidationError:
-            finding = Finding(Failure.MALFORMED)
-        await self._close("rejected" if finding.reason else "ok", finding)
-        self._whole = None if finding.reason else response
-        return finding.reason
+            result = CheckResult(Failure.MALFORMED)
+        await self._close("rejected" if result.reason else "ok", result)
+        self._whole = None if result.reason else response
+        return result.reason
 
     async def _restart(self, reason: str) -> Restarted:
         """The next model's stream, announced; StreamCut where the chain says so or nobody is left."""
@@ -199,9 +205,9 @@ class ChainStream(StreamedResponse):
         self._asked.add(candidate)
         call, stack, started = self._call, AsyncExitStack(), None
         try:
-            async with call.limit(call.share(models + 1)) as limit:
+            async with call.limit_time(models + 1) as limit:
                 model = await stack.enter_async_context(candidate.client())
-                started, idle_s = call.start(limit, models), call.share(models)
+                started, idle_s = call.start(limit, models), call.time_share(models)
                 prepared = model.prepare_messages(call.messages, call.parameters)
                 opening = model.request_stream(prepared, call.settings, call.parameters)
                 inner = await stack.enter_async_context(opening)
@@ -220,20 +226,24 @@ class ChainStream(StreamedResponse):
                     return await self._silent(candidate, inner.get(), started, stack)
         except BaseException as error:
             await stack.aclose()
-            return call.fail(candidate, error, started)
+            return call.record_failure(candidate, error, started)
         return Opened(candidate, inner, events, held, stack, started, ttft_ms, idle_s)
 
     async def _silent(
         self, candidate: Candidate, response: ModelResponse, started: float, stack: AsyncExitStack
     ) -> Failure:
         """Record a stream that ended before its first word: why."""
-        reason = Failure.NETWORK if _is_cut(response) else of_response(response) or Failure.EMPTY
+        reason = (
+            Failure.NETWORK if _is_cut(response) else reject_response(response) or Failure.EMPTY
+        )
         outcome = "failed" if reason is Failure.NETWORK else "rejected"
-        self._call.book(candidate.ref, outcome, Finding(reason), response, started)
+        self._call.record.add(
+            candidate.ref, outcome, CheckResult(reason), response=response, started=started
+        )
         await stack.aclose()
         return reason
 
-    async def _close(self, outcome: str, finding: Finding = NOTHING) -> None:
+    async def _close(self, outcome: str, result: CheckResult = PASSED) -> None:
         """Book the open attempt and hang up."""
         opened, self._opened = self._opened, None
         assert opened is not None
@@ -241,16 +251,21 @@ class ChainStream(StreamedResponse):
         if outcome in ("failed", "aborted"):
             response = replace(response, state="incomplete")  # its tokens are not all counted
         else:
-            opened.candidate.succeeded()
-        self._call.book(
-            opened.candidate.ref, outcome, finding, response, opened.started, opened.ttft_ms
+            opened.candidate.record_success()
+        self._call.record.add(
+            opened.candidate.ref,
+            outcome,
+            result,
+            response=response,
+            started=opened.started,
+            ttft_ms=opened.ttft_ms,
         )
         await opened.stack.aclose()
 
     def _read(self) -> ModelResponse:
         """What has arrived, as the rest of the workspace can use it."""
         typed = not self._call.parameters.allow_text_output
-        return mended(self._inner.get(), self._call.messages, typed=typed)
+        return repair_response(self._inner.get(), self._call.messages, typed=typed)
 
     def get(self) -> ModelResponse:
         return self._whole or self._inner.get()
@@ -282,7 +297,7 @@ class ChainStream(StreamedResponse):
 def _is_whole(response: ModelResponse) -> bool:
     """Whether a stream has said, before it was cut, that it stopped by itself."""
     said = (response.provider_details or {}).get("finish_reason")
-    return bool(said) and of_finish(response) is None
+    return bool(said) and reject_end(response) is None
 
 
 def _is_cut(response: ModelResponse) -> bool:

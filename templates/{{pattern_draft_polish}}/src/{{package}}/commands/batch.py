@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..configuration import ledger_location
 from ..runtime import fleet
 from ..runtime.errors import FleetError
 
@@ -143,7 +144,6 @@ class Progress:
 
 
 def _report(results: "Results") -> None:
-    from ..runtime.ledger.store import database_path
     from ..runtime.savings import drafts_text
     from ..workspace import comparison
 
@@ -151,7 +151,7 @@ def _report(results: "Results") -> None:
     done = [line for line in lines if line["output"]]
     compared = comparison(root, fleet.load(root / "fleet.toml"))
     run_ids = [line["run_id"] for line in lines]
-    saving = compared and compared.of_runs(database_path(root), run_ids)
+    saving = compared and compared.of_runs(ledger_location(root), run_ids)
     if done:
         print(drafts_text(done, saving))
 

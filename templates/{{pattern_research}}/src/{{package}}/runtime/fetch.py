@@ -20,9 +20,9 @@ import httpx2
 from pydantic import Field
 
 from .decoding import decode, is_html, is_text
+from .encodable import sanitize
 from .errors import FleetError
 from .fleet import Settings
-from .harmless import harmless
 from .reader_process import Limits, Unreadable, read_page
 from .searches.search import BodyRefused, read_body
 
@@ -218,9 +218,9 @@ async def _page(body: _Body, limits: Limits) -> Page:
         raise FetchRefused(f"is not text, although it says {body.type}")
     if body.type in HTML or is_html(body.data):
         found = await read_page(body.data, body.charset, limits)
-        title, text = harmless(found["title"]), harmless(found["text"])
+        title, text = sanitize(found["title"]), sanitize(found["text"])
     else:
-        title, text = "", harmless(text).strip()
+        title, text = "", sanitize(text).strip()
     if not text:
         raise FetchRefused("holds no readable text")
     return Page(str(body.url), title or str(body.url), text)

@@ -1,4 +1,7 @@
-"""Which providers, pipelines, sub-agents and router this workspace has."""
+"""The registry of this workspace: what is looked up by name, and the module that it is in.
+
+Commands are in `commands/__init__.py`, because they read this registry.
+"""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,14 +15,21 @@ from .runtime import (
     content,
     escalation,
 )
-from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
+from .runtime.ledger import (
+    findings,
+    findings_failures,
+)
+from .runtime.ledger.findings import Forecast, SearchFindings
+from .runtime.ledger.queries import AttemptSums
 from .runtime.ledger.saving import Baseline
+from .runtime.ledger.store import FileFormat, OpenServer
 from .runtime.providers import (
     anthropic,
     openai,
 )
 from .runtime.run import Equip, SubAgent
+from .runtime.shared import MakeCheck, MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
@@ -53,3 +63,19 @@ STREAM: OpenStream | None = None
 # Each changes a prompt or an answer before it is stored, which `record_content` has to ask for.
 REDACT: list[Callable[[str], str]] = []
 TEXTS: OpenTexts | None = partial(content.texts, redact=REDACT)
+
+# Where a ledger may be besides a file of SQLite, by the scheme of FLEET_LEDGER_URL.
+LEDGERS: dict[str, OpenServer] = {}
+
+# File formats of `ledger export` and `ledger import` besides CSV and JSON Lines, by suffix.
+FILE_FORMATS: dict[str, Callable[[], FileFormat]] = {}
+
+# Sums of `costs` by what only attempts have: the sub-agent, the user, a tag.
+ATTEMPT_SUMS: AttemptSums | None = None
+
+# What `costs` looks for; the dearest finding is shown first.
+FINDINGS: list[SearchFindings] = [
+    findings.search,
+    findings_failures.search,
+]
+FORECAST: Forecast | None = None

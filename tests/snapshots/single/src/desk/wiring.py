@@ -1,17 +1,22 @@
-"""Which providers, pipelines, sub-agents and router this workspace has."""
+"""The registry of this workspace: what is looked up by name, and the module that it is in.
+
+Commands are in `commands/__init__.py`, because they read this registry.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .runtime.attempt import MakeCheck, MakeHuman, OpenStream, OpenTexts
 from .runtime.fleet import Provider
+from .runtime.ledger.queries import AttemptSums
 from .runtime.ledger.saving import Baseline
+from .runtime.ledger.store import FileFormat, OpenServer
 from .runtime.providers import (
     anthropic,
     openai,
 )
 from .runtime.run import Equip, FixedRouter, SubAgent
+from .runtime.shared import MakeCheck, MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
@@ -39,3 +44,12 @@ HUMAN: MakeHuman | None = None
 STREAM: OpenStream | None = None
 
 TEXTS: OpenTexts | None = None
+
+# Where a ledger may be besides a file of SQLite, by the scheme of FLEET_LEDGER_URL.
+LEDGERS: dict[str, OpenServer] = {}
+
+# File formats of `ledger export` and `ledger import` besides CSV and JSON Lines, by suffix.
+FILE_FORMATS: dict[str, Callable[[], FileFormat]] = {}
+
+# Sums of `costs` by what only attempts have: the sub-agent, the user, a tag.
+ATTEMPT_SUMS: AttemptSums | None = None

@@ -5,11 +5,9 @@ evidence from 30 verdicts on. Where costs are compared, a group whose cost is no
 part.
 """
 
-import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ..fleet import Fleet, ModelRef
@@ -78,11 +76,14 @@ class Question:
         return self.prices.cost(ref, usage).nano_usd
 
 
-def find(question: Question) -> list[Finding]:
-    """What every `findings*.py` of this folder finds, the dearest first. Raises LedgerError."""
-    found: list[Finding] = []
-    for path in sorted(Path(__file__).parent.glob("findings*.py")):
-        found += importlib.import_module(f".{path.stem}", __package__).search(question)
+SearchFindings = Callable[[Question], Iterable[Finding]]
+Forecast = Callable[[Question], int | None]
+"""What the month will cost in nano-dollars; None where too little is known."""
+
+
+def find(question: Question, searches: Iterable[SearchFindings]) -> list[Finding]:
+    """Return what the searches find, the dearest first. Raises LedgerError."""
+    found = [finding for search in searches for finding in search(question)]
     return sorted(found, key=lambda finding: (not finding.urgent, -finding.nano_usd_per_month))
 
 

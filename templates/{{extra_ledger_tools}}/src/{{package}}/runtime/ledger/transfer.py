@@ -1,7 +1,6 @@
 """Attempts in and out of the ledger: CSV, JSON Lines, and Parquet where that feature is there."""
 
 import csv
-import importlib
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -12,14 +11,14 @@ from typing import IO, Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from ..errors import LedgerError, SettingsError
-from ..harmless import harmless
-from ..outside import csv_cell, from_csv_cell
+from ..encodable import csv_cell, from_csv_cell, sanitize
+from ..errors import LedgerError
 from ..private import private_file
 from .store import (
     COLUMNS,
     Attempt,
     Database,
+    FileFormat,
     Location,
     RowsRefused,
     attempts,
@@ -34,6 +33,8 @@ PAGE = 1_000
 _OPTIONAL = {column.name for column in fields(Attempt) if "None" in str(column.type)}
 
 Progress = Callable[[int], None]
+Format = str | FileFormat
+"""`csv`, `jsonl`, or what else writes and reads files of attempts."""
 
 
 def pages(location: Location, which: str, since_us: int, until_us: int) -> Iterator[list[Attempt]]:
@@ -50,7 +51,7 @@ def pages(location: Location, which: str, since_us: int, until_us: int) -> Itera
 
 
 def export(
-    location: Location, path: Path, format_: str, span: tuple[int, int], progress: Progress
+    location: Location, path: Path, format_: Format, span: tuple[int, int], progress: Progress
 ) -> int:
     """Write the attempts of a span of time (microseconds) to a file, which appears when it is whole.
 
@@ -66,7 +67,7 @@ def export(
 
 
 def import_(
-    location: Location, path: Path, format_: str, progress: Progress
+    location: Location, path: Path, format_: Format, progress: Progress
 ) -> tuple[int, list[str]]:
     """Book the attempts of a file; those that are there already stay as they are.
 
@@ -97,7 +98,7 @@ def _book(database: Database, rows: Sequence[Attempt], wrong: list[str]) -> int:
 
 def erase(location: Location, user_ref: str) -> int:
     """Erase a user's attempts and texts, those set aside as well; the rollup has no users."""
-    database, refs = connect(location), [user_ref, harmless(user_ref)]
+    database, refs = connect(location), [user_ref, sanitize(user_ref)]
     try:
         bring_in(spill_of(location), database)
         with database.transaction() as execute:
@@ -152,13 +153,13 @@ WritePage = Callable[[Sequence[Attempt]], object]
 
 
 @contextmanager
-def _writer(format_: str, path: Path) -> Generator[WritePage]:
-    if format_ == "parquet":
-        parquet, lines = _parquet(), path.with_suffix(".jsonl")
+def _writer(format_: Format, path: Path) -> Generator[WritePage]:
+    if not isinstance(format_, str):
+        lines = path.with_suffix(".jsonl")
         try:
             with _writer("jsonl", lines) as write:
                 yield write
-            parquet.write(lines, path)
+            format_.write(lines, path)
         finally:
             lines.unlink(missing_ok=True)
         return
@@ -176,11 +177,11 @@ def _csv_writer(file: IO[str]) -> WritePage:
     return lambda page: table.writerows(map(csv_cell, values_of(row)) for row in page)
 
 
-def _read(path: Path, format_: str) -> Iterator[tuple[list[Attempt], list[str]]]:
+def _read(path: Path, format_: Format) -> Iterator[tuple[list[Attempt], list[str]]]:
     """Pages of a file: its attempts, and what is wrong with the other rows."""
     try:
-        if format_ == "parquet":
-            for lines in _parquet().pages(path):
+        if not isinstance(format_, str):
+            for lines in format_.pages(path):
                 yield parse_rows(lines)
             return
         with path.open(encoding="utf-8", newline="") as file:
@@ -226,12 +227,3 @@ def _pages(lines: Iterable[Any]) -> Iterator[list[Any]]:
             page = []
     if page:
         yield page
-
-
-def _parquet() -> Any:
-    try:
-        return importlib.import_module(".parquet", __package__)
-    except ImportError:
-        raise SettingsError(
-            "Parquet needs `scaffold add extra ledger_parquet`, then `uv sync`."
-        ) from None

@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeVar
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..encodable import drop_half_characters, sanitize
 from ..errors import FleetError
 from ..fleet import Fleet, Settings
-from ..harmless import harmless, without_halves
 
 MAX_BYTES = 5_000_000
 _PARTS = 100
@@ -42,7 +42,7 @@ class Found:
     def __post_init__(self) -> None:
         """Replace what no text may hold."""
         for name in ("title", "url", "text"):
-            object.__setattr__(self, name, harmless(getattr(self, name)))
+            object.__setattr__(self, name, sanitize(getattr(self, name)))
 
 
 class Hits(list[Found]):
@@ -138,7 +138,7 @@ async def ask(
         ):
             _check(response)
             data = await read_body(response, MAX_BYTES)
-            return answer.model_validate_json(without_halves(data))
+            return answer.model_validate_json(drop_half_characters(data))
     except (httpx2.HTTPError, httpx2.InvalidURL) as error:
         raise SearchFailed(f"cannot be reached ({type(error).__name__})") from None
     except TimeoutError:

@@ -10,11 +10,12 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
+from ..configuration import ledger_location
 from ..runtime import fleet
+from ..runtime.encodable import printable
 from ..runtime.errors import FleetError
 from ..runtime.inbox import STATES, Ticket, Tickets
 from ..runtime.ledger.queries import table
-from ..runtime.outside import printable
 
 HELP = "Answer what no model could: list, show, answer, close, retry."
 Told = tuple[dict[str, Any], str]  # what an action prints with --json, and without
@@ -83,7 +84,8 @@ def answer(options: argparse.Namespace, tickets: Tickets) -> Told:
 
     ticket, by = tickets.get(options.ticket), _by(options)
     text = sys.stdin.read() if options.text == "-" else options.text
-    done = asyncio.run(accept(tickets, ticket, text, by))
+    location = ledger_location(tickets.root)
+    done = asyncio.run(accept(tickets, ticket, text, by, location))
     return _public(done), f"{done.id} is answered by {done.resolved_by}."
 
 

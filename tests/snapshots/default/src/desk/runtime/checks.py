@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pydantic import BaseModel, Field
 from pydantic_ai.messages import ModelResponse
 
-from .attempt import Call, Check, Finding, MakeCheck
+from .check_result import CheckResult
 from .errors import FleetError
-from .run import SubAgent, text_of
+from .run import AskedCall, Check, SubAgent, text_of
+from .shared import MakeCheck
 
 
 class Score(BaseModel):
@@ -35,7 +36,7 @@ def length(argument: str) -> Check:
     if least > most:
         raise ValueError("no answer has that length: the smaller number comes first")
 
-    def check(completion: ModelResponse, _: Call) -> str | None:
+    def check(completion: ModelResponse, _: AskedCall) -> str | None:
         size = len(text_of(completion).strip())
         return "too_short" if size < least else "too_long" if size > most else None
 
@@ -60,7 +61,7 @@ def judge(argument: str) -> Check:
     if not re.fullmatch(r"0|1|0?\.\d+|1\.0+|", argument):
         raise ValueError("judge takes a number from 0 to 1, such as judge:0.7")
 
-    async def check(completion: ModelResponse, call: Call) -> Finding | None:
+    async def check(completion: ModelResponse, call: AskedCall) -> CheckResult | None:
         run = call.stage.run
         chain = None if "judge" in run.fleet.stages else call.chain
         given = {"task": call.question, "source": call.stage.source, "answer": text_of(completion)}
@@ -70,7 +71,7 @@ def judge(argument: str) -> Check:
         except FleetError:
             return None
         low = verdict.score < float(argument or run.fleet.quality.threshold)
-        return Finding("low_score" if low else None, verdict.score, "judge")
+        return CheckResult("low_score" if low else None, verdict.score, "judge")
 
     return check
 

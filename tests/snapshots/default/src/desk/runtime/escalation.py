@@ -23,13 +23,12 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, TextPart, ToolCallPart
 from pydantic_core import to_json
 
-from .attempt import Call
 from .errors import AnswerInvalid, ChainExhausted, Escalated, FleetError, LedgerError, Unanswered
 from .fleet import Fleet
 from .inbox import HOUR_US, Ticket, Tickets, now_us
-from .ledger.store import Attempt, Ledger, database_path
-from .outside import clean, without_secrets
-from .run import OUTPUT_TOOL, Request, Run, SubAgent
+from .ledger.store import Attempt, Ledger, Location
+from .redaction import redact_data, redact_secrets
+from .run import OUTPUT_TOOL, AskedCall, Request, Run, SubAgent
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +50,7 @@ class Escalation:
     def tickets(self) -> Tickets:
         return Tickets(self._root)
 
-    async def earlier(self, call: Call) -> ModelResponse | None:
+    async def earlier(self, call: AskedCall) -> ModelResponse | None:
         """What `Human` says. A closed or expired ticket is as good as none: it may raise Escalated."""
         mark = fingerprint(call)
         for ticket in self.tickets.of_request(call.stage.request.id or ""):
@@ -64,7 +63,7 @@ class Escalation:
                 raise ChainExhausted(call.chain, result)
         return None
 
-    async def answer(self, call: Call) -> ModelResponse:
+    async def answer(self, call: AskedCall) -> ModelResponse:
         """Hand a call over. Raises Escalated, or Unanswered; waits if its request says so."""
         stage, run = call.stage, call.stage.run
         output: Any = stage.agent.output
@@ -84,8 +83,10 @@ class Escalation:
             fingerprint=fingerprint(call),
             expires_us=now_us() + int(self.tickets.settings.expires_h * HOUR_US),
             stage=stage.name,
-            question=without_secrets(call.question),
-            details=to_json(clean(json.loads(to_json(details, bytes_mode="base64")))).decode(),
+            question=redact_secrets(call.question),
+            details=to_json(
+                redact_data(json.loads(to_json(details, bytes_mode="base64")))
+            ).decode(),
             output_type="" if output is str else f"{kind.__module__}:{kind.__qualname__}",
         )
         ticket = self.tickets.open(asked, run.request.id or run.id)
@@ -98,7 +99,7 @@ class Escalation:
     def keep(self, run: Run, ticket: str) -> None:
         """Keep with a ticket what its run got elsewhere, for when the request comes again."""
         ends = {
-            fingerprint(call): without_secrets(SETTLED.dump_json(end).decode())
+            fingerprint(call): redact_secrets(SETTLED.dump_json(end).decode())
             for call, end in run.settled
         }
         self.tickets.settle(ticket, ends)
@@ -116,7 +117,7 @@ class Escalation:
         if "tickets" in self.__dict__:
             self.tickets.close()
 
-    async def _answer(self, ticket: Ticket, call: Call) -> ModelResponse:
+    async def _answer(self, ticket: Ticket, call: AskedCall) -> ModelResponse:
         run = call.stage.run
         while ticket.state == "open":
             left = run.deadline - time.monotonic()
@@ -130,7 +131,7 @@ class Escalation:
             text = f"Ticket {ticket.id} was {ticket.state} without an answer; ask again."
             raise Unanswered(ticket.state, text)
         if json.loads(ticket.details).get("unbooked"):  # who answered it was killed before
-            await _book(self.tickets, [ticket], call.shared.ledger)
+            await _book(self.tickets, [ticket], call.ledger)
         typed = ticket.output_type and ticket.answer.startswith("{")  # what a tool can be given
         part = ToolCallPart(OUTPUT_TOOL, ticket.answer) if typed else TextPart(ticket.answer)
         return ModelResponse([part], model_name="human", provider_name="human")
@@ -151,10 +152,12 @@ class Escalation:
 human = Escalation
 
 
-async def accept(tickets: Tickets, ticket: Ticket, text: str, by: str) -> Ticket:
+async def accept(
+    tickets: Tickets, ticket: Ticket, text: str, by: str, location: Location
+) -> Ticket:
     """Take a person's answer and book it. Raises AnswerInvalid, or FleetError if it is too late."""
     text = validated(ticket, text)
-    ledger = Ledger(database_path(tickets.root))
+    ledger = Ledger(location)
     try:
         (ticket,) = tickets.resolve([ticket], "answered", by, text, unbooked=True)
         await _book(tickets, tickets.unbooked(), ledger)  # also of processes that were killed here
@@ -235,7 +238,7 @@ def _stored(answer: Any, agent: SubAgent[Any]) -> str:
     return answer if agent.output is str else to_json(answer, round_trip=True).decode()
 
 
-def fingerprint(call: Call) -> str:
+def fingerprint(call: AskedCall) -> str:
     """The same for the same question whenever it is asked: its stage and words, without times."""
     words = [
         (getattr(asked, "instructions", ""), [getattr(part, "content", "") for part in asked.parts])

@@ -16,9 +16,9 @@ from typing import Any
 from pydantic import Field
 
 from . import fleet
+from .encodable import sanitize
 from .errors import FleetError, LedgerError, Unanswered
-from .harmless import harmless
-from .ledger.store import database_path, identity, is_gone, new_id
+from .ledger.store import identity, is_gone, ledger_file, new_id
 from .private import private_file
 
 log = logging.getLogger(__name__)
@@ -97,9 +97,10 @@ class Tickets:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.settings = fleet.load(root / "fleet.toml").section("escalation", EscalationSettings)
-        beside = Path(str(database_path(root))).parent
-        # A ledger that is no file is a server; tickets stay with the workspace then.
-        self.path = (beside if beside.is_dir() else root / "data") / "escalations.sqlite3"
+        ledger = ledger_file(root)
+        # Where the ledger is a server, tickets stay with the workspace.
+        folder = ledger.parent if ledger and ledger.parent.is_dir() else root / "data"
+        self.path = folder / "escalations.sqlite3"
         self._open()
         self.tidy()
 
@@ -194,7 +195,7 @@ class Tickets:
     def erase(self, user_ref: str) -> list[Ticket]:
         """Delete what a user asked, in whatever state: these."""
         asked = "json_extract(details, '$.labels.user_ref') = ?"
-        erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (harmless(user_ref),))
+        erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (sanitize(user_ref),))
         # What was written lately is in the log beside the file as well, while anybody has it open.
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return erased

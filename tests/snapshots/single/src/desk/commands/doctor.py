@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
+from ..configuration import ledger_location
+from ..runtime.encodable import printable
 from ..runtime.errors import FleetError, LedgerError, SettingsError
 from ..runtime.fleet import Fleet, ModelRef, Settings, find_root, load
 from ..runtime.ledger import queries
 from ..runtime.ledger.queries import dollars
-from ..runtime.ledger.store import DAY_US, Location, connect, database_path
-from ..runtime.outside import printable
+from ..runtime.ledger.store import DAY_US, Location, connect
 
 if TYPE_CHECKING:
     from ..runtime.ledger.prices import Prices
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         queries.table(["chain", "model", "key", "price per million tokens"], _rows(root, settings))
     )
     with suppress(LedgerError):  # that it cannot be used is among the problems
-        print(f"\nTemplate {_template_version(root)}, ledger {database_path(root)}")
+        print(f"\nTemplate {_template_version(root)}, ledger {ledger_location(root)}")
     for note in _notes(root, settings):
         print(printable(f"note: {note}"))
     for problem in problems:
@@ -120,7 +121,10 @@ def _problems(root: Path, settings: Fleet) -> Iterator[str]:
         lambda name=name, stage=stage: workspace.make_checks(name, stage.checks)
         for name, stage in stages.items()
     ]
-    attempts += [lambda: workspace.load_prices(root), lambda: _expect_writable(database_path(root))]
+    attempts += [
+        lambda: workspace.load_prices(root),
+        lambda: _expect_writable(ledger_location(root)),
+    ]
     attempts += [lambda name=name: _expect_prompt(name) for name in stages]
     for attempt in attempts:
         try:
@@ -309,7 +313,7 @@ def _of_agents(settings: Fleet) -> Iterator[str]:
 def _of_budgets(root: Path, settings: Fleet) -> Iterator[str]:
     budgets = settings.budgets
     with suppress(LedgerError):  # without a ledger nothing is spent
-        spent = queries.month_by_task(database_path(root))
+        spent = queries.month_by_task(ledger_location(root))
         limits = {"month_usd": (budgets.month_usd, spent.total())}
         limits |= {f"task_usd.{task}": (usd, spent[task]) for task, usd in budgets.task_usd.items()}
         for name, (usd, used) in limits.items():
@@ -331,7 +335,7 @@ def _of_servers(settings: Fleet) -> Iterator[str]:
 
 def _notes(root: Path, settings: Fleet) -> Iterator[str]:
     """What works, and will not for long or not for everybody."""
-    from ..runtime.failures import LOUD
+    from ..runtime.failures import ALERTS
 
     classes = {one for places in settings.data.further.values() for one in places}
     for name, chain in settings.chains.items():
@@ -347,9 +351,9 @@ def _notes(root: Path, settings: Fleet) -> Iterator[str]:
     day_ago = time.time_ns() // 1000 - DAY_US
     with suppress(LedgerError):  # without a ledger nothing was asked
         # Models that refused us: the fallback hides them.
-        for *ref, kind, times in queries.mistakes(database_path(root), LOUD, day_ago):
+        for *ref, kind, times in queries.mistakes(ledger_location(root), ALERTS, day_ago):
             yield f"{ModelRef(*ref)}: {kind}, {times} times in the last day"
-        today = queries.total(queries.sums(database_path(root), (), queries.today()))
+        today = queries.total(queries.sums(ledger_location(root), (), queries.today()))
         if told := queries.alarm(today):
             yield f"Today: {told} See `costs`."
 
@@ -388,7 +392,8 @@ async def _ask(workspace: "Workspace", ref: ModelRef) -> list[object]:
     started = time.perf_counter()
     try:
         prompt = [ModelRequest.user_text_prompt(run.request.text)]
-        await model_request(Chain("doctor", rules, [candidate], shared), prompt)
+        chain = Chain("doctor", rules=rules, candidates=[candidate], shared=shared)
+        await model_request(chain, prompt)
         answer, told = "answers", None
     except FleetError as error:
         answer = run.attempts[-1].error_type if run.attempts else "failed"

@@ -1,6 +1,6 @@
-"""A chain of models that is itself a model: the first acceptable answer wins.
+"""Ask a chain of models, which is itself a model: the first acceptable answer wins.
 
-It is a pydantic-ai `Model`, so `direct`, an `Agent` or a framework can use it as one.
+A chain is a pydantic-ai `Model`, so `direct`, an `Agent` or a framework can use it as one.
 The chain alone writes the ledger: a row per attempt, failures and skips included.
 """
 
@@ -24,20 +24,22 @@ from pydantic_ai.models import (
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
-from .attempt import Call, Finding, Shared
+from .call import Call
+from .candidates import Candidate
+from .encodable import sanitize
 from .errors import BudgetReached
-from .failures import FILTERED, Candidate, Failure, Policy
+from .failures import FILTERED, Failure, Policy
 from .fleet import ChainSettings
-from .harmless import harmless
 from .run import Stage, current
+from .shared import Shared
 
 OVER = Failure.OVER_BUDGET
 PAUSES = (0.5, 1, 2)
 """Seconds before each probe of an open circuit, jittered: an outage of a second passes."""
 
 Answer = TypeVar("Answer")
-Asks = Callable[[Candidate, int], Awaitable[Answer | str]]
-"""Asks the first of so many models that are left: its answer, or why there is none."""
+Ask = Callable[[Candidate, int], Awaitable[Answer | str]]
+"""Asks the first of so many models that are left; returns its answer, or why there is none."""
 
 
 class Chain(Model):
@@ -49,14 +51,15 @@ class Chain(Model):
     def __init__(
         self,
         name: str,
-        settings: ChainSettings,
+        *,
+        rules: ChainSettings,
         candidates: Sequence[Candidate],
         shared: Shared,
         cheap: Sequence[Candidate] = (),
     ) -> None:
         super().__init__()
         self.name = name
-        self.rules = settings
+        self.rules = rules
         self.candidates = candidates
         self.shared = shared
         self.cheap = cheap
@@ -92,7 +95,7 @@ class Chain(Model):
         model_settings: ModelSettings | None,
         model_request_parameters: ModelRequestParameters,
     ) -> ModelResponse:
-        """The first acceptable completion; its attempts are in the ledger before it returns.
+        """Return the first acceptable completion, once its attempts are in the ledger.
 
         Raises ChainExhausted, MissingKey, BudgetReached or Escalated.
         """
@@ -107,7 +110,7 @@ class Chain(Model):
         model_request_parameters: ModelRequestParameters,
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
-        """As `request`, as it arrives; in one piece where the workspace has no streaming."""
+        """Yield the answer as it arrives; in one piece where the workspace has no streaming."""
         async with self.call(messages, model_settings, model_request_parameters) as call:
             if self.shared.stream:
                 async with self.shared.stream(self, call) as stream:
@@ -126,12 +129,19 @@ class Chain(Model):
         settings: ModelSettings | None,
         parameters: ModelRequestParameters,
     ) -> AsyncGenerator[Call]:
-        """A call with its limits; whatever ends it, its rows are in the ledger afterwards."""
+        """Begin a call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, rules, shared = current.get() or Stage(), self.rules, self.shared
-        messages, parameters = harmless(messages), harmless(parameters)
-        call = Call(stage, messages, settings, parameters, self.name, shared, rules.attempt_s)
-        call.cap_nano = min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano())
-        call.to_human = rules.on_exhausted == "human"
+        call = Call(
+            stage=stage,
+            messages=sanitize(messages),
+            settings=settings,
+            parameters=sanitize(parameters),
+            chain=self.name,
+            shared=shared,
+            cap_nano=min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano()),
+            attempt_s=rules.attempt_s,
+            to_human=rules.on_exhausted == "human",
+        )
         shared.ledger.expect_open()
         shared.expect_loop()
         await shared.ledger.ready()
@@ -143,63 +153,62 @@ class Chain(Model):
             call.deadline = min(time.monotonic() + rules.deadline_s, until)
             yield call
         finally:
-            call.release()
+            call.budget.release()
             del shared.under_way[call.id]
-            await call.flush()
+            await call.record.flush()
 
     async def answer(
-        self, call: Call, ask: Asks[Answer], among: Sequence[Candidate] | None = None
+        self, call: Call, ask: Ask[Answer], among: Sequence[Candidate] | None = None
     ) -> Answer | ModelResponse:
-        """Ask in order, then once more whom a retry may help, then the human: first answer wins."""
-        if earlier := await call.answered_before():
+        """Ask in order, then once more whom a retry may help, then a person: first answer wins."""
+        if earlier := await call.earlier_answer():
             return earlier
-        everyone = list(await self._affordable(call) if among is None else among)
-        waiting = list(everyone)
+        candidates = list(await self._affordable(call) if among is None else among)
+        waiting, again = list(candidates), list[Candidate]()
         for retries in (False, True):
-            again = list[Candidate]()
             while waiting:
                 candidate = waiting.pop(0)
-                if retries and not await call.waited_for(candidate):
+                if retries and not await call.wait_until_available(candidate):
                     continue
-                models = 1 + sum(not call.obstacle(other) for other in waiting)
-                if result := call.obstacle(candidate) or await call.reserve(candidate, models):
-                    call.book(candidate.ref, "skipped", Finding(result))
-                else:
-                    result = await ask(candidate, models)
+                models = 1 + sum(not call.skip_reason(other) for other in waiting)
+                result = await self._ask(call, candidate, models, ask)
                 if not isinstance(result, str):
                     return result
-                if call.rows[-1].outcome != "skipped":
-                    await call.flush()
                 if self._stops(call, result):
                     return await call.give_up(self.candidates)
                 policy = result.policy if isinstance(result, Failure) else Policy()
-                if policy.retry:
+                if policy.retry and not retries:
                     again.append(candidate)
                 if policy.provider_last:
                     provider = candidate.ref.provider
                     waiting.sort(key=lambda other: other.ref.provider == provider)
-            waiting = sorted(again, key=lambda candidate: candidate.rest_until)
+            waiting = sorted(again, key=lambda candidate: candidate.available_at)
             call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
-        if call.used_up and not call.past_budgets:  # by calls that were made meanwhile
-            if left := await self._at_limit(call):
-                return await self.answer(call, ask, left)
-            if not call.to_human and all(row.error_type == OVER for row in call.rows):
-                raise _reached(call.used_up.name)
-        async for candidate, models in self._half_open(call, everyone):
-            if over := await call.reserve(candidate, models):
-                call.book(candidate.ref, "skipped", Finding(over))
-                break
-            result = await ask(candidate, models)
+        if left := await self._cheap_models_left(call):
+            return await self.answer(call, ask, left)
+        async for candidate, models in self._half_open(call, candidates):
+            result = await self._ask(call, candidate, models, ask)
             if not isinstance(result, str):
                 return result
-            await call.flush()
-            if self._stops(call, result):
+            if result is OVER or self._stops(call, result):
                 break
         return await call.give_up(self.candidates)
 
-    def _stops(self, call: Call, result: str) -> bool:
-        """Whether a chain ends with this answer: one was filtered, and it says not to go on."""
-        stops = result in FILTERED and self.rules.on_content_filter != "next"
+    async def _ask(
+        self, call: Call, candidate: Candidate, models: int, ask: Ask[Answer]
+    ) -> Answer | str:
+        """Ask one model, unless it may not be asked; what was paid for is in the ledger then."""
+        if reason := call.skip_reason(candidate) or await call.reserve(candidate, models):
+            call.skip(candidate, reason)
+            return reason
+        result = await ask(candidate, models)
+        if isinstance(result, str) and call.rows[-1].outcome != "skipped":
+            await call.record.flush()
+        return result
+
+    def _stops(self, call: Call, reason: str) -> bool:
+        """Return whether the chain ends here: an answer was filtered, and it says not to go on."""
+        stops = reason in FILTERED and self.rules.on_content_filter != "next"
         if stops:
             call.to_human = self.rules.on_content_filter == "human"
         return stops
@@ -207,44 +216,57 @@ class Chain(Model):
     async def _half_open(
         self, call: Call, among: Sequence[Candidate]
     ) -> AsyncIterator[tuple[Candidate, int]]:
-        """Whom to ask in spite of an open circuit, before a call is refused: who opened first.
+        """Yield whom to ask in spite of an open circuit, before a call is refused.
 
         An outage of a second must not refuse calls that have more time. One request goes out as
         a probe, the others wait for what comes of it. What does not pass by itself within seconds,
         a wrong key or spent credit, is left alone for as long as [circuits] says.
         """
         # Whoever was asked already has just failed: no probe at once.
-        asked = any(row.outcome != "skipped" for row in call.rows)
-        opened = [one for one in among if call.obstacle(one) is Failure.CIRCUIT_OPEN]
+        was_asked = any(row.outcome != "skipped" for row in call.rows)
+        opened = [one for one in among if call.skip_reason(one) is Failure.CIRCUIT_OPEN]
         opened = [one for one in opened if one.opened_at < math.inf]
-        for pause in PAUSES if asked else (0, *PAUSES):
+        for pause in PAUSES if was_asked else (0, *PAUSES):
             seconds = pause * random.uniform(0.75, 1)
             if not opened or seconds >= call.time_left():
                 return
             await asyncio.sleep(seconds)
-            candidate = min(opened, key=lambda one: (one.resting is not None, one.opened_at))
-            await call.probed(candidate)
-            if not call.obstacle(candidate):
+            candidate = min(opened, key=lambda one: (one.unavailable is not None, one.opened_at))
+            await call.join_probe(candidate)
+            if not call.skip_reason(candidate):
                 yield candidate, len(opened)
-            if not candidate.resting:  # it answered, if not well
+            if not candidate.unavailable:  # it answered, if not well
                 opened.remove(candidate)
 
     async def _affordable(self, call: Call) -> Sequence[Candidate]:
-        """Whom to ask: its own candidates, or what `at_limit` says where a budget is used up."""
+        """Return whom to ask: its own candidates, or those of `at_limit` if a budget is used up."""
         if not (budget := await self.shared.spending.reached(call.stage)):
             return self.candidates
         left = await self._at_limit(call)
         for candidate in self.candidates:
             if candidate not in left:
-                call.book(candidate.ref, "skipped", Finding(OVER))
+                call.skip(candidate, OVER)
         if not left and not call.to_human:
             raise _reached(budget)
         return left
 
+    async def _cheap_models_left(self, call: Call) -> Sequence[Candidate]:
+        """Return whom to ask now if a budget was used up by calls that were made meanwhile.
+
+        Raises BudgetReached where nothing else kept the chain from an answer.
+        """
+        budget = call.budget
+        if not budget.used_up or budget.past_budgets:
+            return ()
+        left = await self._at_limit(call)
+        if not left and not call.to_human and all(row.error_type == OVER for row in call.rows):
+            raise _reached(budget.used_up.name)
+        return left
+
     async def _at_limit(self, call: Call) -> Sequence[Candidate]:
-        """Whom to ask although a budget is used up: the cheap models, or a human, or nobody."""
+        """Return whom to ask although a budget is used up: the cheap models, or nobody."""
         at_limit = self.shared.spending.at_limit
-        call.past_budgets = at_limit == "cheap_only"
+        call.budget.past_budgets = at_limit == "cheap_only"
         call.to_human = at_limit == "human"
         left = self.cheap if at_limit == "cheap_only" else ()
         for candidate in left:

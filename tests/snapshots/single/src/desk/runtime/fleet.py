@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, ge
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from .errors import SettingsError, explain
-from .outside import hide_settings, without_secrets
+from .redaction import hide_settings, redact_secrets
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -38,7 +38,7 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     def __repr__(self) -> str:
-        return without_secrets(super().__repr__())
+        return redact_secrets(super().__repr__())
 
     __str__ = __repr__
 

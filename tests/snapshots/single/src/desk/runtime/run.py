@@ -6,14 +6,14 @@ A `Run` asks sub-agents; each ask is a `Stage`, which `current` tells the chain 
 import json
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_ai import AbstractToolset, Agent, UsageLimits
@@ -23,15 +23,14 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
+from .call_budget import CallBudget
+from .check_result import CheckResult
+from .encodable import sanitize
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, explain
 from .fleet import Fleet, Section, StageSettings, checked
-from .harmless import harmless
+from .json_text import extract_json
 from .ledger.prices import NANO
 from .ledger.store import NOT_DELIVERED, Attempt, Ledger, new_id
-from .wrapped import unwrapped
-
-if TYPE_CHECKING:
-    from .attempt import Call, Check
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 OUTPUT_TOOL = "final_result"
@@ -59,7 +58,7 @@ class Request:
 
     def __post_init__(self) -> None:
         for name in ("text", "user_ref", "tags", "options", "id", "data_class"):
-            object.__setattr__(self, name, harmless(getattr(self, name)))
+            object.__setattr__(self, name, sanitize(getattr(self, name)))
         cap = self.max_cost_usd
         if cap is not None and not (math.isfinite(cap) and cap >= 0):
             raise SettingsError(f"max_cost_usd is {cap}: give US dollars from 0 on, or None.")
@@ -107,6 +106,37 @@ def read_prompt(name: str) -> str:
         raise SettingsError(f"prompts/{name} cannot be read ({explain(error)}).") from error
 
 
+class AskedCall(Protocol):
+    """One request to a chain, as checks, the stages that judge it, and people see it."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def chain(self) -> str: ...
+    @property
+    def stage(self) -> "Stage": ...
+    @property
+    def messages(self) -> list[ModelMessage]: ...
+    @property
+    def parameters(self) -> ModelRequestParameters: ...
+    @property
+    def rows(self) -> Sequence[Attempt]: ...
+    @property
+    def deadline(self) -> float: ...
+    @property
+    def budget(self) -> CallBudget: ...
+    @property
+    def ledger(self) -> Ledger: ...
+    @property
+    def question(self) -> str: ...
+
+
+Check = Callable[
+    [ModelResponse, AskedCall], Awaitable[CheckResult | str | None] | CheckResult | str | None
+]
+"""Returns None or a reason to reject a completion, at once or after asking a model."""
+
+
 @dataclass(frozen=True)
 class SubAgent(Generic[Output]):
     """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
@@ -120,7 +150,7 @@ class SubAgent(Generic[Output]):
     output: type[Output]
     tools: tuple[Callable[..., Any], ...] = ()
     toolsets: tuple[AbstractToolset[Any], ...] = ()
-    checks: Sequence["Check"] = ()
+    checks: Sequence[Check] = ()
     human: bool = True
 
     def prompt(self) -> str:
@@ -145,7 +175,7 @@ class SubAgent(Generic[Output]):
         """The typed answer of a completion. Raises pydantic's ValidationError."""
         if self.output is str:
             return self._adapter.validate_python(response.text or "")
-        return self._adapter.validate_json(unwrapped(text_of(response)))
+        return self._adapter.validate_json(extract_json(text_of(response)))
 
     @cached_property
     def _adapter(self) -> TypeAdapter[Output]:
@@ -169,7 +199,7 @@ class Stage:
     agent: SubAgent[Any] = SubAgent("direct", str)
     prompt: str = ""
     source: str | None = None
-    parent: "Call | None" = None
+    parent: AskedCall | None = None
 
     @property
     def name(self) -> str:
@@ -188,7 +218,7 @@ class Stage:
         return self.parent.stage.task_type if self.parent else self.settings.task_type or self.name
 
     @property
-    def checks(self) -> Sequence["Check"]:
+    def checks(self) -> Sequence[Check]:
         return () if self.parent else (*self.run.checks.get(self.name, ()), *self.agent.checks)
 
     @property
@@ -198,7 +228,7 @@ class Stage:
     @cached_property
     def labels(self) -> dict[str, Any]:
         """The columns that all attempts of a stage share."""
-        prompt = sha256(harmless(self.prompt).encode()).hexdigest()[:12] if self.prompt else None
+        prompt = sha256(sanitize(self.prompt).encode()).hexdigest()[:12] if self.prompt else None
         labels = {
             "run_id": self.run.id,
             "parent_id": self.parent.id if self.parent else None,
@@ -212,13 +242,13 @@ class Stage:
             "user_ref": self.request.user_ref,
             "tags": json.dumps(dict(self.request.tags), ensure_ascii=False, sort_keys=True),
         }
-        return harmless(labels)
+        return sanitize(labels)
 
     def left_nano(self) -> float:
         """What may still be spent on the run, and on the call being judged."""
         cap, parent = self.request.max_cost_usd, self.parent
         of_run = math.inf if cap is None else int(cap * NANO) - self.run.spent_nano()
-        return min(of_run, parent.cap_nano - parent.spent_nano) if parent else of_run
+        return min(of_run, parent.budget.left_nano()) if parent else of_run
 
 
 current: ContextVar[Stage | None] = ContextVar("stage", default=None)
@@ -233,13 +263,13 @@ class Run:
     chains: Mapping[str, Model]
     environment: str = "production"
     agents: Mapping[str, SubAgent[Any]] = field(default_factory=dict[str, SubAgent[Any]])
-    checks: Mapping[str, Sequence["Check"]] = field(default_factory=dict[str, Sequence["Check"]])
+    checks: Mapping[str, Sequence[Check]] = field(default_factory=dict[str, Sequence[Check]])
     agent_keys: Mapping[str, Equip] = field(default_factory=dict[str, Equip])
     ledger: Ledger | None = None
     pipeline: str | None = None
     id: str = field(default_factory=new_id)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
-    settled: "list[tuple[Call, ModelResponse | list[tuple[str, str]]]]" = field(
+    settled: list[tuple[AskedCall, ModelResponse | list[tuple[str, str]]]] = field(
         default_factory=list[Any]
     )
     started: float = field(default_factory=time.monotonic)
@@ -251,7 +281,7 @@ class Run:
         *,
         chain: str | None = None,
         source: str | None = None,
-        parent: "Call | None" = None,
+        parent: AskedCall | None = None,
     ) -> Output:
         """Ask a sub-agent, on its stage's chain unless told otherwise; `Stage` says the rest.
 

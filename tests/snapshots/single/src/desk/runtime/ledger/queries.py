@@ -3,7 +3,6 @@
 A day is a number: days since 1970-01-01, in UTC. A week is seven days; the last one ends today.
 """
 
-import importlib
 import time
 from bisect import bisect_left
 from collections import Counter
@@ -12,10 +11,10 @@ from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol
 
+from ..encodable import printable
 from ..errors import LedgerError
-from ..outside import printable
 from .store import BOUNDS_MS, BUCKETS, Location, select
 
 DEMO = "demo"
@@ -132,7 +131,7 @@ def sums(
     `environment` None: every one but the demo's. A week's key is its first day, from `since` on.
     """
     if not {*by} <= {*GROUPS}:
-        return of_reports("scan").sums(location, by, since, until, environment)
+        raise LedgerError("That is in an extra: run `scaffold add extra cost_reports`.")
     columns = [f"day - (day - {since}) % 7" if name == "week" else name for name in by]
     shared = [name for name in columns if name not in MODEL]
     asked = f"SUM(SUM(calls)) OVER (PARTITION BY {', '.join(shared) or 'NULL'})"
@@ -148,12 +147,18 @@ def sums(
     return sorted(found, key=lambda row: (-row.cost_nano_usd, row.key))
 
 
-def of_reports(name: str) -> Any:
-    """A module of the extra `cost_reports`. Raises LedgerError where the extra is not here."""
-    try:
-        return importlib.import_module(f".{name}", __package__)
-    except ModuleNotFoundError:
-        raise LedgerError("That is in an extra: run `scaffold add extra cost_reports`.") from None
+class AttemptSums(Protocol):
+    """Sums by what only attempts have; `notes` say what a reader misses in such a report."""
+
+    def sums(
+        self,
+        location: Location,
+        by: Sequence[str],
+        since: int,
+        until: int,
+        environment: str | None,
+    ) -> list[Totals]: ...
+    def notes(self, location: Location, report: "Report") -> list[str]: ...
 
 
 class Report:
@@ -163,13 +168,21 @@ class Report:
     """
 
     def __init__(
-        self, location: Location, by: Sequence[str], days: int, environment: str | None = None
+        self,
+        location: Location,
+        by: Sequence[str],
+        days: int,
+        environment: str | None = None,
+        of_attempts: AttemptSums | None = None,
     ) -> None:
+        self.location = location
         self.by, self.days, self.environment = tuple(by), days, environment
+        self.needs_attempts = not {*by} <= {*GROUPS}
+        sum_up = of_attempts.sums if self.needs_attempts and of_attempts else sums
         self.today = today()
         self.since = self.today - days + 1
-        self.rows = sums(location, by, self.since, LATER, environment)
-        before = sums(location, by, self.since - days, self.since, environment)
+        self.rows = sum_up(location, by, self.since, LATER, environment)
+        before = sum_up(location, by, self.since - days, self.since, environment)
         self.before = {row.key: row for row in before}
         models: list[Totals] = []
         if any(row.unpriced or row.unmeasured for row in self.rows):

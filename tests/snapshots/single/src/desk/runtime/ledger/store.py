@@ -10,7 +10,6 @@ OpenTelemetry's conventions for generative AI.
 import asyncio
 import atexit
 import errno
-import importlib
 import json
 import logging
 import os
@@ -19,7 +18,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
@@ -32,8 +31,8 @@ from pydantic import Field
 
 from ..errors import LedgerError, LedgerUnavailable
 from ..fleet import Settings, find_root
-from ..outside import without_secrets
 from ..private import private_file
+from ..redaction import redact_secrets
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +112,7 @@ class Attempt:
                 setattr(self, name, None)
         for name in _THEIRS:  # a gateway may echo anything
             if said := getattr(self, name):
-                setattr(self, name, without_secrets(said))
+                setattr(self, name, redact_secrets(said))
 
 
 _THEIRS = ("response_model", "provider_request_id", "service_tier")
@@ -273,28 +272,47 @@ class RowsRefused(LedgerError):
 class Server(Protocol):
     """A ledger that is no file. Its text is its URL without the password."""
 
-    def connect(self) -> "Database": ...
+    def connect(self) -> Any: ...  # a class with the methods of Database
     def select(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]: ...
 
 
 Location = Path | Server
 
 
-def database_path(root: Path) -> Location:
-    """Where the ledger is: FLEET_LEDGER_URL, else `data/ledger.sqlite3` in the workspace."""
-    url = os.environ.get("FLEET_LEDGER_URL") or f"sqlite:///{root / 'data' / 'ledger.sqlite3'}"
-    if url.startswith("sqlite:///") and len(url) > len("sqlite:///"):
-        return Path(url.removeprefix("sqlite:///"))
+class FileFormat(Protocol):
+    """A format of files besides CSV and JSON Lines: made of JSON Lines, read as pages of them."""
+
+    def write(self, lines: Path, path: Path) -> None: ...
+    def pages(self, path: Path) -> Iterator[list[bytes]]: ...
+
+
+OpenServer = Callable[[str], Server]
+"""Opens a ledger at its URL. Raises ImportError where its driver is not installed."""
+
+
+def database_path(root: Path, servers: Mapping[str, OpenServer] | None = None) -> Location:
+    """Where the ledger is: FLEET_LEDGER_URL, else `data/ledger.sqlite3` in the workspace.
+
+    `servers` open the ledgers that are no file, by the scheme of their URLs.
+    """
+    if file := ledger_file(root):
+        return file
+    url = os.environ["FLEET_LEDGER_URL"]
     scheme = url.partition(":")[0]
-    scheme = "postgresql" if scheme == "postgres" else scheme
     try:
-        # A backend is a module of this folder that is called like its URLs' scheme.
-        return importlib.import_module(f".{scheme}", __package__).Server(url)
-    except (ImportError, AttributeError, TypeError):
+        return (servers or {})[scheme](url)
+    except (KeyError, ImportError):
         raise LedgerError(
             f"FLEET_LEDGER_URL '{scheme[:12]}…' cannot be used here: set sqlite:///PATH, or add what "
             "is missing (`scaffold add extra ledger_postgresql`, then `uv sync`)."
         ) from None
+
+
+def ledger_file(root: Path) -> Path | None:
+    """Return the file of the ledger; None where FLEET_LEDGER_URL names a server."""
+    url = os.environ.get("FLEET_LEDGER_URL") or f"sqlite:///{root / 'data' / 'ledger.sqlite3'}"
+    name = url.removeprefix("sqlite:///")
+    return Path(name) if name and name != url else None
 
 
 def connect(location: Location) -> "Database":

@@ -1,0 +1,181 @@
+"""The parts of a manifest: stages, estimates, questions, variables and models of one feature."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+Tier = Literal["cheap", "balanced", "expensive"]
+TIERS: tuple[Tier, ...] = ("cheap", "balanced", "expensive")
+
+
+class Part(BaseModel):
+    """A table of a manifest: what it does not know it refuses."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StageFact(Part):
+    """A stage a feature brings: its chain, and the task type the ledger books it under."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    chain: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    task_type: str
+
+
+class Tokens(Part):
+    """Tokens of one call for a request of the usual size, by what they grow with.
+
+    `fixed` ones are the same for every request, `input` ones grow with what is read for it, and
+    `output` ones with the answer.
+    """
+
+    fixed: int = Field(default=0, ge=0)
+    input: int = Field(default=0, ge=0)
+    output: int = Field(default=0, ge=0)
+
+
+def _growing_with(what: str) -> BeforeValidator:
+    """A plain number of tokens grows with one thing alone, as in templates before 0.6."""
+
+    def as_table(value: object) -> object:
+        return {what: value} if isinstance(value, int) else value
+
+    return BeforeValidator(as_table)
+
+
+class Estimate(Part):
+    """What one request costs on one chain, and the share of requests that need it (0 to 1).
+
+    `in_parts`: many short calls have these tokens, so the price of a long prompt is never due.
+    """
+
+    chain: str
+    input_tokens: Annotated[Tokens, _growing_with("input")]
+    output_tokens: Annotated[Tokens, _growing_with("output")]
+    share: float = Field(ge=0, le=1)
+    in_parts: bool = False
+
+
+class Baseline(Part):
+    """The same work as one call of one model: what that call reads and writes.
+
+    For the ledger, by stages: it reads what `reads` reads (`each`: every call of it reads another
+    piece) and writes what the last call of `writes` wrote. For estimates: the usual tokens of a
+    request and its answer, and those of the sources that the pattern finds by itself.
+    """
+
+    reads: str = ""
+    each: bool = False
+    writes: list[str] = []
+    input_tokens: int = Field(gt=0)
+    output_tokens: int = Field(gt=0)
+    source_tokens: int = Field(default=0, ge=0)
+
+
+class Claim(Part):
+    """What is said of a pattern, and what was measured, with its source."""
+
+    says: str
+    measured: str
+
+
+class Wires(Part):
+    """What a feature adds to the registries of a workspace, by the modules that hold it.
+
+    In `wiring.py`: `pipeline` with what it `handles`, for the router; `router`; `checks`;
+    `agent_key`, whose `equip` reads the key of that name under `[agents.X]`; `reader`, whose
+    `read(path)` returns the text of a file; `human`, `stream` and `texts`; modules of
+    `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`) and
+    with the `forecast` of the month; `ledgers` by URL scheme, and `exports`
+    by the suffix of the files that they write.
+
+    Elsewhere: `commands` of `commands/__init__.py`, by the words that call them; modules of
+    `runtime/converters` called like the suffix of the files that they read (`converters`); the chain that the plain
+    `answer` stage asks (`answer_chain`). `toolset` is read in old manifests only.
+    """
+
+    router: str | None = None
+    answer_chain: str | None = None
+    pipeline: str | None = None
+    handles: str = ""
+    agent_key: str | None = None
+    toolset: str | None = None
+    checks: str | None = None
+    human: str | None = None
+    stream: str | None = None
+    texts: str | None = None
+    reader: str | None = None
+    commands: dict[str, str] = {}
+    converters: list[str] = []
+    findings: list[str] = []
+    sums: str | None = None
+    forecast: str | None = None
+    ledgers: dict[str, str] = {}
+    exports: dict[str, str] = {}
+
+
+class AgentFact(Part):
+    """A sub-agent proposed by default."""
+
+    name: str
+    description: str
+    chain: str
+
+
+class Rename(Part):
+    """A file or folder that an earlier version had elsewhere, so that a team's edits move along."""
+
+    old: str
+    new: str
+
+
+class Question(Part):
+    """A question of a feature's own; numbers have bounds, strings may have choices.
+
+    `before` is the answer for a workspace that is older than the question, where the default
+    would change what it does.
+    """
+
+    type: Literal["str", "int", "float", "bool"]
+    default: str | int | float | bool
+    help: str
+    min: float | None = None
+    max: float | None = None
+    choices: list[str] = []
+    before: str | int | float | bool | None = None
+
+    @model_validator(mode="after")
+    def _default_is_an_answer(self) -> Self:
+        value = self.default
+        kinds = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
+        if type(value) not in kinds[self.type]:
+            raise ValueError(f"the default {value!r} is not of type {self.type}")
+        if self.choices and value not in self.choices:
+            raise ValueError(f"the default {value!r} is not one of {', '.join(self.choices)}")
+        if not isinstance(value, str | bool):
+            if self.min is not None and value < self.min:
+                raise ValueError(f"the default {value} is less than {self.min}")
+            if self.max is not None and value > self.max:
+                raise ValueError(f"the default {value} is more than {self.max}")
+        return self
+
+
+class EnvVar(Part):
+    """An environment variable a workspace reads at run time; never its value."""
+
+    name: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
+    help: str
+    required: bool = True
+    secret: bool = True
+    default: str | None = None
+
+
+class Models(Part):
+    """A provider's current default model per tier."""
+
+    cheap: str
+    balanced: str
+    expensive: str
+
+    def of(self, tier: Tier) -> str:
+        return {"cheap": self.cheap, "balanced": self.balanced, "expensive": self.expensive}[tier]

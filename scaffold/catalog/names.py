@@ -1,0 +1,190 @@
+"""What names may be: the project's, its package's, a sub-agent's, a chain's.
+
+The same rules stand here twice: as Python for `scaffold`, as Jinja for plain copier.
+"""
+
+import keyword
+import re
+import sys
+import unicodedata
+from functools import cache
+from pathlib import Path
+
+IDENTIFIER = r"[a-z][a-z0-9_]{0,29}"
+MOST_NAME, MOST_TEXT = 60, 300
+
+OWN = frozenset(
+    {"src", "tests", "test", "conftest", "examples", "data", "docs", "evals"}
+    | {"pip", "uv", "setuptools", "wheel", "hatchling"}
+)
+"""A workspace's own folders, and the tools that build and install it."""
+
+DEVICES = frozenset(
+    {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
+)
+"""What no file on Windows can be called, with any ending."""
+
+GONE_SINCE_3_11 = (
+    *("aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "distutils"),
+    *("imghdr", "imp", "lib2to3", "mailcap", "msilib", "nis", "nntplib", "ossaudiodev", "pipes"),
+    *("smtpd", "sndhdr", "spwd", "sunau", "telnetlib", "uu", "xdrlib"),
+)
+NEW_IN_3_14 = ("annotationlib", "compression")  # docs.python.org/3.14/whatsnew
+OTHER_PYTHONS = frozenset({*GONE_SINCE_3_11, *NEW_IN_3_14})
+"""Standard modules of supported Pythons that the one running `scaffold` may not have."""
+
+# A package of such a name would not be linted, not built or not committed.
+PASSED_OVER = frozenset(
+    # docs.astral.sh/ruff/settings/#exclude, and what basedpyright leaves out.
+    {"build", "dist", "venv", "node_modules"}
+    # github.com/github/gitignore, Python.gitignore: hatchling obeys it as well.
+    | {"downloads", "eggs", "env", "htmlcov", "lib", "lib64", "parts", "sdist", "target", "var"}
+    | {"wheels"}
+)
+"""Folders that linters, builds and usual .gitignore files pass over."""
+
+ENVIRONMENT = r"(python|pip|pypy|pydoc|idle|2to3)[0-9-]*|(py|python)w|(de)?activate(-this)?|uvx?"
+"""What a virtual environment has among its programs, and what makes it."""
+
+SYSTEM_COMMANDS = Path(__file__).parents[1] / "data" / "system_commands.txt"
+"""Programs that a command of the same name would hide from all that runs in the environment.
+
+The utilities of POSIX.1-2024 (pubs.opengroup.org, XCU 3) but those that shells have themselves, the
+commands of Debian 12's required, important and standard packages, macOS's that others start, and
+compilers, shells, editors, git's helpers, databases and package managers.
+"""
+
+TAKEN_NAMES = Path(__file__).parents[1] / "data" / "taken_names.txt"
+"""What workspaces install, all the way down; a test holds it to what is installed."""
+
+_BAD_IN_TEXT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
+
+NAME_RULE = (
+    "{% if not (project_name | regex_search('[A-Za-z0-9]')) or project_name | length > 60"
+    " or project_name | regex_search('[\\x00-\\x1f\\x7f]') %}"
+    "up to 60 printable characters, a letter or digit among them{% endif %}"
+)
+PACKAGE_RULE = (
+    "{% if not (package | regex_search('^[a-z][a-z0-9_]{0,29}$')) %}"
+    "a lower-case Python identifier of up to 30 characters{% endif %}"
+)
+AGENTS_RULE = """\
+{% set names = agents | map(attribute='name') | list %}
+{% for name in names if not (name | regex_search('^[a-z][a-z0-9_]{0,29}$')) %}
+{{ name }}: a sub-agent's name is a lower-case Python identifier
+{% endfor %}
+{% if names | unique | list | length != names | length %}
+each sub-agent needs a name of its own
+{% endif %}"""
+CHAINS_RULE = """\
+{% for name, models in chains.items() if not models or models is string %}
+{{ name }}: a chain is a list of at least one provider:model
+{% endfor %}"""
+
+
+def slug_of(name: str) -> str:
+    """The distribution's and the command's name: `[a-z0-9]+` joined by `-`; may be empty."""
+    return "-".join(re.findall(r"[a-z0-9]+", name.lower()))
+
+
+def default_project(folder: str) -> str:
+    """A usable project name for a folder's name: `test` → `test-agents`, `3d` → `app-3d`."""
+    name = folder.strip()[:MOST_NAME].strip()
+    if text_problem(name, MOST_NAME) or not slug_of(name):
+        return "my-agents"
+    if name[:1].isdigit():
+        name = f"app-{name}"[:MOST_NAME]
+    taken = slug_of(name).replace("-", "_")
+    unfit = is_taken(taken) or project_problem(name)
+    return f"{name[: MOST_NAME - 7]}-agents" if unfit else name
+
+
+def default_package(project: str) -> str:
+    """The package a project's name suggests; always one that `package_problem` accepts."""
+    package = slug_of(project).replace("-", "_")[:30].strip("_")
+    if not package or package[0].isdigit() or package.startswith("test_"):
+        package = f"app_{package}"[:30].strip("_")
+    return f"{package[:23]}_agents" if is_taken(package) else package
+
+
+@cache
+def installed() -> frozenset[str]:
+    """Import and distribution names of what a workspace may install, as packages are called."""
+    return frozenset(TAKEN_NAMES.read_text("utf-8").split())
+
+
+@cache
+def _system_commands() -> frozenset[str]:
+    return frozenset(SYSTEM_COMMANDS.read_text("utf-8").split())
+
+
+def is_taken(package: str) -> bool:
+    """Whether a package of that name would hide what the workspace needs, or be passed over."""
+    known = OWN | DEVICES | PASSED_OVER | installed() | sys.stdlib_module_names | OTHER_PYTHONS
+    # pytest imports a module `test_x` of the tests before a package of that name.
+    return package in known or keyword.iskeyword(package) or package.startswith("test_")
+
+
+def package_problem(package: str) -> str | None:
+    """What is wrong with a new package's name, or None."""
+    if package in PASSED_OVER:
+        return "is a folder that linters, builds or .gitignore files pass over"
+    if is_taken(package):
+        return "would hide a standard module, a keyword, a device or a dependency of that name"
+    return identifier_problem(package)
+
+
+def project_problem(name: str) -> str | None:
+    """What is wrong with a new project's name, or None."""
+    slug = slug_of(name)
+    if slug.replace("-", "_") in OWN | installed():
+        return "is the name of something the workspace installs"
+    if slug in _system_commands() or re.fullmatch(ENVIRONMENT, slug):
+        return "would hide the command of that name in the workspace's environment"
+    if slug in DEVICES:
+        return "is a device on Windows, so no program can be called that"
+    return title_problem(name)
+
+
+def title_problem(name: str) -> str | None:
+    """Why no command can be named after a project's name, or None."""
+    if problem := text_problem(name, MOST_NAME):
+        return problem
+    return None if slug_of(name) else "has no ASCII letter or digit to make a command's name of"
+
+
+def identifier_problem(name: str) -> str | None:
+    """Why a name is no identifier, or None."""
+    if re.fullmatch(IDENTIFIER, name):
+        return None
+    return "is not a lower-case Python identifier of up to 30 characters"
+
+
+def agent_problem(name: str) -> str | None:
+    """What is wrong with a sub-agent's or chain's name, or None.
+
+    Soft keywords are fine, for they differ between Pythons and a module may be called like one.
+    """
+    if keyword.iskeyword(name):
+        return "is a Python keyword"
+    if re.search(r"(?<![0-9])0[0-9]", name):
+        return "has a number with a leading zero, which no two tools sort alike"
+    if name in DEVICES:
+        return "is a device on Windows, so no file can be called that"
+    return identifier_problem(name)
+
+
+def text_problem(text: str, most: int = MOST_TEXT) -> str | None:
+    """What is wrong with one line of free text, or None: Jinja, quotes and emoji are fine."""
+    if not text.strip():
+        return "is empty"
+    if len(text) > most:
+        return f"has {len(text)} characters, {most} are allowed"
+    if bad := next((c for c in text if _is_bad(c)), None):
+        return f"holds the unprintable character U+{ord(bad):04X}"
+    return None
+
+
+def _is_bad(character: str) -> bool:
+    # Joiners and variation selectors are parts of emoji; direction overrides are not.
+    return unicodedata.category(character) in _BAD_IN_TEXT and character not in "\u200d\u200c"

@@ -1,0 +1,83 @@
+"""Renders of templates: ours in this process, anybody else's in a process that is confined."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scaffold.errors import TemplateError
+from scaffold.rendering import confined as confine
+from scaffold.rendering import confined as jail
+from scaffold.rendering.confined import Child, Limits
+from scaffold.rendering.render import render, written
+from scaffold.sources.template import Source
+from scaffold.system.signals import work_folder
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A template, the answers to render it with, and the folder to fill."""
+
+    source: Source
+    answers: Mapping[str, Any]
+    target: Path
+    limits: Limits = confine.LIMITS
+
+    def run(self) -> None:
+        """Render. Raises TemplateError, OSError for what the system refused."""
+        if self.source.trusted:
+            self.run_here()
+            return
+        with work_folder() as folder:
+            self.start(folder / "job").wait()
+
+    def run_here(self) -> None:
+        """Render in this process."""
+        source, target = self.source, self.target
+        render(source.root, target, self.answers, source=source.src_path, commit=source.commit)
+
+    def start(self, path: Path) -> Child:
+        """Start the render in a process of its own; the job is handed over in a file."""
+        plain = replace(self, target=self.target.resolve(), answers=dict(self.answers))
+        return jail.start(jail.write_job(plain, path), self.limits)
+
+
+def both(before: Job, after: Job) -> None:
+    """Render two jobs. Raises TemplateError that says which of them cannot be.
+
+    Copier's environment and working directory belong to the process, so threads would not do; and
+    multiprocessing would start the program's main module again.
+    """
+    another = before.start(before.target.with_name(f"{before.target.name}.job"))
+    try:
+        after.run()
+    except BaseException:
+        another.stop()
+        raise
+    try:
+        another.wait()
+    except TemplateError as error:
+        problem, hint = error.pairs[0]
+        recorded = f"As the answers file records it ({before.source.commit})"
+        raise TemplateError(f"{recorded}, {problem}", hint) from None
+
+
+def preview(source: Source, answers: Mapping[str, Any]) -> list[str]:
+    """The paths a render would write, sorted, with `/` between their parts; writes nothing."""
+    with work_folder() as folder:
+        Job(source, answers, folder / "render").run()
+        return written(folder / "render")
+
+
+def run_written(path: str) -> int:
+    """In the other process: run the job in a file. Exit status 0, or another with the reason."""
+    job: Job = pickle.loads(Path(path).read_bytes())
+
+    def work() -> None:
+        if not job.source.trusted:
+            job.target.mkdir(parents=True, exist_ok=True)
+            confine.confine(job.source.root, job.target, job.limits)
+        job.run_here()
+
+    return jail.report(work, job.limits)

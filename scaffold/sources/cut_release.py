@@ -1,0 +1,122 @@
+"""Cut a release of the templates: `python -m scaffold.sources.cut_release X.Y.Z`, for maintainers.
+
+Appends a commit and the tag vX.Y.Z to the bundle. Author and date are fixed (the date is the
+CHANGELOG heading's), so that the same templates give the same commit everywhere.
+"""
+
+import re
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from scaffold.catalog.catalog import load, template_root
+from scaffold.catalog.copier_questions import copier_yml
+from scaffold.errors import ScaffoldError, TemplateError
+from scaffold.sources.releases import BUNDLE, PINS, Pin, fingerprint, read_pins, written_pins
+from scaffold.sources.safety import check_trust
+from scaffold.system.git import git
+from scaffold.system.versions import is_newer
+
+_WHO = "scaffold"
+_MAIL = "scaffold@fleet-scaffold.invalid"
+_PLAIN = ("core.autocrlf=false", "commit.gpgSign=false", "core.hooksPath=/dev/null")
+_OPTIONS = [word for setting in _PLAIN for word in ("-c", setting)]
+
+
+def release(version: str, root: Path, bundle: Path = BUNDLE, pins: Path = PINS) -> None:
+    """Add one version: both files are replaced, or none. Raises TemplateError with advice."""
+    date = _date_of(version, root / "CHANGELOG.md")
+    tag = f"v{version}"
+    known = read_pins(pins)
+    _check(tag, root, known, bundle)
+    with tempfile.TemporaryDirectory() as folder:
+        made, pin = _made(root, bundle, Path(folder), tag, date, known)
+        _replace_both(bundle, made, pins, written_pins({**known, tag: pin}))
+
+
+def _check(tag: str, root: Path, known: dict[str, Pin], bundle: Path) -> None:
+    if tag in known:
+        raise TemplateError(f"{tag} is released already; choose the next version.")
+    if newest := next(reversed(known), None):
+        if not is_newer(tag, newest):
+            raise TemplateError(f"{tag} is older than {newest}; choose the next version.")
+        if not bundle.is_file():
+            raise TemplateError(f"{bundle.name} is missing; restore it, or {newest} is lost.")
+    if (root / "copier.yml").read_text("utf-8") != copier_yml(load(root)):
+        raise TemplateError(
+            "copier.yml is stale; run `python -m scaffold.catalog.copier_questions`."
+        )
+    check_trust(root, "This template")
+
+
+def _date_of(version: str, changelog: Path) -> str:
+    if not re.fullmatch(r"\d+\.\d+\.\d+", version):
+        raise TemplateError(f"'{version}' is not a version; write X.Y.Z.")
+    heading = rf"^## \[?{re.escape(version)}\]? - (\d{{4}}-\d\d-\d\d)$"
+    found = re.search(heading, changelog.read_text("utf-8"), re.MULTILINE)
+    if not found:
+        raise TemplateError(f"CHANGELOG.md has no heading `## {version} - YYYY-MM-DD`; write it.")
+    return f"{found[1]}T00:00:00+0000"
+
+
+def _made(
+    root: Path, bundle: Path, work: Path, tag: str, date: str, known: dict[str, Pin]
+) -> tuple[Path, Pin]:
+    """A new bundle in `work`, with every known version, and the new version's pin."""
+
+    def run(*words: str) -> str:
+        return git(*_OPTIONS, *words, cwd=work, env=_fixed(date))
+
+    if newest := next(reversed(known), None):
+        run("clone", "--quiet", str(bundle), ".")
+        # A release that was interrupted may have left a version that is not listed.
+        for unlisted in set(run("tag").split()) - set(known):
+            run("tag", "--delete", unlisted)
+        run("reset", "--quiet", "--hard", newest)
+        run("rm", "-rq", "--ignore-unmatch", ".")
+    else:
+        run("init", "--quiet", "--initial-branch=main")
+    shutil.copy(root / "copier.yml", work)
+    unwanted = shutil.ignore_patterns("__pycache__", ".ruff_cache", "*.pyc", ".DS_Store")
+    shutil.copytree(root / "templates", work / "templates", ignore=unwanted, symlinks=True)
+    run("add", "--all", "--force")
+    run("commit", "--quiet", "--allow-empty", "--message", f"Templates {tag}")
+    run("tag", tag)
+    made = work / "made.bundle"
+    run("bundle", "create", "--quiet", str(made), "HEAD", "main", "--tags")
+    commit, tree = run("rev-parse", "HEAD"), run("rev-parse", "HEAD^{tree}")
+    return made, Pin(commit=commit, tree=tree, fingerprint=fingerprint(root))
+
+
+def _replace_both(bundle: Path, made: Path, pins: Path, text: str) -> None:
+    # A bundle with one version more than its pins is sound, the other way round it is not.
+    beside = bundle.with_name(f".{bundle.name}.new")
+    shutil.copy(made, beside)
+    listed = pins.with_name(f".{pins.name}.new")
+    listed.write_text(text, encoding="utf-8")
+    beside.replace(bundle)
+    listed.replace(pins)
+
+
+def _fixed(date: str) -> dict[str, str]:
+    return {
+        f"GIT_{role}_{field}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for field, value in (("NAME", _WHO), ("EMAIL", _MAIL), ("DATE", date))
+    }
+
+
+def main() -> None:
+    """`python -m scaffold.sources.cut_release X.Y.Z`."""
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m scaffold.sources.cut_release X.Y.Z")
+    try:
+        release(sys.argv[1], template_root())
+    except ScaffoldError as error:
+        sys.exit(str(error))
+    print(f"Released v{sys.argv[1]}; {len(read_pins(PINS))} versions in the bundle.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,189 @@
+"""Where templates come from: this installation, a release in the bundle, or a team's own.
+
+`data/templates.bundle` is a git bundle with one commit and tag per released version;
+`data/releases.json` pins each commit, tree and fingerprint.
+"""
+
+import hashlib
+import os
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from scaffold.catalog.catalog import template_root
+from scaffold.errors import TemplateError, shown
+from scaffold.sources import template as templates
+from scaffold.sources.clones import clone, local_place
+from scaffold.sources.template import Source, Template
+from scaffold.system.signals import work_folder
+from scaffold.system.versions import is_newer
+
+DAMAGED = "The {} of released templates is damaged or missing; install scaffold again."
+_SKIPPED = {"__pycache__", ".ruff_cache", ".DS_Store"}
+
+
+class Pin(BaseModel):
+    """What a released version has to be: hashes of its commit, its tree and its files."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    commit: str
+    tree: str
+    fingerprint: str
+
+
+_LIST = TypeAdapter(dict[str, Pin])
+
+
+def read_pins(path: Path) -> dict[str, Pin]:
+    """The pins in a file; none where there is no file. Raises TemplateError."""
+    if not path.is_file():
+        return {}
+    try:
+        return _LIST.validate_json(path.read_bytes())
+    except (OSError, ValidationError):
+        raise TemplateError(DAMAGED.format("list")) from None
+
+
+def written_pins(pins: dict[str, Pin]) -> str:
+    """The text that `read_pins` reads."""
+    return _LIST.dump_json(pins, indent=2).decode() + "\n"
+
+
+def is_sound(bundle: Path) -> bool:
+    """Tell whether a git bundle is whole: its pack ends with the SHA-1 of what is before."""
+    data = bundle.read_bytes()
+    pack = data[data.find(b"\n\nPACK") + 2 :]
+    return hashlib.sha1(pack[:-20], usedforsecurity=False).digest() == pack[-20:]
+
+
+def fingerprint(root: Path) -> str:
+    """A hash of a template folder: paths, run bits and bytes of copier.yml and templates/."""
+    digest = hashlib.sha256()
+    for path in _files(root):
+        run_bit = b"x" if os.access(path, os.X_OK) else b"-"
+        name = path.relative_to(root).as_posix().encode()
+        digest.update(hashlib.sha256(path.read_bytes()).digest() + run_bit + name + b"\0")
+    return digest.hexdigest()
+
+
+def _files(root: Path) -> Iterator[Path]:
+    yield root / "copier.yml"
+    for path in sorted((root / "templates").rglob("*")):
+        inside = set(path.relative_to(root).parts)
+        if path.is_file() and not _SKIPPED & inside and path.suffix != ".pyc":
+            yield path
+
+
+URL = "https://fleet-scaffold.invalid/templates.git"
+"""The template's canonical address: a name that nobody can register."""
+
+DATA = Path(__file__).parents[1] / "data"
+BUNDLE = DATA / "templates.bundle"
+PINS = DATA / "releases.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Releases(Template):
+    """The released versions: the bundle, held to its pins."""
+
+    def versions(self) -> list[str]:
+        return list(releases())
+
+    def newest(self, recorded: str | None = None) -> str:
+        del recorded
+        if not (versions := self.versions()):
+            raise TemplateError("This scaffold carries no release; give a template (--template).")
+        return versions[-1]
+
+    def newer(self, recorded: str) -> list[str]:
+        """Those after the recorded one; unreleased templates follow the release they are named by."""
+        released, local, _ = recorded.partition("+local.")
+        if local and released not in self.versions():
+            return self.versions()
+        return Template.newer(self, released)
+
+    def named(self, ref: str) -> str:
+        version = ref if ref.startswith("v") else f"v{ref}"
+        known = self.versions()
+        if version in known:
+            return version
+        if known and is_newer(version, known[-1]):
+            raise TemplateError(
+                f"There is no release {shown(version)} here, {known[-1]} is the newest; upgrade scaffold."
+            )
+        raise TemplateError(
+            f"There is no release {shown(ref)}; there are: {', '.join(known) or 'none'}."
+        )
+
+    def at(self, ref: str) -> Source:
+        """One release or, by its fingerprint, the unreleased templates of this installation."""
+        here = installed()
+        if ref == here.commit:
+            return here
+        if "+local." in ref:
+            raise TemplateError(
+                f"The unreleased templates {shown(ref)} are not here any more; to update from the nearest"
+                f" release, set `_commit: {shown(ref.partition('+')[0])}` in .copier-answers.yml and"
+                " commit that."
+            )
+        pin = releases()[self.named(ref)]
+        if self._commit_of(self.named(ref)) != pin.commit:
+            raise TemplateError(DAMAGED.format("bundle"))
+        source = Template.at(self, self.named(ref))
+        if fingerprint(source.root) != pin.fingerprint:
+            raise TemplateError(DAMAGED.format("bundle"))
+        return replace(source, trusted=True)
+
+
+def releases() -> dict[str, Pin]:
+    """Version → its pin, oldest first. Raises TemplateError."""
+    return read_pins(PINS)
+
+
+@contextmanager
+def opened(src: str = URL) -> Generator[Template]:
+    """A template with all its versions: the released ones, or a team's. Raises TemplateError."""
+    if src != URL:
+        with templates.opened(src) as template:
+            yield template
+        return
+    if not BUNDLE.is_file():
+        raise TemplateError(DAMAGED.format("bundle"))
+    with work_folder() as folder:
+        try:
+            clone(str(BUNDLE), folder)
+        except TemplateError:
+            if is_sound(BUNDLE):
+                raise
+            raise TemplateError(DAMAGED.format("bundle")) from None
+        yield Releases(URL, folder)
+
+
+@contextmanager
+def source(template: str | None = None, ref: str | None = None) -> Generator[Source]:
+    """The template to render, there until the block ends. Raises TemplateError."""
+    if template is None and ref is None:
+        yield installed()
+        return
+    place = local_place(template) if template and ref is None else None
+    if template and place and place.is_dir() and not (place / "HEAD").is_file():
+        yield templates.folder_source(place, template)
+        return
+    with opened(template or URL) as repository:
+        yield repository.at(ref or repository.newest())
+
+
+def installed() -> Source:
+    """The template this installation carries: a release, or marked as a local one."""
+    root = template_root()
+    known = releases()
+    mark = fingerprint(root)
+    for version, pin in reversed(known.items()):
+        if pin.fingerprint == mark:
+            return Source(root, URL, version, released=True, trusted=True)
+    newest = next(reversed(known), "v0.0.0")
+    return Source(root, URL, f"{newest}+local.{mark[:8]}", released=False, trusted=True)

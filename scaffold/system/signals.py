@@ -1,0 +1,88 @@
+"""What Ctrl-C and SIGTERM may interrupt, and what not."""
+
+import secrets
+import shutil
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from scaffold.errors import ToolError
+
+TERMINATED = 128 + signal.SIGTERM
+
+
+@contextmanager
+def sigterm_unwinds() -> Generator[None]:
+    """Within the block SIGTERM ends the program as Ctrl-C does: what is half-done is taken back."""
+    with _on(_leave, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def deaf() -> Generator[None]:
+    """Neither a second Ctrl-C stops the cleaning up, nor the first one comes between two renames."""
+    with _on(signal.SIG_IGN, signal.SIGTERM, signal.SIGINT):
+        yield
+
+
+@contextmanager
+def _on(action: Callable[[int, FrameType | None], None] | int, *numbers: int) -> Generator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, action) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _leave(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(TERMINATED)
+
+
+_WAY_OUT = "free some room, or set TMPDIR to a folder on another disk"
+
+
+PAUSES_S = (0.0, 0.1, 0.4)
+"""Before the folder is removed, again and again after a signal.
+
+A git that was ended has programs of its own, which make their folders anew while they last.
+"""
+
+
+@contextmanager
+def work_folder() -> Generator[Path]:
+    """Yield an empty folder among the system's temporary ones, which is gone after the block."""
+    # It has its name before it is there, so that a signal at any moment finds it. With TMPDIR=.
+    # Python gives a relative path, and git starts in another folder.
+    with _room():
+        folder = Path(tempfile.gettempdir(), f"scaffold-{secrets.token_hex(8)}").absolute()
+    pauses = PAUSES_S[:1]
+    try:
+        with _room():
+            folder.mkdir(mode=0o700)
+        yield folder
+    except (KeyboardInterrupt, SystemExit):
+        pauses = PAUSES_S
+        raise
+    finally:
+        with deaf():
+            for pause in pauses:
+                time.sleep(pause)
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _room() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ToolError(f"No temporary folder can be made ({reason}); {_WAY_OUT}.") from None

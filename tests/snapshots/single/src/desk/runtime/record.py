@@ -1,0 +1,176 @@
+"""Record the attempts of one call: the rows that the ledger gets, with what each used and cost."""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_ai.messages import ModelMessage, ModelResponse
+from pydantic_ai.settings import ModelSettings
+from pydantic_ai.usage import RequestUsage
+
+from .call_budget import CallBudget
+from .check_result import PASSED, CheckResult
+from .completion import reported_usage
+from .fleet import ModelRef
+from .ledger.prices import Prices, other_units, price_context, tier_text
+from .ledger.store import Attempt, Ledger, Statement
+from .request_size import RequestSize
+
+NO_RESPONSE = ModelResponse(parts=[])
+Texts = Callable[["CallRecord", Sequence[Attempt]], Sequence[Statement]]
+"""Returns what stores a call's prompts and answers, in the transaction of some of its rows."""
+
+
+@dataclass(kw_only=True)
+class CallRecord:
+    """The rows and completions of one call, by attempt."""
+
+    id: str
+    chain: str
+    settings: ModelSettings | None
+    labels: Mapping[str, Any]
+    """The columns that all rows share."""
+    size: RequestSize
+    budget: CallBudget
+    prices: Prices
+    ledger: Ledger
+    texts: Texts | None
+    on_row: Callable[[Attempt], None]
+    on_answer: Callable[[ModelResponse], None]
+    rows: list[Attempt] = field(default_factory=list[Attempt])
+    completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
+    _unjudged: Attempt | None = None
+    """The row of a completion that is being examined."""
+    _written: int = 0
+    """How many rows the ledger has."""
+    _judged: list[Attempt] = field(default_factory=list[Attempt])
+
+    @property
+    def messages(self) -> Sequence[ModelMessage]:
+        return self.size.messages
+
+    def add(
+        self,
+        ref: ModelRef,
+        outcome: str,
+        result: CheckResult = PASSED,
+        *,
+        response: ModelResponse | None = None,
+        started: float | None = None,
+        ttft_ms: int | None = None,
+    ) -> None:
+        """Add an attempt's row, or say how the one ended whose completion was examined."""
+        if row := self._unjudged:
+            self._unjudged = None
+            self._judge(row, outcome, result, response)
+            return
+        seconds = time.perf_counter() - started if started else 0
+        row = Attempt(
+            ts_us=time.time_ns() // 1000,
+            latency_ms=round(seconds * 1000),
+            ttft_ms=ttft_ms,
+            call_id=self.id,
+            chain=self.chain,
+            attempt=len(self.rows) + 1,
+            outcome=outcome,
+            error_type=result.reason,
+            quality=result.quality,
+            quality_source=result.source,
+            **self._models(ref, response),
+            **self._cost(ref, outcome, response, seconds if started else None),
+            **self.labels,
+        )
+        self.rows.append(row)
+        self.on_row(row)
+        self.budget.spend(row.cost_nano_usd)
+        if response:
+            self.completions[row.attempt] = response
+        if response and row.outcome == "ok":
+            self.on_answer(response)
+
+    def add_unjudged(
+        self,
+        ref: ModelRef,
+        response: ModelResponse,
+        started: float,
+        ttft_ms: int | None = None,
+    ) -> None:
+        """Add the row of a completion that is yet to be examined: "aborted", if nothing follows."""
+        self.add(ref, "aborted", response=response, started=started, ttft_ms=ttft_ms)
+        self._unjudged = self.rows[-1]
+
+    async def flush(self) -> None:
+        """Return once all that was added so far is in the ledger. Raises LedgerError."""
+        rows, judged = self.rows[self._written :], self._judged
+        # What is handed over is written, even if whoever waits for it is cancelled.
+        self._written, self._judged = len(self.rows), list[Attempt]()
+        if rows or judged:
+            texts = self.texts(self, rows) if rows and self.texts else ()
+            await self.ledger.write(rows, texts, judged)
+
+    def _judge(
+        self, row: Attempt, outcome: str, result: CheckResult, response: ModelResponse | None
+    ) -> None:
+        row.outcome, row.error_type = outcome, result.reason
+        row.quality, row.quality_source = result.quality, result.source
+        if row.attempt <= self._written and outcome != "aborted":
+            self._judged.append(row)
+        if response and outcome == "ok":
+            self.on_answer(response)
+
+    def _models(self, ref: ModelRef, response: ModelResponse | None) -> dict[str, Any]:
+        """Return the columns that say who was asked and who answered."""
+        before = self.rows[-1].request_model if self.rows else ref.model
+        return {
+            "provider": ref.provider,
+            "deployment": ref.deployment,
+            "request_model": ref.model,
+            "response_model": response.model_name if response else None,
+            "provider_request_id": response.provider_response_id if response else None,
+            "fallback_from": before if before != ref.model else None,
+        }
+
+    def _cost(
+        self,
+        ref: ModelRef,
+        outcome: str,
+        response: ModelResponse | None,
+        seconds: float | None,
+    ) -> dict[str, Any]:
+        """Return the columns of what was used; `seconds` is None where nothing was sent."""
+        answer, usage = response or NO_RESPONSE, reported_usage(response)
+        context = price_context(answer, self.settings if response else None)
+        broken_off = response is None or response.state not in ("complete", "suspended")
+        estimate = broken_off and (outcome == "aborted" or (outcome == "failed" and answer.parts))
+        if seconds is not None and usage is None and estimate:  # its provider bills it all the same
+            usage = self.size.usage_so_far(answer)
+        is_answered = response is not None or usage is not None
+        cost = self.prices.cost(
+            ref,
+            usage,
+            context=context,
+            seconds=seconds if is_answered else None,
+            served=answer.model_name,
+        )
+        return {
+            "service_tier": tier_text(context),
+            "cost_nano_usd": cost.nano_usd,
+            "cost_source": "estimated" if estimate and cost.nano_usd is not None else cost.source,
+            "price_version": cost.version,
+            **(_count_columns(usage) if usage else {}),
+        }
+
+
+def _count_columns(usage: RequestUsage) -> dict[str, Any]:
+    """Return the columns of a completion's usage."""
+    others, reasoning = other_units(usage), usage.output_reasoning_tokens
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "cache_read_input_tokens": usage.cache_read_tokens,
+        "cache_creation_input_tokens": usage.cache_write_tokens,
+        "reasoning_output_tokens": reasoning or usage.details.get("reasoning_tokens"),
+        "other_units": json.dumps(others, sort_keys=True) if others else None,
+    }

@@ -1,0 +1,80 @@
+"""Hold what all chains of a workspace share, and what its extras may bring to them."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic_ai.messages import ModelResponse
+from pydantic_ai.models import StreamedResponse
+
+from .errors import WrongLoop
+from .fleet import Fleet, ModelRef
+from .ledger.prices import Prices, Spending
+from .ledger.store import Ledger, LedgerSettings, Location
+from .record import Texts
+from .run import AskedCall, Check, Run
+from .stalls import Watch
+
+PERSON = ModelRef("human", "human")
+MakeCheck = Callable[[str], Check]
+"""Makes a check of its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
+OpenStream = Callable[[Any, Any], AbstractAsyncContextManager[StreamedResponse]]
+"""Opens the stream of a Chain's Call."""
+OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
+
+
+class Human(Protocol):
+    """The last model of a chain: a person."""
+
+    async def earlier(self, call: AskedCall) -> ModelResponse | None:
+        """Return what an earlier, handed over request got for this very call, if it is known.
+
+        Raises ChainExhausted where no model had answered.
+        """
+        ...
+
+    async def answer(self, call: AskedCall) -> ModelResponse:
+        """Return a person's answer, which is recorded where it is given.
+
+        Raises Escalated where it comes later, Unanswered where none will.
+        """
+        ...
+
+    def keep(self, run: Run, ticket: str) -> None:
+        """Remember what a run that ended in a ticket got elsewhere: its request comes again."""
+        ...
+
+    def erase(self, user_ref: str) -> int:
+        """Delete a user's tickets; return how many."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+MakeHuman = Callable[[Path, Fleet], Human]
+
+
+@dataclass(kw_only=True)
+class Shared:
+    """What all chains of a workspace share."""
+
+    ledger: Ledger
+    prices: Prices
+    spending: Spending
+    permits: Callable[[ModelRef, str | None], bool]
+    human: Human | None = None
+    stream: OpenStream | None = None
+    texts: Texts | None = None
+    under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
+    """The calls under way, and the tasks that wait for them."""
+    watch: Watch = field(default_factory=Watch)
+    _loop: asyncio.AbstractEventLoop | None = None
+
+    def expect_loop(self) -> None:
+        """Raise WrongLoop where this is not the event loop of the first call."""
+        self._loop = self._loop or asyncio.get_running_loop()
+        if self._loop is not asyncio.get_running_loop():
+            raise WrongLoop
