@@ -1,39 +1,14 @@
-"""Documents as text: text, Markdown and HTML here, other formats by `converters/`.
-
-Whatever needs a parser is read in a child process (`reader_process.py`).
-"""
+"""Documents as text. Whatever needs a parser is read in a child process (`reader_process.py`)."""
 
 import logging
-from dataclasses import dataclass
 from pathlib import Path
 
-from .converters import CONVERTERS
-from .decoding import decode, is_html, is_text
+from .conversion import decode_text, is_page, needs_parser
+from .document import MAX_BYTES, Document, DocumentError
 from .encodable import sanitize
-from .errors import FleetError
-from .readable import html_to_markdown
 from .reader_process import Child, Unreadable
 
 log = logging.getLogger(__name__)
-MAX_BYTES = 50_000_000
-_HTML = ("html", "htm", "xhtml")
-_FORMATS = {
-    b"%PDF-": ("a PDF", ("pdf",)),
-    b"PK\x03\x04": ("an Office or zip file", ("docx", "xlsx", "pptx", "odt", "epub", "zip")),
-    b"\xd0\xcf\x11\xe0": ("an old or encrypted Office file", ("doc", "docx", "xls", "ppt", "msg")),
-}
-
-
-class DocumentError(FleetError):
-    """A document cannot be read: the message names the file, the problem and the way out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Document:
-    """A text that is not blank; `notes` say which parts of the document it lacks."""
-
-    text: str
-    notes: tuple[str, ...] = ()
 
 
 def read(path: Path) -> str:
@@ -60,56 +35,16 @@ def load(path: Path, child: Child) -> Document:
             f"{path.name} has {size / 1e6:,.0f} MB, more than {MAX_BYTES / 1e6:.0f}: split it."
         )
     data = _read_bytes(path)
-    if _needs_parser(path, data):
+    if needs_parser(path, data):
         document = _convert_in_child(path, child)
     else:
         document = Document(decode_text(data, path.name))
     if not document.text.strip():
-        is_page = _suffix(path) in _HTML
-        hint = "save it from a browser" if is_page else "a scan has to go through OCR first"
+        hint = "save it from a browser" if is_page(path) else "a scan has to go through OCR first"
         raise DocumentError(f"{path.name} holds no text; {hint}.")
     for note in document.notes:
         log.warning("%s: %s", path.name, note)
     return document
-
-
-def convert(path: Path) -> Document:
-    """Return the text of a file that takes a parser. It runs in the child.
-
-    Raises:
-        Exception: Whatever the parser raises.
-    """
-    suffix = _suffix(path)
-    if suffix not in CONVERTERS:
-        return Document(html_to_markdown(_require_text(decode(path.read_bytes()), path.name))[1])
-    found: str | Document = CONVERTERS[suffix]()(path)
-    return Document(found) if isinstance(found, str) else found
-
-
-def readers() -> list[str]:
-    """Return the suffixes that converters read."""
-    return sorted(CONVERTERS)
-
-
-def decode_text(data: bytes, name: str) -> str:
-    """Decode bytes that should be text.
-
-    Raises:
-        DocumentError: They are something else.
-    """
-    for magic, (what, _) in _FORMATS.items():
-        if data.startswith(magic):
-            raise DocumentError(
-                f"{name} is {what}, not text: run `scaffold add extra documents` and keep its "
-                ".pdf or .docx suffix, or save it as text."
-            )
-    return sanitize(_require_text(decode(data), name))
-
-
-def _require_text(text: str, name: str) -> str:
-    if not is_text(text):
-        raise DocumentError(f"{name} is binary or in an unknown encoding: save it as UTF-8 text.")
-    return text
 
 
 def _convert_in_child(path: Path, child: Child) -> Document:
@@ -120,25 +55,6 @@ def _convert_in_child(path: Path, child: Child) -> Document:
     if "refused" in reply:
         raise DocumentError(reply["refused"])
     return Document(sanitize(reply["text"]), tuple(map(sanitize, reply["notes"])))
-
-
-def _needs_parser(path: Path, data: bytes) -> bool:
-    """Whether a parser is needed.
-
-    Raises:
-        DocumentError: The name and the content disagree.
-    """
-    suffix = _suffix(path)
-    if suffix not in CONVERTERS and suffix not in _HTML:
-        return is_html(data)
-    for magic, (what, suffixes) in _FORMATS.items():
-        if data.startswith(magic) and suffix not in suffixes:
-            raise DocumentError(f"{path.name} is {what}: give it the suffix .{suffixes[0]}.")
-    return bool(data.strip())
-
-
-def _suffix(path: Path) -> str:
-    return path.suffix.lower().removeprefix(".")
 
 
 def _measure(path: Path) -> int:

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from .document import DocumentError
 from .errors import FleetError
 
 MOST_TEXT = 64_000_000
@@ -209,13 +210,13 @@ def limit_process(seconds: float, megabytes: int) -> None:
 
 
 def _read(job: Mapping[str, Any], data: bytes) -> dict[str, Any]:
-    from . import documents
+    from . import conversion
     from .decoding import decode
     from .readable import html_to_markdown
 
     try:
         if "path" in job:
-            document = documents.convert(Path(job["path"]))
+            document = conversion.convert(Path(job["path"]))
             return {"text": document.text, "notes": document.notes}
         title, text = html_to_markdown(decode(data, job["charset"]))
         return {"title": title, "text": text}
@@ -223,7 +224,7 @@ def _read(job: Mapping[str, Any], data: bytes) -> dict[str, Any]:
         raise
     except RecursionError:
         return {"problem": "is nested too deeply"}
-    except documents.DocumentError as error:
+    except DocumentError as error:
         return {"refused": str(error)}
     except Exception as error:  # a broken file makes its parser raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__

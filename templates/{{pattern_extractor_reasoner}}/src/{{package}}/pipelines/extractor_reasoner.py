@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 from ..agents.extract import EXTRACT
 from ..agents.reason import REASON
 from ..runtime import citations
-from ..runtime.documents import DocumentError
+from ..runtime.document import DocumentError
 from ..runtime.errors import AnswerInvalid, ChainExhausted, Escalated, FleetError
 from ..runtime.facts import Mention, by_kind, grounded, merged
 from ..runtime.fleet import Settings

@@ -5,7 +5,7 @@ model fails to give is noted in the report, and the rest goes on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import TypeVar
 
@@ -38,7 +38,7 @@ class ResearchSettings(Settings):
     fetch: FetchSettings = FetchSettings()
 
 
-async def run(run: Run, route: Route) -> Report:
+async def run(run: Run, route: Route, *, searches: Mapping[str, Search]) -> Report:
     """Answer the request from sources. Raises ChainExhausted where no model could read or write.
 
     Options: any number of `[research]`, such as max_sources.
@@ -47,7 +47,9 @@ async def run(run: Run, route: Route) -> Report:
     settings = run.settings("research", ResearchSettings)
     report = Report(question=run.request.text)
     report.queries = await _queries(run, settings, report)
-    found = await _search(run, settings, report)
+    if run.environment == DEMO:  # a recorded run must not reach the network
+        searches = {name: search for name, search in searches.items() if not search.REMOTE}
+    found = await _search(run, searches, settings, report)
     pages = await _read(found, settings, report)
     quoted = await _claims(run, pages, settings, report)
     report.claims = merge(quoted)
@@ -69,9 +71,10 @@ async def _queries(run: Run, settings: ResearchSettings, report: Report) -> list
     return list(queries)[: settings.max_queries] or [report.question]
 
 
-async def _search(run: Run, settings: ResearchSettings, report: Report) -> list[Found]:
-    """The best results of every search and query, one per address."""
-    searches = _searches(run)
+async def _search(
+    run: Run, searches: Mapping[str, Search], settings: ResearchSettings, report: Report
+) -> list[Found]:
+    """Return the best results of every search and query, one per address."""
     results = await asyncio.gather(
         *(
             search.search(query, settings.results_per_query, run.fleet)
@@ -95,13 +98,6 @@ async def _search(run: Run, settings: ResearchSettings, report: Report) -> list[
     return list({found.url: found for found in reversed(ranked)}.values())[::-1][
         : settings.max_sources
     ]
-
-
-def _searches(run: Run) -> dict[str, Search]:
-    from ..wiring import SEARCHES  # here, because wiring imports this module
-
-    # A recorded run reaches no network.
-    return {name: s for name, s in SEARCHES.items() if run.environment != DEMO or not s.REMOTE}
 
 
 async def _read(found: Sequence[Found], settings: ResearchSettings, report: Report) -> list[Page]:

@@ -5,7 +5,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ..documents import MAX_BYTES, DocumentError
+from ..document import MAX_BYTES, DocumentError
 from ..readable import html_to_markdown
 
 mammoth: Any = importlib.import_module("mammoth")  # it has no types
