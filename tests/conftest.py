@@ -11,9 +11,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue, load
 from scaffold.rendering.render import render
+from tests.specs import complete
 
 ROOT = Path(__file__).parents[1]
 collect_ignore = ["snapshots"]
@@ -54,7 +54,7 @@ def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactor
         "extras": [
             f.name
             for f in catalogue.of("extra")
-            if f.default or f.name in ("streaming", "grounded", "agreement")
+            if f.default or f.name in ("streaming", "grounded", "agreement", "content", "saving")
         ],
         "package": name,
     }

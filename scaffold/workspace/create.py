@@ -7,18 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.answers import inputs as given
-from scaffold.answers.inputs import Given
-from scaffold.answers.spec import WorkspaceSpec, complete, missing
-from scaffold.answers.warnings import warnings
-from scaffold.catalog import economics
+from scaffold.answers.complete import complete, list_missing
+from scaffold.answers.inputs import Inputs, Sources, collect
+from scaffold.answers.spec import WorkspaceSpec
+from scaffold.answers.warnings import list_warnings
 from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.estimate import describe_estimate
 from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors, TemplateError, ToolError
 from scaffold.rendering.pair import Job, preview
-from scaffold.rendering.render import written
+from scaffold.rendering.render import list_files
 from scaffold.sources import releases
 from scaffold.sources.releases import Source
-from scaffold.system.git import GitError, git, installed
+from scaffold.system.git import GitError, git, is_installed
 from scaffold.workspace import target, verify
 from scaffold.workspace.created import Written
 from scaffold.workspace.files import ANSWERS_FILE
@@ -28,7 +28,7 @@ _NEUTRAL = {"user.name": "scaffold", "user.email": "scaffold@localhost"}
 
 def require_git() -> None:
     """Raise ToolError if there is no git."""
-    if not installed():
+    if not is_installed():
         raise ToolError("git is not installed; install it, or pass --no-git (updates need git).")
 
 
@@ -85,27 +85,30 @@ class _Order:
     options: argparse.Namespace
     source: Source
     catalogue: Catalogue
-    taken: Given
+    inputs: Inputs
+    notes: list[str]
     refused: Refused
 
 
 def made(options: argparse.Namespace) -> Written:
     """Write a workspace, or say what a dry run would. Raises what was refused, all together."""
     refused = _refused(options)
-    with releases.source(options.template, options.ref) as source:
+    with releases.open_source(options.template, options.ref) as source:
         catalogue = load(source.root)
-        taken = given.collect(catalogue, options)
+        sources = Sources(preset=options.preset, file=options.answers, values=options.set)
+        inputs = collect(catalogue, sources)
+        notes = [*inputs.notes]
         if not source.released and options.template is None:
-            taken.notes.append(f"These templates are not a release; recorded as {source.commit}.")
+            notes.append(f"These templates are not a release; recorded as {source.commit}.")
         if source.changed:
-            taken.notes.append(_of_changes(source))
-        if taken.problems:
-            refused.append(AnswersError(taken.problems))
-        order = _Order(options, source, catalogue, taken, refused)
+            notes.append(_of_changes(source))
+        if inputs.problems:
+            refused.append(AnswersError(inputs.problems))
+        order = _Order(options, source, catalogue, inputs, notes, refused)
         spec = _asked(order) if _in_a_terminal(options) else _completed(order)
         files = _write(options, source, spec)
-    notes = [*taken.notes, *warnings(catalogue, spec)]
-    told = economics.estimate(catalogue, spec.answers())
+    notes += list_warnings(catalogue, spec)
+    told = describe_estimate(catalogue, spec.selection)
     return Written(options.dir, not options.dry_run, files, spec, source, notes, told)
 
 
@@ -139,11 +142,11 @@ def _in_a_terminal(options: argparse.Namespace) -> bool:
 
 
 def _completed(order: _Order) -> WorkspaceSpec:
-    options, taken = order.options, order.taken
-    if not (options.defaults or options.preset) and (absent := missing(taken.answers)):
-        taken.notes.append(f"Not given, so defaulted: {', '.join(absent)}.")
+    options, given = order.options, order.inputs.spec
+    if not (options.defaults or options.preset) and (absent := list_missing(given)):
+        order.notes.append(f"Not given, so defaulted: {', '.join(absent)}.")
     try:
-        spec = complete(order.catalogue, taken.answers, folder_name=_name(options))
+        spec = complete(order.catalogue, given, folder_name=_name(options))
     except AnswersError as error:
         raise _together([*order.refused, error]) from None
     if order.refused:
@@ -153,13 +156,13 @@ def _completed(order: _Order) -> WorkspaceSpec:
 
 def _asked(order: _Order) -> WorkspaceSpec:
     # Questionary takes a while to import, and most runs ask nothing.
-    from scaffold import wizard
+    from scaffold.wizard import screens
 
     if order.refused:
         raise _together(order.refused)
-    spec = wizard.ask(
+    spec = screens.ask(
         order.catalogue,
-        order.taken.answers,
+        order.inputs.spec,
         folder_name=_name(order.options),
         preview=lambda spec: preview(order.source, spec.answers()),
     )
@@ -188,7 +191,7 @@ def _write(options: argparse.Namespace, source: Source, spec: WorkspaceSpec) -> 
         print("Note: inside a git work tree, so no repository is made.", file=sys.stderr)
     with target.staged(options.dir.resolve()) as folder:
         Job(source, spec.answers(), folder).run()
-        files = _with_answers_file(written(folder))
+        files = _with_answers_file(list_files(folder))
         if own_repository:
             version = f"{source.src_path} {source.commit or ''}".strip()
             init(folder, f"Workspace from {version}")

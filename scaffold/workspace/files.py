@@ -68,7 +68,7 @@ def _table(path: Path) -> dict[str, Any]:
     except yaml_text.KeyTwiceError as error:
         raise TargetError(f"{path} {error}; keep one of them.") from None
     except yaml_text.UNREADABLE as error:
-        told = f"{yaml_text.problem(error)}{yaml_text.place(error).replace(':', ', line ')}"
+        told = f"{yaml_text.describe_problem(error)}{yaml_text.describe_place(error).replace(':', ', line ')}"
         raise TargetError(f"{path} is not YAML ({told}); mend it or restore it from git.") from None
     if not isinstance(table, dict):
         raise TargetError(f"{path} holds no answers; restore it from git.")
@@ -78,9 +78,8 @@ def _table(path: Path) -> dict[str, Any]:
 Chains = Mapping[str, list[str]]
 
 
-def require_unasked(workspace: Recorded, answers: Mapping[str, Any], provider: str) -> None:
+def require_unasked(workspace: Recorded, answered: Chains, provider: str) -> None:
     """Raise AnswersError while a chain, answered or written by hand, asks this provider."""
-    answered: Chains = answers.get("chains") or {}
     problems = [
         Problem(f"chains.{name}", f"asks {provider}", _way_out(answered, provider))
         for name in asking(answered, provider)[:1]
