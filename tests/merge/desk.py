@@ -118,10 +118,10 @@ class Desk:
             self.planned = plan.changes
         return told(plan.changes)
 
-    def abort(self) -> merge.Outcome:
+    def abort(self) -> merge.MergeReport:
         return merge.abort(merge.locate(self.folder))
 
-    def resume(self) -> merge.Outcome | None:
+    def resume(self) -> merge.MergeReport | None:
         return merge.resume(merge.locate(self.folder))
 
     def status(self) -> list[str]:

@@ -8,8 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaffold.merge.arrays import arrays
-from scaffold.merge.dependencies import Clash, combined, parsed, settle
+from scaffold.merge.arrays import find_arrays
+from scaffold.merge.dependencies import (
+    RequirementConflict,
+    combine,
+    parse_requirement,
+    settle_arrays,
+)
 from tests.merge.desk import Desk
 
 PYPROJECT = """[project]
@@ -111,8 +116,8 @@ def test_forms_a_team_may_write(form: str) -> None:
     base = '[project]\ndependencies = [\n    "b",\n    "c",\n]\n'
     ours = "[project]\n  dependencies = " + form.replace("{new}", '"mine", ') + "\nx = 1\n"
     after = base.replace('    "b",\n', "").replace('    "c",\n', '    "c",\n    "new[x]>=1",\n')
-    settled = settle(base, ours, after)
-    text = settled.applied(ours)
+    settled = settle_arrays(base, ours, after)
+    text = settled.put_into(ours)
     assert text is not None
     members = tomllib.loads(text)["project"]["dependencies"]
     assert sorted(members) == ["c", "mine", "new[x]>=1"]
@@ -125,13 +130,13 @@ def test_what_is_no_array_of_strings_is_left_to_git() -> None:
         "[project\n",
         "[dependency-groups]\na = [{x = 1}]\n",
     ):
-        assert arrays(text) == {}
+        assert find_arrays(text) == {}
 
 
 def test_dotted_and_inline_tables_are_left_to_git() -> None:
-    assert arrays('project.dependencies = ["a"]\n') == {}
-    assert arrays('project = {dependencies = ["a"]}\n') == {}
-    assert arrays('x = """\n[project]\ndependencies = ["a"]\n"""\n') == {}
+    assert find_arrays('project.dependencies = ["a"]\n') == {}
+    assert find_arrays('project = {dependencies = ["a"]}\n') == {}
+    assert find_arrays('x = """\n[project]\ndependencies = ["a"]\n"""\n') == {}
 
 
 NAMES = st.sampled_from(["alpha", "beta", "gamma-x", "delta", "eps"])
@@ -147,28 +152,29 @@ def test_sets_merge_member_by_member(
         inner = ", ".join(parts) if flat else "".join(f"\n    {part}," for part in parts) + "\n"
         return f"[project]\ndependencies = [{inner}]\n"
 
-    settled = settle(text(base), text(ours, one_line), text(after))
+    settled = settle_arrays(text(base), text(ours, one_line), text(after))
     if not settled.final:
         return
-    merged = settled.applied(text(ours, one_line))
+    merged = settled.put_into(text(ours, one_line))
     assert merged is not None and settled.before.count("[project]") == 1
     found = {
         one.name: one
-        for one in map(parsed, tomllib.loads(merged)["project"]["dependencies"])
+        for one in map(parse_requirement, tomllib.loads(merged)["project"]["dependencies"])
         if one
     }
     for name in base.keys() | ours.keys() | after.keys():
         old, team, new = (
-            parsed(name + side[name]) if name in side else None for side in (base, ours, after)
+            parse_requirement(name + side[name]) if name in side else None
+            for side in (base, ours, after)
         )
-        wanted = combined(old, team, new)
+        wanted = combine(old, team, new)
         assert (found[name].text if name in found else None) == wanted
 
 
 def test_requirement_forms() -> None:
-    one = parsed("Pydantic_AI.slim [b, a] >=2 ; python_version<'4'")
+    one = parse_requirement("Pydantic_AI.slim [b, a] >=2 ; python_version<'4'")
     assert one and (one.name, one.extras) == ("pydantic-ai-slim", ("b", "a"))
-    assert parsed("-e .") is None
-    with pytest.raises(Clash):
-        combined(parsed("a>=1"), parsed("a>=2"), parsed("a>=3"))
-    assert combined(None, parsed("a>=1"), parsed("a>=1")) == "a>=1"
+    assert parse_requirement("-e .") is None
+    with pytest.raises(RequirementConflict):
+        combine(parse_requirement("a>=1"), parse_requirement("a>=2"), parse_requirement("a>=3"))
+    assert combine(None, parse_requirement("a>=1"), parse_requirement("a>=1")) == "a>=1"

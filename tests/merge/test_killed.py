@@ -19,14 +19,11 @@ from typing import Any
 import pytest
 
 from scaffold import merge
-from scaffold.merge import journal, rescue, stash, transition, worktree
-from scaffold.merge import ready as locks
-from scaffold.merge import transition as backward
-from scaffold.merge import transition as forward
+from scaffold.merge import journal, ready, rescue, stash, transition, worktree
 from scaffold.merge.journal import Progress
 from tests.merge.desk import Desk, git, lines
 
-MODULES = (backward, forward, journal, locks, rescue, stash, transition, worktree)
+MODULES = (journal, ready, rescue, stash, transition, worktree)
 WRITING = {module.__file__ for module in MODULES}
 State = tuple[object, ...]
 
@@ -103,7 +100,7 @@ def in_child(work: Callable[[], Any], kill_at: int) -> bool:
 
 def check(desk: Desk, old: State, new: State, again: Callable[[Desk], None], place: Path) -> str:
     """What was found after a kill; that it can be finished and taken back."""
-    found = merge.progress(merge.locate(desk.folder))
+    found = merge.read_progress(merge.locate(desk.folder))
     forward, back = (moved(desk, place / name) for name in ("forward", "back"))
     if found is None:
         assert state(desk.top) == old
@@ -112,7 +109,7 @@ def check(desk: Desk, old: State, new: State, again: Callable[[Desk], None], pla
         return "old"
     back.abort()
     assert state(back.top) == old
-    assert merge.progress(merge.locate(back.folder)) is None
+    assert merge.read_progress(merge.locate(back.folder)) is None
     forward.resume()
     if found in (Progress.STASHING, Progress.ABORTING):
         assert state(forward.top) == old
@@ -172,7 +169,7 @@ def test_abort_killed_at_every_line(tmp_path: Path, part: int) -> None:
         update(desk, folders, autostash=False)
         if not in_child(desk.abort, kill_at):
             break
-        if merge.progress(merge.locate(desk.folder)):
+        if merge.read_progress(merge.locate(desk.folder)):
             desk.abort()
         assert state(desk.top) == old
         shutil.rmtree(place)

@@ -164,7 +164,7 @@ class History:
     def elsewhere(self, what: str, here: Path) -> None:
         before = self.desk.files()
         where = merge.locate(here)
-        if merge.progress(where):
+        if merge.read_progress(where):
             with pytest.raises(MergeError, match=r"scaffold update|not committed|overtaken"):
                 merge.abort(where) if what == "aborts" else merge.resume(
                     where

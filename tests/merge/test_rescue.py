@@ -319,7 +319,7 @@ def test_other_stashes_are_not_mistaken(desk: Desk, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_stash_made_at_the_same_moment_stays(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed, pushed = vars(stash)["_stashes"], list[str]()
+    listed, pushed = vars(stash)["_list_stashes"], list[str]()
 
     def listed_before_another(own: Git) -> list[str]:
         found = listed(own)
@@ -331,7 +331,7 @@ def test_a_stash_made_at_the_same_moment_stays(desk: Desk, monkeypatch: pytest.M
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr(stash, "_stashes", listed_before_another)
+        patch.setattr(stash, "_list_stashes", listed_before_another)
         desk.update(NEW, autostash=True)
     assert pushed and len(git(desk.top, "stash", "list").splitlines()) == 1
     assert "of another work tree" in git(desk.top, "stash", "show", "-p")
@@ -342,7 +342,7 @@ def test_a_stash_that_fails_changes_nothing(desk: Desk, monkeypatch: pytest.Monk
     def fail(*_: object) -> str:
         raise GitError("no room")
 
-    monkeypatch.setattr(stash, "make", fail)
+    monkeypatch.setattr(stash, "create", fail)
     state = desk.files(), desk.status()
     with pytest.raises(MergeError, match="nothing was changed: no room"):
         desk.update(NEW, autostash=True)

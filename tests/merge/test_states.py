@@ -7,9 +7,7 @@ import pytest
 
 from scaffold import merge
 from scaffold.errors import MergeError, ToolError
-from scaffold.merge import journal
-from scaffold.merge import ready as locks
-from scaffold.merge import repository as workspace
+from scaffold.merge import journal, ready, repository
 from tests.merge.desk import ANSWERS, Desk, fill, git, lines
 
 A, B = lines("a"), lines("b")
@@ -30,7 +28,7 @@ def test_outside_of_git(tmp_path: Path) -> None:
 def test_an_old_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(tmp_path, {"git!": "#!/bin/sh\necho git version 2.37.1\n"})
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    workspace._require_version.cache_clear()
+    repository._require_version.cache_clear()
     with pytest.raises(ToolError, match=r"2\.38"):
         merge.locate(tmp_path)
 
@@ -84,12 +82,12 @@ def test_until_it_is_committed_an_update_can_be_taken_back_and_no_other_starts(
     desk = desk_at(tmp_path)
     desk.update(NEW)
     where = merge.locate(desk.folder)
-    assert merge.progress(where) is merge.Progress.APPLIED
+    assert merge.read_progress(where) is merge.Progress.APPLIED
     with pytest.raises(MergeError, match="--abort"):
         desk.update(NEW)
     desk.abort()
     assert desk.status() == [] and desk.text("a") == A
-    assert merge.progress(where) is None and not journal.folder(where).exists()
+    assert merge.read_progress(where) is None and not journal.folder(where).exists()
     with pytest.raises(MergeError, match="no uncommitted update"):
         desk.abort()
 
@@ -99,7 +97,7 @@ def test_a_committed_or_discarded_update_is_over(tmp_path: Path, how: str) -> No
     desk = desk_at(tmp_path)
     desk.update(NEW)
     desk.commit() if how == "commit" else git(desk.top, "reset", "-q", "--hard")
-    assert merge.progress(merge.locate(desk.folder)) is None
+    assert merge.read_progress(merge.locate(desk.folder)) is None
     with pytest.raises(MergeError, match="git revert"):
         desk.abort()
     assert desk.update({**NEW, "x": "x\n"})["x"] == "added"
@@ -132,12 +130,12 @@ def test_autostash_puts_work_back(tmp_path: Path) -> None:
     desk.replace("a", "a 9", "dirty 9")
     before = desk.files(), desk.status()
     desk.update(NEW, autostash=True)
-    assert desk.outcome == merge.Outcome()
+    assert desk.outcome == merge.MergeReport()
     assert desk.text("a") == lines("a", _1="new", _9="dirty 9")
     assert {"A  ws/staged", "MM ws/a", "A  ws/n"} <= {*desk.status()}
     assert git(desk.top, "stash", "list") == ""
     assert "AM other" in desk.status() and (desk.top / "other").read_text().endswith("edited\n")
-    assert desk.abort() == merge.Outcome()
+    assert desk.abort() == merge.MergeReport()
     assert (desk.files(), desk.status()) == before
 
 
@@ -163,7 +161,7 @@ def test_a_lock_of_someone_else_is_respected(tmp_path: Path) -> None:
         desk.update(NEW)
     assert lock.read_bytes() == b"" and desk.text("a") == A
     lock.unlink()
-    assert desk.status() == [] and merge.progress(merge.locate(desk.folder)) is None
+    assert desk.status() == [] and merge.read_progress(merge.locate(desk.folder)) is None
 
 
 def test_a_lock_of_a_killed_scaffold_is_cleared(tmp_path: Path) -> None:
@@ -174,9 +172,9 @@ def test_a_lock_of_a_killed_scaffold_is_cleared(tmp_path: Path) -> None:
 
 def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = desk_at(tmp_path)
-    monkeypatch.setattr(locks.time, "sleep", lambda _: None)
+    monkeypatch.setattr(ready.time, "sleep", lambda _: None)
     with (
-        locks.alone(merge.locate(desk.folder)),
+        ready.lock_repository(merge.locate(desk.folder)),
         pytest.raises(MergeError, match="Another scaffold"),
     ):
         desk.update(NEW)
