@@ -85,8 +85,8 @@ class Wires(Part):
     In `wiring.py`: `pipeline` with what it `handles`, for the router; `router`; `checks`;
     `agent_key`, whose `equip` reads the key of that name under `[agents.X]`; `reader`, whose
     `read(path)` returns the text of a file; `human`, `stream` and `texts`; modules of
-    `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`), with the
-    `forecast` of the month and the `page` of the report; `ledgers` by URL scheme, and `exports`
+    `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`) and
+    with the `forecast` of the month; `ledgers` by URL scheme, and `exports`
     by the suffix of the files that they write.
 
     Elsewhere: `commands` of `commands/__init__.py`, by the words that call them; modules of
@@ -110,7 +110,6 @@ class Wires(Part):
     findings: list[str] = []
     sums: str | None = None
     forecast: str | None = None
-    page: str | None = None
     ledgers: dict[str, str] = {}
     exports: dict[str, str] = {}
 

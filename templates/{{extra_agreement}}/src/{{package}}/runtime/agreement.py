@@ -7,9 +7,8 @@ from pydantic_ai.direct import model_request
 from pydantic_ai.messages import ModelResponse
 
 from .agreeing import same
-from .check_result import CheckResult
 from .errors import FleetError, SettingsError
-from .run import AskedCall, Check, SubAgent, current, text_of
+from .run import AskedCall, Check, CheckResult, SubAgent, current, text_of
 from .shared import MakeCheck
 
 

@@ -4,20 +4,19 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
-from pathlib import Path
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydantic_core import to_json
 
-from ..cli import cost_report, month_text, saving_lines, saving_of
 from ..runtime import fleet
 from ..runtime.encodable import csv_cell, printable
-from ..runtime.errors import SettingsError
 from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
 from ..runtime.ledger.saving import Saving
+from . import costs_table
+from .costs_table import cost_report, month_text, saving_lines, saving_of
 
 SHOWN = 5
 DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))
@@ -27,42 +26,63 @@ NUMBERS = (*queries.COUNTS, *DERIVED)
 HELP = "show what each task cost on each model, and what should change"
 
 
-def configure(_: argparse.ArgumentParser) -> None:
-    """Add nothing: the options of `costs` are declared with the plain table."""
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the plain table, and the formats."""
+    costs_table.configure(parser)
+    formats = parser.add_mutually_exclusive_group()
+    formats.add_argument("--json", action="store_true", help="one JSON object, exact numbers")
+    formats.add_argument("--csv", action="store_true", help="a line per group, exact numbers")
+
+
+@dataclass(frozen=True, slots=True)
+class Costs:
+    """A report with what was found in it."""
+
+    report: Report
+    question: Question
+    found: list[Finding]
+    forecast: int | None
+    """What the month will cost in nano-dollars, if that is known."""
+
+    @property
+    def month(self) -> str:
+        """What this month has cost, and what it is heading for."""
+        text = month_text(self.report)
+        if not self.forecast:
+            return text
+        # The forecast is computed from the same sums, and lacks what they lack.
+        lacks = "≥" if text.startswith("This month: ≥") else ""
+        return f"{text}, heading for {lacks}{dollars(self.forecast)}"
 
 
 def run(options: argparse.Namespace) -> int:
+    """Print the report in the format that the options name."""
+    if options.csv:
+        _write_csv(cost_report(options))
+        return 0
+    costs = examine(cost_report(options))
+    report = costs.report
+    if options.json:
+        saving = saving_of(report)
+        print(to_json(_as_dict(costs) | {"saving": saving and _exact(saving)}).decode())
+        return 0
+    nothing = f"No calls in these {report.days} days."
+    first = findings_text(costs.found) if costs.found or report.rows else nothing
+    lines = [first, "", queries.as_text(report), "", costs.month]
+    print(printable("\n".join([*lines, *saving_lines(report)])))
+    return 0
+
+
+def examine(report: Report) -> Costs:
+    """Look for findings in the rows of a report, and for the forecast of the month."""
     from .. import wiring
     from ..workspace import load_prices
 
-    report = cost_report(options)
-    if options.csv:
-        _write_csv(report)
-        return 0
     root = fleet.find_root()
     settings, prices = fleet.load(root / "fleet.toml"), load_prices(root)
     question = Question(report.location, settings, prices, report.environment)
-    found = find(question, wiring.FINDINGS)
     forecast = wiring.FORECAST(question) if wiring.FORECAST else None
-    month = month_text(report)
-    if forecast:  # made of the same sums, and it lacks what they lack
-        lacks = "≥" if month.startswith("This month: ≥") else ""
-        month += f", heading for {lacks}{dollars(forecast)}"
-    if options.json:
-        saving = saving_of(report)
-        told = _as_dict(report, found, question, forecast) | {"saving": saving and _exact(saving)}
-        print(to_json(told).decode())
-    elif options.html:
-        if not wiring.PAGE:
-            raise SettingsError("--html is in an extra: run `scaffold add extra cost_reports`.")
-        html = wiring.PAGE.html(report, found, month, question, saving_of(report))
-        print(wiring.PAGE.write(Path(options.html), html))
-    else:
-        nothing = f"No calls in these {report.days} days."
-        first = findings_text(found) if found or report.rows else nothing
-        lines = [first, "", queries.as_text(report), "", month]
-        print(printable("\n".join([*lines, *saving_lines(report)])))
-    return 0
+    return Costs(report, question, find(question, wiring.FINDINGS), forecast)
 
 
 def _write_csv(report: Report) -> None:
@@ -87,9 +107,8 @@ def findings_text(found: Sequence[Finding]) -> str:
     return "\n".join(lines) or "Nothing stands out."
 
 
-def _as_dict(
-    report: Report, found: Sequence[Finding], question: Question, forecast: int | None
-) -> dict[str, Any]:
+def _as_dict(costs: Costs) -> dict[str, Any]:
+    report, question = costs.report, costs.question
     rows = [
         dict(zip(report.by, name, strict=True))
         | _numbers(row)
@@ -102,7 +121,7 @@ def _as_dict(
         "until": queries.day_of(report.today),
         "by": report.by,
         "environment": report.environment,
-        "findings": found,
+        "findings": costs.found,
         "unpriced": report.unpriced,
         "unmeasured": report.unmeasured,
         "total": _numbers(queries.total(report.rows)),
@@ -112,7 +131,7 @@ def _as_dict(
             "cost_nano_usd": _numbers(month)["cost_nano_usd"] if month.attempts else 0,
             "unpriced": month.unpriced,
             "unmeasured": month.unmeasured,
-            "forecast_nano_usd": forecast,
+            "forecast_nano_usd": costs.forecast,
             "budget_usd": question.fleet.budgets.month_usd,
         },
     }

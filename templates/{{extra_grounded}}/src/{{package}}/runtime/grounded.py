@@ -12,8 +12,7 @@ from typing import Any, cast
 
 from pydantic_ai.messages import ModelResponse
 
-from .check_result import CheckResult
-from .run import AskedCall, Check, text_of
+from .run import AskedCall, Check, CheckResult, text_of
 from .shared import MakeCheck
 
 SHARE = re.compile(r"0|1|0?\.\d+|1\.0+|")

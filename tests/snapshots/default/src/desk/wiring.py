@@ -20,10 +20,10 @@ from .runtime.ledger import (
     findings,
     findings_failures,
 )
-from .runtime.ledger.findings import Forecast, Page, SearchFindings
+from .runtime.ledger.findings import Forecast, SearchFindings
+from .runtime.ledger.location import FileFormat, OpenServer
 from .runtime.ledger.queries import AttemptSums
 from .runtime.ledger.saving import Baseline
-from .runtime.ledger.store import FileFormat, OpenServer
 from .runtime.providers import (
     anthropic,
     openai,
@@ -79,4 +79,3 @@ FINDINGS: list[SearchFindings] = [
     findings_failures.search,
 ]
 FORECAST: Forecast | None = None
-PAGE: Page | None = None

@@ -5,19 +5,17 @@ evidence from 30 verdicts on. Where costs are compared, a group whose cost is no
 part.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from ..fleet import Fleet, ModelRef
-from .queries import Report, Totals, dollars, percent, sums, today
-from .store import Location
+from .location import Location
+from .queries import Totals, dollars, percent, sums, today
 
 if TYPE_CHECKING:
     from .prices import Prices
-    from .saving import Saving
 
 MONTH_DAYS = 30
 ENOUGH = 30
@@ -81,20 +79,6 @@ class Question:
 SearchFindings = Callable[[Question], Iterable[Finding]]
 Forecast = Callable[[Question], int | None]
 """What the month will cost in nano-dollars; None where too little is known."""
-
-
-class Page(Protocol):
-    """The report of `costs` as one page of HTML, and the file it goes to."""
-
-    def html(
-        self,
-        asked: Report,
-        found: Sequence[Finding],
-        month: str,
-        question: Question,
-        saving: "Saving | None" = None,
-    ) -> str: ...
-    def write(self, path: Path, page: str) -> str: ...
 
 
 def find(question: Question, searches: Iterable[SearchFindings]) -> list[Finding]:

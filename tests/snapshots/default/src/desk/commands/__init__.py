@@ -4,9 +4,12 @@ import argparse
 from typing import Protocol
 
 from . import (
+    ask,
     costs,
+    demo,
     doctor,
     escalations,
+    run,
 )
 
 
@@ -23,7 +26,10 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Command] = {
+    "ask": ask,
     "costs": costs,
+    "demo": demo,
     "doctor": doctor,
     "escalations": escalations,
+    "run": run,
 }

@@ -4,7 +4,11 @@ import argparse
 from typing import Protocol
 
 from . import (
+    ask,
+    costs_table,
+    demo,
     doctor,
+    run,
 )
 
 
@@ -21,5 +25,9 @@ class Command(Protocol):
 
 
 COMMANDS: dict[str, Command] = {
+    "ask": ask,
+    "costs": costs_table,
+    "demo": demo,
     "doctor": doctor,
+    "run": run,
 }

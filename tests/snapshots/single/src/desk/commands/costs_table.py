@@ -1,0 +1,135 @@
+"""`costs`: what each task type cost on each model, this week against last."""
+
+import argparse
+import sys
+from datetime import date
+from typing import TYPE_CHECKING
+
+from ..configuration import ledger_location
+from ..runtime import fleet
+from ..runtime.encodable import printable
+from ..runtime.errors import FleetError
+from ..runtime.ledger import queries
+from ..runtime.ledger.queries import dollars
+
+if TYPE_CHECKING:
+    from ..runtime.ledger.saving import Saving
+
+HELP = "show what each task type cost on each model, this week against last"
+GROUPS = ", ".join((*queries.GROUPS, "agent", "user", "tag:KEY"))
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the period, the columns to group by and the environment."""
+    days = parser.add_mutually_exclusive_group()
+    days.add_argument("--days", type=_days, default=7, metavar="N", help="the last N (default: 7)")
+    days.add_argument(
+        "--weeks", type=lambda text: 7 * _days(text), dest="days", metavar="N", help="7 times N"
+    )
+    days.add_argument(
+        "--since", type=_since, dest="days", metavar="YYYY-MM-DD", help="from then on"
+    )
+    groups = f"one or more of {GROUPS} (default: task,model)"
+    parser.add_argument("--by", type=_groups, default="task,model", metavar="COLUMNS", help=groups)
+    parser.add_argument("--environment", help="only this one (default: all but the demo's)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the report as a table."""
+    report = cost_report(options)
+    alarm = queries.alarm(queries.total(report.rows))
+    lines = [f"{alarm} Run `doctor`.\n"] if alarm else []
+    lines += [queries.as_text(report), "", month_text(report), *saving_lines(report)]
+    print(printable("\n".join(lines)))
+    return 0
+
+
+def cost_report(options: argparse.Namespace) -> queries.Report:
+    """What the options of `costs` ask for; the demo's rows where there are no others yet.
+
+    Raises FleetError for an environment that no call was made in.
+    """
+    from .. import wiring
+
+    location = ledger_location(fleet.find_root())
+    of_attempts = wiring.ATTEMPT_SUMS
+    report = queries.Report(location, options.by, options.days, options.environment, of_attempts)
+    if options.environment and not report.rows:
+        known = queries.environments(location)
+        if options.environment not in known:
+            raise FleetError(
+                f"No calls match: none was made in environment '{options.environment}'. "
+                f"Take --environment {' or '.join(known) or 'demo'}, or run `ask` first."
+            )
+    notes: list[str] = []
+    if report.needs_attempts and of_attempts:
+        notes = of_attempts.notes(location, report)
+    if report.rows or report.before or notes or options.environment:
+        if not report.rows:
+            notes = notes or [f"No calls match in these {report.days} days."]
+        print("".join(f"{printable(note)}\n" for note in notes), end="", file=sys.stderr)
+        return report
+    demo = queries.Report(location, options.by, options.days, queries.DEMO, of_attempts)
+    told = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"
+    print(f"No live calls in these {report.days} days: {told}.\n", file=sys.stderr)
+    return demo
+
+
+def saving_of(report: queries.Report) -> "Saving | None":
+    """What the report's requests cost beside one call of `[baseline] model` each."""
+    from ..workspace import comparison
+
+    root = fleet.find_root()
+    compared = comparison(root, fleet.load(root / "fleet.toml"))
+    if compared is None or not report.rows:
+        return None
+    saving = compared.over(ledger_location(root), report.since, environment=report.environment)
+    return saving if saving.requests or saving.left_out else None  # rows may be gone by now
+
+
+def saving_lines(report: queries.Report) -> list[str]:
+    """The saving as text, if there is a model to measure it against."""
+    saving = saving_of(report)
+    if saving is None:
+        return []
+    since = "" if saving.since == report.since else f"Since {queries.day_of(saving.since)}: "
+    return [f"{since}{saving}"]
+
+
+def month_text(report: queries.Report) -> str:
+    """What this month has cost so far, in the report's environment."""
+    root = fleet.find_root()
+    month = queries.month_total(ledger_location(root), report.environment)
+    spent = ("≥" if month.unpriced or month.unmeasured else "") + dollars(month.cost_nano_usd)
+    spent += queries.lacking(month)
+    if report.environment not in (None, queries.DEMO):
+        return f"This month: {spent}"  # the budget is one for all of them
+    budget = fleet.load(root / "fleet.toml").budgets.month_usd
+    limit = f" of {dollars(round(budget.scaleb(9)))}" if budget else ", no budget set"
+    return f"This month: {spent}{limit}"
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= 36_500:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number from 1 to 36500")
+    return int(text)
+
+
+def _since(text: str) -> int:
+    try:
+        days = queries.today() + 1 - (date.fromisoformat(text) - queries.EPOCH).days
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a date like 2026-01-31") from None
+    if days < 1:
+        raise argparse.ArgumentTypeError(f"{text} is yet to come")
+    return days
+
+
+def _groups(text: str) -> tuple[str, ...]:
+    short = {"task": "task_type", "model": "request_model", "user": "user_ref"}
+    names = dict.fromkeys(short.get(word, word) for word in text.replace(" ", "").split(","))
+    known = (*queries.GROUPS, "agent", "user_ref")
+    for name in names:
+        if name not in known and not (name.startswith("tag:") and name[4:]):
+            raise argparse.ArgumentTypeError(f"'{name}' is not one of {GROUPS}")
+    return tuple(names)
