@@ -1,4 +1,4 @@
-"""Dependency arrays merge as sets; whatever else is in the file stays as the team wrote it."""
+"""Dependency arrays merge as sets; the rest of the file stays as the team wrote it."""
 
 import re
 import tomllib
@@ -15,7 +15,7 @@ from scaffold.merge.dependencies import (
     parse_requirement,
     settle_arrays,
 )
-from tests.merge.desk import Desk
+from tests.merge.repo import Repo
 
 PYPROJECT = """[project]
 name = "desk"
@@ -38,14 +38,14 @@ GROQ = ("[anthropic,openai]", "[anthropic,groq,openai]")
 OWN = ('    "pydantic-ai-slim', '    "httpx>=0.28", # for the CRM\n    "pydantic-ai-slim')
 
 
-def updated(tmp_path: Path, ours: str, after: str) -> tuple[str, dict[str, str]]:
-    desk = Desk(tmp_path, {"pyproject.toml": PYPROJECT}).write("pyproject.toml", ours).commit()
-    changes = desk.update({"pyproject.toml": after})
-    return desk.text("pyproject.toml"), changes
+def update_pyproject(tmp_path: Path, ours: str, after: str) -> tuple[str, dict[str, str]]:
+    repo = Repo(tmp_path, {"pyproject.toml": PYPROJECT}).write("pyproject.toml", ours).commit()
+    changes = repo.update({"pyproject.toml": after})
+    return repo.text("pyproject.toml"), changes
 
 
 def test_an_own_dependency_beside_an_added_provider(tmp_path: Path) -> None:
-    text, changes = updated(tmp_path, PYPROJECT.replace(*OWN), PYPROJECT.replace(*GROQ))
+    text, changes = update_pyproject(tmp_path, PYPROJECT.replace(*OWN), PYPROJECT.replace(*GROQ))
     assert text == PYPROJECT.replace(*OWN).replace(*GROQ)
     assert changes == {"pyproject.toml": "merged"}
 
@@ -56,21 +56,21 @@ def test_both_append(tmp_path: Path) -> None:
     after = PYPROJECT.replace(end, f'{end}    "theirs>=1",\n').replace(
         "pydantic>=2.12", "pydantic>=3"
     )
-    text, _ = updated(tmp_path, ours, after)
+    text, _ = update_pyproject(tmp_path, ours, after)
     added = tomllib.loads(text)["project"]["dependencies"]
     assert {"mine>=1", "theirs>=1", "pydantic>=3"} <= {*added} and "pydantic>=2.12" not in added
 
 
 def test_other_lines_still_merge(tmp_path: Path) -> None:
     ours = PYPROJECT.replace(*OWN).replace("line-length = 100", "line-length = 88")
-    text, _ = updated(tmp_path, ours, PYPROJECT.replace(*GROQ).replace('"desk"', '"help"'))
+    text, _ = update_pyproject(tmp_path, ours, PYPROJECT.replace(*GROQ).replace('"desk"', '"help"'))
     assert text == ours.replace(*GROQ).replace('"desk"', '"help"')
 
 
 def test_a_conflict_elsewhere_keeps_the_arrays_merged(tmp_path: Path) -> None:
     ours = PYPROJECT.replace(*OWN).replace("line-length = 100", "line-length = 88")
     after = PYPROJECT.replace(*GROQ).replace("line-length = 100", "line-length = 120")
-    text, changes = updated(tmp_path, ours, after)
+    text, changes = update_pyproject(tmp_path, ours, after)
     assert changes == {"pyproject.toml": "conflict: content"}
     assert "groq" in text.partition("<<<<<<<")[0] and "httpx" in text.partition("<<<<<<<")[0]
 
@@ -86,20 +86,22 @@ def test_what_excludes_each_other_is_a_conflict(
         PYPROJECT.replace('    "pydantic>=2.12",\n', f'    "{new}",\n' if new else "")
         for new in (ours, after)
     )
-    _, changes = updated(tmp_path, one, other)
+    _, changes = update_pyproject(tmp_path, one, other)
     assert changes == {"pyproject.toml": "conflict: content"}
 
 
 def test_both_change_one_requirement_in_ways_that_go_together(tmp_path: Path) -> None:
     ours = PYPROJECT.replace("[anthropic,openai]", "[anthropic,logfire,openai]")
     after = PYPROJECT.replace("[anthropic,openai]>=2.68", "[anthropic,groq]>=2.70")
-    text, _ = updated(tmp_path, ours, after)
+    text, _ = update_pyproject(tmp_path, ours, after)
     assert '"pydantic-ai-slim[anthropic,groq,logfire]>=2.70"' in text
 
 
 def test_a_comment_of_the_teams_is_not_dropped_with_its_line(tmp_path: Path) -> None:
     ours = PYPROJECT.replace('"ruff>=0.17",', '"ruff>=0.17", # pinned by IT\n    "mine",')
-    text, changes = updated(tmp_path, ours, PYPROJECT.replace('    "ruff>=0.17",\n', '    "x",\n'))
+    text, changes = update_pyproject(
+        tmp_path, ours, PYPROJECT.replace('    "ruff>=0.17",\n', '    "x",\n')
+    )
     assert changes == {"pyproject.toml": "conflict: content"} and "pinned by IT" in text
 
 
@@ -124,7 +126,7 @@ def test_forms_a_team_may_write(form: str) -> None:
     assert all(comment in text for comment in re.findall(r"#.*", form))
 
 
-def test_what_is_no_array_of_strings_is_left_to_git() -> None:
+def test_what_is_not_an_array_of_strings_is_left_to_git() -> None:
     for text in (
         "[project]\ndependencies = [[]]\n",
         "[project\n",
