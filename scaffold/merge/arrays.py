@@ -110,6 +110,7 @@ def rewrite_array(
         The text with key and brackets, or None if a comment of the team's would go with a member.
     """
     text = ours.text
+    # From the end, so that the places of earlier members stay true.
     for member in reversed(ours.members):
         wanted = become.get(member.value, member.value)
         if wanted is None:
@@ -122,6 +123,7 @@ def rewrite_array(
     for value in [name for name in become if name not in ours.values]:
         text = _insert(text, value, order[: order.index(value)])
     wanted = [value for value in become.values() if value]
+    # Read again, so that an edit which went wrong is left to git.
     array = _parse_array(text, text.index("["))
     return text if array and sorted(array.values) == sorted(wanted) else None
 

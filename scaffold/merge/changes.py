@@ -106,6 +106,7 @@ def _describe_conflicts(sides: Sides, merged: Merged, obstacles: Obstacles) -> I
         blob = template.oid if template else None
         advice = _ADVICE["ignored" if path in obstacles.ignored else kind]
         if path in obstacles.ignored and blob:
+            # The index does not have the template's version of an ignored file, so name its object.
             advice = f"{advice} {blob[:10]}"
         yield Change(
             kind=ChangeKind.CONFLICT,

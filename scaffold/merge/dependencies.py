@@ -118,10 +118,12 @@ def settle_arrays(before: str, ours: str, after: str) -> SettledTexts:
     final: list[tuple[str, str]] = []
     for name in found[0].keys() & found[1].keys() & found[2].keys():
         old, team, new = (arrays[name] for arrays in found)
+        # Two that are alike: one side left the array alone, and a line merge gets it right.
         if len({old.text, team.text, new.text}) < 3:
             continue
         members = _merge_members(old.values, team.values, new.values)
         text = rewrite_array(team, old, members, new.values) if members is not None else None
+        # Text that is there twice cannot be replaced without doubt.
         places = (before.count(old.text), ours.count(team.text), after.count(new.text))
         if text and places == (1, 1, 1):
             final.append((team.text, text))

@@ -92,6 +92,7 @@ def aim_forward(known: KnownVersions) -> Goal:
     worked_on = known.worked_on if known.work_on_top else set[str]()
     paths = {*known.own, *journal.identical, *ignored, *worked_on}
     end = known.work_on_top or stash.Work(known.after, known.after)
+    # What git ignores is on the disk alone.
     staged = {**select(paths, end.index), **dict.fromkeys(ignored)}
     return Goal(
         files=select(paths, end.files),

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
 from scaffold.errors import MergeError
 from scaffold.merge.repository import Workspace
 
+# Of refs/worktree each linked work tree has its own, as it has its own update.
 _REFERENCE = "refs/worktree/scaffold-update"
 
 
@@ -96,6 +97,7 @@ def write(workspace: Workspace, journal: Journal) -> None:
     with (place / "journal.new").open("w", encoding="utf-8") as file:
         file.write(journal.model_dump_json())
         file.flush()
+        # A journal that a power cut empties would leave a half-written update without a way back.
         os.fsync(file.fileno())
     (place / "journal.new").replace(place / "journal.json")
 

@@ -9,6 +9,7 @@ from scaffold.errors import MergeError
 from scaffold.merge.changes import Change, ChangeKind, describe_changes
 from scaffold.merge.dependencies import merge_files
 from scaffold.merge.protected import (
+    TeamOwnedSplit,
     find_barred,
     find_behind_files,
     find_blocked,
@@ -83,11 +84,11 @@ def plan(
     follow: bool = False,
     renames: Mapping[str, str] | None = None,
     labels: Labels = Labels(),
-    always: Sequence[str] = (ANSWERS_FILE,),
 ) -> Generator[Plan]:
     """Merge the change from one render to another into the last commit; write nothing.
 
-    Before the first commit, what is staged is taken for the last commit.
+    Before the first commit, what is staged is taken for the last commit. Raises MergeError when
+    git does not have the workspace, ToolError when git fails.
 
     Args:
         workspace: Where to merge.
@@ -97,11 +98,6 @@ def plan(
         follow: Whether team-owned files that nobody edited change as well.
         renames: Old to new path of files or folders the template moved.
         labels: Names of the two sides in conflict markers.
-        always: Files taken from `after` whatever the team did to them.
-
-    Raises:
-        MergeError: git does not have the workspace.
-        ToolError: git failed.
     """
     with open_scratch(workspace) as scratch:
         around = scratch.read_committed_tree()
@@ -109,35 +105,42 @@ def plan(
         _require_answers_file(workspace, today)
         sides = _read_sides(scratch, today, (before, after), renames or {})
         split = split_team_owned(sides, team_owned, follow=follow)
-        behind = find_behind_files(sides, split.after)
-        merged = merge_files(
-            scratch,
-            MergeInput(
-                around=around,
-                before={
-                    **sides.before,
-                    **{path: sides.ours[path] for path in always if path in sides.ours},
-                },
-                ours=sides.ours,
-                after=_hold_back(split.after, behind),
-                labels=_distinct_names(labels),
-            ),
-        )
-        obstacles = find_obstacles(scratch, today, merged)
-        final = leave_out(merged, obstacles)
-        yield Plan(
-            workspace=workspace,
-            scratch=scratch,
-            changes=describe_changes(sides, final, split.newer, obstacles, behind.keys()),
-            before=around,
-            after=_write_tree(scratch, around, today, final),
-            stages=final.stages,
-            identical=obstacles.identical - obstacles.hidden,
-            ignored=obstacles.hidden & final.files.keys(),
-            today=today,
-            files=final.files,
-            theirs=sides.after,
-        )
+        yield _compute(scratch, around, sides, split, _distinct_names(labels))
+
+
+def _compute(
+    scratch: ScratchRepository,
+    around: str,
+    sides: Sides,
+    split: TeamOwnedSplit,
+    labels: tuple[str, str],
+) -> Plan:
+    behind = find_behind_files(sides, split.after)
+    # As if the team had never touched it: the template's answers file wins without a conflict.
+    answers = {ANSWERS_FILE: sides.ours[ANSWERS_FILE]}
+    inputs = MergeInput(
+        around=around,
+        before={**sides.before, **answers},
+        ours=sides.ours,
+        after=_hold_back(split.after, behind),
+        labels=labels,
+    )
+    merged = merge_files(scratch, inputs)
+    obstacles = find_obstacles(scratch, sides.today, merged)
+    final = leave_out(merged, obstacles)
+    return Plan(
+        workspace=scratch.workspace,
+        scratch=scratch,
+        changes=describe_changes(sides, final, split.newer, obstacles, behind.keys()),
+        before=around,
+        after=_write_tree(scratch, around, sides.today, final),
+        stages=final.stages,
+        identical=obstacles.identical - obstacles.hidden,
+        ignored=obstacles.hidden & final.files.keys(),
+        today=sides.today,
+        files=final.files,
+        theirs=sides.after,
+    )
 
 
 def _require_answers_file(workspace: Workspace, today: Files) -> None:
@@ -191,6 +194,7 @@ def keep_objects(plan: Plan) -> None:
     """Copy the objects that the plan needs into the team's repository; nothing refers to them."""
     workspace, scratch = plan.workspace, plan.scratch
     if workspace.head is None:
+        # The tree of what is staged: only the scratch repository has it so far.
         workspace.git("write-tree")
     single = {blob.oid for stages in plan.stages.values() for blob in stages.values()}
     single |= {change.blob for change in plan.changes if change.blob}
@@ -198,4 +202,5 @@ def keep_objects(plan: Plan) -> None:
     scratch.git("pack-objects", "--quiet", "--revs", str(scratch.folder / "needed"), feed=asked)
     for pack in scratch.folder.glob("needed-*.pack"):
         feed = pack.read_bytes().decode("utf-8", "surrogateescape")
+        # Loose objects: garbage collection takes them once nothing refers to them any more.
         workspace.git("unpack-objects", "-q", feed=feed)

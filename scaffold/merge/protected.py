@@ -190,6 +190,7 @@ def find_ignored(workspace: Workspace, places: Mapping[str, str]) -> frozenset[s
     there = {path for path, place in places.items() if os.path.lexists(workspace.folder / place)}
     return frozenset(
         path
+        # Two questions, because the settings of one command are the same for all of its paths.
         for paths, config in ((there, ()), (places.keys() - there, _REPOSITORY_ONLY))
         for path in _ask_ignored(workspace, {path: places[path] for path in paths}, config)
     )

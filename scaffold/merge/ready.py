@@ -23,6 +23,7 @@ try:
 except ImportError:  # not on Windows
     fcntl = None
 
+# By its content a lock that a killed scaffold left is known from another program's.
 _LOCK_MARK = b"held by scaffold\n"
 _OPERATIONS = {
     "MERGE_HEAD": "a merge",
@@ -47,8 +48,10 @@ def lock_repository(workspace: Workspace) -> Generator[Git]:
         _clear_index_lock(workspace)
         yield workspace.git
         return
+    # Not a lock file: the system itself lets go of this one when the last git of ours has ended.
     handle = os.open(workspace.git_dir, os.O_RDONLY)
     try:
+        # A git that a killed run left behind may need a moment: wait for five seconds.
         for patience in range(50, -1, -1):
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

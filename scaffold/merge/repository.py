@@ -58,8 +58,11 @@ class Git:
         settings = [word for one in config for word in ("-c", one)]
         fixed = {
             **_IDENTITY,
+            # A file may be called `*` or `:(top)x`.
             "GIT_LITERAL_PATHSPECS": "1",
+            # A lock of ours, taken for a mere `git status`, would stop the team's own git.
             "GIT_OPTIONAL_LOCKS": "0",
+            # Some of git's messages are compared with their English text.
             "LC_ALL": "C",
         }
         return program.git(
@@ -163,6 +166,7 @@ def list_uncommitted(workspace: Workspace) -> list[str]:
     """
     printed = workspace.git(
         "status", "--porcelain", "-z", "--untracked-files=no", "--no-renames",
+        # A submodule is a repository of its own, which an update never touches.
         "--ignore-submodules=all", "--", workspace.pathspec,
     )  # fmt: skip
     lines = split_records(printed)

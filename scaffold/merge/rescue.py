@@ -88,6 +88,7 @@ def _look(workspace: Workspace, git: Git, journal: Journal, goal: Goal, loose: b
     in_the_way = {
         path: find_in_the_way(workspace.top, [path]) for path, blob in wanted.items() if blob
     }
+    # Uncommitted work that is put back does not clear its way: what is there stays.
     barred = {path for path, found in in_the_way.items() if found and path not in goal.own}
     own = goal.own & in_the_way.keys()
     obstacles = {found for path in own for found in in_the_way[path]} - wanted.keys()
@@ -121,6 +122,7 @@ def _rescue(workspace: Workspace, git: Git, journal: Journal, met: _Encounter) -
             message = f"scaffold kept {what} during an update ({secrets.token_hex(4)})"
             commit = stash.create(workspace, git, journal, stash.Work(edits, {}), message)
             journal = journal.model_copy(update={"rescued": (*journal.rescued, commit)})
+            # git's list first: the edit is safe from here on, whether the journal gets written or not.
             git("stash", "store", "--message", message, commit)
             journals.write(workspace, journal)
     return journal

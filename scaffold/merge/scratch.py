@@ -50,6 +50,7 @@ class ScratchRepository:
 
         What this repository does not have, such as a submodule's commit, is left out.
         """
+        # One process for all of them: to start git takes longer than to read a file.
         asked = list(dict.fromkeys(oids))
         printed = self.git("cat-file", "--batch", feed="".join(f"{oid}\n" for oid in asked))
         rest = printed.encode("utf-8", "surrogateescape")
@@ -76,6 +77,7 @@ class ScratchRepository:
         prefix = self.workspace.prefix
         for number, (name, files) in enumerate(commits.items()):
             parts += [f"commit refs/heads/{name}", *(["mark :1"] if number == 0 else [])]
+            # fast-import wants a committer and a date; nobody gets to see these commits.
             parts += ["committer scaffold <scaffold@localhost> 0 +0000", "data 0"]
             parts += ["from :1"] if number else []
             parts += [f'M 040000 {around} ""', f"D {_quote(prefix)}"] if prefix else ["deleteall"]
@@ -142,6 +144,7 @@ def open_scratch(workspace: Workspace) -> Generator[ScratchRepository]:
 
 
 def _create(bare: Path, workspace: Workspace) -> None:
+    # Not `git init`: it would copy the user's template of a repository, hooks included.
     for name in ("objects/info", "refs/heads"):
         (bare / name).mkdir(parents=True)
     (bare / "HEAD").write_text("ref: refs/heads/none\n", "utf-8")

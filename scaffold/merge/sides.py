@@ -70,6 +70,7 @@ def hash_render(scratch: ScratchRepository, folder: Path, team: Files) -> dict[s
     if not attributes:
         return _hash_folder(scratch, folder)
     prefix = scratch.workspace.prefix
+    # git reads attributes from the work tree only, so the render is put beside the team's.
     staging = scratch.folder / "staging"
     shutil.copytree(folder, staging / prefix, symlinks=True)
     for path in attributes:
@@ -129,6 +130,7 @@ def align_line_endings(
     regular = {
         path: model
         for path, model in models.items()
+        # Links and submodules do not have lines.
         if files[path].oid != model.oid and {files[path].mode, model.mode} <= _REGULAR
     }
     result = dict(files)

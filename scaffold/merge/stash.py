@@ -47,11 +47,13 @@ def put_aside(workspace: Workspace, git: Git, journal: Journal) -> Journal:
         path: blobs.get(0) for path, blobs in snapshot.index.items() if path in snapshot.disk
     }
     work = Work(snapshot.disk, select(paths, entries))
+    # Unlike any other, because the stash is found again by its message.
     message = f"scaffold put uncommitted work aside ({secrets.token_hex(4)})"
     commit = create(workspace, git, journal, work, message)
     journal = journal.model_copy(
         update={"progress": Progress.STASHING, "stash": message, "work": commit}
     )
+    # The journal first: a kill in between leaves a commit that is named, not a stash nobody knows.
     journals.write(workspace, journal)
     git("stash", "store", "--message", message, commit)
     return journal
@@ -89,6 +91,7 @@ def read_on_top(workspace: Workspace, git: Git, journal: Journal) -> Work | None
     )
     try:
         trees = [git("merge-tree", "--write-tree", "--no-messages", ours, one) for one in theirs]
+    # Exit status 1: the work conflicts with the update.
     except GitError:
         return None
     return Work(*(list_tree(workspace, git, tree) for tree in trees))

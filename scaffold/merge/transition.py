@@ -42,6 +42,7 @@ def apply(plan: Plan, *, autostash: bool = False) -> MergeReport:
         if plan.is_empty:
             return MergeReport(conflicts=tuple(one.path for one in plan.conflicts))
         require_unmoved(plan)
+        # What is left of an update that was committed.
         journals.close(workspace)
         keep_objects(plan)
         return _apply(workspace, git, _start_journal(plan), autostash)
@@ -115,7 +116,9 @@ def _apply(workspace: Workspace, git: Git, journal: Journal, autostash: bool) ->
             if journal.work:
                 goal = aim_without_work(known)
                 prepare(workspace, git, journal, goal, rescue=False).switch.run()
+            # Without rescue: whoever edits a file right now shall hear of it before it is written over.
             ready = prepare(workspace, git, journal, aim_forward(known), rescue=False)
+            # From here on an update that is killed will be finished.
             journal = journal.at(Progress.APPLYING)
             journals.write(workspace, journal)
             switch_over(workspace, journal, ready)
@@ -168,6 +171,7 @@ def _go_back(workspace: Workspace, git: Git, journal: Journal) -> MergeReport:
         stashed=stashed,
         not_on_disk=known.find_stashed(ready.left),
     )
+    # Last, so that an abort that is killed can be run again.
     journals.close(workspace)
     return report
 

@@ -149,6 +149,8 @@ class Switch:
     def run(self) -> None:
         """Write the files, then replace the index in one step. Raises GitError, MergeError."""
         try:
+            # git writes the paths in which the two trees differ, and nothing at all if one of them is not
+            # as the first tree says, in the index or on disk.
             self.git("read-tree", "-m", "-u", self.source, self.target)
         except GitError as error:
             if "uptodate" in str(error) or "would be overwritten" in str(error):
@@ -157,6 +159,7 @@ class Switch:
         feed = format_entries(self.staged.items(), self.workspace.hashes)
         feed += _format_conflicts(self.stages, self.workspace.hashes)
         self.git("update-index", "-z", "--index-info", feed=feed)
+        # Renamed, so that a kill leaves the old index or the new one.
         self.index.replace(self.workspace.git_dir / "index")
 
 

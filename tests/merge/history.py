@@ -31,8 +31,8 @@ class Template:
         return files
 
     def with_changes(self, feature: str, files: Files, **renames: str) -> "Template":
-        move_files = {old: rename_path(new, renames) for old, new in self.renames.items()} | renames
-        return Template({**self.features, feature: files}, move_files, self.version + 1)
+        moves = {old: rename_path(new, renames) for old, new in self.renames.items()} | renames
+        return Template({**self.features, feature: files}, moves, self.version + 1)
 
 
 def rename_path(path: str, renames: dict[str, str]) -> str:

@@ -127,9 +127,9 @@ def test_team_renamed_a_folder_the_template_adds_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("edited", [True, False])
-def test_team_owned_files_are_never_changed(tmp_path: Path, edit_text: bool) -> None:
+def test_team_owned_files_are_never_changed(tmp_path: Path, edited: bool) -> None:
     repo = Repo(tmp_path, {"prompts/a.md": A, "prompts/gone.md": B, "c": C})
-    if edit_text:
+    if edited:
         repo.replace("prompts/a.md", "a 9", "team 9")
     (repo.folder / "prompts/gone.md").unlink()
     repo.commit()

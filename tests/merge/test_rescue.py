@@ -240,7 +240,7 @@ def test_garbage_collection_takes_nothing(tmp_path: Path) -> None:
     repo.update({**NEW, "c": lines("c", _1="seed")}, autostash=True)
     git(repo.top, "reflog", "expire", "--expire=now", "--all")
     git(repo.top, "gc", "-q", "--prune=now")
-    seed = next(one.blob for one in repo.planned if one.path == "c")
+    seed = next(one.blob for one in repo.changes if one.path == "c")
     assert "seed" in git(repo.top, "show", str(seed))
     repo.abort()
     assert repo.text("b") == lines("b", _9="dirty 9") and repo.text("a") == lines("a", _1="team")
