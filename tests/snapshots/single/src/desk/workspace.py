@@ -21,6 +21,7 @@ from pydantic_ai.models import Model
 
 from . import wiring
 from .configuration import ledger_location
+from .runtime.budgets import Spending
 from .runtime.candidates import Candidate
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
@@ -28,8 +29,7 @@ from .runtime.failures import ALWAYS
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.location import LedgerSettings
-from .runtime.ledger.prices import Prices, Spending
-from .runtime.ledger.saving import Comparison
+from .runtime.ledger.prices import Prices
 from .runtime.ledger.writer import Ledger
 from .runtime.redaction import hide_in_logs
 from .runtime.run import Check, Request, Route, Run, SubAgent
@@ -280,12 +280,6 @@ def load_prices(root: Path) -> Prices:
     return Prices.load(
         root / "prices.toml", list_ids, {**dict.fromkeys(free), **deployed}, may_differ
     )
-
-
-def comparison(root: Path, fleet: Fleet) -> Comparison | None:
-    """What compares requests with the model of `[baseline]`; None where there is none."""
-    model = fleet.baseline_model
-    return Comparison(load_prices(root), model, wiring.BASELINES) if model else None
 
 
 def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:

@@ -15,11 +15,10 @@ from typing import Any, Protocol
 
 from ..encodable import printable
 from ..errors import LedgerError
+from .attempt import DEMO
 from .location import Location, select
 from .rollup import BOUNDS_MS, BUCKETS
 
-DEMO = "demo"
-"""The `environment` of recorded runs: shown apart, never part of a budget."""
 MODEL = ("request_model", "provider", "deployment")
 GROUPS = ("task_type", *MODEL, "chain", "pipeline", "stage", "environment", "day", "week")
 EPOCH = date(1970, 1, 1)
@@ -160,6 +159,13 @@ class AttemptSums(Protocol):
         environment: str | None,
     ) -> list[Totals]: ...
     def notes(self, location: Location, report: "Report") -> list[str]: ...
+
+
+class SavingReport(Protocol):
+    """What a report's requests saved, as text and as exact numbers."""
+
+    def saving_lines(self, report: "Report", /) -> list[str]: ...
+    def saving_numbers(self, report: "Report", /) -> dict[str, Any] | None: ...
 
 
 class Report:
