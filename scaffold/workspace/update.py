@@ -154,7 +154,7 @@ def carry_out(options: argparse.Namespace, step: Step) -> int:
         dry_run=options.dry_run,
     )
     workspace = merge.locate(step.workspace.folder)
-    if step.idle and merge.progress(workspace) is None:
+    if step.idle and merge.read_progress(workspace) is None:
         return summary.show_idle(report, as_json=options.json)
     merge.require_ready(workspace, autostash=options.autostash or options.dry_run)
     with planned(workspace, step) as plan:
@@ -171,11 +171,11 @@ def carry_out(options: argparse.Namespace, step: Step) -> int:
 
 
 def _interrupted(workspace: merge.Workspace) -> int:
-    if merge.progress(workspace) is None:
+    if merge.read_progress(workspace) is None:
         raise KeyboardInterrupt
     print(
-        f"\nInterrupted half-way: `{merge.command(workspace.folder)}` finishes it,"
-        f" `{merge.command(workspace.folder, '--abort')}` goes back.",
+        f"\nInterrupted half-way: `{merge.format_command(workspace.folder)}` finishes it,"
+        f" `{merge.format_command(workspace.folder, '--abort')}` goes back.",
         file=sys.stderr,
     )
     return INTERRUPTED
