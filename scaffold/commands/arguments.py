@@ -3,18 +3,10 @@
 import argparse
 from pathlib import Path
 
+from scaffold.catalog.kinds import KINDS
 from scaffold.system.paths import LONGEST_PATH
 
-ADDABLE = (
-    "pattern",
-    "provider",
-    "agent",
-    "search",
-    "engine",
-    "framework",
-    "surface",
-    "extra",
-)
+ADDABLE = (*KINDS, "agent")
 """What `add` and `remove` take as KIND: the kinds of feature, and sub-agents."""
 
 

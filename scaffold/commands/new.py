@@ -89,13 +89,12 @@ def run(options: Options) -> ExitStatus:
 
 
 def _request(options: Options) -> "CreateRequest":
+    from scaffold.answers.inputs import Sources
     from scaffold.workspace.create import CreateRequest
 
     return CreateRequest(
         folder=options.dir,
-        preset=options.preset,
-        answers_file=options.answers,
-        values=options.set,
+        answers=Sources(preset=options.preset, file=options.answers, values=options.set),
         defaults=options.defaults,
         template=options.template,
         ref=options.ref,
@@ -110,9 +109,9 @@ def _wizard(options: Options) -> "Ask | None":
     if quiet or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return None
     # Questionary takes long to import, and most runs ask nothing.
-    from scaffold import wizard
+    from scaffold.wizard import screens
 
-    return wizard.ask
+    return screens.ask
 
 
 def _report(options: Options, report: "CreateReport") -> ExitStatus:

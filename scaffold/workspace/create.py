@@ -1,16 +1,17 @@
 """Create a workspace: check the target, complete the answers, render, commit. What `new` does."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from scaffold.answers import inputs
-from scaffold.answers.spec import WorkspaceSpec, complete, missing
-from scaffold.answers.warnings import warnings
-from scaffold.catalog import economics
+from scaffold.answers.complete import complete, list_missing
+from scaffold.answers.inputs import Sources, collect
+from scaffold.answers.spec import PartialSpec, WorkspaceSpec
+from scaffold.answers.warnings import list_warnings
 from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.estimate import describe_estimate
 from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors, TemplateError
 from scaffold.rendering.pair import Job, preview
 from scaffold.rendering.render import list_files
@@ -27,9 +28,7 @@ class CreateRequest:
     """What a new workspace is to be.
 
     Attributes:
-        preset: The preset to start from.
-        answers_file: A YAML file of answers, which win over the preset's.
-        values: `KEY=VALUE` texts, which win over both.
+        answers: Where the answers come from.
         defaults: Whether to be silent about answers that take their default.
         template: A folder or git URL instead of this installation's template.
         ref: A version of the template.
@@ -38,9 +37,7 @@ class CreateRequest:
     """
 
     folder: Path
-    preset: str | None = None
-    answers_file: Path | None = None
-    values: Sequence[str] = ()
+    answers: Sources
     defaults: bool = False
     template: str | None = None
     ref: str | None = None
@@ -65,7 +62,7 @@ class Ask(Protocol):
     def __call__(
         self,
         catalogue: Catalogue,
-        given: Mapping[str, object],
+        given: PartialSpec,
         /,
         *,
         folder_name: str,
@@ -88,18 +85,16 @@ def create_workspace(request: CreateRequest, *, ask: Ask | None = None) -> Creat
     errors = _check(request)
     with releases.open_source(request.template, request.ref) as source:
         catalogue = load(source.root)
-        given = inputs.collect(
-            catalogue, preset=request.preset, file=request.answers_file, texts=request.values
-        )
+        given = collect(catalogue, request.answers)
         if given.problems:
             errors.append(AnswersError(given.problems))
         notes = [*given.notes, *_describe_version(request, source)]
         if ask is None:
-            notes += _list_defaulted(request, given.answers)
-            spec = _complete(request, catalogue, given.answers, errors)
+            notes += _list_defaulted(request, given.spec)
+            spec = _complete(request, catalogue, given.spec, errors)
         else:
             _raise_together(errors)
-            spec = _ask(request, source, catalogue, given.answers, ask)
+            spec = _ask(request, source, catalogue, given.spec, ask)
         files, more = _write(request, source, spec)
     return CreateReport(
         folder=request.folder,
@@ -107,8 +102,8 @@ def create_workspace(request: CreateRequest, *, ask: Ask | None = None) -> Creat
         files=files,
         spec=spec,
         source=source,
-        notes=[*notes, *more, *warnings(catalogue, spec)],
-        estimate=economics.estimate(catalogue, spec.answers()),
+        notes=[*notes, *more, *list_warnings(catalogue, spec)],
+        estimate=describe_estimate(catalogue, spec.selection),
     )
 
 
@@ -145,15 +140,15 @@ def _describe_version(request: CreateRequest, source: Source) -> list[str]:
     return notes
 
 
-def _list_defaulted(request: CreateRequest, answers: Mapping[str, object]) -> list[str]:
-    absent = [] if request.defaults or request.preset else missing(answers)
+def _list_defaulted(request: CreateRequest, answers: PartialSpec) -> list[str]:
+    absent = [] if request.defaults or request.answers.preset else list_missing(answers)
     return [f"Not given, so defaulted: {', '.join(absent)}."] if absent else []
 
 
 def _complete(
     request: CreateRequest,
     catalogue: Catalogue,
-    answers: Mapping[str, object],
+    answers: PartialSpec,
     errors: Sequence[ScaffoldError],
 ) -> WorkspaceSpec:
     """Complete the answers. Raises their problems together with the errors so far."""
@@ -170,7 +165,7 @@ def _ask(
     request: CreateRequest,
     source: Source,
     catalogue: Catalogue,
-    answers: Mapping[str, object],
+    answers: PartialSpec,
     ask: Ask,
 ) -> WorkspaceSpec:
     def list_paths(spec: WorkspaceSpec) -> list[str]:

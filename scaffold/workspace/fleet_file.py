@@ -5,7 +5,7 @@ import shlex
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from scaffold.errors import AnswersError, Problem
 from scaffold.workspace.answers_file import AnswersFile
@@ -31,9 +31,8 @@ def _models(chain: object) -> list[str]:
     return [str(ref) for ref in cast(list[object], models)] if isinstance(models, list) else []
 
 
-def require_unused(workspace: AnswersFile, answers: Mapping[str, Any], provider: str) -> None:
+def require_unused(workspace: AnswersFile, answered: Chains, provider: str) -> None:
     """Raise AnswersError while a chain, answered or written by hand, asks this provider."""
-    answered: Chains = answers.get("chains") or {}
     problems = [
         Problem(f"chains.{name}", f"asks {provider}", _hint(answered, provider))
         for name in find_chains(answered, provider)[:1]

@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from scaffold import merge
-from scaffold.answers import inputs
+from scaffold.answers.inputs import read_values
 from scaffold.catalog import path_rules
-from scaffold.catalog.catalog import Catalogue
 from scaffold.errors import HalfDoneError
 from scaffold.rendering.pair import Job, render_both
 from scaffold.sources import releases
@@ -20,7 +19,7 @@ from scaffold.system.progress import show_progress
 from scaffold.system.signals import unwind_on_sigterm, work_folder
 from scaffold.workspace import update_notes
 from scaffold.workspace.answers_file import AnswersFile, read_answers_file
-from scaffold.workspace.update_plan import Answers, Edit, UpdatePlan, plan_update, replace_answers
+from scaffold.workspace.update_plan import Edit, UpdatePlan, plan_update
 from scaffold.workspace.update_report import (
     AbortedReport,
     AppliedReport,
@@ -30,11 +29,6 @@ from scaffold.workspace.update_report import (
     PlanReport,
     UpdateReport,
 )
-
-
-def keep_answers(_catalogue: Catalogue, answers: Answers) -> tuple[Answers, list[str]]:
-    """Return the answers as they are: the edit of an update."""
-    return answers, []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +47,7 @@ class UpdateRequest:
     template: str | None = None
     dry_run: bool = False
     autostash: bool = False
-    edit: Edit = keep_answers
+    edit: Edit | None = None
 
 
 def update_workspace(request: UpdateRequest, version: str | None = None) -> UpdateReport:
@@ -90,15 +84,11 @@ def _update(request: UpdateRequest, choose: Callable[[AnswersFile, Template], st
     if not request.dry_run and (report := _finish_killed(request.folder)):
         return report
     workspace = read_answers_file(request.folder)
-    changes = inputs.values(request.values)
-
-    def edit(catalogue: Catalogue, answers: Answers) -> tuple[Answers, list[str]]:
-        return request.edit(catalogue, replace_answers(answers, changes))
-
+    changes = read_values(request.values)
     with releases.open_template(request.template or workspace.src_path) as template:
         before = template.check_out(workspace.commit)
         after = template.check_out(choose(workspace, template))
-        return _carry_out(request, plan_update(workspace, before, after, edit))
+        return _carry_out(request, plan_update(workspace, before, after, changes, request.edit))
 
 
 def _finish_killed(folder: Path) -> FinishedReport | None:
@@ -118,7 +108,7 @@ def _carry_out(request: UpdateRequest, update: UpdatePlan) -> UpdateReport:
         notes=update.notes,
         dry_run=request.dry_run,
     )
-    if update.is_idle and merge.progress(place) is None:
+    if update.is_idle and merge.read_progress(place) is None:
         return IdleReport(facts=facts)
     merge.require_ready(place, autostash=request.autostash or request.dry_run)
     with merge_renders(place, update) as plan:
@@ -132,7 +122,9 @@ def _apply(request: UpdateRequest, facts: Facts, plan: merge.Plan) -> UpdateRepo
         return PlanReport(facts=facts, changes=plan.changes, diff=plan.diff())
     with _interruptible(plan.workspace), show_progress("Writing"):
         outcome = merge.apply(plan, autostash=request.autostash)
-    return AppliedReport(facts=facts, changes=plan.changes, written=not plan.empty, outcome=outcome)
+    return AppliedReport(
+        facts=facts, changes=plan.changes, written=not plan.is_empty, outcome=outcome
+    )
 
 
 @contextmanager
@@ -142,12 +134,12 @@ def _interruptible(place: merge.Workspace) -> Generator[None]:
         with unwind_on_sigterm():
             yield
     except (KeyboardInterrupt, SystemExit):
-        if merge.progress(place) is None:
+        if merge.read_progress(place) is None:
             raise KeyboardInterrupt from None
         raise HalfDoneError(
             "Interrupted half-way",
-            f"`{merge.command(place.folder)}` finishes it,"
-            f" `{merge.command(place.folder, '--abort')}` goes back",
+            f"`{merge.format_command(place.folder)}` finishes it,"
+            f" `{merge.format_command(place.folder, '--abort')}` goes back",
         ) from None
 
 
@@ -164,8 +156,18 @@ def merge_renders(place: merge.Workspace, update: UpdatePlan) -> Generator[merge
                 Job(update.after, answers, new),
             )
         sides = (
-            path_rules.Side(update.catalogues[0], update.workspace.answers, old),
-            path_rules.Side(update.catalogues[1], answers, new),
+            path_rules.Side(
+                catalogue=update.catalogues[0],
+                selection=update.recorded.selection,
+                values=update.workspace.answers,
+                folder=old,
+            ),
+            path_rules.Side(
+                catalogue=update.catalogues[1],
+                selection=update.spec.selection,
+                values=answers,
+                folder=new,
+            ),
         )
         with (
             show_progress("Merging"),
@@ -173,11 +175,11 @@ def merge_renders(place: merge.Workspace, update: UpdatePlan) -> Generator[merge
                 place,
                 old,
                 new,
-                team_owned=path_rules.team_owned(*sides),
+                team_owned=path_rules.list_team_owned(*sides),
                 # When the team itself changes an answer, files of its own that nobody edited
                 # follow the answer.
                 follow=update.before.root == update.after.root,
-                renames=path_rules.renames(*sides),
+                renames=path_rules.find_renames(*sides),
                 labels=merge.Labels(theirs=names[1]),
             ) as plan,
         ):

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from scaffold.catalog.catalog import Catalogue
-from scaffold.catalog.feature import KINDS, MANIFEST, Feature
-from scaffold.catalog.path_rules import filled
+from scaffold.catalog.feature import MANIFEST, Feature
+from scaffold.catalog.kinds import KINDS, Selection
+from scaffold.catalog.path_rules import fill_pattern
 from scaffold.errors import ManifestError
 from scaffold.merge import Plan
 from scaffold.workspace.answers_file import AnswersFile
@@ -14,7 +15,9 @@ from scaffold.workspace.answers_file import AnswersFile
 _MOST_LINES = 5
 
 
-def list_absent_features(catalogue: Catalogue, workspace: AnswersFile) -> list[str]:
+def list_absent_features(
+    catalogue: Catalogue, selection: Selection, workspace: AnswersFile
+) -> list[str]:
     """Return a note for each feature that is recorded and has no file in the workspace.
 
     An update takes what is recorded as rendered, so it would not bring these files either.
@@ -23,14 +26,14 @@ def list_absent_features(catalogue: Catalogue, workspace: AnswersFile) -> list[s
         f"{feature.kind} {feature.name} is recorded, but none of its files is here. If it was"
         " written into .copier-answers.yml by hand, take it out there, commit, and run"
         f" `scaffold add {feature.kind} {feature.name}`."
-        for feature in catalogue.enabled(workspace.answers)
+        for feature in catalogue.list_enabled(selection)
         if feature.kind in KINDS and not feature.hidden and _is_absent(feature, workspace)
     ]
 
 
 def _is_absent(feature: Feature, workspace: AnswersFile) -> bool:
     try:
-        paths = [path for name in _names(feature) for path in filled(name, workspace.answers)]
+        paths = [path for name in _names(feature) for path in fill_pattern(name, workspace.answers)]
     except ManifestError:
         # A file's name may hold more Jinja than a manifest's paths, `yield` for one.
         return False
@@ -58,7 +61,7 @@ def _list_mentions(plan: Plan, old: str, new: str) -> Iterator[str]:
         rf"(^\s*(from|import)\s+{old}\b|\bsrc/{old}\b|(?<![\w./-]){old}\.\w|['\"]{old}:)", re.M
     )
     own = {path: blob.oid for path, blob in plan.files.items() if plan.theirs.get(path) != blob}
-    texts = plan.lab.contents(own.values()) if own else {}
+    texts = plan.scratch.read_blobs(own.values()) if own else {}
     for path, oid in sorted(own.items()):
         text = texts.get(oid, "\0")
         if "\0" in text:
@@ -74,7 +77,7 @@ def _list_mentions(plan: Plan, old: str, new: str) -> Iterator[str]:
 def _list_untracked(plan: Plan, old: str) -> Iterator[str]:
     """Yield the files that git does not have, so that they do not move with the package."""
     folder = plan.workspace.folder / "src" / old
-    tracked = {f"src/{old}", *plan.there}
+    tracked = {f"src/{old}", *plan.today}
     for path in sorted(folder.rglob("*.py")):
         name = path.relative_to(plan.workspace.folder).as_posix()
         if name not in tracked and path.is_file():

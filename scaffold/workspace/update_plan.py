@@ -1,20 +1,23 @@
 """Plan an update: which versions of the template, and which answers to render them with."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from scaffold.answers.migrate import carried_over, newly_offered
-from scaffold.answers.spec import WorkspaceSpec, complete, known_keys, require_shape
-from scaffold.answers.warnings import warnings
+from scaffold.answers.complete import complete
+from scaffold.answers.edits import Edited
+from scaffold.answers.inputs import RawAnswers
+from scaffold.answers.migrate import list_new_features, migrate
+from scaffold.answers.parse import parse, parse_changes
+from scaffold.answers.spec import PartialSpec, WorkspaceSpec
+from scaffold.answers.warnings import list_warnings
 from scaffold.catalog.catalog import Catalogue, load
+from scaffold.errors import AnswersError
 from scaffold.sources.template import Source
 from scaffold.workspace import fleet_file, update_notes
 from scaffold.workspace.answers_file import AnswersFile
 
-Answers = dict[str, Any]
-Edit = Callable[[Catalogue, Answers], tuple[Answers, list[str]]]
-"""A change of the answers: the new ones, and notes for the user."""
+Edit = Callable[[Catalogue, PartialSpec], Edited]
+"""What `add` and `remove` do to the answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +25,7 @@ class UpdatePlan:
     """Before and after: the templates, their catalogues, and the answers to render them with."""
 
     workspace: AnswersFile
+    recorded: PartialSpec
     before: Source
     after: Source
     catalogues: tuple[Catalogue, Catalogue]
@@ -36,37 +40,47 @@ class UpdatePlan:
         return same and not moved and self.spec.answers() == self.workspace.answers
 
 
-def plan_update(workspace: AnswersFile, before: Source, after: Source, edit: Edit) -> UpdatePlan:
-    """Migrate the recorded answers to `after` and edit them. Raises AnswersError."""
-    require_shape(workspace.answers)
+def plan_update(
+    workspace: AnswersFile,
+    before: Source,
+    after: Source,
+    changes: RawAnswers,
+    edit: Edit | None = None,
+) -> UpdatePlan:
+    """Migrate the recorded answers to `after`, then change and edit them.
+
+    Raises:
+        AnswersError: The answers do not fit together, or those that are recorded are misshapen.
+    """
     old = load(before.root)
     new = old if after.root == before.root else load(after.root)
+    parsed = parse(workspace.answers, old.question_keys() | new.question_keys())
+    if parsed.misshapen:
+        raise AnswersError(parsed.misshapen)
     chains = fleet_file.read_chains(workspace.folder)
-    migrated, notes = carried_over(old, new, workspace.answers, chains)
-    known = known_keys(new)
-    kept = {key: value for key, value in migrated.items() if key in known}
-    answers, more = edit(new, kept)
-    spec = complete(new, answers, folder_name=workspace.folder.name, recorded=workspace.answers)
-    if spec.chains != workspace.answers.get("chains"):
-        more = [*more, *warnings(new, spec)]
-    more = [*more, *newly_offered(old, new, answers)]
-    absent = update_notes.list_absent_features(old, workspace)
+    answers, notes = migrate(old, new, parsed.spec, chains)
+    changed, problems = parse_changes(changes, new.question_keys())
+    answers = changed.apply(answers)
+    if edit:
+        answers, more = edit(new, answers)
+        notes += more
+    spec = complete(
+        new,
+        answers,
+        folder_name=workspace.folder.name,
+        recorded=parsed.spec,
+        problems=problems,
+    )
+    if spec.chains != parsed.spec.chains:
+        notes += list_warnings(new, spec)
+    notes += list_new_features(old, new, answers)
+    notes += update_notes.list_absent_features(old, parsed.spec.selection, workspace)
     return UpdatePlan(
         workspace=workspace,
+        recorded=parsed.spec,
         before=before,
         after=after,
         catalogues=(old, new),
         spec=spec,
-        notes=(*notes, *more, *absent),
+        notes=notes,
     )
-
-
-def replace_answers(answers: Mapping[str, Any], changes: Mapping[str, Any]) -> Answers:
-    """Return changed answers; of a map (`chains`) only the named entries, and null takes one out."""
-    replaced = {**answers, **changes}
-    for key in changes:
-        old, new = answers.get(key), changes[key]
-        if isinstance(old, dict) and isinstance(new, dict):
-            both: dict[Any, Any] = {**old, **new}
-            replaced[key] = {name: value for name, value in both.items() if value is not None}
-    return replaced

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import ExitStatus
-from scaffold.merge import Change, ChangeKind, Outcome
+from scaffold.merge import Change, ChangeKind, MergeReport
 from scaffold.workspace import file_changes
 
 
@@ -88,7 +88,7 @@ class AppliedReport(IdleReport):
 
     changes: Sequence[Change]
     written: bool
-    outcome: Outcome
+    outcome: MergeReport
 
     @property
     def exit_status(self) -> ExitStatus:
@@ -132,7 +132,7 @@ class AppliedReport(IdleReport):
 class FinishedReport:
     """An update that an earlier, killed run had begun was finished."""
 
-    outcome: Outcome
+    outcome: MergeReport
     notes: Sequence[str] = ()
 
     @property
@@ -155,7 +155,7 @@ class FinishedReport:
 class AbortedReport:
     """An update was taken back."""
 
-    outcome: Outcome
+    outcome: MergeReport
     notes: Sequence[str] = ()
 
     @property
@@ -175,7 +175,7 @@ class AbortedReport:
         return {"aborted": True, **_left(self.outcome)}
 
 
-def _status(outcome: Outcome) -> ExitStatus:
+def _status(outcome: MergeReport) -> ExitStatus:
     left = outcome.conflicts or outcome.stash or outcome.left
     return ExitStatus.LEFT if left else ExitStatus.DONE
 
@@ -185,7 +185,7 @@ def _files(changes: Sequence[Change]) -> dict[str, object]:
     return {"changes": file_changes.rows(changes), "conflicts": conflicts}
 
 
-def _left(outcome: Outcome) -> dict[str, object]:
+def _left(outcome: MergeReport) -> dict[str, object]:
     """Return which work is not on disk, which files were left alone, and the commands that restore the rest."""
     return {
         "stash": outcome.stash,
@@ -195,7 +195,7 @@ def _left(outcome: Outcome) -> dict[str, object]:
     }
 
 
-def _kept_work(outcome: Outcome) -> list[str]:
+def _kept_work(outcome: MergeReport) -> list[str]:
     """Return where the team's uncommitted work is, line by line."""
     parts: list[str] = []
     if outcome.left:
