@@ -101,7 +101,7 @@ def test_a_damaged_list_is_reported(
 ) -> None:
     pins = tmp_path / "releases.json"
     pins.write_text(text)
-    monkeypatch.setattr(releases, "PINS", pins)
+    monkeypatch.setattr(releases, "HASHES", pins)
     assert cli.run(["new", str(tmp_path / "desk"), "--defaults", "--no-git"]) == 1
     shown = capsys.readouterr().err
     assert "list of released templates is damaged" in one_mistake(shown)

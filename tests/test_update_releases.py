@@ -79,7 +79,7 @@ def next_release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def with_next(next_release: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     bundle, pins = next_release
     monkeypatch.setattr(releases, "BUNDLE", bundle)
-    monkeypatch.setattr(releases, "PINS", pins)
+    monkeypatch.setattr(releases, "HASHES", pins)
 
 
 @pytest.mark.usefixtures("with_next")
