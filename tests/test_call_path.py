@@ -11,8 +11,8 @@ import pytest
 import scaffold
 from scaffold import cli
 
-MOST_NEW = 30
-MOST_UPDATE = 55
+MOST_NEW = 31
+MOST_UPDATE = 56
 HOME = Path(scaffold.__file__).parent
 
 
