@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from ..configuration import ledger_location
 from ..runtime import fleet
-from ..runtime.encodable import printable
 from ..runtime.errors import FleetError
 from ..runtime.ledger import queries
 from ..runtime.ledger.queries import dollars
+from ..runtime.text import printable
 
 if TYPE_CHECKING:
     from ..runtime.ledger.saving import Saving

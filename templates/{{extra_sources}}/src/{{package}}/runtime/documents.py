@@ -9,9 +9,9 @@ from pathlib import Path
 
 from .apart import Child, Unreadable
 from .converters import CONVERTERS
-from .encodable import sanitize
 from .errors import FleetError
 from .readable import decode, is_html, is_text, of_html
+from .text import sanitize
 
 log = logging.getLogger(__name__)
 MAX_BYTES = 50_000_000
