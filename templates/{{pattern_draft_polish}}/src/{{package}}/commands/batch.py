@@ -144,8 +144,8 @@ class Progress:
 
 
 def _report(results: "Results") -> None:
+    from ..baseline import comparison
     from ..runtime.savings import drafts_text
-    from ..workspace import comparison
 
     root, lines = fleet.find_root(), list(results.lines.values())
     done = [line for line in lines if line["output"]]
