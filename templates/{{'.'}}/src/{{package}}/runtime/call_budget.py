@@ -21,7 +21,8 @@ from pydantic_core import to_json
 
 from .budgets import Limit, Reservation, Reservations
 from .fleet import ModelRef
-from .ledger.prices import Prices, price_context
+from .ledger.price_context import price_context
+from .ledger.prices import Prices
 
 CHARS_PER_TOKEN = 5  # a prompt that is too long by this careful measure is too long
 BYTES_PER_TOKEN = 4  # of English, on average
