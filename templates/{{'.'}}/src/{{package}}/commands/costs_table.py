@@ -77,7 +77,7 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
 
 def saving_of(report: queries.Report) -> "Saving | None":
     """What the report's requests cost beside one call of `[baseline] model` each."""
-    from ..workspace import comparison
+    from ..configuration import comparison
 
     root = fleet.find_root()
     compared = comparison(root, fleet.load(root / "fleet.toml"))

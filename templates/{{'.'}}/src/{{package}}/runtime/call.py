@@ -20,7 +20,8 @@ from .completion import repair_response
 from .eligibility import Eligibility
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, unresolved
 from .examination import Examination
-from .failures import CHECK_ERRORS, Failure, classify_error
+from .failure_kinds import Failure
+from .failures import CHECK_ERRORS, classify_error
 from .ledger.store import Attempt, Ledger, new_id
 from .record import CallRecord
 from .redaction import raise_redacted, redact_error

@@ -28,7 +28,7 @@ from .call import Call
 from .candidates import Candidate
 from .encodable import sanitize
 from .errors import BudgetReached
-from .failures import FILTERED, Failure, Policy
+from .failure_kinds import FILTERED, Failure, Policy
 from .fleet import ChainSettings
 from .run import Stage, current
 from .shared import Shared

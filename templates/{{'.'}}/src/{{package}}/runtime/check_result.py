@@ -16,3 +16,5 @@ class CheckResult:
 
 
 PASSED = CheckResult()
+ALWAYS = ("not_empty", "not_truncated", "not_refusal", "schema")
+"""Checks that every completion gets, whether its stage names them or not."""

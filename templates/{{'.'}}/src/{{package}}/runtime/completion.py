@@ -9,7 +9,8 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCall
 from pydantic_ai.usage import RequestUsage
 
 from .encodable import sanitize
-from .failures import Failure, classify_error
+from .failure_kinds import Failure
+from .failures import classify_error
 from .json_text import extract_json
 from .ledger.store import MOST_TOKENS, new_id
 from .refusals import refuses

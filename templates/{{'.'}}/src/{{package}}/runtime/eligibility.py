@@ -9,7 +9,7 @@ from pydantic_ai.profiles import ModelProfile
 
 from .call_budget import CallBudget
 from .candidates import Candidate
-from .failures import Failure
+from .failure_kinds import Failure
 from .fleet import ModelRef
 from .request_size import RequestSize
 

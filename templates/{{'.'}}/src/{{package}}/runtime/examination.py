@@ -9,7 +9,7 @@ from pydantic_ai.models import ModelRequestParameters
 
 from .check_result import PASSED, CheckResult
 from .completion import has_only_refusal, reject_response, reported_usage
-from .failures import Failure
+from .failure_kinds import Failure
 from .request_size import RequestSize
 from .run import AskedCall, Stage
 

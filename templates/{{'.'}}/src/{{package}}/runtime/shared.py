@@ -15,12 +15,10 @@ from .fleet import Fleet, ModelRef
 from .ledger.prices import Prices, Spending
 from .ledger.store import Ledger, LedgerSettings, Location
 from .record import Texts
-from .run import AskedCall, Check, Run
+from .run import AskedCall, Run
 from .stalls import Watch
 
 PERSON = ModelRef("human", "human")
-MakeCheck = Callable[[str], Check]
-"""Makes a check of its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
 OpenStream = Callable[[Any, Any], AbstractAsyncContextManager[StreamedResponse]]
 """Opens the stream of a Chain's Call."""
 OpenTexts = Callable[[Location, LedgerSettings], Texts | None]

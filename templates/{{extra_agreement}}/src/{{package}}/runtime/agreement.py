@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-
-from pydantic_ai.direct import model_request
-from pydantic_ai.messages import ModelResponse
+from typing import TYPE_CHECKING
 
 from .agreeing import same
 from .check_result import CheckResult
 from .errors import FleetError, SettingsError
-from .run import AskedCall, Check, SubAgent, current, text_of
-from .shared import MakeCheck
+from .run import AskedCall, Check, MakeCheck, current
+from .subagent import SubAgent, text_of
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
 
 
 def agreement(argument: str) -> Check:
@@ -26,7 +27,9 @@ def agreement(argument: str) -> Check:
     if not chain:
         raise ValueError("agreement takes a chain, such as agreement:cheap")
 
-    async def check(completion: ModelResponse, call: AskedCall) -> CheckResult | None:
+    async def check(completion: "ModelResponse", call: AskedCall) -> CheckResult | None:
+        from pydantic_ai.direct import model_request
+
         chains = call.stage.run.chains
         if chain not in chains:
             raise SettingsError(f"fleet.toml: checks: there is no [chains.{chain}] to agree with.")

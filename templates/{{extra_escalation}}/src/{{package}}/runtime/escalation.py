@@ -28,7 +28,9 @@ from .fleet import Fleet
 from .inbox import HOUR_US, Ticket, Tickets, now_us
 from .ledger.store import Attempt, Ledger, Location
 from .redaction import redact_data, redact_secrets
-from .run import OUTPUT_TOOL, AskedCall, Request, Run, SubAgent
+from .request import Request
+from .run import AskedCall, Run
+from .subagent import OUTPUT_TOOL, SubAgent
 
 log = logging.getLogger(__name__)
 

@@ -100,7 +100,7 @@ async def _marked(
 async def _mark(
     workspace: "Workspace", pipeline: str, case: "Case", free: asyncio.Semaphore
 ) -> Marked:
-    from ..runtime.run import Request
+    from ..runtime.request import Request
 
     async with free:
         try:

@@ -8,13 +8,14 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, cast
-
-from pydantic_ai.messages import ModelResponse
+from typing import TYPE_CHECKING, Any, cast
 
 from .check_result import CheckResult
-from .run import AskedCall, Check, text_of
-from .shared import MakeCheck
+from .run import AskedCall, Check, MakeCheck
+from .subagent import text_of
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
 
 SHARE = re.compile(r"0|1|0?\.\d+|1\.0+|")
 # Typographic signs as a keyboard has them, and no characters that nobody sees.
@@ -55,7 +56,7 @@ def grounded(argument: str) -> Check:
     if not SHARE.fullmatch(argument):
         raise ValueError("grounded takes a number from 0 to 1, such as grounded:0.9")
 
-    def check(completion: ModelResponse, call: AskedCall) -> CheckResult:
+    def check(completion: "ModelResponse", call: AskedCall) -> CheckResult:
         absent, of = missing(text_of(completion), call.stage.source or call.question)
         quality = 1 - len(absent) / of if of else 1.0
         return CheckResult(

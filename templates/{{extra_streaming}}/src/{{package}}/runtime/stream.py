@@ -35,7 +35,8 @@ from .chain import Chain
 from .check_result import PASSED, CheckResult
 from .completion import reject_end, reject_response, repair_response
 from .errors import ChainExhausted, FleetError
-from .failures import Failure, classify_error
+from .failure_kinds import Failure
+from .failures import classify_error
 from .redaction import raise_redacted, redact_error
 from .stalls import Stalled
 

@@ -94,7 +94,7 @@ async def _result(
 ) -> dict[str, object]:
     from pydantic_core import to_jsonable_python
 
-    from ..runtime.run import Request
+    from ..runtime.request import Request
 
     tags = {"batch": batch}
     request = Request(item.text, user_ref=item.user_ref, tags=tags, options=item.options)
@@ -144,8 +144,8 @@ class Progress:
 
 
 def _report(results: "Results") -> None:
+    from ..configuration import comparison
     from ..runtime.savings import drafts_text
-    from ..workspace import comparison
 
     root, lines = fleet.find_root(), list(results.lines.values())
     done = [line for line in lines if line["output"]]

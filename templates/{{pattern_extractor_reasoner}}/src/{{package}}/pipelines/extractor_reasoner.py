@@ -18,7 +18,8 @@ from ..runtime.errors import AnswerInvalid, ChainExhausted, Escalated, FleetErro
 from ..runtime.facts import Mention, by_kind, grounded, merged
 from ..runtime.fleet import Settings
 from ..runtime.reasoned import Reasoned, tokens
-from ..runtime.run import Route, Run
+from ..runtime.request import Route
+from ..runtime.run import Run
 from ..runtime.splitting import Part, split
 from ..runtime.untrusted import delimited, suspicious
 

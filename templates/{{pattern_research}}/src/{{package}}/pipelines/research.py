@@ -19,7 +19,8 @@ from ..runtime.errors import AnswerInvalid, ChainExhausted
 from ..runtime.fetch import Fetcher, FetchRefused, FetchSettings, Page
 from ..runtime.fleet import Settings
 from ..runtime.ledger.queries import DEMO
-from ..runtime.run import Route, Run
+from ..runtime.request import Route
+from ..runtime.run import Run
 from ..runtime.searches.search import Found, Search, SearchFailed
 from ..runtime.untrusted import delimited, suspicious
 

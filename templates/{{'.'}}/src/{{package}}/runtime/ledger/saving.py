@@ -16,7 +16,7 @@ from .queries import DEMO, LATER, day_of, dollars, percent, sums
 from .store import DAY_US, NOT_DELIVERED, Location, select
 
 if TYPE_CHECKING:
-    from ..run import SubAgent
+    from ..subagent import SubAgent
     from .prices import Prices
 
 CHARS_PER_TOKEN = 4
