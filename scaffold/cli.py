@@ -87,7 +87,7 @@ def _interrupted(*, as_json: bool) -> int:
 
 def _tell(error: ScaffoldError, *, as_json: bool) -> int:
     if as_json:
-        problems = [vars_of(problem) for problem in getattr(error, "problems", ())]
+        problems = [problem.as_json() for problem in getattr(error, "problems", ())]
         hint = "\n".join(dict.fromkeys(hint for _, hint in error.pairs if hint))
         report = {"message": str(error), "hint": hint, "problems": problems}
         print(json.dumps({"error": report}, ensure_ascii=False))
@@ -112,11 +112,6 @@ def _refused(error: OSError) -> ScaffoldError:
     """What the system refused where no one expected it: a full disk, say."""
     where = f"{str(error.filename)[:200]}: " if error.filename else ""
     return ScaffoldError(f"{where}{error.strerror or error}.", system_hint(error))
-
-
-def vars_of(problem: object) -> dict[str, str]:
-    """A Problem as JSON: key, what is wrong, the way out."""
-    return {key: str(getattr(problem, key)) for key in ("key", "what", "way_out")}
 
 
 def _print_anything() -> None:

@@ -3,8 +3,8 @@
 ScaffoldError                 shown as `error: …` and `hint: …`; the exit status is its class's
 ├── AnswersError              answers that do not fit together, all of them at once
 ├── ManifestError             a feature folder whose feature.yml is wrong
-├── MergeError                the repository is in no state to be merged into
-├── SeveralErrors             more than one of these, told together
+├── MergeError                the repository cannot be merged into as it is
+├── SeveralErrors             more than one of these, reported together
 ├── TargetError               the folder to write to is not usable
 ├── TemplateError             the template cannot be had, or needs another scaffold
 ├── ToolError                 a program scaffold needs (git, uv) is missing or failed
@@ -16,10 +16,26 @@ import difflib
 import errno
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from enum import IntEnum
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
-    """The way out of a name that is not known."""
+class ExitStatus(IntEnum):
+    """The exit statuses of the program."""
+
+    DONE = 0
+    MISTAKE = 1
+    """The user's mistake; nothing was written."""
+    USAGE = 2
+    """The command line does not parse."""
+    LEFT = 3
+    """Conflicts are left for the team, or the workspace is behind its template."""
+    NOT_VERIFIED = 4
+    """The workspace was written, but does not pass its own checks."""
+    INTERRUPTED = 130
+
+
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return the hint for a name that is not known: the nearest one, or all of them."""
     choices = list(known)
     if "," in word and any(one.strip() in choices for one in word.split(",")):
         return f"write a list: [{', '.join(one.strip() for one in word.split(','))}]"
@@ -29,13 +45,13 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f"choose from {', '.join(choices)}" if choices else "there is none to choose yet"
 
 
-def shown(text: str, most: int = 40) -> str:
-    """A typed text, printable and of at most that many characters."""
-    printable = "".join(c if c.isprintable() else "?" for c in text)
-    return printable if len(printable) <= most else printable[: most - 1] + "…"
+def printable(text: str, most: int = 40) -> str:
+    """Return a text that someone typed, printable and of at most that many characters."""
+    clean = "".join(c if c.isprintable() else "?" for c in text)
+    return clean if len(clean) <= most else clean[: most - 1] + "…"
 
 
-_WAYS_OUT = {
+_SYSTEM_HINTS = {
     errno.ENOSPC: "make room on that disk, or set TMPDIR to a folder on another one",
     errno.EDQUOT: "make room within your quota, or set TMPDIR to a folder elsewhere",
     errno.EFBIG: "raise the limit on the size of a file (`ulimit -f unlimited`)",
@@ -47,12 +63,12 @@ _WAYS_OUT = {
 
 def system_hint(error: OSError) -> str:
     """Return what to do about what the system refused; empty where there is no advice."""
-    return _WAYS_OUT.get(error.errno or 0, "")
+    return _SYSTEM_HINTS.get(error.errno or 0, "")
 
 
-def is_of_the_system(error: BaseException) -> bool:
+def is_system_error(error: BaseException) -> bool:
     """Tell whether an error is about the machine's state: its room, its limits, its permissions."""
-    return isinstance(error, OSError) and error.errno in _WAYS_OUT
+    return isinstance(error, OSError) and error.errno in _SYSTEM_HINTS
 
 
 class ScaffoldError(Exception):
@@ -61,7 +77,7 @@ class ScaffoldError(Exception):
     A text alone is split at its last semicolon: "what is wrong; what to do".
     """
 
-    exit_status = 1
+    exit_status = ExitStatus.MISTAKE
 
     def __init__(self, problem: str, hint: str = "") -> None:
         super().__init__(f"{problem}; {hint}" if hint else problem)
@@ -69,7 +85,7 @@ class ScaffoldError(Exception):
         self.pairs: tuple[tuple[str, str], ...] = (
             ((problem, hint),) if hint or not first else ((first, last),)
         )
-        """What is shown, in this order: each problem with its hint, which may be empty."""
+        """What is printed, in this order: each problem with its hint, which may be empty."""
 
 
 @dataclass(frozen=True)
@@ -78,10 +94,14 @@ class Problem:
 
     key: str
     what: str
-    way_out: str
+    hint: str
 
     def __str__(self) -> str:
-        return f"{self.key}: {self.what}; {self.way_out}"
+        return f"{self.key}: {self.what}; {self.hint}"
+
+    def as_json(self) -> dict[str, str]:
+        """Return the problem under the keys that `--json` has for it."""
+        return {"key": self.key, "what": self.what, "way_out": self.hint}
 
 
 class AnswersError(ScaffoldError):
@@ -90,7 +110,7 @@ class AnswersError(ScaffoldError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
-        self.pairs = tuple((f"{one.key}: {one.what}", one.way_out) for one in self.problems)
+        self.pairs = tuple((f"{one.key}: {one.what}", one.hint) for one in self.problems)
 
 
 class ManifestError(ScaffoldError):
@@ -130,10 +150,10 @@ class ToolError(ScaffoldError):
 class UsageError(ScaffoldError):
     """The command line itself does not parse."""
 
-    exit_status = 2
+    exit_status = ExitStatus.USAGE
 
 
 class VerifyError(ScaffoldError):
     """The workspace was rendered and kept, but a check of its own failed."""
 
-    exit_status = 4
+    exit_status = ExitStatus.NOT_VERIFIED

@@ -28,8 +28,42 @@ def importable(folder: Path, name: str, **answers: Any) -> Iterator[str]:
         sys.path.remove(str(folder / "src"))
 
 
+PARTS = ("attempt", "rollup", "sqlite", "location", "set_aside", "writer")
+
+
+class Store:
+    """What a rendered ledger consists of, as one namespace for tests.
+
+    A name that is set is set in each module that has it.
+    """
+
+    def __init__(self, package: str) -> None:
+        parts = [importlib.import_module(f"{package}.runtime.ledger.{name}") for name in PARTS]
+        object.__setattr__(self, "_parts", parts)
+        object.__setattr__(self, "_before", {})
+
+    def __getattr__(self, name: str) -> Any:
+        for part in self._parts:
+            if hasattr(part, name):
+                return getattr(part, name)
+        raise AttributeError(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        for part in self._parts:
+            if hasattr(part, name):
+                self._before.setdefault((part, name), getattr(part, name))
+                setattr(part, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        for part in self._parts:
+            if (part, name) in self._before:
+                setattr(part, name, self._before.pop((part, name)))
+
+
 def module(package: str, name: str) -> Any:
-    """`runtime.ledger.<name>` of a rendered package."""
+    """`runtime.ledger.<name>` of a rendered package; `store` is all that writes and reads it."""
+    if name == "store":
+        return Store(package)
     return importlib.import_module(f"{package}.runtime.ledger.{name}")
 
 

@@ -153,7 +153,8 @@ def test_a_task_may_be_called_like_the_months_budget(desk: Desk) -> None:
 def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
     """What is not committed yet is not forgotten when the ledger is read."""
     prices, fleet, run, store = (
-        desk.module(f"runtime.{name}") for name in ("ledger.prices", "fleet", "run", "ledger.store")
+        desk.module(f"runtime.{name}")
+        for name in ("ledger.prices", "fleet", "run", "ledger.attempt")
     )
     looks: list[Mapping[str, int]] = []
 

@@ -18,6 +18,7 @@ from pydantic_ai import Agent
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.messages import ModelRequest
 
+from tests import ledger_package
 from tests.fleets import FORMATS, Desk, desk, loopback, until
 from tests.loopback import Reply
 from tests.loopback.reply import TEXT
@@ -286,7 +287,7 @@ def test_a_closed_workspace_says_so(desk: Desk) -> None:
 
 def test_a_workspace_of_before_a_fork_says_so(desk: Desk) -> None:
     """Its thread that writes is in the parent alone."""
-    ledger = desk.module("runtime.ledger.store").Ledger(desk.root / "l.sqlite3")
+    ledger = ledger_package.module(desk.package, "store").Ledger(desk.root / "l.sqlite3")
     ledger._pid -= 1  # as it is in a child, where os.fork leaves no thread but its own
     with pytest.raises(desk.module("runtime.errors").LedgerError, match="one in each process"):
         asyncio.run(ledger.ready())

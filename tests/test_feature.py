@@ -111,9 +111,9 @@ def test_a_preset_is_split_into_what_is_there_and_what_is_not(catalogue: Catalog
     assert absent == []
 
 
-@pytest.mark.parametrize("version", [None, *releases.releases()], ids=str)
+@pytest.mark.parametrize("version", [None, *releases.list_releases()], ids=str)
 def test_every_preset_fits_every_version(version: str | None) -> None:
-    with releases.source(ref=version) as source:
+    with releases.open_source(ref=version) as source:
         there = load(source.root)
     for preset in PRESETS.values():
         answers, absent = split(there, preset)

@@ -15,10 +15,10 @@ from scaffold.rendering.confined import LIMITS, Limits
 from scaffold.rendering.pair import Job
 from scaffold.rendering.render import render
 from scaffold.sources import clones, releases
-from scaffold.sources.safety import check_trust
+from scaffold.sources.safety import require_safe_template
 from scaffold.sources.template import Source
 from scaffold.system import yaml as yaml_text
-from scaffold.system.paths import is_of_git
+from scaffold.system.paths import is_git_name
 from scaffold.workspace.files import read
 
 ASKED = "project_name: x\npackage: x\n_subdirectory: templates\n"
@@ -55,12 +55,12 @@ def refusal(root: Path, limits: Limits = QUICK) -> str:
     ],
 )  # fmt: skip
 def test_what_a_file_system_may_take_for_git_is_known(part: str) -> None:
-    assert is_of_git(part)
+    assert is_git_name(part)
 
 
 @pytest.mark.parametrize("part", [".gitignore", ".gitattributes", ".github", "git", "x.git", "~1"])
 def test_what_only_looks_like_it_is_not(part: str) -> None:
-    assert not is_of_git(part)
+    assert not is_git_name(part)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_no_rendered_path_leaves_the_workspace(name: str, tmp_path: Path) -> Non
 def test_a_repository_inside_a_template_is_refused(name: str, tmp_path: Path) -> None:
     root = template(tmp_path / "t", {name: "gitdir: /elsewhere\n"})
     with pytest.raises(TemplateError, match="submodule"):
-        check_trust(root, "t")
+        require_safe_template(root, "t")
 
 
 @pytest.mark.parametrize(
@@ -111,16 +111,16 @@ def test_a_link_out_of_a_template_is_refused(to: str, tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("secret")
     (root / "templates/link").symlink_to(to)
     with pytest.raises(TemplateError, match="a link that leads out"):
-        check_trust(root, "t")
+        require_safe_template(root, "t")
 
 
 def test_a_link_inside_a_template_and_a_pipe(tmp_path: Path) -> None:
     root = template(tmp_path / "t", {"a": "x"})
     (root / "templates/b").symlink_to("a")
-    check_trust(root, "t")
+    require_safe_template(root, "t")
     os.mkfifo(root / "templates/pipe")
     with pytest.raises(TemplateError, match="not a file"):
-        check_trust(root, "t")
+        require_safe_template(root, "t")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +163,7 @@ def test_a_link_inside_a_template_and_a_pipe(tmp_path: Path) -> None:
 def test_questions_that_are_refused(more: str, told: str, tmp_path: Path) -> None:
     root = template(tmp_path / "t", {}, f"{ASKED}{more}\n")
     with pytest.raises(TemplateError) as caught:
-        check_trust(root, "t")
+        require_safe_template(root, "t")
     assert told in str(caught.value)
     assert len(str(caught.value)) < 500
 
@@ -179,7 +179,7 @@ def test_questions_that_are_refused(more: str, told: str, tmp_path: Path) -> Non
 )
 def test_a_questionnaire_that_asks_nothing(text: str, told: str, tmp_path: Path) -> None:
     with pytest.raises(TemplateError, match=told):
-        check_trust(template(tmp_path / "t", {}, text), "t")
+        require_safe_template(template(tmp_path / "t", {}, text), "t")
 
 
 def bomb(root: Path) -> Path:
@@ -204,7 +204,7 @@ def bomb(root: Path) -> Path:
 def test_a_repository_of_endless_files_is_not_checked_out(tmp_path: Path) -> None:
     with (
         pytest.raises(TemplateError, match="more files, or larger ones"),
-        releases.source(str(bomb(tmp_path / "t")), "v1.0.0"),
+        releases.open_source(str(bomb(tmp_path / "t")), "v1.0.0"),
     ):
         pass
 
@@ -217,7 +217,7 @@ def test_zeros_that_fill_a_disk_are_not_checked_out(
         author = ["-c", "user.name=x", "-c", "user.email=x@x.example"]
         subprocess.run(["git", *author, *words], cwd=root, check=True)
     monkeypatch.setattr(clones, "MOST_SIZE", 100_000)
-    with pytest.raises(TemplateError, match="larger"), releases.source(str(root), "v1.0.0"):
+    with pytest.raises(TemplateError, match="larger"), releases.open_source(str(root), "v1.0.0"):
         pass
 
 
@@ -367,9 +367,12 @@ def test_a_confined_render_is_the_same_to_the_byte(tmp_path: Path) -> None:
 
 
 def test_only_releases_and_this_installation_are_trusted(fork: Path) -> None:
-    with releases.source() as ours, releases.source(ref="v0.1.0") as older:
+    with releases.open_source() as ours, releases.open_source(ref="v0.1.0") as older:
         assert ours.trusted and older.trusted
-    with releases.source(str(fork)) as lying, releases.source(str(fork), "v1.0.0") as tagged:
+    with (
+        releases.open_source(str(fork)) as lying,
+        releases.open_source(str(fork), "v1.0.0") as tagged,
+    ):
         assert not lying.trusted and not tagged.trusted
 
 

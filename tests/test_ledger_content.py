@@ -45,7 +45,7 @@ class Desk(recorded.Desk):
         return asyncio.run(play())
 
     def texts(self, columns: str = "request, response") -> list[tuple[Any, ...]]:
-        store = self.module("runtime.ledger.store")
+        store = ledger_package.module(self.package, "store")
         query = f"SELECT {columns} FROM contents ORDER BY ts_us, attempt"
         return store.select(self.root / "ledger.sqlite3", query)
 
@@ -151,7 +151,7 @@ def test_a_redaction_that_fails_stores_nothing_and_fails_no_call(
 
 
 def test_texts_go_before_their_rows_do(recording: Desk) -> None:
-    store = recording.module("runtime.ledger.store")
+    store = ledger_package.module(recording.package, "store")
     recording.ask()
     path = recording.root / "ledger.sqlite3"
     database = store.connect(path)
@@ -172,7 +172,7 @@ def test_texts_recorded_before_are_removed_when_they_are_due(recording: Desk) ->
     recording.write(given.replace("record_content = true", "record_content = false"))
     recording.ask("And parcel 12?")
     assert len(recording.texts()) == 3
-    store = recording.module("runtime.ledger.store")
+    store = ledger_package.module(recording.package, "store")
     database = store.connect(recording.root / "ledger.sqlite3")
     with database.transaction() as execute:
         execute("UPDATE contents SET ts_us = ts_us - ?", (31 * store.DAY_US,))
@@ -182,7 +182,10 @@ def test_texts_recorded_before_are_removed_when_they_are_due(recording: Desk) ->
 
 
 def test_texts_are_kept_no_longer_than_rows(recording: Desk) -> None:
-    content, store = recording.module("runtime.content"), recording.module("runtime.ledger.store")
+    content, store = (
+        recording.module("runtime.content"),
+        ledger_package.module(recording.package, "store"),
+    )
     path = recording.root / "ledger.sqlite3"
     settings = store.LedgerSettings(record_content=True, retention_days=3, content_days=30)
     [*_, (_, (before,))] = content.texts(path, settings)(ledger_package.call("one", []), [])
@@ -193,7 +196,10 @@ def test_the_bytes_of_files_are_left_out(recording: Desk) -> None:
     prompt = UserPromptPart(
         ["What is on it?", BinaryContent(b"\x89PNG" * 40, media_type="image/png")]
     )
-    content, store = recording.module("runtime.content"), recording.module("runtime.ledger.store")
+    content, store = (
+        recording.module("runtime.content"),
+        ledger_package.module(recording.package, "store"),
+    )
     answer = ModelResponse(parts=[ToolCallPart("look", {"data": "kept"})])
     row = ledger_package.row(store, call_id="one")
     call = ledger_package.call("one", [ModelRequest(parts=[prompt])], (row, answer))
@@ -205,7 +211,10 @@ def test_the_bytes_of_files_are_left_out(recording: Desk) -> None:
 
 
 def test_an_answer_cut_within_a_character_is_stored(recording: Desk) -> None:
-    content, store = recording.module("runtime.content"), recording.module("runtime.ledger.store")
+    content, store = (
+        recording.module("runtime.content"),
+        ledger_package.module(recording.package, "store"),
+    )
     answer = ModelResponse(parts=[TextPart("All is well \ud83d")])
     row = ledger_package.row(store, call_id="one")
     settings = store.LedgerSettings(record_content=True)
@@ -227,7 +236,9 @@ def test_a_user_is_erased_with_the_texts(recording: Desk, folder: Path) -> None:
     done = command(folder, recording, "ledger", "erase", "--user", "ada")
     assert done.returncode == 0, done.stderr
     assert recording.texts("DISTINCT user_ref") == [("bob",)]
-    recording.module("runtime.ledger.store").connect(recording.root / "ledger.sqlite3").close()
+    ledger_package.module(recording.package, "store").connect(
+        recording.root / "ledger.sqlite3"
+    ).close()
     assert b"Lovelace" not in recording.bytes()
 
 

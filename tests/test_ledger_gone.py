@@ -44,7 +44,7 @@ def test_a_folder_where_the_ledger_should_be_is_left_as_it_is(store: Any, tmp_pa
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o1777)
     with pytest.raises(store.LedgerError, match=r"it is a folder.*FLEET_LEDGER_URL"):
-        store.Database(tmp_path / "shared")
+        store.SqliteDatabase(tmp_path / "shared")
     assert mode(tmp_path / "shared") == 0o1777
 
 
@@ -91,14 +91,14 @@ def remove(*sides: str) -> Any:
     return lambda path: [path.with_name(path.name + side).unlink() for side in sides]
 
 
-def empty(side: str) -> Any:
-    return lambda path: path.with_name(path.name + side).write_bytes(b"")
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
 
 
 def go_on(store: Any, path: Path, go: Any, caplog: pytest.LogCaptureFixture) -> tuple[Any, Any]:
     """Rows before and after something happened to an open ledger; the process dies afterwards."""
     before, after = [[ledger_package.row(store) for _ in range(3)] for _ in range(2)]
-    database = store.Database(path)
+    database = store.SqliteDatabase(path)
     database.write(before)
     go(path)
     for row in after:
@@ -122,11 +122,10 @@ def test_what_sqlite_keeps_beside_it_may_go(
     assert "Leave them to SQLite" in caplog.text
 
 
-@pytest.mark.parametrize("side", ["", "-wal"])
 def test_a_file_that_is_emptied_keeps_what_is_written_from_then_on(
-    store: Any, path: Path, caplog: pytest.LogCaptureFixture, side: str
+    store: Any, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    _, (after, copy) = go_on(store, path, empty(side), caplog)
+    _, (after, copy) = go_on(store, path, empty, caplog)
     assert keys(store, copy) == sorted((row.call_id, 1) for row in after)
     assert keys(store, path) == keys(store, copy)
 
@@ -134,7 +133,7 @@ def test_a_file_that_is_emptied_keeps_what_is_written_from_then_on(
 def test_a_checkpoint_of_another_process_is_not_a_loss(
     store: Any, path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    database = store.Database(path)
+    database = store.SqliteDatabase(path)
     database.write([ledger_package.row(store)])
     with contextlib.closing(sqlite3.connect(path)) as other:
         other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -163,7 +162,7 @@ def test_another_file_in_its_place_is_written_to(store: Any, path: Path) -> None
 
 def test_the_same_file_that_comes_back_is_opened_again(store: Any, path: Path) -> None:
     """A volume that is unmounted and mounted again: meanwhile no file can be made in its place."""
-    database = store.Database(path)
+    database = store.SqliteDatabase(path)
     try:
         database.write([ledger_package.row(store, call_id="one")])
         path.parent.rename(path.parent.with_name("away"))
@@ -181,16 +180,16 @@ def test_the_same_file_that_comes_back_is_opened_again(store: Any, path: Path) -
 def test_a_file_deleted_while_it_is_written_gets_the_rows_again(
     store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verdicts = store.verdicts
+    verdicts = store.set_verdicts
 
     def delete_meanwhile(*given: Any) -> None:
-        monkeypatch.setattr(store, "verdicts", verdicts)
+        monkeypatch.setattr(store, "set_verdicts", verdicts)
         delete_all(path)
         verdicts(*given)
 
     async def play() -> None:
         ledger = store.Ledger(path)
-        monkeypatch.setattr(store, "verdicts", delete_meanwhile)
+        monkeypatch.setattr(store, "set_verdicts", delete_meanwhile)
         await ledger.write([ledger_package.row(store, call_id="one")])
         ledger.close()
 
@@ -231,18 +230,18 @@ class Broken:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, store: Any) -> None:
         self.error: Exception | None = None
         self.tries = 0
-        transaction = store.Database.transaction
+        transaction = store.SqliteDatabase.transaction
 
         @contextlib.contextmanager
         def failing(database: Any) -> Iterator[Any]:
-            with store._told(database._path, "written"):
+            with store.ledger_errors(database._path, "written"):
                 if self.error:
                     self.tries += 1
                     raise self.error
                 with transaction(database) as execute:
                     yield execute
 
-        monkeypatch.setattr(store.Database, "transaction", failing)
+        monkeypatch.setattr(store.SqliteDatabase, "transaction", failing)
 
 
 def sqlite_error(code: int, text: str) -> sqlite3.Error:
@@ -273,7 +272,7 @@ def test_rows_wait_in_memory_and_come_back_by_themselves(
 ) -> None:
     error, advice = FAULTS[fault]
     broken = Broken(monkeypatch, store)
-    monkeypatch.setattr(store, "RETRY_KEPT_S", 0.02)
+    monkeypatch.setattr(store, "RETRY_S", 0.02)
     rows = [ledger_package.row(store) for _ in range(20)]
 
     async def play() -> None:
@@ -284,7 +283,7 @@ def test_rows_wait_in_memory_and_come_back_by_themselves(
             await ledger.ready()
         assert advice in str(told.value)
         broken.error = None
-        await until(lambda: not ledger._kept)  # nobody has to ask for it
+        await until(lambda: not ledger._unwritten)  # nobody has to ask for it
         await ledger.ready()
         ledger.close()
 
@@ -332,7 +331,7 @@ def test_what_is_in_memory_at_the_end_is_in_the_log(
 def test_fifty_paid_answers_are_returned_and_no_further_call_is_sent(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store, errors = desk.module("runtime.ledger.store"), desk.module("runtime.errors")
+    store, errors = ledger_package.module(desk.package, "store"), desk.module("runtime.errors")
     broken, request = Broken(monkeypatch, store), desk.module("runtime.run").Request
     desk.models, desk.rules = ["openai:gpt-6-luna"], {"deadline_s": 60}
     desk.server.script["gpt-6-luna"] = [Reply(delay_s=1)]
@@ -359,7 +358,7 @@ def test_fifty_paid_answers_are_returned_and_no_further_call_is_sent(
 def test_a_workspace_whose_disk_is_full_pays_for_no_first_call(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, errors = desk.module("runtime.ledger.store"), desk.module("runtime.errors")
+    store, errors = ledger_package.module(desk.package, "store"), desk.module("runtime.errors")
     desk.models = ["openai:ok"]
     broken = Broken(monkeypatch, store)
 
@@ -378,7 +377,7 @@ def test_a_workspace_whose_disk_is_full_pays_for_no_first_call(
 def test_a_call_that_cannot_be_recorded_does_not_ask_its_next_model(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, errors = desk.module("runtime.ledger.store"), desk.module("runtime.errors")
+    store, errors = ledger_package.module(desk.package, "store"), desk.module("runtime.errors")
     broken, request = Broken(monkeypatch, store), desk.module("runtime.run").Request
     desk.models = ["openai:empty", "anthropic:ok"]
     desk.server.script["empty"] = [Reply(text="", delay_s=0.3)]
@@ -454,7 +453,7 @@ def test_a_disk_that_is_really_full_loses_nothing(store: Any, small: Path) -> No
 def test_ten_thousand_rows_a_second_are_written(store: Any, path: Path) -> None:
     """Not measured against a clock: as many rows as many callers write come in few commits."""
     commits = 0
-    write_ = store.Database.write
+    write_ = store.SqliteDatabase.write
 
     def counted(database: Any, *given: Any) -> int:
         nonlocal commits
@@ -462,13 +461,13 @@ def test_ten_thousand_rows_a_second_are_written(store: Any, path: Path) -> None:
         return write_(database, *given)
 
     async def play() -> None:
-        store.Database.write = counted
+        store.SqliteDatabase.write = counted
         ledger = store.Ledger(path)
         for _ in range(10):
             rows = [ledger_package.row(store) for _ in range(1000)]
             await asyncio.gather(*(ledger.write([row]) for row in rows))
         ledger.close()
-        store.Database.write = write_
+        store.SqliteDatabase.write = write_
 
     asyncio.run(play())
     assert commits <= 30

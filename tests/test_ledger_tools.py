@@ -175,7 +175,7 @@ def test_a_user_is_erased_and_the_sums_stay(store: Any, folder: Path, ledger: Pa
     write(store, ledger, [ledger_package.row(store, user_ref="ada-4711") for _ in range(4)])
     write(store, ledger, [ledger_package.row(store, user_ref="bob")])
     write(store, store.spill_of(ledger), [ledger_package.row(store, user_ref="ada-4711")])
-    open_ = store.Database(ledger)  # of a process that goes on, and holds the -wal
+    open_ = store.SqliteDatabase(ledger)  # of a process that goes on, and holds the -wal
     open_.write([ledger_package.row(store, user_ref="ada-4711", environment="test")])
     done = command(folder, "ledger", "erase", "--user", "ada-4711")
     assert done.stdout.startswith("6 attempts erased"), done.stderr

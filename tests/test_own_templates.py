@@ -23,7 +23,7 @@ def test_versions_are_tags_in_their_order(fork: Path, tmp_path: Path) -> None:
     root = copied(fork, tmp_path)
     for tag in ("v1.10.0", "v1.9.0", "nightly", "v2.0.0-rc1"):
         git(root, "tag", tag)
-    with template.opened(str(root)) as own:
+    with template.open_template(str(root)) as own:
         assert own.versions() == ["v1.0.0", "v1.1.0", "v1.9.0", "v1.10.0"]
         assert own.newest() == "v1.10.0"
         assert own.newer("v1.1.0") == ["v1.9.0", "v1.10.0"]
@@ -34,7 +34,7 @@ def test_without_tags_the_branch_is_followed(fork: Path, tmp_path: Path) -> None
     git(root, "tag", "--delete", "v1.0.0", "v1.1.0")
     first = git(root, "rev-parse", "--short", "HEAD~1").strip()
     last = git(root, "rev-parse", "--short", "HEAD").strip()
-    with template.opened(str(root)) as own:
+    with template.open_template(str(root)) as own:
         assert own.newer(first) == [last]
         assert own.newer(last) == []
 
@@ -71,7 +71,7 @@ def test_a_moved_template_is_told_and_found(
 
 
 def test_a_rewritten_history_is_told(fork: Path) -> None:
-    with template.opened(str(fork)) as own:
+    with template.open_template(str(fork)) as own:
         with pytest.raises(TemplateError, match="history was rewritten"):
             own.at("v0.9.0")
         with pytest.raises(TemplateError, match="its versions are"):
@@ -80,14 +80,14 @@ def test_a_rewritten_history_is_told(fork: Path) -> None:
 
 @pytest.mark.parametrize("src", ["ext::sh -c id", "-x", "--upload-pack=id", "/absent", "gh:"])
 def test_an_address_that_is_none(src: str) -> None:
-    with pytest.raises(TemplateError), template.opened(src):
+    with pytest.raises(TemplateError), template.open_template(src):
         pass
 
 
 def test_a_password_in_a_url_is_refused_and_not_repeated() -> None:
     with (
         pytest.raises(TemplateError, match="no password") as caught,
-        template.opened("https://me:s3cret@example.org/t.git"),
+        template.open_template("https://me:s3cret@example.org/t.git"),
     ):
         pass
     assert "s3cret" not in str(caught.value)
@@ -107,7 +107,7 @@ def test_a_version_that_wants_to_run_code_is_refused(
     commit(root)
     git(root, "tag", "v1.2.0")
     with (
-        template.opened(str(root)) as own,
+        template.open_template(str(root)) as own,
         pytest.raises(TemplateError, match="runs no template's code"),
     ):
         own.at("v1.2.0")
@@ -120,7 +120,7 @@ def test_a_template_for_a_newer_scaffold_says_so(fork: Path, tmp_path: Path) -> 
     edit(root / "copier.yml", f"{OLDEST_KEY}: {ours}", f"{OLDEST_KEY}: 99.0.0")
     with (
         pytest.raises(TemplateError, match=r"needs scaffold 99\.0\.0"),
-        releases.source(str(root)),
+        releases.open_source(str(root)),
     ):
         pass
 

@@ -40,7 +40,7 @@ def test_from_a_teams_own_template(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_from_the_released_templates_by_the_redirect_of_the_docs(tmp_path: Path) -> None:
-    first, *_, last = releases.releases()
+    first, *_, last = releases.list_releases()
     desk = new(tmp_path / "desk", "--ref", first)
     append(desk / ".gitignore", "/private/\n")
     commit(desk)

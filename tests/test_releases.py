@@ -35,11 +35,11 @@ def tree_of(bundle: Path, tag: str, work: Path) -> str:
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
 
 
-@pytest.mark.parametrize("version", releases.releases())
+@pytest.mark.parametrize("version", releases.list_releases())
 def test_a_released_version_is_what_it_was(version: str, tmp_path: Path) -> None:
-    pins = releases.releases()[version]
+    pins = releases.list_releases()[version]
     assert tree_of(releases.BUNDLE, version, tmp_path / "clone") == pins.tree
-    with releases.source(ref=version) as source:
+    with releases.open_source(ref=version) as source:
         assert releases.fingerprint(source.root) == pins.fingerprint
 
 
@@ -76,12 +76,12 @@ def test_a_template_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
     with (root / "copier.yml").open("a") as file:
         file.write("_tasks: [touch owned]\n")
-    with pytest.raises(TemplateError, match="_tasks"), releases.source(str(root)):
+    with pytest.raises(TemplateError, match="_tasks"), releases.open_source(str(root)):
         pass
 
 
 def test_a_folder_that_is_no_template_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TemplateError, match=r"copier\.yml"), releases.source(str(tmp_path)):
+    with pytest.raises(TemplateError, match=r"copier\.yml"), releases.open_source(str(tmp_path)):
         pass
 
 
@@ -116,13 +116,13 @@ def test_a_missing_or_tampered_bundle_is_told(
         bundle.write_bytes(releases.BUNDLE.read_bytes()[:-3000])
     if damage == "other":
         root = template(tmp_path / "template")
-        heading = f"## {next(iter(releases.releases())).removeprefix('v')} - 2026-01-01\n"
+        heading = f"## {next(iter(releases.list_releases())).removeprefix('v')} - 2026-01-01\n"
         (root / "CHANGELOG.md").write_text(heading)
         release.release(heading.split()[1], root, bundle, tmp_path / "pins.json")
     monkeypatch.setattr(releases, "BUNDLE", bundle)
     with (
         pytest.raises(TemplateError, match="bundle of released templates is damaged or missing"),
-        releases.source(ref=next(iter(releases.releases()))),
+        releases.open_source(ref=next(iter(releases.list_releases()))),
     ):
         pass
 
@@ -137,13 +137,13 @@ def test_a_missing_or_tampered_bundle_is_told(
     ],
 )
 def test_an_unknown_version_is_told_with_a_way_out(ref: str, told: str) -> None:
-    with pytest.raises(TemplateError, match=re.escape(told)), releases.source(ref=ref):
+    with pytest.raises(TemplateError, match=re.escape(told)), releases.open_source(ref=ref):
         pass
 
 
 def test_the_installed_templates_are_found_by_their_unreleased_name() -> None:
-    here = releases.installed()
-    with releases.opened() as template:
+    here = releases.find_installed()
+    with releases.open_template() as template:
         assert template.at(str(here.commit)) == here
 
 
@@ -200,8 +200,8 @@ def test_the_command_releases_a_copy(tmp_path: Path) -> None:
         )
         assert done.returncode == 0, done.stderr
         told = done.stdout
-    assert f"{len(releases.releases()) + 2} versions" in told
-    known = releases.read_pins(root / "scaffold/data/releases.json")
+    assert f"{len(releases.list_releases()) + 2} versions" in told
+    known = releases.read_hashes(root / "scaffold/data/releases.json")
     assert list(known)[-2:] == ["v9.0.0", "v9.1.0"]
     assert known["v9.0.0"].tree == known["v9.1.0"].tree
 

@@ -39,7 +39,7 @@ def test_a_second_render_is_the_same_to_the_byte(
 
 def test_preview_names_what_a_render_writes(catalogue: Catalogue, workspace: Path) -> None:
     spec = complete(catalogue, {}, folder_name="desk")
-    assert render.preview(catalogue.root, spec.answers()) == render.written(workspace)
+    assert render.preview(catalogue.root, spec.answers()) == render.list_files(workspace)
 
 
 def test_a_template_with_tasks_does_not_run_them(tmp_path: Path) -> None:
@@ -98,4 +98,4 @@ def _hostile(place: Path, answers: dict[str, object]) -> int:
 
 
 def _bytes(folder: Path) -> dict[str, bytes]:
-    return {path: (folder / path).read_bytes() for path in render.written(folder)}
+    return {path: (folder / path).read_bytes() for path in render.list_files(folder)}

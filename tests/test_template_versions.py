@@ -12,7 +12,7 @@ from scaffold.sources import releases, template
 from scaffold.sources.clones import clone
 from scaffold.sources.releases import is_sound
 from scaffold.system.git import git as run
-from scaffold.system.versions import finished, is_newer
+from scaffold.system.versions import is_newer, list_finished
 from scaffold.workspace import create as repository
 from tests.fork import append, commit, git, new, told
 from tests.messages import one_mistake
@@ -52,14 +52,14 @@ def test_versions_are_ordered_as_pep_440_orders_them(version: str, known: str, n
 
 
 def test_of_a_version_that_is_tagged_twice_one_counts() -> None:
-    assert finished(["v1.0", "1.0.0", "0.9", "v1.1rc1", "nightly"]) == ["0.9", "v1.0"]
+    assert list_finished(["v1.0", "1.0.0", "0.9", "v1.1rc1", "nightly"]) == ["0.9", "v1.0"]
 
 
 def test_a_tag_without_its_v_is_the_next_version(history: Path) -> None:
     git(history, "tag", "v1.0.0")
     step(history)
     git(history, "tag", "1.1.0")
-    with template.opened(str(history)) as own:
+    with template.open_template(str(history)) as own:
         assert own.newer("v1.0.0") == ["1.1.0"]
         assert own.newest("v1.0.0") == "1.1.0"
         assert own.named("v1.1.0") == own.named("1.1") == "1.1.0"
@@ -76,7 +76,7 @@ def test_how_a_user_has_git_print_changes_no_version(
     for number, (key, value) in enumerate(settings.items()):
         monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
         monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
-    with template.opened(str(history)) as own:
+    with template.open_template(str(history)) as own:
         assert own.versions() == ["v1.0.0", "v1.1.0"]
         assert own.newer("v1.0.0") == ["v1.1.0"]
 
@@ -87,7 +87,7 @@ def test_a_tag_of_a_folder_is_no_version(history: Path) -> None:
     git(history, "tag", "-a", "-m", "again", "v1.2.0", "v1.1.0")
     git(history, "tag", "v2.0.0", "HEAD^{tree}")
     git(history, "tag", "v2.1.0", "HEAD:file")
-    with template.opened(str(history)) as own:
+    with template.open_template(str(history)) as own:
         assert own.versions() == ["v1.0.0", "v1.1.0", "v1.2.0"]
         assert own.named("1.2.0") == "v1.2.0"
 
@@ -104,7 +104,7 @@ def test_what_a_repository_lacks_is_named(history: Path, make: tuple[str, ...], 
     git(history, *(word.format(history) for word in make))
     ref = "HEAD" if make[0] == "init" else "v1.0.0"
     with (
-        template.opened(str(history / "own")) as own,
+        template.open_template(str(history / "own")) as own,
         pytest.raises(TemplateError, match=words),
     ):
         own.named(ref)
@@ -114,7 +114,7 @@ def test_a_folder_without_a_repository_has_no_versions(history: Path) -> None:
     (history / "inside").mkdir()
     with (
         pytest.raises(TemplateError) as caught,
-        template.opened(str(history / "inside")),
+        template.open_template(str(history / "inside")),
     ):
         pass
     assert "without a git repository: leave out --ref" in str(caught.value.pairs)
@@ -137,7 +137,7 @@ def test_a_prerelease_goes_on_to_what_it_announced(history: Path) -> None:
     for tag in ("v1.0.0", "v1.1.0rc1", "v1.1.0"):
         step(history)
         git(history, "tag", tag)
-    with template.opened(str(history)) as own:
+    with template.open_template(str(history)) as own:
         assert own.newer("v1.1.0rc1") == ["v1.1.0"]
         assert own.newest("v1.0.0") == "v1.1.0"
 
@@ -147,7 +147,7 @@ def test_a_branch_ahead_of_every_tag_is_not_behind(history: Path) -> None:
     git(history, "checkout", "--quiet", "-b", "develop")
     step(history)
     git(history, "checkout", "--quiet", "main")
-    with template.opened(str(history)) as own:
+    with template.open_template(str(history)) as own:
         name = own.named("develop")
         assert own.newer(name) == []
         assert own.newest(name) == name
@@ -165,20 +165,20 @@ def test_a_branch_is_followed_until_main_contains_it(history: Path, merged: bool
     if merged:
         git(history, "merge", "--quiet", "--no-edit", "develop")
     wanted = git(history, "describe", "--tags", "HEAD" if merged else "develop").strip()
-    with template.opened(str(history)) as own:
+    with template.open_template(str(history)) as own:
         assert own.newer(made_from) == [wanted]
 
 
 def test_a_commit_that_is_tagged_is_called_by_its_version(history: Path) -> None:
     git(history, "tag", "v1.0.0")
     git(history, "tag", "nightly")
-    with template.opened(str(history)) as own:
+    with template.open_template(str(history)) as own:
         assert own.named("main") == "v1.0.0"
 
 
 @pytest.mark.parametrize("ref", ["-x", "--upload-pack=id", "a\0b", "x" * 5000, "a\nb", "*", "@{u}"])
 def test_a_hostile_ref_gets_one_short_line(ref: str, history: Path) -> None:
-    with template.opened(str(history)) as own, pytest.raises(TemplateError) as caught:
+    with template.open_template(str(history)) as own, pytest.raises(TemplateError) as caught:
         own.at(ref)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -198,7 +198,7 @@ def test_a_hostile_ref_gets_one_short_line(ref: str, history: Path) -> None:
     ],
 )
 def test_a_hostile_address_gets_one_short_line(src: str) -> None:
-    with pytest.raises(TemplateError) as caught, template.opened(src):
+    with pytest.raises(TemplateError) as caught, template.open_template(src):
         pass
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
@@ -209,7 +209,7 @@ def test_uncommitted_changes_are_no_version(
 ) -> None:
     root = Path(shutil.copytree(fork, tmp_path / "template"))
     (root / "README.md").write_text("Nothing that is rendered.\n")
-    with releases.source(str(root)) as source:
+    with releases.open_source(str(root)) as source:
         assert (source.commit, source.changed) == ("v1.1.0", [])
     append(root / "templates/{{'.'}}/HISTORY.md", "Three.\n")
     (root / "templates/{{'.'}}/NEW.md").write_text("New.\n")
@@ -279,7 +279,7 @@ def test_a_partial_clone_is_refused(fork: Path, tmp_path: Path) -> None:
     root = Path(shutil.copytree(fork, tmp_path / "template"))
     (root / "more").write_text('[remote "o"]\npromisor = true\nuploadpack = touch ran\n')
     git(root, "config", "include.path", str(root / "more"))
-    with pytest.raises(TemplateError, match="partial clone"), template.opened(str(root)):
+    with pytest.raises(TemplateError, match="partial clone"), template.open_template(str(root)):
         pass
 
 
@@ -290,7 +290,10 @@ def test_a_version_with_a_submodule_names_it(fork: Path, tmp_path: Path) -> None
     git(root, "update-index", "--add", "--cacheinfo", entry)
     git(root, "commit", "--quiet", "--message", "A part of its own")
     git(root, "tag", "v1.2.0")
-    with template.opened(str(root)) as own, pytest.raises(TemplateError, match="git submodule"):
+    with (
+        template.open_template(str(root)) as own,
+        pytest.raises(TemplateError, match="git submodule"),
+    ):
         own.at("v1.2.0")
 
 

@@ -17,7 +17,7 @@ from tests.conftest import ROOT
 from tests.fork import append, commit, edit, files, git, new
 
 NEXT = "99.0.0"
-VERSIONS = list(releases.releases())
+VERSIONS = list(releases.list_releases())
 FIRST = VERSIONS[0]
 LATEST_FIRST = [
     VERSIONS[-1],
@@ -143,7 +143,7 @@ def test_jumping_over_releases_is_going_step_by_step(tmp_path: Path) -> None:
     desk = new(tmp_path / "jump/desk", "--ref", FIRST)
     assert cli.run(["update", str(desk)]) == 0
     steps = new(tmp_path / "steps/desk", "--ref", FIRST)
-    for version in [*list(releases.releases())[1:]]:
+    for version in [*list(releases.list_releases())[1:]]:
         assert cli.run(["update", str(steps), "--to", version]) == 0
         commit(steps)
     assert files(steps) == files(desk)

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from scaffold.catalog.catalog import Catalogue
 from scaffold.catalog.presets import PRESETS, split
-from scaffold.errors import AnswersError, Problem, nearest, shown
+from scaffold.errors import AnswersError, Problem, printable, suggest
 from scaffold.system import yaml as yaml_text
 
 MOST_BYTES = 1_000_000
@@ -62,7 +62,7 @@ def _take_values(given: Given, texts: Sequence[str]) -> None:
 
 def _preset(catalogue: Catalogue, name: str, notes: list[str]) -> Answers:
     if name not in PRESETS:
-        raise _refused("--preset", f"there is no '{shown(name)}'", nearest(name, PRESETS))
+        raise _refused("--preset", f"there is no '{printable(name)}'", suggest(name, PRESETS))
     answers, absent = split(catalogue, PRESETS[name])
     if absent:
         left = ", ".join(absent)
@@ -102,7 +102,7 @@ def _parsed(path: Path, text: str) -> object:
     except yaml_text.KeyTwiceError as error:
         raise _refused("--answers", f"{path} {error}", _ONE_OF_THEM) from None
     except yaml_text.UNREADABLE as error:
-        told = f"{path}{yaml_text.place(error)} is not YAML ({yaml_text.problem(error)})"
+        told = f"{path}{yaml_text.describe_place(error)} is not YAML ({yaml_text.describe_problem(error)})"
         raise _refused("--answers", told, _LINES) from None
 
 
@@ -120,15 +120,17 @@ def _value(text: str) -> Answers:
     key, equals, value = text.partition("=")
     key = key.strip()
     if not (equals and key):
-        raise _refused("--set", f"'{shown(text)}' is not KEY=VALUE", "write e.g. package=desk")
+        raise _refused("--set", f"'{printable(text)}' is not KEY=VALUE", "write e.g. package=desk")
     if key.startswith("_"):
-        raise _refused("--set", f"{shown(key)} is not an answer key", "a key has no _ before it")
+        raise _refused(
+            "--set", f"{printable(key)} is not an answer key", "a key has no _ before it"
+        )
     try:
         return {key: yaml_text.load(value)}
     except yaml_text.KeyTwiceError as error:
-        raise _refused("--set", f"{shown(key)} {error}", _ONE_OF_THEM) from None
+        raise _refused("--set", f"{printable(key)} {error}", _ONE_OF_THEM) from None
     except yaml_text.UNREADABLE:
-        told = f"the value of {shown(key)} is not YAML"
+        told = f"the value of {printable(key)} is not YAML"
         raise _refused("--set", told, "quote it as a YAML string") from None
 
 

@@ -11,7 +11,7 @@ from scaffold.catalog import names
 from scaffold.catalog.catalog import Catalogue, chosen
 from scaffold.catalog.feature import KINDS
 from scaffold.catalog.manifest import Question
-from scaffold.errors import Problem, nearest, shown
+from scaffold.errors import Problem, printable, suggest
 
 MOST_NUMBER = 1e15
 """What an answer without bounds of its own may be: no infinity, nothing a float cannot hold."""
@@ -30,7 +30,9 @@ def of_choices(
         picked = chosen(filled, kind.name)
         problems += [
             Problem(
-                kind.answer_key, f"there is no {kind.name} '{shown(name)}'", nearest(name, known)
+                kind.answer_key,
+                f"there is no {kind.name} '{printable(name)}'",
+                suggest(name, known),
             )
             for name in picked
             if name not in known
@@ -119,7 +121,7 @@ def of_names(
         "description": (names.text_problem, "write one line of text"),
     }
     found = [
-        Problem(key, f"'{shown(filled[key])}' {problem}", way_out)
+        Problem(key, f"'{printable(filled[key])}' {problem}", way_out)
         for key, (check, way_out) in checks.items()
         if key in filled and (problem := check(filled[key]))
     ]
@@ -171,7 +173,7 @@ def of_shape(error: ValidationError) -> list[Problem]:
 
 
 def _problem(place: tuple[int | str, ...], told: str) -> Problem:
-    key = ".".join(shown(str(part)) for part in place)
+    key = ".".join(printable(str(part)) for part in place)
     what = told.lower().replace("input should be", "should be")
     for theirs, ours in _WORDS.items():
         what = what.replace(theirs, ours)
@@ -206,7 +208,7 @@ def unknown_keys(answers: Mapping[str, Any], known: Iterable[str]) -> list[Probl
     sorted_ = sorted(known)
     unknown = [key for key in answers if key not in sorted_]
     found = [
-        Problem(shown(key), "is not an answer key", nearest(shown(key), sorted_))
+        Problem(printable(key), "is not an answer key", suggest(printable(key), sorted_))
         for key in unknown[:MOST_KEYS]
     ]
     if more := unknown[MOST_KEYS:]:

@@ -10,7 +10,7 @@ from scaffold.catalog import names
 from scaffold.catalog.catalog import Catalogue
 from scaffold.catalog.feature import Feature
 from scaffold.catalog.manifest import TIERS
-from scaffold.errors import Problem, nearest, shown
+from scaffold.errors import Problem, printable, suggest
 
 DEPLOYMENT = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 """What `[deployments.NAME]` in fleet.toml can be called without quotes."""
@@ -29,7 +29,7 @@ def of_agents(
     problems: list[Problem] = []
     seen: set[str] = set()
     for agent in filled["agents"]:
-        name, key = agent["name"], f"agents.{shown(agent['name'])}"
+        name, key = agent["name"], f"agents.{printable(agent['name'])}"
         if problem := names.agent_problem(name):
             problems.append(Problem(key, problem, "take a name like billing"))
         if owner := (taken_now if name in old else taken).get(name):
@@ -71,8 +71,8 @@ def of_agent_chains(
             way_out = f"did you mean {close[0]}? Else list its models under chains"
             found.append(
                 Problem(
-                    f"agents.{shown(agent['name'])}.chain",
-                    f"there is no chain '{shown(name)}'",
+                    f"agents.{printable(agent['name'])}.chain",
+                    f"there is no chain '{printable(name)}'",
                     way_out,
                 )
             )
@@ -85,7 +85,7 @@ def of_chains(catalogue: Catalogue, filled: Mapping[str, Any]) -> list[Problem]:
     agents: list[dict[str, str]] = filled.get("agents") or []
     named_by_agents = {agent["chain"] for agent in agents}
     for name, refs in filled["chains"].items():
-        key = f"chains.{shown(str(name))}"
+        key = f"chains.{printable(str(name))}"
         if name not in named_by_agents and (problem := names.agent_problem(str(name))):
             problems.append(Problem(key, problem, "name it like cheap"))
         if not refs:
@@ -102,14 +102,20 @@ def _reference(catalogue: Catalogue, providers: list[str], key: str, ref: str) -
     bare, at, deployment = model.rpartition("@") if "@" in model else (model, "", "")
     if names.text_problem(ref) or re.search(r"\s", ref) or not (colon and provider and bare):
         return [
-            Problem(key, f"'{shown(ref)}' is not a provider:model", "write e.g. openai:gpt-6-luna")
+            Problem(
+                key, f"'{printable(ref)}' is not a provider:model", "write e.g. openai:gpt-6-luna"
+            )
         ]
     if at and not re.fullmatch(DEPLOYMENT, deployment):
-        told = f"'{shown(ref)}' names no deployment after @"
+        told = f"'{printable(ref)}' names no deployment after @"
         return [Problem(key, told, "write e.g. openai:gpt-6-luna@eu")]
     if provider in providers:
         return []
     known = [feature.name for feature in catalogue.of("provider")]
     if provider not in known:
-        return [Problem(key, f"there is no provider '{shown(provider)}'", nearest(provider, known))]
-    return [Problem(key, f"{shown(ref)} needs {provider}", "add it to providers or drop the model")]
+        return [
+            Problem(key, f"there is no provider '{printable(provider)}'", suggest(provider, known))
+        ]
+    return [
+        Problem(key, f"{printable(ref)} needs {provider}", "add it to providers or drop the model")
+    ]

@@ -138,7 +138,7 @@ def questions(catalogue: Catalogue) -> dict[str, Any]:
 
 def copier_yml(catalogue: Catalogue) -> str:
     """The text of copier.yml."""
-    return HEADER + yaml_text.dumped(questions(catalogue))
+    return HEADER + yaml_text.dump(questions(catalogue))
 
 
 def _names() -> dict[str, Any]:

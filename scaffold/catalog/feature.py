@@ -151,7 +151,7 @@ def read(path: Path) -> Feature:
         raise ManifestError(f"{where} is not UTF-8 text", "save it as UTF-8") from None
     except yaml_text.UNREADABLE as error:
         raise ManifestError(
-            f"{where}{yaml_text.place(error)} is not YAML: {yaml_text.problem(error)}",
+            f"{where}{yaml_text.describe_place(error)} is not YAML: {yaml_text.describe_problem(error)}",
             "quote text that holds a colon or a brace",
         ) from None
     _check_folder(feature, where)
@@ -161,7 +161,7 @@ def read(path: Path) -> Feature:
 def _told(text: str, error: ValidationError) -> str:
     """The line of the first mistake, and all of them."""
     found = error.errors()
-    line = yaml_text.line_of(text, found[0]["loc"])
+    line = yaml_text.find_line(text, found[0]["loc"])
     listed = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found[:5]]
     return f"{line}: {', '.join(listed)}"
 

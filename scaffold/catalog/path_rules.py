@@ -10,7 +10,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from scaffold.catalog.catalog import Catalogue
 from scaffold.catalog.feature import Feature
-from scaffold.errors import ManifestError, shown
+from scaffold.errors import ManifestError, printable
 
 Answers = Mapping[str, Any]
 MOST_PATTERN = 1000
@@ -98,7 +98,7 @@ def filled(pattern: str, answers: Answers) -> Iterator[str]:
         return
     except (TemplateError, TypeError, ValueError) as error:
         raise ManifestError(
-            f"'{shown(pattern)}' is not a path in Jinja: {shown(str(error), 200)}; mend it in"
+            f"'{printable(pattern)}' is not a path in Jinja: {printable(str(error), 200)}; mend it in"
             " feature.yml."
         ) from None
     yield from _inside(line.strip() for line in text.splitlines())

@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     from scaffold.workspace import files as recorded
 
     workspace = recorded.read(options.dir)
-    with releases.opened(options.template or workspace.src_path) as template:
+    with releases.open_template(options.template or workspace.src_path) as template:
         newer = template.newer(workspace.commit)
     facts: dict[str, object] = {
         "workspace": str(options.dir),

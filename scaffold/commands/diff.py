@@ -19,7 +19,7 @@ def run(options: argparse.Namespace) -> int:
     from scaffold import merge
     from scaffold.rendering.pair import Job
     from scaffold.sources import releases
-    from scaffold.system.progress import showing
+    from scaffold.system.progress import show_progress
     from scaffold.system.signals import work_folder
     from scaffold.workspace import files as recorded
     from scaffold.workspace import update_report as file_changes
@@ -27,10 +27,10 @@ def run(options: argparse.Namespace) -> int:
     workspace = recorded.read(options.dir)
     place = merge.locate(workspace.folder)
     with (
-        releases.opened(options.template or workspace.src_path) as template,
+        releases.open_template(options.template or workspace.src_path) as template,
         work_folder() as work,
     ):
-        with showing(f"Rendering {workspace.commit}"):
+        with show_progress(f"Rendering {workspace.commit}"):
             Job(template.at(workspace.commit), workspace.answers, work / "before").run()
         changes, text = merge.compare(place, work / "before")
     if options.json:

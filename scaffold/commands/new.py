@@ -43,10 +43,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 0, or 4 when the workspace was written but does not verify."""
-    from scaffold.system.signals import sigterm_unwinds
+    from scaffold.system.signals import unwind_on_sigterm
     from scaffold.workspace import create as creating
 
-    with sigterm_unwinds():
+    with unwind_on_sigterm():
         written = creating.made(options)
     try:
         return _told(options, written)

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NamedTuple
 
-from scaffold.errors import TemplateError, shown
+from scaffold.errors import TemplateError, printable
 from scaffold.system import yaml as yaml_text
 
 QUESTIONS = "copier.yml"
@@ -47,7 +47,7 @@ def explain(error: BaseException, root: Path) -> TemplateError:
     hint = next((_HINTS[kind] for kind in kinds if kind in _HINTS), _MEND)
     if "UndefinedError" in kinds and not place.line and place.file.startswith("templates/{{"):
         hint = f"{hint}; after adding a feature, run `python -m scaffold.catalog.copier_questions`"
-    return TemplateError(f"{shown(place.file, 160)}{line}: {_text(error, name)}", hint)
+    return TemplateError(f"{printable(place.file, 160)}{line}: {_text(error, name)}", hint)
 
 
 def _text(error: BaseException, name: str) -> str:
@@ -94,7 +94,7 @@ def _asked(frames: list[tuple[FrameType, int]], root: Path) -> _Place:
             key := frame.f_locals.get("var_name"), str
         ):
             try:
-                line = yaml_text.line_of(yaml_text.read_text(root / QUESTIONS), [key])
+                line = yaml_text.find_line(yaml_text.read_text(root / QUESTIONS), [key])
             except (OSError, *yaml_text.UNREADABLE):
                 return _Place(QUESTIONS)
             return _Place(QUESTIONS, line)

@@ -10,7 +10,7 @@ from scaffold.errors import TemplateError
 from scaffold.rendering import confined as confine
 from scaffold.rendering import confined as jail
 from scaffold.rendering.confined import Child, Limits
-from scaffold.rendering.render import render, written
+from scaffold.rendering.render import list_files, render
 from scaffold.sources.template import Source
 from scaffold.system.signals import work_folder
 
@@ -67,7 +67,7 @@ def preview(source: Source, answers: Mapping[str, Any]) -> list[str]:
     """The paths a render would write, sorted, with `/` between their parts; writes nothing."""
     with work_folder() as folder:
         Job(source, answers, folder / "render").run()
-        return written(folder / "render")
+        return list_files(folder / "render")
 
 
 def run_written(path: str) -> int:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from scaffold.errors import ScaffoldError, TemplateError, is_of_the_system, shown
+from scaffold.errors import ScaffoldError, TemplateError, is_system_error, printable
 from scaffold.rendering.mistakes import explain
 from scaffold.system import yaml as yaml_text
-from scaffold.system.paths import unfit
+from scaffold.system.paths import find_unfit
 from scaffold.system.signals import work_folder
 from scaffold.workspace.files import ANSWERS_FILE
 
@@ -59,7 +59,7 @@ def _refusal(root: Path, target: Path, answers: Mapping[str, Any]) -> ScaffoldEr
         except ScaffoldError as error:
             return TemplateError(*error.pairs[0])
         except Exception as error:
-            if is_of_the_system(error):
+            if is_system_error(error):
                 raise
             return explain(error, root)
     return None
@@ -69,10 +69,10 @@ def preview(root: Path, answers: Mapping[str, Any]) -> list[str]:
     """The paths a render would write, sorted, with `/` between their parts; writes nothing."""
     with work_folder() as folder:
         render(root, folder, answers, source="", commit=None)
-        return written(folder)
+        return list_files(folder)
 
 
-def written(folder: Path) -> list[str]:
+def list_files(folder: Path) -> list[str]:
     """The files of a folder, sorted, as relative POSIX paths."""
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir())
 
@@ -86,10 +86,10 @@ def _refuse(*_: object, **__: object) -> str:
 
 def _require_plain(target: Path) -> None:
     """Refuse what git would take for its own, and what is no file: before any git runs there."""
-    if found := unfit(target):
+    if found := find_unfit(target):
         path, what = found
         raise TemplateError(
-            f"The template renders {shown(str(path), 200)}, which {what}; take it out of the template."
+            f"The template renders {printable(str(path), 200)}, which {what}; take it out of the template."
         )
 
 

@@ -8,8 +8,8 @@ import re
 from pathlib import Path
 
 from scaffold.commands.options import LONGEST
-from scaffold.errors import TemplateError, shown
-from scaffold.system.git import GitError, git, git_begins
+from scaffold.errors import TemplateError, printable
+from scaffold.system.git import GitError, git, read_output_start
 
 _CALM = (
     "core.autocrlf=false",
@@ -69,7 +69,7 @@ def require_modest_tree(folder: Path, commit: str, src: str) -> None:
     compressed zeros for a full disk: neither is ever checked out.
     """
     words = (*_OPTIONS, "--git-dir=.", "ls-tree", "-r", "-l", "-z", commit)
-    listed = git_begins(*words, cwd=folder, env=_ENVIRONMENT, most=MOST_LISTED)
+    listed = read_output_start(*words, cwd=folder, env=_ENVIRONMENT, most=MOST_LISTED)
     sizes = (entry.split(b"\t")[0].rsplit(None, 1)[-1] for entry in listed.split(b"\0") if entry)
     if len(listed) == MOST_LISTED or sum(int(s) for s in sizes if s.isdigit()) > MOST_SIZE:
         raise TemplateError(
@@ -110,7 +110,7 @@ def canonical(src: str) -> str:
         raise TemplateError("A template's URL must hold no password; use a git credential helper.")
     strange = src.startswith("-") or not src.isprintable() or len(src) > LONGEST
     if strange or "::" in src.partition("/")[0]:
-        raise TemplateError(f"'{shown(src)}' is not a template; name a folder or a git URL.")
+        raise TemplateError(f"'{printable(src)}' is not a template; name a folder or a git URL.")
     return src.removeprefix("git+")
 
 
@@ -121,7 +121,9 @@ def local_place(src: str) -> Path | None:
         if not place.exists():
             return None
         if not (place.is_dir() or place.is_file()):
-            raise TemplateError(f"{shown(src)} is a device or a pipe; name a folder or a bundle.")
+            raise TemplateError(
+                f"{printable(src)} is a device or a pipe; name a folder or a bundle."
+            )
         return place.resolve()
     except (OSError, RuntimeError, ValueError):
         return None

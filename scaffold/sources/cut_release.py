@@ -13,8 +13,15 @@ from pathlib import Path
 from scaffold.catalog.catalog import load, template_root
 from scaffold.catalog.copier_questions import copier_yml
 from scaffold.errors import ScaffoldError, TemplateError
-from scaffold.sources.releases import BUNDLE, PINS, Pin, fingerprint, read_pins, written_pins
-from scaffold.sources.safety import check_trust
+from scaffold.sources.releases import (
+    BUNDLE,
+    PINS,
+    ReleaseHashes,
+    fingerprint,
+    format_hashes,
+    read_hashes,
+)
+from scaffold.sources.safety import require_safe_template
 from scaffold.system.git import git
 from scaffold.system.versions import is_newer
 
@@ -28,14 +35,14 @@ def release(version: str, root: Path, bundle: Path = BUNDLE, pins: Path = PINS) 
     """Add one version: both files are replaced, or none. Raises TemplateError with advice."""
     date = _date_of(version, root / "CHANGELOG.md")
     tag = f"v{version}"
-    known = read_pins(pins)
+    known = read_hashes(pins)
     _check(tag, root, known, bundle)
     with tempfile.TemporaryDirectory() as folder:
         made, pin = _made(root, bundle, Path(folder), tag, date, known)
-        _replace_both(bundle, made, pins, written_pins({**known, tag: pin}))
+        _replace_both(bundle, made, pins, format_hashes({**known, tag: pin}))
 
 
-def _check(tag: str, root: Path, known: dict[str, Pin], bundle: Path) -> None:
+def _check(tag: str, root: Path, known: dict[str, ReleaseHashes], bundle: Path) -> None:
     if tag in known:
         raise TemplateError(f"{tag} is released already; choose the next version.")
     if newest := next(reversed(known), None):
@@ -47,7 +54,7 @@ def _check(tag: str, root: Path, known: dict[str, Pin], bundle: Path) -> None:
         raise TemplateError(
             "copier.yml is stale; run `python -m scaffold.catalog.copier_questions`."
         )
-    check_trust(root, "This template")
+    require_safe_template(root, "This template")
 
 
 def _date_of(version: str, changelog: Path) -> str:
@@ -61,8 +68,8 @@ def _date_of(version: str, changelog: Path) -> str:
 
 
 def _made(
-    root: Path, bundle: Path, work: Path, tag: str, date: str, known: dict[str, Pin]
-) -> tuple[Path, Pin]:
+    root: Path, bundle: Path, work: Path, tag: str, date: str, known: dict[str, ReleaseHashes]
+) -> tuple[Path, ReleaseHashes]:
     """A new bundle in `work`, with every known version, and the new version's pin."""
 
     def run(*words: str) -> str:
@@ -86,7 +93,7 @@ def _made(
     made = work / "made.bundle"
     run("bundle", "create", "--quiet", str(made), "HEAD", "main", "--tags")
     commit, tree = run("rev-parse", "HEAD"), run("rev-parse", "HEAD^{tree}")
-    return made, Pin(commit=commit, tree=tree, fingerprint=fingerprint(root))
+    return made, ReleaseHashes(commit=commit, tree=tree, fingerprint=fingerprint(root))
 
 
 def _replace_both(bundle: Path, made: Path, pins: Path, text: str) -> None:
@@ -115,7 +122,7 @@ def main() -> None:
         release(sys.argv[1], template_root())
     except ScaffoldError as error:
         sys.exit(str(error))
-    print(f"Released v{sys.argv[1]}; {len(read_pins(PINS))} versions in the bundle.")
+    print(f"Released v{sys.argv[1]}; {len(read_hashes(PINS))} versions in the bundle.")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from scaffold.catalog.catalog import template_root
-from scaffold.errors import TemplateError, shown
+from scaffold.errors import TemplateError, printable
 from scaffold.sources import template as templates
 from scaffold.sources.clones import clone, local_place
 from scaffold.sources.template import Source, Template
@@ -25,7 +25,7 @@ DAMAGED = "The {} of released templates is damaged or missing; install scaffold 
 _SKIPPED = {"__pycache__", ".ruff_cache", ".DS_Store"}
 
 
-class Pin(BaseModel):
+class ReleaseHashes(BaseModel):
     """What a released version has to be: hashes of its commit, its tree and its files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,10 +35,10 @@ class Pin(BaseModel):
     fingerprint: str
 
 
-_LIST = TypeAdapter(dict[str, Pin])
+_LIST = TypeAdapter(dict[str, ReleaseHashes])
 
 
-def read_pins(path: Path) -> dict[str, Pin]:
+def read_hashes(path: Path) -> dict[str, ReleaseHashes]:
     """The pins in a file; none where there is no file. Raises TemplateError."""
     if not path.is_file():
         return {}
@@ -48,8 +48,8 @@ def read_pins(path: Path) -> dict[str, Pin]:
         raise TemplateError(DAMAGED.format("list")) from None
 
 
-def written_pins(pins: dict[str, Pin]) -> str:
-    """The text that `read_pins` reads."""
+def format_hashes(pins: dict[str, ReleaseHashes]) -> str:
+    """The text that `read_hashes` reads."""
     return _LIST.dump_json(pins, indent=2).decode() + "\n"
 
 
@@ -91,7 +91,7 @@ class Releases(Template):
     """The released versions: the bundle, held to its pins."""
 
     def versions(self) -> list[str]:
-        return list(releases())
+        return list(list_releases())
 
     def newest(self, recorded: str | None = None) -> str:
         del recorded
@@ -113,24 +113,24 @@ class Releases(Template):
             return version
         if known and is_newer(version, known[-1]):
             raise TemplateError(
-                f"There is no release {shown(version)} here, {known[-1]} is the newest; upgrade scaffold."
+                f"There is no release {printable(version)} here, {known[-1]} is the newest; upgrade scaffold."
             )
         raise TemplateError(
-            f"There is no release {shown(ref)}; there are: {', '.join(known) or 'none'}."
+            f"There is no release {printable(ref)}; there are: {', '.join(known) or 'none'}."
         )
 
     def at(self, ref: str) -> Source:
         """One release or, by its fingerprint, the unreleased templates of this installation."""
-        here = installed()
+        here = find_installed()
         if ref == here.commit:
             return here
         if "+local." in ref:
             raise TemplateError(
-                f"The unreleased templates {shown(ref)} are not here any more; to update from the nearest"
-                f" release, set `_commit: {shown(ref.partition('+')[0])}` in .copier-answers.yml and"
+                f"The unreleased templates {printable(ref)} are not here any more; to update from the nearest"
+                f" release, set `_commit: {printable(ref.partition('+')[0])}` in .copier-answers.yml and"
                 " commit that."
             )
-        pin = releases()[self.named(ref)]
+        pin = list_releases()[self.named(ref)]
         if self._commit_of(self.named(ref)) != pin.commit:
             raise TemplateError(DAMAGED.format("bundle"))
         source = Template.at(self, self.named(ref))
@@ -139,16 +139,16 @@ class Releases(Template):
         return replace(source, trusted=True)
 
 
-def releases() -> dict[str, Pin]:
+def list_releases() -> dict[str, ReleaseHashes]:
     """Version → its pin, oldest first. Raises TemplateError."""
-    return read_pins(PINS)
+    return read_hashes(PINS)
 
 
 @contextmanager
-def opened(src: str = URL) -> Generator[Template]:
+def open_template(src: str = URL) -> Generator[Template]:
     """A template with all its versions: the released ones, or a team's. Raises TemplateError."""
     if src != URL:
-        with templates.opened(src) as template:
+        with templates.open_template(src) as template:
             yield template
         return
     if not BUNDLE.is_file():
@@ -164,23 +164,23 @@ def opened(src: str = URL) -> Generator[Template]:
 
 
 @contextmanager
-def source(template: str | None = None, ref: str | None = None) -> Generator[Source]:
+def open_source(template: str | None = None, ref: str | None = None) -> Generator[Source]:
     """The template to render, there until the block ends. Raises TemplateError."""
     if template is None and ref is None:
-        yield installed()
+        yield find_installed()
         return
     place = local_place(template) if template and ref is None else None
     if template and place and place.is_dir() and not (place / "HEAD").is_file():
         yield templates.folder_source(place, template)
         return
-    with opened(template or URL) as repository:
+    with open_template(template or URL) as repository:
         yield repository.at(ref or repository.newest())
 
 
-def installed() -> Source:
+def find_installed() -> Source:
     """The template this installation carries: a release, or marked as a local one."""
     root = template_root()
-    known = releases()
+    known = list_releases()
     mark = fingerprint(root)
     for version, pin in reversed(known.items()):
         if pin.fingerprint == mark:

@@ -7,9 +7,9 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, cast
 
-from scaffold.errors import TemplateError, shown
+from scaffold.errors import TemplateError, printable
 from scaffold.system import yaml as yaml_text
-from scaffold.system.paths import is_of_git
+from scaffold.system.paths import is_git_name
 from scaffold.system.versions import is_newer, parse_version
 from scaffold.workspace.files import ANSWERS_FILE
 
@@ -29,7 +29,7 @@ _ASKED = ("project_name", "package")
 _GENERATE = "write it with `python -m scaffold.catalog.copier_questions` (docs/own-templates.md)"
 
 
-def check_trust(root: Path, name: str) -> None:
+def require_safe_template(root: Path, name: str) -> None:
     """Raise TemplateError unless it is a template that runs no code and suits this scaffold."""
     _require_own_files(root, name)
     settings = _settings(root / _QUESTIONS, name)
@@ -67,7 +67,7 @@ def _require_plain_settings(settings: Mapping[str, Any], name: str) -> None:
         allowed = _ENVOPS.get(str(key))
         if allowed is None or value not in allowed:
             raise TemplateError(
-                f"{where} sets _envops.{shown(str(key))} to {shown(str(value))}, which scaffold"
+                f"{where} sets _envops.{printable(str(key))} to {printable(str(value))}, which scaffold"
                 f" does not take; leave it out, or choose from {', '.join(_ENVOPS)}."
             )
 
@@ -76,7 +76,7 @@ def _require_suited(settings: Mapping[str, Any], name: str) -> None:
     oldest, ours = str(settings.get(OLDEST_KEY, "0")), version_of("fleet-scaffold")
     if parse_version(oldest) is None:
         raise TemplateError(
-            f"{OLDEST_KEY} in the {_QUESTIONS} of {name} is not a version: {shown(oldest)};"
+            f"{OLDEST_KEY} in the {_QUESTIONS} of {name} is not a version: {printable(oldest)};"
             f" write one such as {ours}."
         )
     if is_newer(oldest, ours):
@@ -93,9 +93,9 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     except yaml_text.KeyTwiceError as error:
         raise TemplateError(f"{name}/{_QUESTIONS} {error}; keep one of them.") from None
     except yaml_text.UNREADABLE as error:
-        place = yaml_text.place(error)
+        place = yaml_text.describe_place(error)
         raise TemplateError(
-            f"{name}/{_QUESTIONS}{place} is not YAML of one document: {yaml_text.problem(error)}",
+            f"{name}/{_QUESTIONS}{place} is not YAML of one document: {yaml_text.describe_problem(error)}",
             "mend that line; `!include` and other tags are not taken",
         ) from None
     if settings is None:
@@ -107,7 +107,7 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     misshapen = [key for key, value in table.items() if key[:1] != "_" and isinstance(value, list)]
     if misshapen:
         raise TemplateError(
-            f"{name}/{_QUESTIONS}: the question {shown(misshapen[0])} is a list; write a mapping with"
+            f"{name}/{_QUESTIONS}: the question {printable(misshapen[0])} is a list; write a mapping with"
             " `type` and `default`."
         )
     if missing := [key for key in _ASKED if key not in table]:
@@ -130,10 +130,10 @@ def _require_own_files(root: Path, name: str) -> None:
     for number, entry in enumerate(_entries(root)):
         path = Path(entry.path)
         parts = path.relative_to(root).parts
-        inside = shown("/".join(parts), 200)
+        inside = printable("/".join(parts), 200)
         if number > MOST_FILES:
             raise TemplateError(f"{name} has more than {MOST_FILES:,} files; take some out.")
-        if is_of_git(re.sub(r"\.jinja$", "", entry.name)):
+        if is_git_name(re.sub(r"\.jinja$", "", entry.name)):
             raise TemplateError(
                 f"{name} has {inside}: a git submodule, or a repository of its own; commit its"
                 " files to the template itself, without .git."

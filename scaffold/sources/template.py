@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.errors import TemplateError, shown
+from scaffold.errors import TemplateError, printable
 from scaffold.sources.clones import canonical, clone, require_modest_tree, run_git
-from scaffold.sources.safety import check_trust
+from scaffold.sources.safety import require_safe_template
 from scaffold.system.git import GitError
 from scaffold.system.signals import work_folder
-from scaffold.system.versions import finished, parse_version
+from scaffold.system.versions import list_finished, parse_version
 
 UNCOMMITTED = "+uncommitted"
 """Ends the name of a template folder that differs from the commit it is at."""
@@ -50,7 +50,7 @@ class Template:
 
     def versions(self) -> list[str]:
         """Its tagged versions, oldest first; pre-releases are left out."""
-        return finished(self._tags())
+        return list_finished(self._tags())
 
     def newest(self, recorded: str | None = None) -> str:
         """The newest version; without one, or after a branch's commit, that branch's last one."""
@@ -81,7 +81,7 @@ class Template:
         if self._is_tag(name):
             return name
         commit = self._commit_of(name)
-        here = finished(self._git("tag", "--list", "--points-at", commit).splitlines())
+        here = list_finished(self._git("tag", "--list", "--points-at", commit).splitlines())
         return here[-1] if here else self._git("describe", "--tags", "--always", commit)
 
     def at(self, ref: str) -> Source:
@@ -95,7 +95,7 @@ class Template:
             root.mkdir(parents=True)
             index = {"GIT_INDEX_FILE": f"{root}.index"}
             self._git(f"--work-tree={root}", "checkout", commit, "--", ".", env=index)
-        check_trust(root, self.src_path)
+        require_safe_template(root, self.src_path)
         return Source(root, self.src_path, name, released=True)
 
     def differing(self, root: Path) -> list[str]:
@@ -165,7 +165,7 @@ class Template:
         if plain != ref:
             return TemplateError(
                 f"The workspace was made from uncommitted changes of {self.src_path}, which are in"
-                f" no version; to update from the nearest, write `_commit: {shown(plain)}` in"
+                f" no version; to update from the nearest, write `_commit: {printable(plain)}` in"
                 " .copier-answers.yml and commit that."
             )
         if ref == "HEAD":
@@ -175,7 +175,7 @@ class Template:
             )
         shallow = (self.folder / "shallow").is_file()
         return TemplateError(
-            f"{self.src_path} has no {shown(ref)}; {self._what_there_is()}."
+            f"{self.src_path} has no {printable(ref)}; {self._what_there_is()}."
             f"{_SHALLOW if shallow else _REWRITTEN}"
         )
 
@@ -189,12 +189,12 @@ class Template:
             return run_git(self.folder, *words, env=env, as_user=as_user)
         except GitError as error:
             raise TemplateError(
-                f"{self.src_path} cannot be read: {shown(str(error), 300)}; see `git fsck` there."
+                f"{self.src_path} cannot be read: {printable(str(error), 300)}; see `git fsck` there."
             ) from None
 
 
 @contextmanager
-def opened(src: str) -> Generator[Template]:
+def open_template(src: str) -> Generator[Template]:
     """The template at a git URL, folder or bundle. Raises TemplateError."""
     src_path = canonical(src)
     with work_folder() as folder:
@@ -204,7 +204,7 @@ def opened(src: str) -> Generator[Template]:
 
 def folder_source(root: Path, name: str) -> Source:
     """A folder as it lies there, with uncommitted changes. Raises TemplateError."""
-    check_trust(root, name)
+    require_safe_template(root, name)
     commit, changed = _described(root)
     return Source(root, str(root), commit, released=True, changed=changed)
 
@@ -214,7 +214,7 @@ def _described(root: Path) -> tuple[str | None, list[str]]:
     if not (root / ".git").exists():
         return None, []
     try:
-        with opened(str(root)) as template:
+        with open_template(str(root)) as template:
             name = template.named("HEAD")
             changed = template.differing(root)
     except TemplateError:

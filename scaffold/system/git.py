@@ -1,4 +1,4 @@
-"""The one place that starts git: deaf to variables that would point it at another repository."""
+"""The one place that starts git: ignore_signals to variables that would point it at another repository."""
 
 import os
 import re
@@ -75,7 +75,7 @@ def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     return kept | {"GIT_TERMINAL_PROMPT": "0"} | dict(more or {})
 
 
-def installed() -> bool:
+def is_installed() -> bool:
     """Whether there is a git to start."""
     return shutil.which("git") is not None
 
@@ -104,7 +104,7 @@ def git(
             pass_fds=held,
         )
     except FileNotFoundError:
-        if installed() and not cwd.is_dir():
+        if is_installed() and not cwd.is_dir():
             raise GitError(f"{cwd} is gone") from None
         raise ToolError("git is not installed; install it and try again.") from None
     if done.returncode not in allowed:
@@ -112,7 +112,7 @@ def git(
     return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
 
-def git_begins(*words: str, cwd: Path, env: Mapping[str, str], most: int) -> bytes:
+def read_output_start(*words: str, cwd: Path, env: Mapping[str, str], most: int) -> bytes:
     """Return the first `most` bytes of what git prints; git is stopped there."""
     settings = [word for one in _FIXED for word in ("-c", one)]
     with subprocess.Popen(

@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 
 
-def is_of_git(part: str) -> bool:
+def is_git_name(part: str) -> bool:
     """Tell whether one part of a path is, or may be read as, `.git`.
 
     Compared as HFS+ and NTFS compare: case, ignorable characters, trailing dots and spaces, a
@@ -20,11 +20,11 @@ def is_of_git(part: str) -> bool:
     return any(name == ".git" or re.fullmatch(r"\.?git~\d+", name) for name in names)
 
 
-def unfit(folder: Path) -> tuple[Path, str] | None:
+def find_unfit(folder: Path) -> tuple[Path, str] | None:
     """Return the first path below a folder that is not for a work tree, and what it is."""
     for path in folder.rglob("*"):
         inside = path.relative_to(folder)
-        if is_of_git(path.name):
+        if is_git_name(path.name):
             return inside, "belongs to git"
         if path.is_symlink():
             return inside, "is a link"

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def showing(what: str) -> Generator[None]:
+def show_progress(what: str) -> Generator[None]:
     """Show `what` until the block ends."""
     if not sys.stderr.isatty():
         yield

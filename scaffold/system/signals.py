@@ -17,14 +17,14 @@ TERMINATED = 128 + signal.SIGTERM
 
 
 @contextmanager
-def sigterm_unwinds() -> Generator[None]:
+def unwind_on_sigterm() -> Generator[None]:
     """Within the block SIGTERM ends the program as Ctrl-C does: what is half-done is taken back."""
     with _on(_leave, signal.SIGTERM):
         yield
 
 
 @contextmanager
-def deaf() -> Generator[None]:
+def ignore_signals() -> Generator[None]:
     """Neither a second Ctrl-C stops the cleaning up, nor the first one comes between two renames."""
     with _on(signal.SIG_IGN, signal.SIGTERM, signal.SIGINT):
         yield
@@ -73,7 +73,7 @@ def work_folder() -> Generator[Path]:
         pauses = PAUSES_S
         raise
     finally:
-        with deaf():
+        with ignore_signals():
             for pause in pauses:
                 time.sleep(pause)
                 shutil.rmtree(folder, ignore_errors=True)

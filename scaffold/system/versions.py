@@ -19,7 +19,7 @@ def is_newer(version: str, known: str) -> bool:
     return one is not None and (other is None or one > other)
 
 
-def finished(tags: Iterable[str]) -> list[str]:
+def list_finished(tags: Iterable[str]) -> list[str]:
     """Return the tags that name a finished version, oldest first, one of each version."""
     parsed = ((parse_version(tag), tag) for tag in sorted(tags))
     found = {version: tag for version, tag in parsed if version and not version.is_prerelease}

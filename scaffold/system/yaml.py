@@ -73,19 +73,19 @@ def load_trusted(text: str) -> Any:
     return load(text, _LIBYAML, MOST_NODES)
 
 
-def place(error: Exception) -> str:
+def describe_place(error: Exception) -> str:
     """Return `:LINE` of what was wrong in a text, or "" where that is not known."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     return f":{mark.line + 1}" if mark else ""
 
 
-def problem(error: Exception) -> str:
+def describe_problem(error: Exception) -> str:
     """Return what was wrong in a text, in one short line without its place."""
     told = getattr(error, "problem", None) or str(error) or type(error).__name__
     return " ".join(str(told).split())[:160]
 
 
-def line_of(text: str, keys: Sequence[int | str]) -> int:
+def find_line(text: str, keys: Sequence[int | str]) -> int:
     """Return the line of the value under these keys, or of the nearest that is there."""
     library: Any = yaml  # the stub of `compose` is untyped
     node = library.compose(text, _LIBYAML)
@@ -215,7 +215,7 @@ def for_copier() -> Generator[None]:
         patched.SafeLoader = original
 
 
-def dumped(table: object) -> str:
+def dump(table: object) -> str:
     """For people: multi-line text as a literal block, no anchors, keys in their order."""
     return yaml.dump(table, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 

@@ -15,10 +15,10 @@ from scaffold.catalog import economics
 from scaffold.catalog.catalog import Catalogue, load
 from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors, TemplateError, ToolError
 from scaffold.rendering.pair import Job, preview
-from scaffold.rendering.render import written
+from scaffold.rendering.render import list_files
 from scaffold.sources import releases
 from scaffold.sources.releases import Source
-from scaffold.system.git import GitError, git, installed
+from scaffold.system.git import GitError, git, is_installed
 from scaffold.workspace import target, verify
 from scaffold.workspace.created import Written
 from scaffold.workspace.files import ANSWERS_FILE
@@ -28,7 +28,7 @@ _NEUTRAL = {"user.name": "scaffold", "user.email": "scaffold@localhost"}
 
 def require_git() -> None:
     """Raise ToolError if there is no git."""
-    if not installed():
+    if not is_installed():
         raise ToolError("git is not installed; install it, or pass --no-git (updates need git).")
 
 
@@ -92,7 +92,7 @@ class _Order:
 def made(options: argparse.Namespace) -> Written:
     """Write a workspace, or say what a dry run would. Raises what was refused, all together."""
     refused = _refused(options)
-    with releases.source(options.template, options.ref) as source:
+    with releases.open_source(options.template, options.ref) as source:
         catalogue = load(source.root)
         taken = given.collect(catalogue, options)
         if not source.released and options.template is None:
@@ -188,7 +188,7 @@ def _write(options: argparse.Namespace, source: Source, spec: WorkspaceSpec) -> 
         print("Note: inside a git work tree, so no repository is made.", file=sys.stderr)
     with target.staged(options.dir.resolve()) as folder:
         Job(source, spec.answers(), folder).run()
-        files = _with_answers_file(written(folder))
+        files = _with_answers_file(list_files(folder))
         if own_repository:
             version = f"{source.src_path} {source.commit or ''}".strip()
             init(folder, f"Workspace from {version}")

@@ -68,7 +68,7 @@ def _table(path: Path) -> dict[str, Any]:
     except yaml_text.KeyTwiceError as error:
         raise TargetError(f"{path} {error}; keep one of them.") from None
     except yaml_text.UNREADABLE as error:
-        told = f"{yaml_text.problem(error)}{yaml_text.place(error).replace(':', ', line ')}"
+        told = f"{yaml_text.describe_problem(error)}{yaml_text.describe_place(error).replace(':', ', line ')}"
         raise TargetError(f"{path} is not YAML ({told}); mend it or restore it from git.") from None
     if not isinstance(table, dict):
         raise TargetError(f"{path} holds no answers; restore it from git.")

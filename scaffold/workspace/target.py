@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scaffold.errors import TargetError, system_hint
-from scaffold.system.signals import deaf, sigterm_unwinds
+from scaffold.system.signals import ignore_signals, unwind_on_sigterm
 
 
 def check(folder: Path) -> Path:
@@ -42,13 +42,13 @@ def staged(target: Path) -> Generator[Path]:
     within = target.is_dir()
     staging = (target if within else target.parent) / f".scaffold-{secrets.token_hex(4)}"
     try:
-        with sigterm_unwinds():
+        with unwind_on_sigterm():
             staging.mkdir(parents=True)
             yield staging
-            with deaf():
+            with ignore_signals():
                 _put_in_place(staging, target, within)
     except BaseException as error:
-        with deaf():
+        with ignore_signals():
             shutil.rmtree(staging, ignore_errors=True)
             _remove_empty(new_parents)
         if isinstance(error, OSError):

@@ -21,8 +21,8 @@ from scaffold.catalog.catalog import Catalogue, load
 from scaffold.rendering.pair import Job, both
 from scaffold.sources import releases
 from scaffold.sources.template import Source
-from scaffold.system.progress import showing
-from scaffold.system.signals import sigterm_unwinds, work_folder
+from scaffold.system.progress import show_progress
+from scaffold.system.signals import unwind_on_sigterm, work_folder
 from scaffold.workspace import files as fleet
 from scaffold.workspace import files as recorded
 from scaffold.workspace import old_names, unrendered
@@ -92,7 +92,7 @@ def to_version(options: argparse.Namespace, to: str | None) -> int:
         return status
     workspace = recorded.read(options.dir)
     changes = given.values(options.set)
-    with releases.opened(options.template or workspace.src_path) as template:
+    with releases.open_template(options.template or workspace.src_path) as template:
         before = template.at(workspace.commit)
         same = workspace.commit if changes else template.newest(workspace.commit)
         after = template.at(to or same)
@@ -106,7 +106,7 @@ def at_same_version(options: argparse.Namespace, asked: Asked) -> int:
         return status
     workspace = recorded.read(options.dir)
     changes = given.values(options.set)
-    with releases.opened(options.template or workspace.src_path) as template:
+    with releases.open_template(options.template or workspace.src_path) as template:
         source = template.at(workspace.commit)
         step = worked_out(
             workspace,
@@ -121,7 +121,7 @@ def abort(options: argparse.Namespace) -> int:
     """Take an uncommitted update back. Exit status 0, or 3 if stashed work is left in the stash."""
     workspace = merge.locate(options.dir)
     try:
-        with showing("Taking it back"), sigterm_unwinds():
+        with show_progress("Taking it back"), unwind_on_sigterm():
             outcome = merge.abort(workspace)
     except (KeyboardInterrupt, SystemExit):
         return _interrupted(workspace)
@@ -134,7 +134,7 @@ def finished(options: argparse.Namespace) -> int | None:
         return None
     workspace = merge.locate(options.dir)
     try:
-        with sigterm_unwinds():
+        with unwind_on_sigterm():
             outcome = merge.resume(workspace)
     except (KeyboardInterrupt, SystemExit):
         return _interrupted(workspace)
@@ -160,7 +160,7 @@ def carry_out(options: argparse.Namespace, step: Step) -> int:
         if options.dry_run:
             return summary.show_plan(report, plan, as_json=options.json)
         try:
-            with showing("Writing"), sigterm_unwinds():
+            with show_progress("Writing"), unwind_on_sigterm():
                 outcome = merge.apply(plan, autostash=options.autostash)
         except (KeyboardInterrupt, SystemExit):
             return _interrupted(workspace)
@@ -185,14 +185,14 @@ def planned(workspace: merge.Workspace, step: Step) -> Generator[merge.Plan]:
     with work_folder() as work:
         old, new = work / "before", work / "after"
         answers = step.spec.answers()
-        with showing(f"Rendering {' and '.join(dict.fromkeys(names))}"):
+        with show_progress(f"Rendering {' and '.join(dict.fromkeys(names))}"):
             both(Job(step.before, step.workspace.answers, old), Job(step.after, answers, new))
         sides = (
             ownership.Side(step.catalogues[0], step.workspace.answers, old),
             ownership.Side(step.catalogues[1], answers, new),
         )
         with (
-            showing("Merging"),
+            show_progress("Merging"),
             merge.plan(
                 workspace,
                 old,

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, TypeVar
 from .runtime.check_result import ALWAYS
 from .runtime.errors import SettingsError
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, load
+from .runtime.ledger.location import LedgerSettings, Location, database_path
 from .runtime.ledger.saving import Comparison
-from .runtime.ledger.store import LedgerSettings, Location, database_path
 
 if TYPE_CHECKING:
     from .runtime.ledger.prices import Prices

@@ -33,8 +33,9 @@ from .runtime.chain import Chain
 from .runtime.errors import Escalated
 from .runtime.fleet import Fleet, ModelRef, find_root, load
 from .runtime.ledger import queries
+from .runtime.ledger.location import LedgerSettings
 from .runtime.ledger.prices import Prices, Spending
-from .runtime.ledger.store import Ledger, LedgerSettings
+from .runtime.ledger.writer import Ledger
 from .runtime.redaction import hide_in_logs
 from .runtime.request import Request, Route
 from .runtime.run import Run

@@ -29,8 +29,9 @@ from desk.runtime.errors import (
 )
 from desk.runtime.fleet import ModelRef
 from desk.runtime.ledger import queries
-from desk.runtime.ledger.prices import NANO, Prices
-from desk.runtime.ledger.store import Attempt, Ledger, new_id
+from desk.runtime.ledger.attempt import NANO, Attempt, new_id
+from desk.runtime.ledger.prices import Prices
+from desk.runtime.ledger.writer import Ledger
 from desk.runtime.recorded import (
     RecordedModel,
     Reply,

@@ -22,7 +22,8 @@ from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, unresolve
 from .examination import Examination
 from .failure_kinds import Failure
 from .failures import CHECK_ERRORS, classify_error
-from .ledger.store import Attempt, Ledger, new_id
+from .ledger.attempt import Attempt, new_id
+from .ledger.writer import Ledger
 from .record import CallRecord
 from .redaction import raise_redacted, redact_error
 from .request_size import RequestSize

@@ -12,7 +12,7 @@ from .encodable import sanitize
 from .failure_kinds import Failure
 from .failures import classify_error
 from .json_text import extract_json
-from .ledger.store import MOST_TOKENS, new_id
+from .ledger.attempt import MOST_TOKENS, new_id
 from .refusals import refuses
 
 # Why an answer ended, as pydantic-ai names it and, where it has no name for that, as providers do.

@@ -14,8 +14,10 @@ from .call_budget import CallBudget
 from .check_result import PASSED, CheckResult
 from .completion import reported_usage
 from .fleet import ModelRef
+from .ledger.attempt import Attempt
 from .ledger.prices import Prices, other_units, price_context, tier_text
-from .ledger.store import Attempt, Ledger, Statement
+from .ledger.rollup import Statement
+from .ledger.writer import Ledger
 from .request_size import RequestSize
 
 NO_RESPONSE = ModelResponse(parts=[])

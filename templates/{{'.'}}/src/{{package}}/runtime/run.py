@@ -20,8 +20,8 @@ from .check_result import CheckResult
 from .encodable import sanitize
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
 from .fleet import Fleet, Section, StageSettings, checked
-from .ledger.prices import NANO
-from .ledger.store import NOT_DELIVERED, Attempt, Ledger, new_id
+from .ledger.attempt import NANO, NOT_DELIVERED, Attempt, new_id
+from .ledger.writer import Ledger
 from .request import Request, Route
 from .subagent import Equip, Output, SubAgent
 

@@ -12,8 +12,9 @@ from pydantic_ai.models import StreamedResponse
 
 from .errors import WrongLoop
 from .fleet import Fleet, ModelRef
+from .ledger.location import LedgerSettings, Location
 from .ledger.prices import Prices, Spending
-from .ledger.store import Ledger, LedgerSettings, Location
+from .ledger.writer import Ledger
 from .record import Texts
 from .run import AskedCall, Run
 from .stalls import Watch

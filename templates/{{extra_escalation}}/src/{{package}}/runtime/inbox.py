@@ -18,7 +18,9 @@ from pydantic import Field
 from . import fleet
 from .encodable import sanitize
 from .errors import FleetError, LedgerError, Unanswered
-from .ledger.store import identity, is_gone, ledger_file, new_id
+from .ledger.attempt import new_id
+from .ledger.location import ledger_file
+from .ledger.sqlite import file_id
 from .private import private_file
 
 log = logging.getLogger(__name__)
@@ -116,7 +118,7 @@ class Tickets:
         except sqlite3.Error as error:
             self.close()
             raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
-        self._file = identity(self.path)
+        self._file = file_id(self.path, least_size=1)
 
     def close(self) -> None:
         self._database.close()
@@ -222,7 +224,7 @@ class Tickets:
 
     def _run(self, statement: str, values: Any) -> list[Ticket]:
         """Commit one statement: the tickets it gives."""
-        if is_gone(self.path, self._file):
+        if file_id(self.path, least_size=1) != self._file:
             log.warning("%s was deleted or replaced: its questions are gone with it.", self.path)
             self.close()
             self._file = None  # closed, even if the same file comes back before it is opened

@@ -9,7 +9,7 @@ from ..configuration import ledger_location
 from ..runtime.encodable import printable
 from ..runtime.errors import SettingsError
 from ..runtime.fleet import find_root, load
-from ..runtime.ledger.store import FileFormat
+from ..runtime.ledger.location import FileFormat
 
 HELP = "export, import, show or erase attempts"
 FORMATS = ("csv", "jsonl")

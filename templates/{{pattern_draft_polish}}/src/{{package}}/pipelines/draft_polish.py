@@ -13,7 +13,7 @@ from ..agents.draft import DRAFT
 from ..agents.polish import POLISH
 from ..agents.score import Mark, marks, scorer
 from ..runtime.fleet import Settings
-from ..runtime.ledger.store import Attempt
+from ..runtime.ledger.attempt import Attempt
 from ..runtime.request import Route
 from ..runtime.run import Run
 

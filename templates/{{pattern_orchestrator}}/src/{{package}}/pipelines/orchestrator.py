@@ -16,7 +16,7 @@ from ..agents.plan import PLAN, Plan, Task, problems
 from ..agents.review import REVIEW
 from ..runtime.errors import AnswerInvalid, ChainExhausted, FleetError
 from ..runtime.fleet import Settings
-from ..runtime.ledger.prices import NANO
+from ..runtime.ledger.attempt import NANO
 from ..runtime.request import Route
 from ..runtime.run import Run
 from ..runtime.tasks import Outcome, TaskResult, shown, text_of

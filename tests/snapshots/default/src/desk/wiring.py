@@ -21,9 +21,9 @@ from .runtime.ledger import (
     findings_failures,
 )
 from .runtime.ledger.findings import Forecast, SearchFindings
+from .runtime.ledger.location import FileFormat, OpenServer
 from .runtime.ledger.queries import AttemptSums
 from .runtime.ledger.saving import Baseline
-from .runtime.ledger.store import FileFormat, OpenServer
 from .runtime.providers import (
     anthropic,
     openai,

@@ -5,7 +5,7 @@
 
 from pathlib import Path
 
-from .runtime.ledger.store import Location, database_path
+from .runtime.ledger.location import Location, database_path
 
 
 def ledger_location(root: Path) -> Location:

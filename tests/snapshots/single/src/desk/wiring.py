@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from .runtime.fleet import Provider
+from .runtime.ledger.location import FileFormat, OpenServer
 from .runtime.ledger.queries import AttemptSums
 from .runtime.ledger.saving import Baseline
-from .runtime.ledger.store import FileFormat, OpenServer
 from .runtime.providers import (
     anthropic,
     openai,

@@ -27,9 +27,10 @@ from .runtime.errors import Escalated, SettingsError
 from .runtime.failures import ALWAYS
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
+from .runtime.ledger.location import LedgerSettings
 from .runtime.ledger.prices import Prices, Spending
 from .runtime.ledger.saving import Comparison
-from .runtime.ledger.store import Ledger, LedgerSettings
+from .runtime.ledger.writer import Ledger
 from .runtime.redaction import hide_in_logs
 from .runtime.run import Check, Request, Route, Run, SubAgent
 from .runtime.shared import Shared

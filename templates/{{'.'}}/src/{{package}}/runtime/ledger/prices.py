@@ -36,7 +36,7 @@ from pydantic_ai.usage import RequestUsage
 from ..budgets import Limit, Reservations
 from ..errors import LedgerError, SettingsError
 from ..fleet import Budgets, ModelRef, Settings, advice
-from .store import Attempt
+from .attempt import Attempt
 
 if TYPE_CHECKING:
     from ..run import Stage

@@ -5,8 +5,8 @@ import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
+from .attempt import DAY_S, NANO
 from .findings import ENOUGH, MONTH_DAYS, WITHIN, Finding, Question
-from .prices import NANO
 from .queries import (
     DEMO,
     Totals,
@@ -18,7 +18,6 @@ from .queries import (
     today,
     total,
 )
-from .store import DAY_S
 
 REWRITTEN = 0.3
 SPIKE = Decimal("1.5")

@@ -11,8 +11,10 @@ from operator import add
 from typing import Any
 
 from . import queries
+from .attempt import DAY_US
+from .location import Location, select
 from .queries import COUNTS, DEMO, GROUPS, LATER, MODEL, Report, Totals
-from .store import BUCKETS, COUNTERS, DAY_US, Location, select
+from .rollup import BUCKETS, COUNTERS
 
 TAG = "tag:"
 Key = tuple[Any, ...]

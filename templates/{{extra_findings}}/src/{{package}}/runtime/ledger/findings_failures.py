@@ -4,9 +4,10 @@ import time
 from collections.abc import Iterator, Mapping
 
 from . import queries
+from .attempt import DAY_US
 from .findings import FEW, Finding, Question
+from .location import select
 from .queries import DEMO, Totals, alarm, percent, sums, today, total
-from .store import DAY_US, select
 
 DAYS = 7
 OFTEN = 0.2

@@ -9,7 +9,7 @@ import duckdb
 from pydantic_core import to_json
 
 from ..errors import LedgerError
-from .store import Attempt
+from .attempt import Attempt
 
 PAGE = 5_000
 _TYPES: dict[Any, str] = {int: "BIGINT", int | None: "BIGINT", float | None: "DOUBLE"}

@@ -18,26 +18,14 @@ from psycopg import errors
 from psycopg.types.json import Json
 
 from ..errors import LedgerError
-from .store import (
-    COLUMNS,
-    COUNTERS,
-    DAY_US,
-    ROLLUP_KEY,
-    SCHEMA_VERSION,
-    Attempt,
-    Execute,
-    RowsRefused,
-    Statement,
-    adding_up,
-    values_of,
-    verdicts,
-)
+from .attempt import COLUMNS, DAY_US, Attempt, RowsRefused, values_of
+from .rollup import COUNTERS, ROLLUP_KEY, Execute, Statement, add_to_rollup, set_verdicts
+from .sqlite import SCHEMA_VERSION
 
 CONNECT_S = 5
 SCHEMA_LOCK = 0x1ED6E4
 """The advisory lock of whoever changes tables; writers hold one of (WRITER_LOCK, number)."""
 WRITER_LOCK = 0x1ED6E5
-_KEY = "call_id = ? AND attempt = ? AND day = ?"
 UNUSABLE = (psycopg.OperationalError, psycopg.InterfaceError)
 
 _TYPES: dict[Any, str] = {
@@ -65,7 +53,7 @@ _WRITE = f"""WITH added AS (
     INSERT INTO attempts (day, {", ".join(COLUMNS)})
     SELECT day, {", ".join(COLUMNS)} FROM json_populate_recordset(NULL::attempts, ?)
     ON CONFLICT DO NOTHING RETURNING *),
-    counted AS ({adding_up("added")})
+    counted AS ({add_to_rollup("added")})
     SELECT COUNT(*) FROM added"""
 
 
@@ -90,7 +78,7 @@ class Server:
 
 
 class Database:
-    """A `store.Database`. A lost connection is opened again by the next call."""
+    """A `location.Database`. A lost connection is opened again by the next call."""
 
     def __init__(self, server: Server) -> None:
         self._server = server
@@ -114,7 +102,7 @@ class Database:
             cursor.execute(_sql(_WRITE), [Json([*map(_named, rows)]), self.writer])
             [(new,)] = cursor.fetchall()
             run = _runs(cursor)
-            verdicts(run, self.writer, judged, _KEY)
+            set_verdicts(run, self.writer, judged, with_day=True)
             for query, values in also:
                 run(query, values)
         return new
@@ -124,7 +112,7 @@ class Database:
         with self._cursor() as cursor:
             yield _runs(cursor)
 
-    def prove(self) -> None:
+    def expect_writable(self) -> None:
         with self._cursor() as cursor:
             cursor.execute("INSERT INTO attempts SELECT * FROM attempts WHERE false")
 

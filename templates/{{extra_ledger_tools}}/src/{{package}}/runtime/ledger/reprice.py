@@ -10,8 +10,10 @@ from typing import Any
 from pydantic_ai.usage import RequestUsage
 
 from ..fleet import ModelRef
+from .attempt import Attempt
+from .location import Database, Location, connect
 from .prices import Prices
-from .store import COUNTERS, Attempt, Database, Location, adding_up, connect
+from .rollup import COUNTERS, add_to_rollup
 from .transfer import pages
 
 SET_COST = (
@@ -20,7 +22,7 @@ SET_COST = (
 )
 # A row that has its cost already, and was counted as unpriced.
 _COUNTED_ANEW = ("priced", "cost_nano_usd", "wasted_nano_usd")
-ADD_COST = adding_up(
+ADD_COST = add_to_rollup(
     "attempts WHERE call_id = ? AND attempt = ?",
     {name: COUNTERS[name] if name in _COUNTED_ANEW else "0" for name in COUNTERS}
     | {"unpriced": "-1"},

@@ -14,20 +14,9 @@ from pydantic_core import to_json
 from ..encodable import csv_cell, from_csv_cell, sanitize
 from ..errors import LedgerError
 from ..private import private_file
-from .store import (
-    COLUMNS,
-    Attempt,
-    Database,
-    FileFormat,
-    Location,
-    RowsRefused,
-    attempts,
-    bring_in,
-    connect,
-    select,
-    spill_of,
-    values_of,
-)
+from .attempt import COLUMNS, Attempt, RowsRefused, values_of
+from .location import Database, FileFormat, Location, attempts, connect, select
+from .set_aside import bring_in
 
 PAGE = 1_000
 _OPTIONAL = {column.name for column in fields(Attempt) if "None" in str(column.type)}
@@ -100,7 +89,7 @@ def erase(location: Location, user_ref: str) -> int:
     """Erase a user's attempts and texts, those set aside as well; the rollup has no users."""
     database, refs = connect(location), [user_ref, sanitize(user_ref)]
     try:
-        bring_in(spill_of(location), database)
+        bring_in(location, database)
         with database.transaction() as execute:
             if _has_texts(location):
                 execute("DELETE FROM contents WHERE user_ref IN (?, ?)", refs)

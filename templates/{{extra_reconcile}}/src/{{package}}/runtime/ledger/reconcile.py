@@ -6,8 +6,8 @@ from decimal import Decimal
 
 from .export_formats import KINDS
 from .exports import Billed, Export, plain_name
+from .location import Location
 from .queries import Totals, sums, total
-from .store import Location
 
 SLACK_USD = Decimal("1e-9")
 """What rounding each call to a whole nano-dollar may add up to, per call."""

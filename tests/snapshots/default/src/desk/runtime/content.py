@@ -15,15 +15,9 @@ from pydantic import JsonValue
 from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
 
 from .errors import LedgerError
-from .ledger.store import (
-    DAY_US,
-    Attempt,
-    LedgerSettings,
-    Location,
-    Statement,
-    connect,
-    select,
-)
+from .ledger.attempt import DAY_US, Attempt
+from .ledger.location import LedgerSettings, Location, connect, select
+from .ledger.rollup import Statement
 from .record import CallRecord, Texts
 from .redaction import redact_secrets
 
@@ -85,8 +79,8 @@ def _prune(days: int) -> Statement:
     return "DELETE FROM contents WHERE ts_us < ?", (time.time_ns() // 1000 - days * DAY_US,)
 
 
-def _text(messages: list[ModelMessage], redact: Sequence[Redact]) -> str:
-    told = ModelMessagesTypeAdapter.dump_python(messages, mode="json", exclude_none=True)
+def _text(messages: Sequence[ModelMessage], redact: Sequence[Redact]) -> str:
+    told = ModelMessagesTypeAdapter.dump_python([*messages], mode="json", exclude_none=True)
     text = json.dumps(_redacted(told, redact), ensure_ascii=False)
     return text.encode(errors="replace").decode()  # a cut answer may end in half a character
 

@@ -26,7 +26,9 @@ from pydantic_core import to_json
 from .errors import AnswerInvalid, ChainExhausted, Escalated, FleetError, LedgerError, Unanswered
 from .fleet import Fleet
 from .inbox import HOUR_US, Ticket, Tickets, now_us
-from .ledger.store import Attempt, Ledger, Location
+from .ledger.attempt import Attempt
+from .ledger.location import Location
+from .ledger.writer import Ledger
 from .redaction import redact_data, redact_secrets
 from .run import OUTPUT_TOOL, AskedCall, Request, Run, SubAgent
 

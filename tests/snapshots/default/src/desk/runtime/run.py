@@ -29,8 +29,8 @@ from .encodable import sanitize
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, explain
 from .fleet import Fleet, Section, StageSettings, checked
 from .json_text import extract_json
-from .ledger.prices import NANO
-from .ledger.store import NOT_DELIVERED, Attempt, Ledger, new_id
+from .ledger.attempt import NANO, NOT_DELIVERED, Attempt, new_id
+from .ledger.writer import Ledger
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 OUTPUT_TOOL = "final_result"

@@ -18,8 +18,9 @@ from ..runtime.encodable import printable
 from ..runtime.errors import FleetError, LedgerError, SettingsError
 from ..runtime.fleet import Fleet, ModelRef, Settings, find_root, load
 from ..runtime.ledger import queries
+from ..runtime.ledger.attempt import DAY_US
+from ..runtime.ledger.location import Location, connect
 from ..runtime.ledger.queries import dollars
-from ..runtime.ledger.store import DAY_US, Location, connect
 
 if TYPE_CHECKING:
     from ..runtime.ledger.prices import Prices

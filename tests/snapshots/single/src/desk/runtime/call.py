@@ -21,7 +21,8 @@ from .eligibility import Eligibility
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, unresolved
 from .examination import Examination
 from .failures import CHECK_ERRORS, Failure, classify_error
-from .ledger.store import Attempt, Ledger, new_id
+from .ledger.attempt import Attempt, new_id
+from .ledger.writer import Ledger
 from .record import CallRecord
 from .redaction import raise_redacted, redact_error
 from .request_size import RequestSize

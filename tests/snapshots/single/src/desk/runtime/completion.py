@@ -11,7 +11,7 @@ from pydantic_ai.usage import RequestUsage
 from .encodable import sanitize
 from .failures import Failure, classify_error
 from .json_text import extract_json
-from .ledger.store import MOST_TOKENS, new_id
+from .ledger.attempt import MOST_TOKENS, new_id
 from .refusals import refuses
 
 # Why an answer ended, as pydantic-ai names it and, where it has no name for that, as providers do.

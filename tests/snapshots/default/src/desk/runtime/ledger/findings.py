@@ -11,8 +11,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
 from ..fleet import Fleet, ModelRef
+from .location import Location
 from .queries import Totals, dollars, percent, sums, today
-from .store import Location
 
 if TYPE_CHECKING:
     from .prices import Prices

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 from ..encodable import printable
 from ..errors import LedgerError
-from .store import BOUNDS_MS, BUCKETS, Location, select
+from .location import Location, select
+from .rollup import BOUNDS_MS, BUCKETS
 
 DEMO = "demo"
 """The `environment` of recorded runs: shown apart, never part of a budget."""

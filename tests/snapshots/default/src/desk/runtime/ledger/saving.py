@@ -12,8 +12,9 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..fleet import ModelRef
+from .attempt import DAY_US, NOT_DELIVERED
+from .location import Location, select
 from .queries import DEMO, LATER, day_of, dollars, percent, sums
-from .store import DAY_US, NOT_DELIVERED, Location, select
 
 if TYPE_CHECKING:
     from ..run import SubAgent

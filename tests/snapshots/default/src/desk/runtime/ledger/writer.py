@@ -1,0 +1,218 @@
+"""The writing side of the ledger: one thread writes, and its callers wait for the commit.
+
+What waits while a transaction runs is committed together by the next one. Rows that cannot be
+written stay in memory until they can, and no further model is asked meanwhile.
+"""
+
+import asyncio
+import atexit
+import json
+import logging
+import os
+import queue
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+
+from ..errors import LedgerError, LedgerUnavailable
+from .attempt import DAY_S, Attempt, RowsRefused
+from .location import LedgerSettings, Location, connect
+from .rollup import Statement
+from .set_aside import bring_in
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 1
+
+
+@dataclass(slots=True, eq=False)
+class _Write:
+    """What one caller wants committed. One without rows asks whether rows could be written."""
+
+    rows: Sequence[Attempt] = ()
+    also: Sequence[Statement] = ()
+    judged: Sequence[Attempt] = ()
+    done: "asyncio.Future[LedgerError | None] | None" = None
+    """Gets what went wrong; None once the caller was told."""
+
+    @property
+    def has_rows(self) -> bool:
+        return bool(self.rows or self.judged)
+
+
+class Ledger:
+    """The ledger of an open workspace. `close` returns when everything is on disk."""
+
+    def __init__(self, path: Location, settings: LedgerSettings | None = None) -> None:
+        self.path = path
+        self._retention_days = settings.retention_days if settings else 0
+        self._database = connect(path)
+        self._unwritten: list[_Write] = []
+        self._is_proven = False
+        self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._is_closed, self._pid = False, os.getpid()
+        # A daemon: a program that dies must not hang on its ledger.
+        self._thread = threading.Thread(target=self._run, name="ledger", daemon=True)
+        self._thread.start()
+        atexit.register(self.close)
+
+    async def write(
+        self,
+        rows: Sequence[Attempt],
+        also: Sequence[Statement] = (),
+        judged: Sequence[Attempt] = (),
+    ) -> None:
+        """Return when the rows are committed, or are in memory because they cannot be written.
+
+        `also` runs in the same transaction. `judged` are rows that were written before, with how
+        they ended. Raises RowsRefused for a wrong row.
+        """
+        await self._wait_for(_Write(rows, also, judged))
+
+    async def ready(self) -> None:
+        """Raise LedgerUnavailable where an attempt could not be recorded: then none may be made.
+
+        Before the first call this is tried; afterwards the rows of each call show it.
+        """
+        self.expect_open()
+        if self._unwritten or not self._is_proven:
+            await self._wait_for(_Write())
+
+    def expect_open(self) -> None:
+        """Raise LedgerError when it is closed, or belongs to the process before a fork."""
+        if self._pid != os.getpid():
+            raise LedgerError("The workspace was opened before a fork: open one in each process.")
+        if self._is_closed:
+            raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
+
+    def close(self) -> None:
+        """Commit what waits and end the thread."""
+        atexit.unregister(self.close)
+        if self._pid != os.getpid():  # the thread did not survive the fork
+            return
+        self._is_closed = True
+        self._queue.put(None)
+        self._thread.join()
+
+    async def _wait_for(self, write: _Write) -> None:
+        self.expect_open()
+        write.done = asyncio.get_running_loop().create_future()
+        self._queue.put(write)
+        if error := await write.done:
+            raise error
+
+    def _run(self) -> None:
+        self._bring_in()
+        prune_at, is_ending = time.monotonic(), False
+        while not is_ending:
+            batch = self._take(RETRY_S if self._unwritten else max(0, prune_at - time.monotonic()))
+            is_ending = None in batch
+            if batch or self._unwritten:
+                self._commit([write for write in batch if write])
+            elif time.monotonic() >= prune_at:
+                prune_at = time.monotonic() + (0 if self._prune() else DAY_S)
+        for row in (row for write in self._unwritten for row in (*write.rows, *write.judged)):
+            log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
+        self._database.close()
+
+    def _take(self, timeout_s: float) -> list[_Write | None]:
+        """Return all that waits, after waiting for the first."""
+        batch: list[_Write | None] = []
+        with suppress(queue.Empty):
+            batch.append(self._queue.get(timeout=timeout_s))
+            while True:
+                batch.append(self._queue.get_nowait())
+        return batch
+
+    def _commit(self, batch: Sequence[_Write]) -> None:
+        """Commit a batch after what is in memory, together if no row is wrong."""
+        pending = [*self._unwritten, *batch]
+        try:
+            self._save(pending)
+        except RowsRefused:
+            for write in pending:
+                self._commit_alone(write)
+        except Exception as error:  # of any kind: callers wait for this thread
+            self._keep(pending, error)
+        else:
+            self._finish(pending)
+
+    def _commit_alone(self, write: _Write) -> None:
+        try:
+            self._save([write])
+        except RowsRefused as error:
+            if write in self._unwritten:  # nobody waits for it any more
+                log.error("%s It is lost: %s", error, write.rows or write.judged)
+            self._finish([write], error)
+        except Exception as error:
+            self._keep([write], error)
+        else:
+            self._finish([write])
+
+    def _save(self, writes: Sequence[_Write]) -> None:
+        rows = [row for write in writes for row in write.rows]
+        judged = [row for write in writes for row in write.judged]
+        if rows or judged:
+            also = [statement for write in writes for statement in write.also]
+            self._database.write(rows, also, judged)
+        else:
+            self._database.expect_writable()
+
+    def _finish(self, writes: Sequence[_Write], error: LedgerError | None = None) -> None:
+        """Tell callers how it ended; nothing of it is in memory any more."""
+        self._is_proven = True
+        if self._unwritten:
+            self._unwritten = [write for write in self._unwritten if write not in writes]
+            if not self._unwritten:
+                log.warning("The attempts that were in memory alone are on disk now.")
+        _tell(writes, error)
+
+    def _keep(self, writes: Sequence[_Write], error: Exception) -> None:
+        """Keep rows in memory. Their calls are paid for and go on; who asks for more is refused."""
+        is_first = not self._unwritten
+        self._unwritten += [one for one in writes if one.has_rows and one not in self._unwritten]
+        rows = sum(len(one.rows) or len(one.judged) for one in self._unwritten)
+        refusal = LedgerUnavailable(
+            f"No model is asked while attempts cannot be recorded, {rows} of them are in memory "
+            f"alone. {error} Calls go on by themselves once that works again."
+        )
+        if is_first and self._unwritten:
+            log.error("%s", refusal)
+        _tell([write for write in writes if write.has_rows], None)
+        _tell([write for write in writes if not write.has_rows], refusal)
+
+    def _bring_in(self) -> None:
+        try:
+            if new := bring_in(self.path, self._database):
+                log.warning("%d attempts that were set aside are in the ledger now", new)
+        except LedgerError as error:
+            log.warning("Attempts that were set aside wait for another start: %s", error)
+
+    def _prune(self) -> bool:
+        """Remove old rows; return whether there are more."""
+        try:
+            return self._retention_days > 0 and self._database.prune(self._retention_days)
+        except LedgerError as error:
+            log.warning("Old attempts stay for now: %s", error)
+            return False
+
+
+def _tell(writes: Sequence[_Write], error: LedgerError | None) -> None:
+    """Let callers go on: each event loop is woken once, however many of its callers wait."""
+    waiting = [write.done for write in writes if write.done]
+    for write in writes:
+        write.done = None
+    for loop in {done.get_loop() for done in waiting}:
+        of_loop = [done for done in waiting if done.get_loop() is loop]
+        with suppress(RuntimeError):  # a closed loop: nobody waits any more
+            loop.call_soon_threadsafe(_settle, of_loop, error)
+
+
+def _settle(
+    waiting: "Sequence[asyncio.Future[LedgerError | None]]", error: LedgerError | None
+) -> None:
+    for done in waiting:
+        if not done.done():  # a cancelled caller has left
+            done.set_result(error)
