@@ -54,7 +54,7 @@ def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactor
         "extras": [
             f.name
             for f in catalogue.of("extra")
-            if f.default or f.name in ("streaming", "grounded", "agreement")
+            if f.default or f.name in ("streaming", "grounded", "agreement", "content", "saving")
         ],
         "package": name,
     }

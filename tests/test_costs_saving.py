@@ -75,9 +75,9 @@ class Desk:
         database.close()
 
     def compared(self, environment: str | None = None) -> Any:
-        configuration = importlib.import_module(f"{self.package}.configuration")
+        baseline = importlib.import_module(f"{self.package}.baseline")
         fleet = importlib.import_module(f"{self.package}.runtime.fleet")
-        comparison = configuration.comparison(self.root, fleet.load(self.root / "fleet.toml"))
+        comparison = baseline.comparison(self.root, fleet.load(self.root / "fleet.toml"))
         day = NOW // self.store.DAY_US
         return comparison.over(self.path, day - 7, environment=environment)
 

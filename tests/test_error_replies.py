@@ -40,7 +40,7 @@ ERRORS = [
 
 @pytest.fixture(scope="module")
 def kind_of(every_provider: str) -> Any:
-    return importlib.import_module(f"{every_provider}.runtime.replies").kind_of
+    return importlib.import_module(f"{every_provider}.runtime.replies").classify_reply
 
 
 @pytest.fixture(scope="module")

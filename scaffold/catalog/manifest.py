@@ -84,8 +84,8 @@ class Wires(Part):
 
     In `wiring.py`: `pipeline` with what it `handles`, for the router; `router`; `checks`;
     `agent_key`, whose `equip` reads the key of that name under `[agents.X]`; `reader`, whose
-    `read(path)` returns the text of a file; `human`, `stream` and `texts`; modules of
-    `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`) and
+    `read(path)` returns the text of a file; `human`, `stream` and `texts`; the module that
+    measures the `saving`; modules of `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`) and
     with the `forecast` of the month; `ledgers` by URL scheme, and `exports`
     by the suffix of the files that they write.
 
@@ -105,6 +105,7 @@ class Wires(Part):
     stream: str | None = None
     texts: str | None = None
     reader: str | None = None
+    saving: str | None = None
     commands: dict[str, str] = {}
     converters: list[str] = []
     findings: list[str] = []

@@ -10,11 +10,10 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from .runtime.check_result import ALWAYS
 from .runtime.errors import SettingsError
+from .runtime.failure_kinds import ALWAYS
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, load
 from .runtime.ledger.location import LedgerSettings, Location, database_path
-from .runtime.ledger.saving import Comparison
 
 if TYPE_CHECKING:
     from .runtime.ledger.prices import Prices
@@ -109,11 +108,3 @@ def load_prices(root: Path) -> "Prices":
     return Prices.load(
         root / "prices.toml", list_ids, {**dict.fromkeys(free), **deployed}, may_differ
     )
-
-
-def comparison(root: Path, fleet: Fleet) -> Comparison | None:
-    """Return what compares requests with the model of `[baseline]`; None where there is none."""
-    from . import wiring
-
-    model = fleet.baseline_model
-    return Comparison(load_prices(root), model, wiring.BASELINES) if model else None

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from datetime import date
-from typing import TYPE_CHECKING
 
 from ..configuration import ledger_location
 from ..runtime import fleet
@@ -11,9 +10,6 @@ from ..runtime.encodable import printable
 from ..runtime.errors import FleetError
 from ..runtime.ledger import queries
 from ..runtime.ledger.queries import dollars
-
-if TYPE_CHECKING:
-    from ..runtime.ledger.saving import Saving
 
 HELP = "show what each task type cost on each model, this week against last"
 GROUPS = ", ".join((*queries.GROUPS, "agent", "user", "tag:KEY"))
@@ -75,25 +71,11 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
     return demo
 
 
-def saving_of(report: queries.Report) -> "Saving | None":
-    """What the report's requests cost beside one call of `[baseline] model` each."""
-    from ..configuration import comparison
-
-    root = fleet.find_root()
-    compared = comparison(root, fleet.load(root / "fleet.toml"))
-    if compared is None or not report.rows:
-        return None
-    saving = compared.over(ledger_location(root), report.since, environment=report.environment)
-    return saving if saving.requests or saving.left_out else None  # rows may be gone by now
-
-
 def saving_lines(report: queries.Report) -> list[str]:
-    """The saving as text, if there is a model to measure it against."""
-    saving = saving_of(report)
-    if saving is None:
-        return []
-    since = "" if saving.since == report.since else f"Since {queries.day_of(saving.since)}: "
-    return [f"{since}{saving}"]
+    """Return what the requests saved, where the workspace measures it."""
+    from .. import wiring
+
+    return wiring.SAVING.saving_lines(report) if wiring.SAVING else []
 
 
 def month_text(report: queries.Report) -> str:

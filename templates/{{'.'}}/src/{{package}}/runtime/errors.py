@@ -1,4 +1,4 @@
-"""Every error a workspace raises on purpose; its text is advice, in one line.
+"""Define every error that a workspace raises on purpose; its text is advice, in one line.
 
 FleetError
 ├── SettingsError, MissingKey, BudgetReached    the team has to change something
@@ -24,11 +24,11 @@ class FleetError(Exception):
 
 
 class SettingsError(FleetError):
-    """A settings file is wrong: names the file, the key and the way out."""
+    """A settings file is wrong: the text names the file, the key and the way out."""
 
 
 class MissingKey(FleetError):
-    """No provider of a chain can be asked: names the environment variables to set."""
+    """No provider of a chain can be asked: the text names the environment variables to set."""
 
 
 class WrongLoop(FleetError):
@@ -42,17 +42,14 @@ class WrongLoop(FleetError):
 
 
 class ChainExhausted(FleetError):
-    """No model of a chain gave an acceptable answer; holds what each attempt raised, in order.
+    """No model of a chain gave an acceptable answer; `failures` are its attempts, in order."""
 
-    `said` is what a client library says of a request that none of its models can take.
-    """
-
-    def __init__(self, chain: str, failures: Sequence[tuple[str, str]], said: str = "") -> None:
+    def __init__(self, chain: str, failures: Sequence[tuple[str, str]], hint: str = "") -> None:
         self.chain = chain
         self.failures = tuple(failures)
-        told = "; ".join(f"{model}: {reason}" for model, reason in failures)
+        reasons = "; ".join(f"{model}: {reason}" for model, reason in failures)
         super().__init__(
-            f"No model of chain '{chain}' answered ({told}). {said}See `costs` and `doctor`."
+            f"No model of chain '{chain}' answered ({reasons}). {hint}See `costs` and `doctor`."
         )
 
 
@@ -103,17 +100,17 @@ _REMEDIES = {
     errno.EPERM: "give the program's user the right to read it",
 }
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
-"""What this machine has run out of: nobody else's fault."""
+"""What this machine has run out of is not a provider's fault."""
 
 
 def explain(error: OSError) -> str:
-    """The system's own words for an error, and what helps."""
+    """Return the system's own words for an error, and what helps."""
     remedy = _REMEDIES.get(error.errno or 0)
     return f"{error.strerror or error}" + (f": {remedy}" if remedy else "")
 
 
 def exhausted(error: BaseException) -> OSError | None:
-    """What this machine has run out of, if that is behind an error."""
+    """Return what this machine has run out of, if that is behind an error."""
     for one in _causes(error):
         if isinstance(one, OSError) and one.errno in EXHAUSTED:
             return one
@@ -125,14 +122,14 @@ def exhausted(error: BaseException) -> OSError | None:
 
 
 def unresolved(error: BaseException) -> str:
-    """What to check where a server's name could not be looked up; "" where that is not why."""
+    """Return what to check if a server's name could not be looked up; "" if that is not why."""
     if any(isinstance(one, gaierror) for one in _causes(error)):
         return "its name cannot be looked up (DNS): check the network, and base_url in fleet.toml"
     return ""
 
 
 def _causes(error: BaseException | None, depth: int = 0) -> Iterator[BaseException]:
-    """An error and whatever it was raised from, groups opened."""
+    """Yield an error and whatever it was raised from, groups opened."""
     if error is None or depth > 20:
         return
     yield error

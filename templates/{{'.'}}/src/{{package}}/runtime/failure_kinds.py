@@ -61,3 +61,5 @@ class Failure(StrEnum):
 
 FILTERED = (Failure.CONTENT_FILTER, Failure.REFUSAL)
 ALERTS = tuple(kind for kind in Failure if kind.policy.alert)
+ALWAYS = ("not_empty", "not_truncated", "not_refusal", "schema")
+"""Checks that every completion gets, whether its stage names them or not."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
-from .check_result import CheckResult
 from .encodable import sanitize
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
 from .fleet import Fleet, Section, StageSettings, checked
@@ -30,6 +29,21 @@ if TYPE_CHECKING:
     from pydantic_ai.models import Model, ModelRequestParameters
 
     from .call_budget import CallBudget
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Why a completion is rejected, if it is, and how good it is."""
+
+    reason: str | None = None
+    """Short snake case: the ledger's `error_type`."""
+    quality: float | None = None
+    """From 0 to 1."""
+    source: str | None = None
+    """The ledger's `quality_source`: "check", "agreement", "judge" or "human"."""
+
+
+PASSED = CheckResult()
 
 
 class AskedCall(Protocol):

@@ -1,13 +1,14 @@
-"""Time limits that do not run while this program's own event loop stands still.
+"""Limit the time of an attempt, but not while this program's own event loop stands still.
 
-Code that blocks it, a check of the team's for example, is nobody's timeout.
+Code that blocks the loop, a check of the team's for example, is not a timeout of a provider.
 """
 
 import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 
 from pydantic_ai.exceptions import ModelTimeoutError
 
@@ -20,54 +21,84 @@ class Stalled(TimeoutError):
 
 
 class Watch:
-    """Feels whether the loop stands still while there are limits, and puts them off by that."""
+    """Notice whether the loop stands still while there are limits, and extend them by that."""
 
     def __init__(self) -> None:
-        self._until: dict[asyncio.Timeout, float] = {}
+        self._latest: dict[asyncio.Timeout, float] = {}
         self._lost: set[asyncio.Timeout] = set()
-        self._ended = -math.inf  # the last stall, on the monotonic clock
+        self._stalled_at = -math.inf
         self._beats = False
 
     @asynccontextmanager
-    async def limit(self, seconds: float, until: float) -> AsyncGenerator[asyncio.Timeout]:
-        """As `asyncio.timeout`, put off by every stall, but not beyond `until`.
+    async def limit(self, seconds: float, latest: float) -> AsyncGenerator[asyncio.Timeout]:
+        """Limit time as `asyncio.timeout` does, extended by every stall, but not beyond `latest`.
 
         Raises Stalled in place of TimeoutError where only a stall used up the time.
         """
         limit = asyncio.timeout(seconds)
         try:
             async with limit:
-                self._until[limit] = until
+                self._latest[limit] = latest
                 if not self._beats:
-                    self._beat_after(BEAT_S)
+                    self._schedule_beat()
                 yield limit
         except (TimeoutError, ModelTimeoutError) as error:
-            just_now = time.monotonic() - self._ended < BEAT_S
+            just_now = time.monotonic() - self._stalled_at < BEAT_S
             if limit in self._lost or just_now:
                 raise Stalled from error
             raise
         finally:
-            self._until.pop(limit, None)
+            self._latest.pop(limit, None)
             self._lost.discard(limit)
 
-    def _beat_after(self, seconds: float) -> None:
+    def _schedule_beat(self) -> None:
         loop = asyncio.get_running_loop()
         self._beats = True
-        loop.call_later(seconds, self._beat, loop.time() + seconds)
+        loop.call_later(BEAT_S, self._beat, loop.time() + BEAT_S)
 
     def _beat(self, due: float) -> None:
         now = asyncio.get_running_loop().time()
         if now - due > STALL_S:
-            self._ended = now
-            for limit, until in self._until.items():
-                self._put_off(limit, now - due, until)
+            self._stalled_at = now
+            for limit, latest in self._latest.items():
+                self._extend(limit, now - due, latest)
         self._beats = False
-        if self._until:
-            self._beat_after(BEAT_S)
+        if self._latest:
+            self._schedule_beat()
 
-    def _put_off(self, limit: asyncio.Timeout, seconds: float, until: float) -> None:
+    def _extend(self, limit: asyncio.Timeout, seconds: float, latest: float) -> None:
         when = limit.when()
-        if limit.expired() or (when is not None and when + seconds > until):
+        if limit.expired() or (when is not None and when + seconds > latest):
             self._lost.add(limit)
         if when is not None and not limit.expired():
-            limit.reschedule(min(when + seconds, max(until, when)))
+            limit.reschedule(min(when + seconds, max(latest, when)))
+
+
+@dataclass(kw_only=True)
+class TimeLimits:
+    """The time of one call, and what share of it an attempt gets."""
+
+    watch: Watch
+    attempt_s: float | None = None
+    """The most seconds that one attempt gets."""
+    deadline: float = math.inf
+    """When the call has to be done, on the monotonic clock."""
+
+    def left(self) -> float:
+        return self.deadline - time.monotonic()
+
+    def share(self, models: int) -> float:
+        """Return the seconds for one of so many models: a hang must leave enough for the others."""
+        return min(self.left() / models, self.attempt_s or math.inf)
+
+    def limit(self, models: int) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        """Limit the time to the share of one of so many models."""
+        return self.limit_to(self.share(models))
+
+    def limit_to(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
+        return self.watch.limit(seconds, self.deadline)
+
+    def start(self, limit: asyncio.Timeout, models: int) -> float:
+        """Share out what time is left, and return when the attempt that got its slot began."""
+        limit.reschedule(asyncio.get_running_loop().time() + self.share(models))
+        return time.perf_counter()

@@ -5,9 +5,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from .agreeing import same
-from .check_result import CheckResult
 from .errors import FleetError, SettingsError
-from .run import AskedCall, Check, MakeCheck, current
+from .run import AskedCall, Check, CheckResult, MakeCheck, current
 from .subagent import SubAgent, text_of
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 import argparse
 from pathlib import Path
 
+from ..baseline import saving_of
 from ..runtime.errors import SettingsError
 from . import costs
-from .costs_table import cost_report, saving_of
+from .costs_table import cost_report
 
 HELP = costs.HELP
 

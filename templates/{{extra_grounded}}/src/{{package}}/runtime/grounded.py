@@ -10,8 +10,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, cast
 
-from .check_result import CheckResult
-from .run import AskedCall, Check, MakeCheck
+from .run import AskedCall, Check, CheckResult, MakeCheck
 from .subagent import text_of
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from pydantic_ai.usage import RequestUsage
 
 from .bookkeeping import USUAL, Reasons, hooks
-from .replies import error_of_choice
+from .replies import find_choice_error
 
 
 def http_client(reasons: Reasons = USUAL) -> DefaultAsyncHttpxClient:
@@ -25,7 +25,7 @@ class OpenAIChat(OpenAIChatModel):
 
     def _process_provider_details(self, response: chat.ChatCompletion) -> dict[str, Any] | None:
         details = super()._process_provider_details(response)
-        error = error_of_choice(response.model_dump(warnings=False))
+        error = find_choice_error(response.model_dump(warnings=False))
         return {**(details or {}), "error": error} if error else details
 
     @property

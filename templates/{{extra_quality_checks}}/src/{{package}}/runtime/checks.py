@@ -11,9 +11,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
 
-from .check_result import CheckResult
 from .errors import FleetError
-from .run import AskedCall, Check, MakeCheck
+from .run import AskedCall, Check, CheckResult, MakeCheck
 from .subagent import SubAgent, text_of
 
 if TYPE_CHECKING:

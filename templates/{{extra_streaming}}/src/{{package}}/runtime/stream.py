@@ -32,12 +32,12 @@ from pydantic_ai.usage import RequestUsage
 from .call import Call
 from .candidates import Candidate
 from .chain import Chain
-from .check_result import PASSED, CheckResult
 from .completion import reject_end, reject_response, repair_response
 from .errors import ChainExhausted, FleetError
 from .failure_kinds import Failure
 from .failures import classify_error
 from .redaction import raise_redacted, redact_error
+from .run import PASSED, CheckResult
 from .stalls import Stalled
 
 Events = AsyncIterator[ModelResponseStreamEvent]
@@ -158,12 +158,10 @@ class ChainStream(StreamedResponse):
         for event in self._opened.held:
             yield event
         while True:
-            left = self._call.time_left()
+            left = self._call.time.left()
             if left <= 0:  # whoever reads has used it up, not the model
                 raise Stalled
-            async with self._call.shared.watch.limit(
-                min(self._opened.idle_s, left), self._call.deadline
-            ):
+            async with self._call.time.limit_to(min(self._opened.idle_s, left)):
                 event = await anext(self._opened.events, None)
             if event is None:
                 return
@@ -206,9 +204,9 @@ class ChainStream(StreamedResponse):
         self._asked.add(candidate)
         call, stack, started = self._call, AsyncExitStack(), None
         try:
-            async with call.limit_time(models + 1) as limit:
+            async with call.time.limit(models + 1) as limit:
                 model = await stack.enter_async_context(candidate.client())
-                started, idle_s = call.start(limit, models), call.time_share(models)
+                started, idle_s = call.time.start(limit, models), call.time.share(models)
                 prepared = model.prepare_messages(call.messages, call.parameters)
                 opening = model.request_stream(prepared, call.settings, call.parameters)
                 inner = await stack.enter_async_context(opening)
@@ -222,7 +220,7 @@ class ChainStream(StreamedResponse):
                         break
                     # It thinks, and may do so for longer than one event may take.
                     now = asyncio.get_running_loop().time()
-                    limit.reschedule(now + min(idle_s, call.time_left()))
+                    limit.reschedule(now + min(idle_s, call.time.left()))
                 else:
                     return await self._silent(candidate, inner.get(), started, stack)
         except BaseException as error:

@@ -144,7 +144,7 @@ class Progress:
 
 
 def _report(results: "Results") -> None:
-    from ..configuration import comparison
+    from ..baseline import comparison
     from ..runtime.savings import drafts_text
 
     root, lines = fleet.find_root(), list(results.lines.values())

@@ -4,7 +4,6 @@ Commands are in `commands/__init__.py`, because they read this registry.
 """
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from .agents import analyst as agent_analyst
 from .router import Router
 from .runtime import (
     checks,
-    content,
     escalation,
 )
 from .runtime.fleet import Provider
@@ -22,8 +20,7 @@ from .runtime.ledger import (
 )
 from .runtime.ledger.findings import Forecast, SearchFindings
 from .runtime.ledger.location import FileFormat, OpenServer
-from .runtime.ledger.queries import AttemptSums
-from .runtime.ledger.saving import Baseline
+from .runtime.ledger.queries import AttemptSums, SavingReport
 from .runtime.providers import (
     anthropic,
     openai,
@@ -42,9 +39,8 @@ AGENTS: dict[str, SubAgent[Any]] = {
 
 PIPELINES: dict[str, Any] = {}
 
-# What one model would read and write of a pipeline, by stages: the saving is measured against it.
-# A pipeline that is not here is compared with its last call.
-BASELINES: dict[str, Baseline] = {}
+# What `costs` says of the saving against the model of `[baseline]`.
+SAVING: SavingReport | None = None
 
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip | type[Any]] = {}
@@ -60,9 +56,7 @@ ROUTER = Router()
 HUMAN: MakeHuman | None = escalation.human
 STREAM: OpenStream | None = None
 
-# Each changes a prompt or an answer before it is stored, which `record_content` has to ask for.
-REDACT: list[Callable[[str], str]] = []
-TEXTS: OpenTexts | None = partial(content.texts, redact=REDACT)
+TEXTS: OpenTexts | None = None
 
 # Where a ledger may be besides a file of SQLite, by the scheme of FLEET_LEDGER_URL.
 LEDGERS: dict[str, OpenServer] = {}

@@ -29,7 +29,6 @@ from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, loa
 from .runtime.ledger import queries
 from .runtime.ledger.location import LedgerSettings
 from .runtime.ledger.prices import Prices, Spending
-from .runtime.ledger.saving import Comparison
 from .runtime.ledger.writer import Ledger
 from .runtime.redaction import hide_in_logs
 from .runtime.run import Check, Request, Route, Run, SubAgent
@@ -280,12 +279,6 @@ def load_prices(root: Path) -> Prices:
     return Prices.load(
         root / "prices.toml", list_ids, {**dict.fromkeys(free), **deployed}, may_differ
     )
-
-
-def comparison(root: Path, fleet: Fleet) -> Comparison | None:
-    """What compares requests with the model of `[baseline]`; None where there is none."""
-    model = fleet.baseline_model
-    return Comparison(load_prices(root), model, wiring.BASELINES) if model else None
 
 
 def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:

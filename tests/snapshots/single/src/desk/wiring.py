@@ -9,8 +9,7 @@ from typing import Any
 
 from .runtime.fleet import Provider
 from .runtime.ledger.location import FileFormat, OpenServer
-from .runtime.ledger.queries import AttemptSums
-from .runtime.ledger.saving import Baseline
+from .runtime.ledger.queries import AttemptSums, SavingReport
 from .runtime.providers import (
     anthropic,
     openai,
@@ -27,9 +26,8 @@ AGENTS: dict[str, SubAgent[Any]] = {}
 
 PIPELINES: dict[str, Any] = {}
 
-# What one model would read and write of a pipeline, by stages: the saving is measured against it.
-# A pipeline that is not here is compared with its last call.
-BASELINES: dict[str, Baseline] = {}
+# What `costs` says of the saving against the model of `[baseline]`.
+SAVING: SavingReport | None = None
 
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip | type[Any]] = {}

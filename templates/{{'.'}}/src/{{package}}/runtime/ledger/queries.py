@@ -162,6 +162,13 @@ class AttemptSums(Protocol):
     def notes(self, location: Location, report: "Report") -> list[str]: ...
 
 
+class SavingReport(Protocol):
+    """What a report's requests saved, as text and as exact numbers."""
+
+    def saving_lines(self, report: "Report", /) -> list[str]: ...
+    def saving_numbers(self, report: "Report", /) -> dict[str, Any] | None: ...
+
+
 class Report:
     """The last `days` days, today among them, beside as many before them.
 

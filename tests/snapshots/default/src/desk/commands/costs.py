@@ -4,7 +4,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import to_json
@@ -14,9 +14,8 @@ from ..runtime.encodable import csv_cell, printable
 from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
-from ..runtime.ledger.saving import Saving
 from . import costs_table
-from .costs_table import cost_report, month_text, saving_lines, saving_of
+from .costs_table import cost_report, month_text, saving_lines
 
 SHOWN = 5
 DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))
@@ -63,8 +62,7 @@ def run(options: argparse.Namespace) -> int:
     costs = examine(cost_report(options))
     report = costs.report
     if options.json:
-        saving = saving_of(report)
-        print(to_json(_as_dict(costs) | {"saving": saving and _exact(saving)}).decode())
+        print(to_json(_as_dict(costs)).decode())
         return 0
     nothing = f"No calls in these {report.days} days."
     first = findings_text(costs.found) if costs.found or report.rows else nothing
@@ -108,6 +106,8 @@ def findings_text(found: Sequence[Finding]) -> str:
 
 
 def _as_dict(costs: Costs) -> dict[str, Any]:
+    from .. import wiring
+
     report, question = costs.report, costs.question
     rows = [
         dict(zip(report.by, name, strict=True))
@@ -134,12 +134,8 @@ def _as_dict(costs: Costs) -> dict[str, Any]:
             "forecast_nano_usd": costs.forecast,
             "budget_usd": question.fleet.budgets.month_usd,
         },
+        "saving": wiring.SAVING.saving_numbers(report) if wiring.SAVING else None,
     }
-
-
-def _exact(saving: Saving) -> dict[str, Any]:
-    told = asdict(saving) | {"since": queries.day_of(saving.since)}
-    return told | {"saved_nano_usd": saving.saved_nano_usd, "share": saving.share}
 
 
 def _numbers(row: Totals | None) -> dict[str, int | float | None]:

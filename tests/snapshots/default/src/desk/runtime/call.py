@@ -3,10 +3,9 @@
 import asyncio
 import logging
 import math
-import time
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, field
+from time import monotonic
 
 from pydantic import ValidationError
 from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse
@@ -15,19 +14,18 @@ from pydantic_ai.settings import ModelSettings
 
 from .call_budget import CallBudget
 from .candidates import Candidate
-from .check_result import CheckResult
-from .completion import repair_response
+from .completion import Examination, repair_response
 from .eligibility import Eligibility
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, unresolved
-from .examination import Examination
 from .failures import CHECK_ERRORS, Failure, classify_error
 from .ledger.attempt import Attempt, new_id
 from .ledger.writer import Ledger
 from .record import CallRecord
 from .redaction import raise_redacted, redact_error
 from .request_size import RequestSize
-from .run import Stage
+from .run import CheckResult, Stage
 from .shared import PERSON, Shared
+from .stalls import TimeLimits
 
 log = logging.getLogger(__name__)
 
@@ -42,12 +40,9 @@ class Call:
     parameters: ModelRequestParameters
     chain: str
     shared: Shared
+    time: TimeLimits
     cap_nano: float = math.inf
     """What all its attempts together may cost, in nano-USD."""
-    attempt_s: float | None = None
-    """The most seconds that one attempt gets."""
-    deadline: float = math.inf
-    """When it has to be done, on the monotonic clock."""
     retry_at: float = 0
     """When retries may begin, on the monotonic clock."""
     to_human: bool = False
@@ -111,25 +106,13 @@ class Call:
         last = asked[-1] if asked else ""
         return last if isinstance(last, str) else "\n".join(t for t in last if isinstance(t, str))
 
-    def time_left(self) -> float:
-        return self.deadline - time.monotonic()
-
-    def time_share(self, models: int) -> float:
-        """Return the seconds for one of so many models: a hang must leave enough for the others."""
-        return min(self.time_left() / models, self.attempt_s or math.inf)
-
-    def limit_time(self, models: int) -> AbstractAsyncContextManager[asyncio.Timeout]:
-        """Limit the time of one of so many models; our own stalls do not count towards it."""
-        return self.shared.watch.limit(self.time_share(models), self.deadline)
-
-    def start(self, limit: asyncio.Timeout, models: int) -> float:
-        """Share out what time is left, and return when the attempt that got its slot began."""
-        limit.reschedule(asyncio.get_running_loop().time() + self.time_share(models))
-        return time.perf_counter()
+    @property
+    def deadline(self) -> float:
+        return self.time.deadline
 
     def skip_reason(self, candidate: Candidate) -> Failure | None:
         """Return why a model is not asked at all, or None when it may be."""
-        return self.eligibility.skip_reason(candidate, self.time_left())
+        return self.eligibility.skip_reason(candidate, self.time.left())
 
     async def reserve(self, candidate: Candidate, models: int) -> Failure | None:
         """Set aside what an attempt may cost at most; return OVER_BUDGET where there is no room.
@@ -137,25 +120,17 @@ class Call:
         Raises LedgerUnavailable where what it costs could not be recorded.
         """
         await self.shared.ledger.ready()
-        wait_s, longest_s = self.time_share(models + 1), self.time_share(1)
+        wait_s, longest_s = self.time.share(models + 1), self.time.share(1)
         has_room = await self.budget.reserve(candidate.ref, wait_s=wait_s, time_left_s=longest_s)
         return None if has_room else Failure.OVER_BUDGET
 
     async def wait_until_available(self, candidate: Candidate) -> bool:
         """Wait until a candidate may be asked again; return False if that is too late."""
-        pause = max(self.retry_at, candidate.available_at) - time.monotonic()
-        if pause >= self.time_left():
+        pause = max(self.retry_at, candidate.available_at) - monotonic()
+        if pause >= self.time.left():
             return False
         await asyncio.sleep(max(0, pause))
         return True
-
-    async def join_probe(self, candidate: Candidate) -> None:
-        """Wait for the probe of an open circuit that is under way, or make this call the probe."""
-        if candidate.probe and not candidate.probe.is_set():
-            with suppress(TimeoutError):
-                await asyncio.wait_for(candidate.probe.wait(), self.time_left())
-        elif candidate.unavailable is Failure.CIRCUIT_OPEN:
-            candidate.allow_probe()
 
     def skip(self, candidate: Candidate, reason: str) -> None:
         self.record.add(candidate.ref, "skipped", CheckResult(reason))
@@ -172,9 +147,9 @@ class Call:
         messages = [*self.messages, repair] if repair else self.messages
         typed = not self.parameters.allow_text_output
         try:
-            async with self.limit_time(models + 1) as limit:
+            async with self.time.limit(models + 1) as limit:
                 async with candidate.client() as model:
-                    started = self.start(limit, models)
+                    started = self.time.start(limit, models)
                     prepared = model.prepare_messages(messages, self.parameters)
                     response = await model.request(prepared, self.settings, self.parameters)
                 response = repair_response(response, self.messages, typed=typed)

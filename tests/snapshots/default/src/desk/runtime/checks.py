@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from pydantic import BaseModel, Field
 from pydantic_ai.messages import ModelResponse
 
-from .check_result import CheckResult
 from .errors import FleetError
-from .run import AskedCall, Check, SubAgent, text_of
+from .run import AskedCall, Check, CheckResult, SubAgent, text_of
 from .shared import MakeCheck
 
 

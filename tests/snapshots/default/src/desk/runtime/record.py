@@ -11,7 +11,6 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from .call_budget import CallBudget
-from .check_result import PASSED, CheckResult
 from .completion import reported_usage
 from .fleet import ModelRef
 from .ledger.attempt import Attempt
@@ -19,6 +18,7 @@ from .ledger.prices import Prices, other_units, price_context, tier_text
 from .ledger.rollup import Statement
 from .ledger.writer import Ledger
 from .request_size import RequestSize
+from .run import PASSED, CheckResult
 
 NO_RESPONSE = ModelResponse(parts=[])
 Texts = Callable[["CallRecord", Sequence[Attempt]], Sequence[Statement]]
@@ -50,7 +50,7 @@ class CallRecord:
     _judged: list[Attempt] = field(default_factory=list[Attempt])
 
     @property
-    def messages(self) -> Sequence[ModelMessage]:
+    def messages(self) -> list[ModelMessage]:
         return self.size.messages
 
     def add(

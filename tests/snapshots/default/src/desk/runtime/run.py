@@ -24,7 +24,6 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
 from .call_budget import CallBudget
-from .check_result import CheckResult
 from .encodable import sanitize
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, explain
 from .fleet import Fleet, Section, StageSettings, checked
@@ -104,6 +103,21 @@ def read_prompt(name: str) -> str:
         raise SettingsError(f"prompts/{name} is not UTF-8 text: save it as UTF-8.") from None
     except OSError as error:
         raise SettingsError(f"prompts/{name} cannot be read ({explain(error)}).") from error
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Why a completion is rejected, if it is, and how good it is."""
+
+    reason: str | None = None
+    """Short snake case: the ledger's `error_type`."""
+    quality: float | None = None
+    """From 0 to 1."""
+    source: str | None = None
+    """The ledger's `quality_source`: "check", "agreement", "judge" or "human"."""
+
+
+PASSED = CheckResult()
 
 
 class AskedCall(Protocol):

@@ -173,6 +173,8 @@ def settings_problems(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
 
 def _without_effect(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
     """What has no effect, or not the one it seems to have."""
+    from .. import wiring
+
     for table in fleet.model_extra or {}:
         close = get_close_matches(table, [*Fleet.model_fields, "ledger"], 1, 0.75)
         if close and table not in close:
@@ -191,7 +193,8 @@ def _without_effect(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
             close = get_close_matches(name, known, 1)
             hint = f": did you mean {close[0]}?" if close else "."
             yield f"{table} names {name}, which nothing in fleet.toml asks{hint}"
-    if (model := fleet.baseline_model) and prices and not prices.known(model):
+    model = fleet.baseline_model if wiring.SAVING else None
+    if model and prices and not prices.known(model):
         yield f"The saving cannot be told: {model} of [baseline] has no price. Add it to prices.toml."
 
 

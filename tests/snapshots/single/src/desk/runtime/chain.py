@@ -5,10 +5,9 @@ The chain alone writes the ledger: a row per attempt, failures and skips include
 """
 
 import asyncio
-import math
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from typing import Any, TypeVar
@@ -30,12 +29,12 @@ from .encodable import sanitize
 from .errors import BudgetReached
 from .failures import FILTERED, Failure, Policy
 from .fleet import ChainSettings
+from .half_open import half_open
 from .run import Stage, current
 from .shared import Shared
+from .stalls import TimeLimits
 
 OVER = Failure.OVER_BUDGET
-PAUSES = (0.5, 1, 2)
-"""Seconds before each probe of an open circuit, jittered: an outage of a second passes."""
 
 Answer = TypeVar("Answer")
 Ask = Callable[[Candidate, int], Awaitable[Answer | str]]
@@ -139,7 +138,7 @@ class Chain(Model):
             chain=self.name,
             shared=shared,
             cap_nano=min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano()),
-            attempt_s=rules.attempt_s,
+            time=TimeLimits(watch=shared.watch, attempt_s=rules.attempt_s),
             to_human=rules.on_exhausted == "human",
         )
         shared.ledger.expect_open()
@@ -150,7 +149,7 @@ class Chain(Model):
             for candidate in self.candidates:
                 await candidate.load()
             until = (stage.parent or stage.run).deadline
-            call.deadline = min(time.monotonic() + rules.deadline_s, until)
+            call.time.deadline = min(time.monotonic() + rules.deadline_s, until)
             yield call
         finally:
             call.budget.release()
@@ -186,7 +185,7 @@ class Chain(Model):
             call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
         if left := await self._cheap_models_left(call):
             return await self.answer(call, ask, left)
-        async for candidate, models in self._half_open(call, candidates):
+        async for candidate, models in half_open(call, candidates):
             result = await self._ask(call, candidate, models, ask)
             if not isinstance(result, str):
                 return result
@@ -212,31 +211,6 @@ class Chain(Model):
         if stops:
             call.to_human = self.rules.on_content_filter == "human"
         return stops
-
-    async def _half_open(
-        self, call: Call, among: Sequence[Candidate]
-    ) -> AsyncIterator[tuple[Candidate, int]]:
-        """Yield whom to ask in spite of an open circuit, before a call is refused.
-
-        An outage of a second must not refuse calls that have more time. One request goes out as
-        a probe, the others wait for what comes of it. What does not pass by itself within seconds,
-        a wrong key or spent credit, is left alone for as long as [circuits] says.
-        """
-        # Whoever was asked already has just failed: no probe at once.
-        was_asked = any(row.outcome != "skipped" for row in call.rows)
-        opened = [one for one in among if call.skip_reason(one) is Failure.CIRCUIT_OPEN]
-        opened = [one for one in opened if one.opened_at < math.inf]
-        for pause in PAUSES if was_asked else (0, *PAUSES):
-            seconds = pause * random.uniform(0.75, 1)
-            if not opened or seconds >= call.time_left():
-                return
-            await asyncio.sleep(seconds)
-            candidate = min(opened, key=lambda one: (one.unavailable is not None, one.opened_at))
-            await call.join_probe(candidate)
-            if not call.skip_reason(candidate):
-                yield candidate, len(opened)
-            if not candidate.unavailable:  # it answered, if not well
-                opened.remove(candidate)
 
     async def _affordable(self, call: Call) -> Sequence[Candidate]:
         """Return whom to ask: its own candidates, or those of `at_limit` if a budget is used up."""

@@ -13,7 +13,7 @@ from pydantic_ai import exceptions
 from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior, UserError
 
 from .errors import FleetError, exhausted
-from .replies import kind_of
+from .replies import classify_reply
 from .stalls import Stalled
 
 
@@ -100,7 +100,7 @@ def classify_error(error: BaseException) -> Failure | None:
         return Failure.EXHAUSTED
     if any(_LOGIN.search(type(one).__name__) for one in (error, error.__cause__)):
         return Failure.AUTHENTICATION
-    if not isinstance(error, exceptions.ModelConnectionError) and (name := kind_of(error)):
+    if not isinstance(error, exceptions.ModelConnectionError) and (name := classify_reply(error)):
         return Failure(name)
     kinds = (kind for kind, classes in _BY_CLASS.items() if isinstance(error, classes))
     return next(kinds, Failure.MALFORMED)

@@ -1,7 +1,7 @@
-"""Error replies that a server sends as a success, status 200, whole or in a stream.
+"""Give error replies that a server sends as a success (status 200) the status they should have.
 
-They get the status that they should have had before the client library reads them: it raises what
-it would have raised, for every provider in the same way. Streams lose what some SDKs trip over.
+This happens before the client library reads them, whole or in a stream: the library then raises
+what it would have raised, for every provider in the same way. Streams lose what some SDKs trip over.
 """
 
 import codecs
@@ -15,33 +15,32 @@ from typing import Any
 from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.models import Model
 
-from .replies import error_of_choice, status_of
+from .replies import find_choice_error, find_status
 
-# Where the client of a provider keeps the one of HTTP: OpenAI's, Anthropic's and Groq's; Mistral's;
-# Google's.
-_INSIDE = ("_client", "sdk_configuration.async_client", "_api_client._async_httpx_client")
-_MOST = 200_000  # bytes; no error is longer
+# Where a provider's client keeps that of HTTP: OpenAI's, Anthropic's, Groq's; Mistral's; Google's.
+_HTTP_CLIENTS = ("_client", "sdk_configuration.async_client", "_api_client._async_httpx_client")
+_MAX_BYTES = 200_000  # no error is longer
 _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 _DATA = b"data: "
-# What may stand for an error: the rest of a stream is not read twice.
+# What may be an error: the other events of a stream are not parsed twice.
 _NAMES_ERROR = re.compile(rb'"(errors?|base_resp|message|detail|msg|title)"')
 
 
 def unmask_errors(model: Model) -> None:
     """Have the client of a model take an error for one, whatever status it came with."""
     client: Any = model.provider and model.provider.client
-    for path in _INSIDE:
+    for path in _HTTP_CLIENTS:
         with suppress(AttributeError):
             hooks = attrgetter(path + ".event_hooks")(client)
-            hooks["request"].append(_ask_plain)
+            hooks["request"].append(_refuse_compression)
             hooks["response"].append(_unmask)
             return
     with suppress(AttributeError):  # boto3's
         client.meta.events.register("before-parse", _unmask_parsed)
-        client.meta.events.register("after-call", _take_over)
+        client.meta.events.register("after-call", _copy_status)
 
 
-async def _ask_plain(request: Any) -> None:
+async def _refuse_compression(request: Any) -> None:
     # What is compressed cannot be read on the way in.
     request.headers["accept-encoding"] = "identity"
 
@@ -51,19 +50,19 @@ async def _unmask(response: Any) -> None:
     if response.status_code != 200:
         return
     if "json" in kind:
-        response.status_code = _status(await response.aread())
+        response.status_code = _find_status(await response.aread())
     elif "event-stream" in kind and "content-encoding" not in response.headers:
-        response.stream = _stream(response)
+        response.stream = _wrap_stream(response)
 
 
-def _stream(response: Any) -> Any:
-    """The body of a response, as its own HTTP library (httpx or httpx2) has streams."""
-    inner, known = response.stream, type(response.stream).__mro__
-    base: Any = next(one for one in known if one.__name__ == "AsyncByteStream")
+def _wrap_stream(response: Any) -> Any:
+    """Return the body of a response as a stream of its own HTTP library (httpx or httpx2)."""
+    inner = response.stream
+    base: Any = next(one for one in type(inner).__mro__ if one.__name__ == "AsyncByteStream")
 
     class Plain(base):
         def __aiter__(self) -> AsyncIterator[bytes]:
-            return _plain(inner, response.headers)
+            return _read_events(inner, response.headers)
 
         async def aclose(self) -> None:
             await inner.aclose()
@@ -71,27 +70,27 @@ def _stream(response: Any) -> Any:
     return Plain()
 
 
-async def _plain(chunks: AsyncIterator[bytes], headers: Any) -> AsyncIterator[bytes]:
-    """Server-sent events in the one form that every SDK reads.
+async def _read_events(chunks: AsyncIterator[bytes], headers: Any) -> AsyncIterator[bytes]:
+    """Yield server-sent events in the one form that every SDK reads.
 
     Raises ModelHTTPError for an event that is an error, with the status that it stands for.
     """
     name = b""
-    async for lines in _lines(chunks):
-        said = b""
-        for line in map(_plain_line, lines):
-            if error := _error_in(line):
-                yield said
-                raise ModelHTTPError(status_of(error) or 500, "", error, headers=headers)
+    async for lines in _read_lines(chunks):
+        event = b""
+        for line in map(_simplify_line, lines):
+            if error := _find_error(line):
+                yield event
+                raise ModelHTTPError(find_status(error) or 500, "", error, headers=headers)
             if line.startswith(b"event:"):
                 name = line
             elif line:
-                said, name = said + name + line, b""
-        if said:
-            yield said
+                event, name = event + name + line, b""
+        if event:
+            yield event
 
 
-async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
+async def _read_lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     rest = b""
     async for chunk in chunks:
         *lines, rest = _LINE_END.split(rest + chunk)
@@ -99,8 +98,8 @@ async def _lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[list[bytes]]:
     yield [rest]
 
 
-def _plain_line(line: bytes) -> bytes:
-    """A line of a stream; nothing for a comment, and for what no answer needs."""
+def _simplify_line(line: bytes) -> bytes:
+    """Return a line of a stream; nothing for a comment, and for what no answer needs."""
     line = line.removeprefix(codecs.BOM_UTF8)
     name, colon, value = line.partition(b":")
     value = value.removeprefix(b" ").rstrip(b"\r")
@@ -109,34 +108,34 @@ def _plain_line(line: bytes) -> bytes:
     return _DATA + value + b"\n" if colon and name == b"data" else line + b"\n"
 
 
-def _error_in(line: bytes) -> Any:
-    """The error that an event is; what its answer has used up to then makes it none the less one."""
+def _find_error(line: bytes) -> Any:
+    """Return the error that an event is, even where it has the usage of a part of an answer."""
     if not line.startswith(_DATA) or not _NAMES_ERROR.search(line):
         return None
     with suppress(ValueError, RecursionError):
         event: Any = json.loads(line[len(_DATA) :])
         body: dict[str, Any] = event if hasattr(event, "get") else {}
         used = body.pop("usage", None)
-        if used and not (body.get("error") or error_of_choice(body)):
+        if used and not (body.get("error") or find_choice_error(body)):
             return None
-        return event if status_of(event) else None
+        return event if find_status(event) else None
     return None
 
 
 def _unmask_parsed(response_dict: dict[str, Any], **_: object) -> None:
     body = response_dict.get("body")
     if response_dict.get("status_code") == 200 and isinstance(body, bytes):
-        response_dict["status_code"] = _status(body)
+        response_dict["status_code"] = _find_status(body)
 
 
-def _take_over(http_response: Any, parsed: dict[str, Any], **_: object) -> None:
+def _copy_status(http_response: Any, parsed: dict[str, Any], **_: object) -> None:
     http_response.status_code = parsed["ResponseMetadata"]["HTTPStatusCode"]
 
 
-def _status(content: bytes) -> int:
-    if len(content) > _MOST or content.lstrip()[:1] not in (b"{", b"["):
+def _find_status(content: bytes) -> int:
+    if len(content) > _MAX_BYTES or content.lstrip()[:1] not in (b"{", b"["):
         return 200
     try:
-        return status_of(json.loads(content)) or 200
+        return find_status(json.loads(content)) or 200
     except (ValueError, RecursionError):
         return 200

@@ -1,4 +1,4 @@
-"""Files that only their owner reads, whatever the umask."""
+"""Make files that only their owner reads, whatever the umask."""
 
 import errno
 import os
@@ -15,7 +15,7 @@ def private_file(path: Path) -> Path:
     A folder that was there before is tightened only where it is called `data`: another is not
     this workspace's alone. SQLite gives the files beside a database the mode of the database.
     """
-    if path.is_dir():  # a path that was set by mistake: it is not for this workspace to change
+    if path.is_dir():  # a path that was set by mistake, and not this workspace's to change
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
     private_folder(path.parent)
     if not path.exists():
@@ -35,7 +35,7 @@ def private_folder(folder: Path) -> None:
 
 
 def _tighten(path: Path) -> None:
-    """Take from others what they may do with a file; what its owner may stays."""
+    """Take from others what they may do with a file, and leave its owner what they may."""
     with suppress(OSError):  # missing, or another's
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:

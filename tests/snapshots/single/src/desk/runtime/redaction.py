@@ -77,7 +77,7 @@ def _redact_data(value: Any, pattern: re.Pattern[str], levels: int) -> Any:
         return HIDDEN
     if isinstance(value, dict):
         pairs = [*cast("dict[Any, Any]", value).items()]
-        return dict(cast("Any", _redact_data(pairs, pattern, levels)))
+        return dict(_redact_data(pairs, pattern, levels))
     inner = levels - 1 if isinstance(value, list) else levels
     items = [_redact_data(one, pattern, inner) for one in cast("list[Any]", value)]
     return tuple(items) if isinstance(value, tuple) else items
@@ -119,23 +119,27 @@ def _redact_error(error: BaseException, seen: dict[int, BaseException]) -> BaseE
 def _replace_if_secret(error: BaseException, seen: dict[int, BaseException]) -> BaseException:
     """Return the error, or another one in its place where it still shows a secret."""
     if isinstance(error, BaseExceptionGroup):
-        group = cast("BaseExceptionGroup[BaseException]", error)
-        members = [_redact_error(one, seen) for one in group.exceptions]
-        message = redact_secrets(group.message)
-        changed = any(new is not old for new, old in zip(members, group.exceptions, strict=True))
-        if not changed and message == group.message:
-            return error
-        other: BaseException = BaseExceptionGroup(message, members)
+        other = _redact_group(cast("BaseExceptionGroup[BaseException]", error), seen)
     else:  # pydantic's texts, for example, cannot be changed
         shown = f"{type(error).__name__}: {error}"
-        if redact_secrets(f"{shown} {error!r}") == f"{shown} {error!r}":
-            return error
-        other = RuntimeError(redact_secrets(shown))
+        is_clean = redact_secrets(f"{shown} {error!r}") == f"{shown} {error!r}"
+        other = error if is_clean else RuntimeError(redact_secrets(shown))
+    if other is error:
+        return error
     other.__cause__, other.__context__ = error.__cause__, error.__context__
     other.__suppress_context__ = error.__suppress_context__
     for note in getattr(error, "__notes__", ()):
         other.add_note(note)
     return other.with_traceback(error.__traceback__)
+
+
+def _redact_group(
+    group: BaseExceptionGroup[BaseException], seen: dict[int, BaseException]
+) -> BaseException:
+    members = [_redact_error(one, seen) for one in group.exceptions]
+    message = redact_secrets(group.message)
+    changed = any(new is not old for new, old in zip(members, group.exceptions, strict=True))
+    return BaseExceptionGroup(message, members) if changed or message != group.message else group
 
 
 def hide_in_logs() -> None:

@@ -27,9 +27,7 @@ _REPEATED = re.compile(r"(\S)\1+")
 class RequestSize:
     """The texts of one request and how many tokens they are."""
 
-    def __init__(
-        self, messages: Sequence[ModelMessage], parameters: ModelRequestParameters
-    ) -> None:
+    def __init__(self, messages: list[ModelMessage], parameters: ModelRequestParameters) -> None:
         self.messages = messages
         self._parameters = parameters
 
