@@ -98,9 +98,10 @@ class Ledger:
 
     async def _wait_for(self, write: _Write) -> None:
         self.expect_open()
-        write.done = asyncio.get_running_loop().create_future()
+        # A name of its own: the thread may have answered, and let go of `write.done`, at once.
+        write.done = done = asyncio.get_running_loop().create_future()
         self._queue.put(write)
-        if error := await write.done:
+        if error := await done:
             raise error
 
     def _run(self) -> None:
