@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.duplicate_pairs import DATA
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import load
 from scaffold.rendering.render import render
+from tests.specs import complete
 
 ROOT = Path(__file__).parents[1]
 REPLAY = DATA.parent / "replay"

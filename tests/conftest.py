@@ -11,9 +11,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue, load
 from scaffold.rendering.render import render
+from tests.specs import complete
 
 ROOT = Path(__file__).parents[1]
 collect_ignore = ["snapshots"]

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue
 from scaffold.rendering.render import render
 from tests.conftest import ROOT
 from tests.loopback import Server, serve
+from tests.specs import complete
 
 FORMATS = ("openai", "azure", "anthropic", "google", "mistral", "bedrock")
 

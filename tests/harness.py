@@ -9,13 +9,13 @@ from typing import Any
 
 from allpairspy import AllPairs
 
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue, load
-from scaffold.catalog.feature import KINDS
+from scaffold.catalog.kinds import KINDS
 from scaffold.catalog.manifest import Question
 from scaffold.catalog.presets import PRESETS, split
 from scaffold.rendering.render import render
 from tests.conftest import ROOT
+from tests.specs import complete
 
 CATALOGUE = load(ROOT)
 BARE: dict[str, Any] = {"patterns": [], "extras": [], "agents": [], "providers": ["anthropic"]}

@@ -31,14 +31,14 @@ def importable(folder: Path, name: str, **answers: Any) -> Iterator[str]:
 PARTS = ("attempt", "rollup", "sqlite", "location", "set_aside", "writer")
 
 
-class Store:
-    """What a rendered ledger consists of, as one namespace for tests.
+class Parts:
+    """Modules of a rendered ledger as one namespace for tests.
 
     A name that is set is set in each module that has it.
     """
 
-    def __init__(self, package: str) -> None:
-        parts = [importlib.import_module(f"{package}.runtime.ledger.{name}") for name in PARTS]
+    def __init__(self, package: str, names: Sequence[str] = PARTS) -> None:
+        parts = [importlib.import_module(f"{package}.runtime.ledger.{name}") for name in names]
         object.__setattr__(self, "_parts", parts)
         object.__setattr__(self, "_before", {})
 
@@ -63,7 +63,7 @@ class Store:
 def module(package: str, name: str) -> Any:
     """`runtime.ledger.<name>` of a rendered package; `store` is all that writes and reads it."""
     if name == "store":
-        return Store(package)
+        return Parts(package)
     return importlib.import_module(f"{package}.runtime.ledger.{name}")
 
 

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import load
 from scaffold.catalog.copier_questions import copier_yml
 from scaffold.rendering.render import render
 from tests import harness
 from tests.conftest import ROOT
+from tests.specs import complete
 
 PAGE = (ROOT / "docs" / "adding-a-feature.md").read_text("utf-8")
 BLOCK = re.compile(r"^`(templates/[^`]+)`\n\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -8,52 +8,62 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scaffold import cli
-from scaffold.catalog import economics
-from scaffold.catalog import prices as models
-from scaffold.catalog.advice import ONE_MODEL, SPLIT, Upkeep, advise
+from scaffold.catalog.advice import FEW_CALLS, ONE_MODEL, SPLIT, Upkeep, advise
+from scaffold.catalog.alternatives import Alternative, Alternatives, list_alternatives
+from scaffold.catalog.break_even import compare_judges, describe_judges, find_break_even
 from scaffold.catalog.catalog import Catalogue, load
-from scaffold.catalog.economics import Load, Option
+from scaffold.catalog.estimate import Load, price_pattern
 from scaffold.catalog.manifest import TIERS, Tier
+from scaffold.catalog.prices import find_model, price_call
 from tests.conftest import ROOT
 from tests.messages import one_mistake
+from tests.specs import select
 
 CATALOGUE = load(ROOT)
 UPKEEP = Upkeep(Decimal(6), Decimal(100))
 
 
-def options(one: int | None, *patterns: int | None) -> list[Option]:
-    """The usual options at these dollars a month."""
-    made = [Option("one good model", ("a:m",), None if one is None else Decimal(one))]
-    made.append(Option("the best model for all", ("a:l",), Decimal(9999)))
-    for at, usd in enumerate(patterns):
-        made.append(Option(f"p{at}", ("a:s",), None if usd is None else Decimal(usd), "never."))
-    return made
+def alternatives(one: int | None, *patterns: int | None) -> Alternatives:
+    """Return the usual alternatives at these dollars a month."""
+
+    def at(name: str, model: str, usd: int | None) -> Alternative:
+        month = None if usd is None else Decimal(usd)
+        return Alternative(name=name, models=(model,), usd_per_month=month, when_not="never.")
+
+    return Alternatives(
+        singles=(at("one good model", "a:m", one), at("the best model for all", "a:l", 9999)),
+        patterns=tuple(at(f"p{place}", "a:s", usd) for place, usd in enumerate(patterns)),
+    )
+
+
+def by_name(found: Alternatives) -> dict[str, Alternative]:
+    return {one.name: one for one in found.all()}
 
 
 def test_under_a_thousand_calls_a_day_one_model_is_enough() -> None:
-    told = advise(Load(999, 900, 350), options(50_000, 1), UPKEEP, None)
-    assert told.verdict == ONE_MODEL
-    assert "under 1,000" in told.reasons[0]
+    advice = advise(Load(999, 900, 350), alternatives(50_000, 1), UPKEEP, None)
+    assert advice.verdict == ONE_MODEL
+    assert "under 1,000" in advice.reasons[0]
 
 
 @pytest.mark.parametrize(("saving", "verdict"), [(599, ONE_MODEL), (600, ONE_MODEL), (601, SPLIT)])
 def test_a_saving_has_to_pay_for_its_upkeep(saving: int, verdict: str) -> None:
-    told = advise(Load(5000, 900, 350), options(1000, 1000 - saving, 990), UPKEEP, None)
-    assert (told.verdict, told.saving_usd) == (verdict, saving)
+    advice = advise(Load(5000, 900, 350), alternatives(1000, 1000 - saving, 990), UPKEEP, None)
+    assert (advice.verdict, advice.saving_usd) == (verdict, saving)
 
 
 def test_the_cheapest_pattern_is_the_one_compared() -> None:
-    told = advise(Load(5000, 900, 350), options(9000, 500, 100, 300), UPKEEP, None)
-    assert told.best is not None
-    assert told.best.name == "p1"
-    assert "never" in told.reasons[-1]
+    advice = advise(Load(5000, 900, 350), alternatives(9000, 500, 100, 300), UPKEEP, None)
+    assert advice.best is not None
+    assert advice.best.name == "p1"
+    assert "never" in advice.reasons[-1]
 
 
-@pytest.mark.parametrize("found", [options(None, 1), options(5, None), options(5)])
-def test_an_unknown_price_is_no_saving(found: list[Option]) -> None:
-    told = advise(Load(5000, 900, 350), found, UPKEEP, None)
-    assert told.verdict == ONE_MODEL
-    assert "unknown" in told.reasons[0]
+@pytest.mark.parametrize("found", [alternatives(None, 1), alternatives(5, None), alternatives(5)])
+def test_an_unknown_price_does_not_count_as_a_saving(found: Alternatives) -> None:
+    advice = advise(Load(5000, 900, 350), found, UPKEEP, None)
+    assert advice.verdict == ONE_MODEL
+    assert "unknown" in advice.reasons[0]
 
 
 @pytest.mark.parametrize(("calls", "verdict"), [(10, ONE_MODEL), (50_000, SPLIT)])
@@ -61,11 +71,11 @@ def test_what_one_model_cannot_read_is_compared_with_the_one_that_can(
     calls: int, verdict: str
 ) -> None:
     load = Load(calls, 500_000, 350)
-    found = economics.options(CATALOGUE, load, ["mistral"])
-    assert found[0].too_long and not found[1].too_long
-    told = advise(load, found, UPKEEP, None)
-    assert (told.verdict, told.baseline) == (verdict, found[1])
-    assert "do not fit" in told.reasons[0] and "the best model for all" in told.reasons[0]
+    found = list_alternatives(CATALOGUE, load, ["mistral"])
+    assert found.singles[0].too_long and not found.singles[1].too_long
+    advice = advise(load, found, UPKEEP, None)
+    assert (advice.verdict, advice.baseline) == (verdict, found.singles[1])
+    assert "do not fit" in advice.reasons[0] and "the best model for all" in advice.reasons[0]
 
 
 def test_the_largest_figures_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
@@ -78,34 +88,34 @@ def test_the_largest_figures_are_shown(capsys: pytest.CaptureFixture[str]) -> No
 @settings(deadline=None)
 @given(calls=st.integers(1, 10**7), tokens=st.integers(1, 10**5))
 def test_from_the_break_even_on_and_only_there_it_splits(calls: int, tokens: int) -> None:
-    def told_at(calls_per_day: int) -> str:
+    def verdict_at(calls_per_day: int) -> str:
         wanted = Load(calls_per_day, tokens, tokens)
-        found = economics.options(CATALOGUE, wanted, ["anthropic", "openai"])
+        found = list_alternatives(CATALOGUE, wanted, ["anthropic", "openai"])
         return advise(wanted, found, UPKEEP, None).verdict
 
     wanted = Load(calls, tokens, tokens)
-    found = economics.options(CATALOGUE, wanted, ["anthropic", "openai"])
+    found = list_alternatives(CATALOGUE, wanted, ["anthropic", "openai"])
     advised = advise(wanted, found, UPKEEP, None)
     even = advised.break_even_calls
     if even is None:  # what is the same for every request costs more than a short one
         assert (advised.saving_usd or 0) <= 0
         assert advised.verdict == ONE_MODEL
         return
-    assert told_at(even) == SPLIT
-    assert told_at(even - 1) == ONE_MODEL or even == economics.FEW_CALLS
+    assert verdict_at(even) == SPLIT
+    assert verdict_at(even - 1) == ONE_MODEL or even == FEW_CALLS
 
 
 def test_one_good_model_costs_its_list_price(catalogue: Catalogue) -> None:
-    fact = models.facts(catalogue, "anthropic:claude-sonnet-5-5")
+    fact = find_model(catalogue, "anthropic:claude-sonnet-5-5")
     assert fact.input_usd is not None
     assert fact.output_usd is not None
-    one = economics.options(catalogue, Load(100, 2000, 500), ["anthropic"])[0]
+    one = list_alternatives(catalogue, Load(100, 2000, 500), ["anthropic"]).singles[0]
     usd = (2000 * fact.input_usd + 500 * fact.output_usd) / 10**6 * 100 * 30
     assert one.usd_per_month == usd
 
 
 # Dollars per million tokens in and out: haiku 0.10/0.50, sonnet 2/10, opus 4/20. A request of
-# 16,000 tokens with an answer of 500, worked out by hand for each pattern.
+# 16,000 tokens with an answer of 500, computed by hand for each pattern.
 BY_HAND = {
     "router": 250 * 0.1 + 16000 * 0.1 + 60 * 0.5
     + 0.7 * (16000 * 0.1 + 500 * 0.5) + 0.3 * (16000 * 4 + 500 * 20),
@@ -121,20 +131,18 @@ BY_HAND = {
 
 @pytest.mark.parametrize("name", [p.name for p in CATALOGUE.of("pattern")])
 def test_each_pattern_costs_what_it_costs_by_hand(name: str) -> None:
-    found = {o.name: o for o in economics.options(CATALOGUE, Load(5000, 16000, 500), ["anthropic"])}
+    found = by_name(list_alternatives(CATALOGUE, Load(5000, 16000, 500), ["anthropic"]))
     assert float(found[name].usd_per_month or 0) == pytest.approx(BY_HAND[name] * 0.15)
 
 
 def test_the_extractor_reads_a_document_once_and_beats_both_single_models() -> None:
-    found = {o.name: o for o in economics.options(CATALOGUE, Load(5000, 16000, 500), ["anthropic"])}
+    found = by_name(list_alternatives(CATALOGUE, Load(5000, 16000, 500), ["anthropic"]))
     assert found["extractor_reasoner"].usd_per_month == Decimal("4102.5")
     assert found["one good model"].usd_per_month == 5550
-    longer = {
-        o.name: o for o in economics.options(CATALOGUE, Load(5000, 100000, 500), ["anthropic"])
-    }
-    told = advise(Load(5000, 100000, 500), [*longer.values()], UPKEEP, None)
-    assert told.verdict == SPLIT
-    assert told.best is longer["extractor_reasoner"]
+    longer = list_alternatives(CATALOGUE, Load(5000, 100000, 500), ["anthropic"])
+    advice = advise(Load(5000, 100000, 500), longer, UPKEEP, None)
+    assert advice.verdict == SPLIT
+    assert advice.best is by_name(longer)["extractor_reasoner"]
 
 
 @settings(deadline=None)
@@ -149,15 +157,17 @@ def test_more_work_never_costs_less_and_like_stands_beside_like(
     calls: int, read: int, written: int, more: tuple[int, int, int], providers: list[str]
 ) -> None:
     load = Load(calls, read, written)
-    found = economics.options(CATALOGUE, load, providers)
+    found = list_alternatives(CATALOGUE, load, providers)
     larger = Load(calls + more[0], read + more[1], written + more[2])
-    for option, dearer in zip(found, economics.options(CATALOGUE, larger, providers), strict=True):
+    for option, dearer in zip(
+        found.all(), list_alternatives(CATALOGUE, larger, providers).all(), strict=True
+    ):
         if option.usd_per_month is not None and dearer.usd_per_month is not None:
             assert dearer.usd_per_month >= option.usd_per_month
         assert not (option.too_long and not dearer.too_long)
-    for option in found[2:]:
+    for option in found.patterns:
         work = Load(calls, read + option.source_tokens, written)
-        one, best = economics.options(CATALOGUE, work, providers)[:2]
+        one, best = list_alternatives(CATALOGUE, work, providers).singles
         same = option.same_work
         assert same["balanced"].usd_per_month == one.usd_per_month
         assert same["expensive"].usd_per_month == best.usd_per_month
@@ -176,52 +186,54 @@ def test_the_verdict_is_what_its_figures_say(
     calls: int, read: int, written: int, providers: list[str], today: str | None
 ) -> None:
     load = Load(calls, read, written)
-    found = economics.options(CATALOGUE, load, providers)
-    told = advise(load, found, UPKEEP, today)
-    assert told.reasons
-    assert told.best is None or told.best.comparable
-    if told.verdict == SPLIT and told.saving_usd is not None:
-        assert calls >= economics.FEW_CALLS
-        assert told.saving_usd > UPKEEP.usd_per_month
-    if told.verdict == SPLIT and told.saving_usd is None:
-        assert told.baseline.too_long
-    priced = [o.usd_per_month for o in found[2:] if o.comparable and o.usd_per_month is not None]
-    if told.best is not None:
-        assert told.best.usd_per_month == min(priced)
+    found = list_alternatives(CATALOGUE, load, providers)
+    advice = advise(load, found, UPKEEP, today)
+    assert advice.reasons
+    assert advice.best is None or advice.best.comparable
+    if advice.verdict == SPLIT and advice.saving_usd is not None:
+        assert calls >= FEW_CALLS
+        assert advice.saving_usd > UPKEEP.usd_per_month
+    if advice.verdict == SPLIT and advice.saving_usd is None:
+        assert advice.baseline.too_long
+    priced = [
+        o.usd_per_month for o in found.patterns if o.comparable and o.usd_per_month is not None
+    ]
+    if advice.best is not None:
+        assert advice.best.usd_per_month == min(priced)
 
 
 def test_no_calls_cost_nothing_and_save_nothing() -> None:
-    found = economics.options(CATALOGUE, Load(0, 900, 350), ["anthropic"])
-    assert {option.usd_per_month for option in found} == {Decimal(0)}
-    told = advise(Load(0, 900, 350), found, UPKEEP, None)
-    assert told.reasons == ("0 calls a day are under 1,000: too few to split",)
+    found = list_alternatives(CATALOGUE, Load(0, 900, 350), ["anthropic"])
+    assert {option.usd_per_month for option in found.all()} == {Decimal(0)}
+    advice = advise(Load(0, 900, 350), found, UPKEEP, None)
+    assert advice.reasons == ("0 calls a day are under 1,000: too few to split",)
 
 
 def test_an_expensive_scorer_saves_nothing_on_short_texts(catalogue: Catalogue) -> None:
     pattern = catalogue.get("pattern", "draft_polish")
     haiku, opus = "anthropic:claude-haiku-5-5", "anthropic:claude-opus-5-5"
     chains = {"cheap": [haiku], "scorer": [opus], "expensive": [opus]}
-    assert economics.per_1000_of(catalogue, pattern, chains) == Decimal("11.435")
-    outright = models.usd(catalogue, opus, Decimal(600), Decimal(450))
+    assert price_pattern(catalogue, pattern, chains) == Decimal("11.435")
+    outright = price_call(catalogue, opus, Decimal(600), Decimal(450))
     assert outright == Decimal("0.0114")
     assert round(Decimal("0.011435"), 5) == Decimal("0.01144")
 
 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("providers", [["anthropic"], ["openai"], ["mistral"]])
-def test_a_judge_pays_from_the_length_that_is_told_on(
+def test_a_judge_pays_from_the_length_that_is_given_on(
     catalogue: Catalogue, tier: Tier, providers: list[str]
 ) -> None:
     pattern = catalogue.get("pattern", "draft_polish")
-    answers = {"providers": providers, "patterns": ["draft_polish"], "agents": []}
+    chosen = select(provider=providers, pattern=["draft_polish"])
     scorer = catalogue.default_models(tier, providers)[0]
-    chains = {**catalogue.default_chains(answers), "scorer": [scorer]}
+    chains = {**catalogue.default_chains(chosen), "scorer": [scorer]}
     writer = chains["expensive"][0]
-    least = economics.pays_from(catalogue, pattern, chains, scorer, writer)
+    least = find_break_even(catalogue, pattern, chains, judge=scorer, writer=writer)
     assert least is not None
 
     def saving(text: int) -> Decimal:
-        c, s, e = (models.facts(catalogue, ref) for ref in (chains["cheap"][0], scorer, writer))
+        c, s, e = (find_model(catalogue, ref) for ref in (chains["cheap"][0], scorer, writer))
         assert c.input_usd and c.output_usd and s.input_usd and s.output_usd
         assert e.input_usd and e.output_usd
         seen = 600 + text + 250
@@ -235,28 +247,28 @@ def test_a_judge_pays_from_the_length_that_is_told_on(
 
 def test_a_judge_pays_from_454_tokens_or_123(catalogue: Catalogue) -> None:
     pattern = catalogue.get("pattern", "draft_polish")
-    answers = {"providers": ["anthropic"], "patterns": ["draft_polish"], "agents": []}
-    assert economics.judges(catalogue, pattern, answers) == [
+    chosen = select(provider=["anthropic"], pattern=["draft_polish"])
+    assert compare_judges(catalogue, pattern, chosen) == [
         ("anthropic:claude-sonnet-5-5", 123),
         ("anthropic:claude-opus-5-5", 454),
         ("anthropic:claude-haiku-5-5", 0),
     ]
-    unpriced = {**answers, "providers": ["ollama"]}
-    assert "unknown" in (economics.judges_in_words(catalogue, pattern, unpriced) or "")
+    unpriced = select(provider=["ollama"], pattern=["draft_polish"])
+    assert "unknown" in (describe_judges(catalogue, pattern, unpriced) or "")
 
 
-def test_the_command_tells_a_person_and_a_program(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_answers_a_person_and_a_program(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["advise", "--calls-per-day", "300"]) == 0
     text = capsys.readouterr().out
     assert text.startswith("Stay with one model: 300 calls a day")
     assert "one model for the same work: balanced $47.70, expensive $95.40" in text
     assert "Claimed: Routing saves 60-80 %. Measured: 30-50 % at equal quality" in text
     assert cli.run(["advise", "--calls-per-day", "200000", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["verdict"] == "split"
-    assert Decimal(told["saving_usd_per_month"]) > 0
-    assert {"name", "models", "usd_per_month"} <= told["options"][0].keys()
-    assert Decimal(told["options"][2]["one_model_usd_per_month"]["expensive"]) > 0
+    advice = json.loads(capsys.readouterr().out)
+    assert advice["verdict"] == "split"
+    assert Decimal(advice["saving_usd_per_month"]) > 0
+    assert {"name", "models", "usd_per_month"} <= advice["options"][0].keys()
+    assert Decimal(advice["options"][2]["one_model_usd_per_month"]["expensive"]) > 0
 
 
 @pytest.mark.parametrize(

@@ -4,17 +4,17 @@ from typing import Any
 
 import pytest
 
-from scaffold.answers.spec import complete
-from scaffold.answers.warnings import warnings
+from scaffold.answers.warnings import list_warnings
 from scaffold.catalog.catalog import Catalogue
 from scaffold.catalog.names import (
     default_package,
     default_project,
-    installed,
+    list_installed,
     package_problem,
     project_problem,
 )
 from scaffold.errors import AnswersError
+from tests.specs import complete, select
 from tests.taken_names import names as names_taken
 
 AGENT = {"name": "billing", "description": "Bills", "chain": "cheap"}
@@ -27,7 +27,7 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(
-    ("given", "told"),
+    ("given", "expected"),
     [
         ({"package": "2fast"}, "package: '2fast' is not a lower-case Python identifier"),
         ({"package": "json"}, "would hide a standard module"),
@@ -56,7 +56,7 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
         ({"chains": {"cheap": ["openai:a b"]}}, "is not a provider:model"),
         ({"chains": {"cheap": None}}, "chains.cheap: should be a list"),
         ({"chains": []}, "should be a mapping; write a mapping such as {cheap:"),
-        ({"agents": [AGENT, AGENT]}, "is there twice"),
+        ({"agents": [AGENT, AGENT]}, "is listed twice"),
         ({"agents": [{**AGENT, "name": "../../evil"}]}, "not a lower-case Python identifier"),
         ({"agents": [{**AGENT, "name": "classify"}]}, "is a name that Router gives to a stage"),
         ({"agents": [{**AGENT, "name": "com1"}]}, "is a device on Windows"),
@@ -71,18 +71,18 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
         ({"monthly_budget_usd": True}, "monthly_budget_usd: should be a number"),
         ({"expensive_from": 9}, "expensive_from: is more than 5"),
         ({"expensive_from": "high"}, "should be of type int"),
-        ({"framework": "langgraf"}, "there is no framework"),
+        ({"framework": "langgraf"}, "unknown framework"),
         ({"patterns": ["research"], "search": []}, "search: research needs one"),
-        ({"extras": ["sources"]}, "there is no extra 'sources'"),
+        ({"extras": ["sources"]}, "unknown extra 'sources'"),
     ],
 )
 def test_wrong_answers_are_refused_with_a_way_out(
-    catalogue: Catalogue, given: dict[str, Any], told: str
+    catalogue: Catalogue, given: dict[str, Any], expected: str
 ) -> None:
-    assert told in problems(catalogue, given)
+    assert expected in problems(catalogue, given)
 
 
-def test_a_default_follows_the_patterns_and_is_no_duty(catalogue: Catalogue) -> None:
+def test_a_default_follows_the_patterns_and_may_be_left(catalogue: Catalogue) -> None:
     def search(given: dict[str, Any]) -> list[str]:
         return complete(catalogue, given, folder_name="desk").search
 
@@ -93,8 +93,8 @@ def test_a_default_follows_the_patterns_and_is_no_duty(catalogue: Catalogue) -> 
 
 def test_a_hidden_feature_is_on_while_another_requires_it(catalogue: Catalogue) -> None:
     def extras(patterns: list[str]) -> set[str]:
-        answers = {"patterns": patterns, "search": ["local_folder"] if patterns else []}
-        return {feature.id for feature in catalogue.enabled(answers)}
+        chosen = select(pattern=patterns, search=["local_folder"] if patterns else [])
+        return {feature.id for feature in catalogue.list_enabled(chosen)}
 
     assert "extra_sources" not in extras([])
     assert {"extra_sources", "extra_search"} <= extras(["research"])
@@ -114,35 +114,37 @@ def test_a_recorded_name_stays_good_when_a_dependency_takes_it(catalogue: Catalo
 
 
 def test_what_workspaces_install_is_taken(catalogue: Catalogue) -> None:
-    assert names_taken(catalogue) <= installed()
+    assert names_taken(catalogue) <= list_installed()
 
 
-def test_a_chain_that_only_a_sub_agent_names_is_told(catalogue: Catalogue) -> None:
-    def told(chains: dict[str, list[str]], asked: str) -> str:
+def test_a_chain_that_only_a_sub_agent_names_is_warned_about(catalogue: Catalogue) -> None:
+    def warn(chains: dict[str, list[str]], asked: str) -> str:
         answers = {"agents": [{**AGENT, "chain": asked}], "chains": chains}
-        return " ".join(warnings(catalogue, complete(catalogue, answers, folder_name="desk")))
+        return " ".join(list_warnings(catalogue, complete(catalogue, answers, folder_name="desk")))
 
-    assert "Chain lawyers of sub-agent billing is new: it asks anthropic:" in told({}, "lawyers")
+    assert "Chain lawyers of sub-agent billing is new: it asks anthropic:" in warn({}, "lawyers")
     models = ["openai:gpt-6-luna", "anthropic:claude-haiku-5-5"]
-    assert told({"lawyers": models}, "lawyers") == ""
-    assert "Chain chepa is asked by no stage and no sub-agent; did you mean cheap?" in told(
+    assert warn({"lawyers": models}, "lawyers") == ""
+    assert "Chain chepa is asked by no stage and no sub-agent; did you mean cheap?" in warn(
         {"chepa": models}, "specialist"
     )
 
 
 def test_a_wrong_type_hides_no_other_problem(catalogue: Catalogue) -> None:
-    told = problems(catalogue, {"quality_threshold": 2, "package": "class", "patterns": ["ruoter"]})
-    assert len(told.splitlines()) == 3
+    reported = problems(
+        catalogue, {"quality_threshold": 2, "package": "class", "patterns": ["ruoter"]}
+    )
+    assert len(reported.splitlines()) == 3
 
 
-def test_a_problem_is_told_once(catalogue: Catalogue) -> None:
+def test_a_problem_is_reported_once(catalogue: Catalogue) -> None:
     assert len(problems(catalogue, {"providers": []}).splitlines()) == 1
     assert len(problems(catalogue, {"patterns": 3}).splitlines()) == 1
 
 
 def test_all_problems_come_together(catalogue: Catalogue) -> None:
-    told = problems(catalogue, {"package": "json", "patterns": ["x"], "nonsense": 1})
-    assert len(told.splitlines()) == 3
+    reported = problems(catalogue, {"package": "json", "patterns": ["x"], "nonsense": 1})
+    assert len(reported.splitlines()) == 3
 
 
 @pytest.mark.parametrize(
@@ -157,10 +159,10 @@ def test_a_default_name_always_does(folder: str) -> None:
 def test_unknown_and_nearly_known_models_are_warned_about(catalogue: Catalogue) -> None:
     chain = ["openai:my-own-tune", "openai:gpt-5-nano-2099-01-01"]
     spec = complete(catalogue, {"chains": {"cheap": chain}}, folder_name="desk")
-    told = " ".join(warnings(catalogue, spec))
-    assert "openai:my-own-tune is unknown and unpriced" in told
-    assert "priced as gpt-5-nano" in told
-    assert "Chain cheap has one provider" in told
+    reported = " ".join(list_warnings(catalogue, spec))
+    assert "openai:my-own-tune is unknown and unpriced" in reported
+    assert "priced as gpt-5-nano" in reported
+    assert "Chain cheap has one provider" in reported
 
 
 def test_a_chain_that_is_not_given_takes_its_default(catalogue: Catalogue) -> None:

@@ -17,11 +17,12 @@ from hypothesis import given as hypothesis_given
 from hypothesis import strategies as st
 
 from scaffold import cli
-from scaffold.answers.spec import complete, known_keys
+from scaffold.answers.parse import known_keys
 from scaffold.catalog.catalog import Catalogue
 from scaffold.errors import AnswersError
 from tests.conftest import ROOT
 from tests.messages import mistakes
+from tests.specs import complete
 
 MOMENTS = 12
 

@@ -111,24 +111,25 @@ def test_recorded_runs_spend_nothing(
 
 
 def stage(run: Any, task: str) -> Any:
-    """A stage that fleet.toml does not name is booked under its sub-agent's name."""
-    return run.Stage(agent=run.SubAgent(task, str))
+    """A run, and the task type of a stage that fleet.toml does not name: its sub-agent's name."""
+    asked = run.Stage(agent=run.SubAgent(task, str))
+    return asked.run, asked.task_type
 
 
 def test_what_others_spend_is_noticed_while_this_process_runs(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    prices, fleet, run = (
-        desk.module("runtime.ledger.prices"),
+    budgeting, fleet, run = (
+        desk.module("runtime.budgets"),
         desk.module("runtime.fleet"),
         desk.module("runtime.run"),
     )
     others: dict[str, int] = {}
     budgets = fleet.Budgets(month_usd=Decimal(1), task_usd={"drafting": Decimal("0.1")})
-    spending = prices.Spending(budgets, lambda: dict(others), every_s=0)
+    spending = budgeting.Spending(budgets, lambda: dict(others), every_s=0)
 
     def reached(task: str) -> str | None:
-        return asyncio.run(spending.reached(stage(run, task)))
+        return asyncio.run(spending.reached(*stage(run, task)))
 
     assert reached("drafting") is None
     others["drafting"] = 100_000_000
@@ -142,19 +143,16 @@ def test_what_others_spend_is_noticed_while_this_process_runs(
 
 
 def test_a_task_may_be_called_like_the_months_budget(desk: Desk) -> None:
-    prices, fleet, run = (
-        desk.module(f"runtime.{name}") for name in ("ledger.prices", "fleet", "run")
-    )
+    budgeting, fleet, run = (desk.module(f"runtime.{name}") for name in ("budgets", "fleet", "run"))
     budgets = fleet.Budgets(month_usd=Decimal(1), task_usd={"month_usd": Decimal(9)})
-    spending = prices.Spending(budgets, lambda: {"answering": 2 * 10**9})
-    assert asyncio.run(spending.reached(stage(run, "month_usd"))) == "month_usd"
+    spending = budgeting.Spending(budgets, lambda: {"answering": 2 * 10**9})
+    assert asyncio.run(spending.reached(*stage(run, "month_usd"))) == "month_usd"
 
 
 def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
     """What is not committed yet is not forgotten when the ledger is read."""
-    prices, fleet, run, store = (
-        desk.module(f"runtime.{name}")
-        for name in ("ledger.prices", "fleet", "run", "ledger.attempt")
+    budgeting, fleet, run, store = (
+        desk.module(f"runtime.{name}") for name in ("budgets", "fleet", "run", "ledger.attempt")
     )
     looks: list[Mapping[str, int]] = []
 
@@ -162,13 +160,13 @@ def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
         looks.append({})
         return {}
 
-    spending = prices.Spending(fleet.Budgets(month_usd=Decimal("0.1")), read, every_s=3600)
+    spending = budgeting.Spending(fleet.Budgets(month_usd=Decimal("0.1")), read, every_s=3600)
 
     def attempt(cost: int | None) -> Any:
         return row(store, cost_nano_usd=cost)
 
     def reached() -> str | None:
-        return asyncio.run(spending.reached(stage(run, "answering")))
+        return asyncio.run(spending.reached(*stage(run, "answering")))
 
     assert reached() is None
     spending.add([attempt(60_000_000), attempt(None)])
@@ -180,15 +178,15 @@ def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
 def test_a_ledger_that_cannot_be_read_stops_no_request(
     dear: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    prices, fleet, run, errors = (
-        dear.module(f"runtime.{name}") for name in ("ledger.prices", "fleet", "run", "errors")
+    budgeting, fleet, run, errors = (
+        dear.module(f"runtime.{name}") for name in ("budgets", "fleet", "run", "errors")
     )
 
     def unreadable() -> Mapping[str, int]:
         raise errors.LedgerError("ledger.sqlite3 is no database")
 
-    spending = prices.Spending(fleet.Budgets(month_usd=Decimal(1)), unreadable)
-    assert asyncio.run(spending.reached(stage(run, "answering"))) is None
+    spending = budgeting.Spending(fleet.Budgets(month_usd=Decimal(1)), unreadable)
+    assert asyncio.run(spending.reached(*stage(run, "answering"))) is None
     assert "is no database" in caplog.text
 
 

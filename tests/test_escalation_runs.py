@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue
 from scaffold.rendering.render import render
 from tests import commands, fleets
 from tests.conftest import ROOT
 from tests.fleets import loopback
 from tests.loopback import Reply, Server
+from tests.specs import complete
 
 __all__ = ["loopback"]
 

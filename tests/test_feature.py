@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from scaffold import cli
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue, load
 from scaffold.catalog.feature import read
-from scaffold.catalog.path_rules import filled
+from scaffold.catalog.path_rules import fill_pattern
 from scaffold.catalog.presets import PRESETS, split
 from scaffold.errors import AnswersError, ManifestError
 from scaffold.sources import releases
 from tests.messages import one_mistake
+from tests.specs import complete, select
 
 CORE = "kind: core\nname: core\ntitle: t\nsummary: s\n"
 PATTERN = "kind: pattern\nname: relay\ntitle: t\nsummary: s\n"
@@ -26,7 +26,7 @@ def folder(root: Path, name: str, text: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("kind: [", "is not YAML"),
         (PATTERN + "title: u\n", "feature.yml has the key 'title' twice, again in line 5"),
@@ -44,11 +44,11 @@ def folder(root: Path, name: str, text: str) -> Path:
         (PATTERN.replace("kind: pattern", "kind: provider"), "needs `models`"),
     ],
 )
-def test_a_wrong_manifest_is_named(tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_manifest_is_named(tmp_path: Path, text: str, expected: str) -> None:
     path = folder(tmp_path, "{{pattern_relay}}", text)
     with pytest.raises(ManifestError) as caught:
         read(path)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "pattern_relay" in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -60,8 +60,8 @@ def test_a_manifest_with_a_key_twice_ends_a_command(
     (tmp_path / "copier.yml").write_text("project_name: x\npackage: x\n")
     words = ["--template", str(tmp_path), "--defaults", "--no-git"]
     assert cli.run(["new", str(tmp_path / "desk"), *words]) == 1
-    told = one_mistake(capsys.readouterr().err)
-    assert "feature.yml has the key 'title' twice" in told
+    error = one_mistake(capsys.readouterr().err)
+    assert "feature.yml has the key 'title' twice" in error
     assert not (tmp_path / "desk").exists()
 
 
@@ -87,7 +87,12 @@ def test_what_is_required_comes_after_what_requires_it(tmp_path: Path) -> None:
         more = f'requires: ["pattern:{other}"]\n' if other else ""
         folder(tmp_path, f"{{{{pattern_{name}}}}}", PATTERN.replace("relay", name) + more)
     catalogue = load(tmp_path)
-    assert [f.name for f in catalogue.enabled({"patterns": ["c"]})] == ["core", "c", "b", "a"]
+    assert [f.name for f in catalogue.list_enabled(select(pattern=["c"]))] == [
+        "core",
+        "c",
+        "b",
+        "a",
+    ]
     assert [f.name for f in catalogue.of("pattern")] == ["a", "b", "c"]
 
 
@@ -123,7 +128,7 @@ def test_every_preset_fits_every_version(version: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "expected"),
     [
         ("requires: ['pattern:relay']\n", "require each other"),
         ("questions: {q: {type: int, default: x, help: h}}\n", "feature.yml:5: questions.q"),
@@ -132,26 +137,26 @@ def test_every_preset_fits_every_version(version: str | None) -> None:
         ("questions: {q: {type: str, default: x, choices: [a], help: h}}\n", "not one of a"),
     ],
 )
-def test_a_feature_that_cannot_work_is_named(more: str, told: str, tmp_path: Path) -> None:
+def test_a_feature_that_cannot_work_is_named(more: str, expected: str, tmp_path: Path) -> None:
     folder(tmp_path, "{{'.'}}", CORE)
     folder(tmp_path, "{{pattern_relay}}", PATTERN + more)
     with pytest.raises(ManifestError) as caught:
         load(tmp_path)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert "; " in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "expected"),
     [
         ("requires: ['extra:nope']\n", "add that feature to the template"),
         ("requires: [search]\nproposes: {search: [nope]}\n", "none to choose"),
     ],
 )
-def test_what_is_required_and_not_there_is_named(more: str, told: str, tmp_path: Path) -> None:
+def test_what_is_required_and_not_there_is_named(more: str, expected: str, tmp_path: Path) -> None:
     folder(tmp_path, "{{'.'}}", CORE + "stages: [{name: answer, chain: cheap, task_type: x}]\n")
     folder(tmp_path, "{{pattern_relay}}", PATTERN + more)
-    with pytest.raises(AnswersError, match=told):
+    with pytest.raises(AnswersError, match=expected):
         complete(load(tmp_path), {"patterns": ["relay"]}, folder_name="desk")
 
 
@@ -178,4 +183,4 @@ def test_a_feature_and_a_question_stand_once(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_a_path_of_a_manifest_holds_names_and_one_loop(pattern: str) -> None:
     with pytest.raises(ManifestError, match="not a path in Jinja"):
-        list(filled(pattern, {"agents": [{"name": "a"}], "a": "x"}))
+        list(fill_pattern(pattern, {"agents": [{"name": "a"}], "a": "x"}))

@@ -51,7 +51,7 @@ def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def prices(package: str) -> Any:
-    return ledger_package.module(package, "prices")
+    return ledger_package.Parts(package, ("prices", "price_context", "own_prices"))
 
 
 @pytest.fixture(scope="module")
@@ -422,7 +422,7 @@ def test_a_deployment_leaves_when_the_model_it_serves_does(
 ) -> None:
     lists = {"azure": "openai"}
     old = prices.Prices({}, lists, {"azure": "gpt-4.1-nano"})
-    found = old._find(ref(prices, "azure:gpt-4.1-nano"))[1]
+    found = old._find(ref(prices, "azure:gpt-4.1-nano"))
     monkeypatch.setattr(found, "deprecated", True)
     assert old.leaving(ref(prices, "azure:ours"))
     assert not prices.Prices({}, lists, {"azure": "gpt-4.1"}).leaving(

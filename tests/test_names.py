@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue
 from scaffold.catalog.names import agent_problem, package_problem, project_problem
 from scaffold.errors import AnswersError
 from tests import harness
 from tests.conftest import ROOT
+from tests.specs import complete
 
 PYTHON_NAMES = [*keyword.softkwlist, "type", *dir(builtins)]
 NUMBERED = [

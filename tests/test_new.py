@@ -124,7 +124,7 @@ def test_a_recorded_answers_file_makes_the_same_workspace(tmp_path: Path) -> Non
         (["--set", "x"], "is not KEY=VALUE"),
         (["--set", "package=[a"], "is not YAML"),
         (["--preset", "singel"], "did you mean single?"),
-        (["--preset", ""], "there is no ''"),
+        (["--preset", ""], "unknown preset ''"),
         (["--answers", "absent.yml"], "cannot be read"),
         (["--template", "absent-folder"], "template cannot be had"),
         (["--ref", "v99.0.0"], "There is no release"),

@@ -9,9 +9,9 @@ import yaml
 from scaffold import cli
 from scaffold.catalog.catalog import load
 from scaffold.catalog.copier_questions import copier_yml
+from scaffold.catalog.core_settings import OLDEST_KEY
 from scaffold.errors import TemplateError
 from scaffold.sources import releases, template
-from scaffold.sources.safety import OLDEST_KEY
 from tests.fork import append, commit, edit, git, new, told
 
 

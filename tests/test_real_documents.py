@@ -21,11 +21,11 @@ from pydantic_ai.usage import RequestUsage
 
 from benchmarks import quote_pairs
 from benchmarks.duplicate_pairs import DATA
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import load
 from scaffold.rendering.render import render
 from tests import evaluation
 from tests.conftest import ROOT
+from tests.specs import complete
 
 pytestmark = evaluation.needs(DATA)
 DICE = random.Random(1)

@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaffold import cli
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue
 from scaffold.errors import TemplateError
 from scaffold.rendering import render
+from tests.specs import complete
 
 SOURCE = "somewhere"
 SMALL = {"patterns": [], "agents": [], "extras": [], "providers": ["anthropic"]}

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue
 from scaffold.rendering.render import render
 from tests.conftest import ROOT
 from tests.loopback import Reply, Server, serve
+from tests.specs import complete
 
 pytestmark = pytest.mark.slow  # each is a program of its own, which imports the SDKs anew
 

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from scaffold import cli
-from scaffold.answers.migrate import carried_over
+from scaffold.answers.migrate import migrate
+from scaffold.answers.spec import PartialSpec
 from scaffold.catalog.catalog import Catalogue
 from tests.fork import append, commit, edit, files, git, new, told
 
@@ -141,16 +142,16 @@ def test_a_removed_pattern_that_was_edited_is_kept_as_a_conflict(desk: Path) -> 
     ("words", "said"),
     [
         (["add", "pattern", "ruoter"], "did you mean router?"),
-        (["add", "pattern", "router"], "is there already"),
-        (["add", "agent", "analyst"], "is there already"),
+        (["add", "pattern", "router"], "is already enabled"),
+        (["add", "agent", "analyst"], "already exists"),
         (["add", "agent", "classify"], "is a name that Router gives to a stage"),
         (["add", "agent", "no-name"], "identifier"),
         (["add", "provider", "groq", "--chain", "cheep"], "did you mean cheap?"),
-        (["add", "extra", "prices"], "there is no extra 'prices'"),
-        (["remove", "pattern", "absent"], "there is no pattern 'absent'"),
-        (["remove", "agent", "absent"], "there is no agent 'absent'"),
-        (["remove", "surface", "cli"], "there is no surface 'cli'"),
-        (["remove", "engine", "in_process"], "there is no engine 'in_process'"),
+        (["add", "extra", "prices"], "unknown extra 'prices'"),
+        (["remove", "pattern", "absent"], "unknown pattern 'absent'"),
+        (["remove", "agent", "absent"], "unknown agent 'absent'"),
+        (["remove", "surface", "cli"], "unknown surface 'cli'"),
+        (["remove", "engine", "in_process"], "unknown engine 'in_process'"),
         (["remove", "provider", "openai"], "--set 'chains="),
         (["add", "extra", "docker", "--set", "x"], "is not KEY=VALUE"),
     ],
@@ -232,47 +233,47 @@ def test_diff_names_what_the_team_changed(desk: Path, capsys: pytest.CaptureFixt
 
 
 def test_what_became_a_feature_of_its_own_stays_on(catalogue: Catalogue) -> None:
-    answers = {"patterns": [], "extras": ["docker"], "providers": ["anthropic"]}
+    answers = PartialSpec(patterns=[], extras=["docker"], providers=["anthropic"])
     old = Catalogue(
         catalogue.root,
         tuple(one for one in catalogue.features if one.id != "extra_dotenv"),
     )
-    carried, notes = carried_over(old, catalogue, answers)
-    assert carried["extras"] == ["docker", "dotenv"]
+    migrated, notes = migrate(old, catalogue, answers)
+    assert migrated.extras == ["docker", "dotenv"]
     assert "dotenv" in notes[0]
-    carried, notes = carried_over(catalogue, catalogue, answers)
-    assert (carried, notes) == (answers, [])
+    migrated, notes = migrate(catalogue, catalogue, answers)
+    assert (migrated, notes) == (answers, [])
 
 
 @pytest.mark.parametrize("check", ["agreement", "grounded"])
 def test_a_check_stays_where_the_quality_checks_had_it(catalogue: Catalogue, check: str) -> None:
-    answers = {"patterns": [], "extras": ["quality_checks"], "providers": ["anthropic"]}
+    answers = PartialSpec(patterns=[], extras=["quality_checks"], providers=["anthropic"])
     old = Catalogue(
         catalogue.root,
         tuple(one for one in catalogue.features if one.id != f"extra_{check}"),
     )
-    carried, _ = carried_over(old, catalogue, answers)
-    assert sorted(carried["extras"]) == sorted([check, "quality_checks"])
-    carried, _ = carried_over(old, catalogue, {**answers, "extras": ["docker"]})
-    assert carried["extras"] == ["docker"]
+    migrated, _ = migrate(old, catalogue, answers)
+    assert sorted(migrated.extras or []) == sorted([check, "quality_checks"])
+    migrated, _ = migrate(old, catalogue, answers.replace(extras=["docker"]))
+    assert migrated.extras == ["docker"]
 
 
 def test_a_feature_that_is_no_longer_required_stays_on(catalogue: Catalogue) -> None:
-    answers = {"patterns": [], "extras": ["quality_checks"], "providers": ["anthropic"]}
+    answers = PartialSpec(patterns=[], extras=["quality_checks"], providers=["anthropic"])
     requiring = [
         one.model_copy(update={"requires": ["extra:grounded"]})
         if one.id == "extra_quality_checks"
         else one
         for one in catalogue.features
     ]
-    carried, _ = carried_over(Catalogue(catalogue.root, tuple(requiring)), catalogue, answers)
-    assert sorted(carried["extras"]) == ["grounded", "quality_checks"]
+    migrated, _ = migrate(Catalogue(catalogue.root, tuple(requiring)), catalogue, answers)
+    assert sorted(migrated.extras or []) == ["grounded", "quality_checks"]
 
 
 def test_choices_that_are_gone_are_left_out_and_told(catalogue: Catalogue) -> None:
-    answers = {"extras": ["docker", "dropped"], "engine": "dropped"}
-    carried, notes = carried_over(catalogue, catalogue, answers)
-    assert carried == {"extras": ["docker"], "engine": "in_process"}
+    answers = PartialSpec(extras=["docker", "dropped"], engine="dropped")
+    migrated, notes = migrate(catalogue, catalogue, answers)
+    assert migrated == PartialSpec(extras=["docker"], engine="in_process")
     assert len(notes) == 2
 
 

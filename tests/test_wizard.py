@@ -70,8 +70,8 @@ class Terminal:
         self.folder = folder
 
     def until(self, prompt: str) -> str:
-        """The screen once its last question holds `prompt`."""
-        self._wait(lambda: prompt in self._asked(), prompt)
+        """Wait for a last question that holds `prompt`, and return the screen."""
+        self._wait(lambda: prompt in self._last_question(), prompt)
         return self.text()
 
     def press(self, *keys: str) -> None:
@@ -83,8 +83,8 @@ class Terminal:
         """Replace the text of a prompt and send it."""
         self.press(CLEAR, text, ENTER)
 
-    def wrote(self) -> dict[str, Any]:
-        """The answers of the workspace that was written, once the program has ended."""
+    def read_answers(self) -> dict[str, Any]:
+        """Wait for the end, and return the answers of the workspace that was written."""
         assert self.status() == 0, self.text()
         return yaml.safe_load((self.folder / "desk/.copier-answers.yml").read_text("utf-8"))
 
@@ -97,7 +97,7 @@ class Terminal:
         self._wait(lambda: text not in self.text(), f"the end of {text}")
 
     def status(self) -> int | None:
-        """The exit status, once the program has ended."""
+        """Wait for the end, and return the exit status."""
         self._feed(self.child.read())
         self.child.wait()
         return self.child.exitstatus
@@ -116,7 +116,7 @@ class Terminal:
         self.seen += text
         self._stream.feed(text)
 
-    def _asked(self) -> str:
+    def _last_question(self) -> str:
         lines = [line.rstrip() for line in self.screen.display]
         starts = [at for at, line in enumerate(lines) if line.startswith("? ")]
         return " ".join(lines[starts[-1] :]) if starts else ""
@@ -135,13 +135,13 @@ def go_to(terminal: Terminal, wanted: str) -> str:
         if prompt == wanted:
             return text
         terminal.press(ENTER)
-    raise AssertionError(f"{wanted} is no prompt")
+    raise AssertionError(f"{wanted} is not a prompt")
 
 
 def finish(terminal: Terminal) -> dict[str, Any]:
     terminal.until("Write this workspace?")
     terminal.press(ENTER)
-    return terminal.wrote()
+    return terminal.read_answers()
 
 
 def test_enter_all_the_way_writes_the_default_workspace(terminal: Terminal) -> None:
@@ -152,14 +152,14 @@ def test_enter_all_the_way_writes_the_default_workspace(terminal: Terminal) -> N
     assert "hush-hush" not in terminal.seen
 
 
-def interrupted() -> Iterator[Any]:
-    """Every prompt; the first, one of several lines and the last are quick enough."""
+def list_interrupts() -> Iterator[Any]:
+    """Yield every prompt; the first, one of several lines and the last are quick enough."""
     for prompt in PROMPTS:
         quick = prompt in (PROMPTS[0], "? Sub-agents", PROMPTS[-1])
         yield pytest.param(prompt, marks=[] if quick else pytest.mark.slow)
 
 
-@pytest.mark.parametrize("prompt", [*interrupted()])
+@pytest.mark.parametrize("prompt", [*list_interrupts()])
 def test_ctrl_c_leaves_nothing_behind(terminal: Terminal, tmp_path: Path, prompt: str) -> None:
     go_to(terminal, prompt)
     terminal.press(INTERRUPT)
@@ -183,7 +183,7 @@ def test_ctrl_b_goes_back_through_every_prompt(terminal: Terminal) -> None:
 
 
 @pytest.mark.slow
-def test_wrong_input_is_told_and_can_be_mended(terminal: Terminal) -> None:
+def test_wrong_input_is_explained_and_can_be_corrected(terminal: Terminal) -> None:
     go_to(terminal, "What is the project called?")
     terminal.press(CLEAR, "???", ENTER)
     terminal.until_shown("no ASCII letter or digit")

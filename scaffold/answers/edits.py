@@ -1,142 +1,136 @@
-"""Answers after a change: a feature or a sub-agent added or removed.
+"""What `add` and `remove` change of the answers.
 
-Every function takes a set of answers and gives a new one; `answers.complete` then checks it.
+Every function takes answers and returns new ones; `complete` then checks them.
 """
 
 import difflib
-from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from dataclasses import replace
 
-from scaffold.catalog.catalog import Catalogue, chosen, tier_of
-from scaffold.catalog.feature import KINDS, Feature
-from scaffold.catalog.manifest import Tier
+from scaffold.answers.spec import Agent, Chains, PartialSpec
+from scaffold.catalog.catalog import Catalogue, tier_of
+from scaffold.catalog.feature import Feature
+from scaffold.catalog.kinds import KINDS
 from scaffold.errors import AnswersError, Problem
 
-Answers = dict[str, Any]
+Edited = tuple[PartialSpec, list[str]]
+"""New answers, and notes for the user."""
 
 
-def added(
-    catalogue: Catalogue, answers: Mapping[str, Any], kind: str, name: str
-) -> tuple[Answers, list[str]]:
-    """With one feature more, and notes; of a kind that allows one only, it replaces the other.
+def add_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: str) -> Edited:
+    """Add one feature; of a kind that allows one only, it replaces the other.
 
     Where it needs some feature of another kind and there is none, that is the one it proposes.
     """
-    feature = _feature(catalogue, kind, name)
-    key, on = KINDS[kind].answer_key, chosen(answers, kind)
-    if name in on:
-        raise AnswersError([Problem(key, f"{name} is there already", "there is nothing to add")])
-    notes = [] if KINDS[kind].many else [f"It replaces {other}." for other in _beside(kind, on)]
-    after = {**answers, key: [*on, name] if KINDS[kind].many else name}
-    for other, proposed in _needed(feature):
-        if not chosen(after, other):
-            after[KINDS[other].answer_key] = proposed
+    feature = _get(catalogue, kind, name)
+    chosen = answers.selection.names(kind)
+    if name in chosen:
+        raise AnswersError(
+            [
+                Problem(
+                    KINDS[kind].answer_key,
+                    f"{kind} '{name}' is already enabled",
+                    "there is nothing to add",
+                )
+            ]
+        )
+    many = KINDS[kind].many
+    notes = [] if many else [f"It replaces {other}." for other in _without_builtin(kind, chosen)]
+    after = answers.choose(kind, [*chosen, name] if many else [name])
+    for other, proposed in _list_needed(feature):
+        if not after.selection.names(other):
+            after = after.choose(other, proposed)
             notes.append(f"It needs a {other}, so {', '.join(proposed)} comes with it.")
     return after, notes
 
 
-def removed(
-    catalogue: Catalogue, answers: Mapping[str, Any], kind: str, name: str
-) -> tuple[Answers, list[str]]:
-    """With one feature less, and without the default chains and proposals that it alone used."""
-    key, on = KINDS[kind].answer_key, chosen(answers, kind)
-    if name not in _beside(kind, on):
-        raise _unknown(key, kind, name, _beside(kind, on))
-    feature = _feature(catalogue, kind, name)
-    value = [other for other in on if other != name] if KINDS[kind].many else KINDS[kind].builtin
-    after = {**answers, key: value}
-    still = catalogue.enabled(after)
-    if needing := [other for other in still if f"{kind}:{name}" in other.requires]:
+def remove_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: str) -> Edited:
+    """Remove one feature, and the default chains and proposals that it alone used.
+
+    Raises:
+        AnswersError: It is not chosen, or another feature needs it.
+    """
+    key, chosen = KINDS[kind].answer_key, answers.selection.names(kind)
+    if name not in _without_builtin(kind, chosen):
+        raise _unknown(key, kind, name, _without_builtin(kind, chosen))
+    feature = _get(catalogue, kind, name)
+    after = answers.choose(kind, [other for other in chosen if other != name])
+    still_on = catalogue.list_enabled(after.selection)
+    if needing := [other for other in still_on if feature.ref in other.requires]:
         raise AnswersError(
-            [Problem(key, f"{other.name} needs {name}", _first_remove(other)) for other in needing]
+            [Problem(key, f"{one.name} needs {name}", _hint_to_remove(one)) for one in needing]
         )
     notes: list[str] = []
-    for other, proposed in _needed(feature):
-        needed = any(other in one.requires for one in still)
-        if chosen(after, other) == proposed and not needed:
-            after[KINDS[other].answer_key] = []
+    for other, proposed in _list_needed(feature):
+        is_needed = any(other in one.requires for one in still_on)
+        if after.selection.names(other) == proposed and not is_needed:
+            after = after.choose(other, [])
             notes.append(f"Nothing needs {other} {', '.join(proposed)} any more, so it goes too.")
-    return _without_idle_chains(catalogue, answers, after), notes
+    return _drop_idle_chains(catalogue, answers, after), notes
 
 
-def _beside(kind: str, on: Sequence[str]) -> list[str]:
-    return [name for name in on if name != KINDS[kind].builtin]
+def _without_builtin(kind: str, chosen: Sequence[str]) -> list[str]:
+    return [name for name in chosen if name != KINDS[kind].builtin]
 
 
-def _needed(feature: Feature) -> list[tuple[str, list[str]]]:
+def _list_needed(feature: Feature) -> list[tuple[str, list[str]]]:
     return [(kind, names) for kind, names in feature.proposes.items() if kind in feature.requires]
 
 
-def _first_remove(feature: Feature) -> str:
+def _hint_to_remove(feature: Feature) -> str:
     return f"first `scaffold remove {feature.kind} {feature.name}`"
 
 
-def with_agent(answers: Mapping[str, Any], agent: Mapping[str, str]) -> Answers:
-    """With one named sub-agent more, the last of the list."""
-    agents = agents_of(answers)
-    if agent["name"] in [one["name"] for one in agents]:
+def add_agent(answers: PartialSpec, agent: Agent) -> PartialSpec:
+    """Add a named sub-agent, the last of the list."""
+    agents = answers.agents or []
+    if agent.name in [one.name for one in agents]:
         raise AnswersError(
-            [Problem("agents", f"{agent['name']} is there already", "take another name")]
+            [Problem("agents", f"sub-agent '{agent.name}' already exists", "take another name")]
         )
-    return {**answers, "agents": [*agents, dict(agent)]}
+    return answers.replace(agents=[*agents, agent])
 
 
-def without_agent(catalogue: Catalogue, answers: Mapping[str, Any], name: str) -> Answers:
-    """With one named sub-agent less, and without the default chains that it alone used."""
-    agents = agents_of(answers)
-    names = [agent["name"] for agent in agents]
+def remove_agent(catalogue: Catalogue, answers: PartialSpec, name: str) -> PartialSpec:
+    """Remove a named sub-agent, and the default chains that it alone used."""
+    agents = answers.agents or []
+    names = [agent.name for agent in agents]
     if name not in names:
         raise _unknown("agents", "agent", name, names)
-    after = {**answers, "agents": [agent for agent in agents if agent["name"] != name]}
-    return _without_idle_chains(catalogue, answers, after)
+    after = answers.replace(agents=[agent for agent in agents if agent.name != name])
+    return _drop_idle_chains(catalogue, answers, after)
 
 
-def agents_of(answers: Mapping[str, Any]) -> list[dict[str, str]]:
-    """The recorded sub-agents. Raises AnswersError where that is not a list of tables."""
-    agents: object = answers.get("agents") or []
-    rows = cast(list[object], agents) if isinstance(agents, list) else [None]
-    if not all(isinstance(row, dict) and "name" in row for row in rows):
-        raise AnswersError(
-            [
-                Problem(
-                    "agents", "is not a list of {name, description, chain}", "mend the answers file"
-                )
-            ]
-        )
-    return cast(list[dict[str, str]], rows)
-
-
-def providers_asked(answers: Mapping[str, Any]) -> set[str]:
-    """The providers that some chain names a model of."""
-    chains: Mapping[str, Sequence[str]] = answers.get("chains") or {}
+def list_asked_providers(answers: PartialSpec) -> set[str]:
+    """Return the providers that some chain names a model of."""
+    chains = answers.chains or {}
     return {ref.partition(":")[0] for refs in chains.values() for ref in refs}
 
 
-def chain_with(
-    catalogue: Catalogue, answers: Mapping[str, Any], chain: str, provider: str
-) -> Answers:
-    """With the provider's default model for that chain asked last."""
-    chains: dict[str, list[str]] = dict(answers.get("chains") or {})
+def extend_chain(
+    catalogue: Catalogue, answers: PartialSpec, chain: str, provider: str
+) -> PartialSpec:
+    """Let a chain ask the provider's default model of its tier last."""
+    chains = answers.chains or {}
     if chain not in chains:
         raise _unknown("chains", "chain", chain, list(chains))
-    tier: Tier = catalogue.chains_used(answers).get(chain, tier_of(chain))
+    tier = catalogue.chains_used(answers.selection).get(chain, tier_of(chain))
     model = catalogue.default_models(tier, [provider])[0]
-    return {**answers, "chains": {**chains, chain: [*chains[chain], model]}}
+    return answers.replace(chains={**chains, chain: [*chains[chain], model]})
 
 
-def _without_idle_chains(
-    catalogue: Catalogue, before: Mapping[str, Any], after: Mapping[str, Any]
-) -> Answers:
-    chains: dict[str, list[str]] = dict(after.get("chains") or {})
-    still = catalogue.chains_used({**after, "chains": {}})
-    for name, tier in catalogue.chains_used({**before, "chains": {}}).items():
-        default = catalogue.default_models(tier, chosen(before, "provider"))
-        if name not in still and chains.get(name) == default:
+def _drop_idle_chains(catalogue: Catalogue, before: PartialSpec, after: PartialSpec) -> PartialSpec:
+    """Drop the chains that are not used any more and that the team left as they were."""
+    chains: Chains = dict(after.chains or {})
+    still_used = catalogue.chains_used(replace(after.selection, chains={}))
+    for name, tier in catalogue.chains_used(replace(before.selection, chains={})).items():
+        default = catalogue.default_models(tier, before.selection.names("provider"))
+        if name not in still_used and chains.get(name) == default:
             del chains[name]
-    return {**after, "chains": chains}
+    return after.replace(chains=chains)
 
 
-def _feature(catalogue: Catalogue, kind: str, name: str) -> Feature:
+def _get(catalogue: Catalogue, kind: str, name: str) -> Feature:
     try:
         return catalogue.get(kind, name)
     except KeyError:
@@ -144,7 +138,7 @@ def _feature(catalogue: Catalogue, kind: str, name: str) -> Feature:
         raise _unknown(key, kind, name, [one.name for one in catalogue.of(kind)]) from None
 
 
-def _unknown(key: str, kind: str, name: str, there: Sequence[str]) -> AnswersError:
-    close = difflib.get_close_matches(name, there, n=1)
-    way_out = f"did you mean {close[0]}?" if close else f"there are: {', '.join(there) or 'none'}"
-    return AnswersError([Problem(key, f"there is no {kind} '{name}'", way_out)])
+def _unknown(key: str, kind: str, name: str, known: Sequence[str]) -> AnswersError:
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}"
+    return AnswersError([Problem(key, f"unknown {kind} '{name}'", hint)])

@@ -1,19 +1,14 @@
-"""WorkspaceSpec: every answer of a workspace, typed, completed and checked."""
+"""The answers as types: `PartialSpec` is what a team gave, `WorkspaceSpec` is complete."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from scaffold.answers import validate as problems
-from scaffold.answers.defaults import filled_in
-from scaffold.answers.validate import of_shape
 from scaffold.catalog import names
-from scaffold.catalog.catalog import Catalogue
-from scaffold.catalog.copier_questions import MOST_USD
-from scaffold.catalog.feature import KINDS
-from scaffold.errors import AnswersError, Problem
+from scaffold.catalog.core_settings import AGENT_CHAIN, MONTHLY_BUDGET_USD, QUALITY_THRESHOLD
+from scaffold.catalog.kinds import KINDS, Kind, Selection
+from scaffold.catalog.manifest import SettingValue
 
 
 class Agent(BaseModel):
@@ -23,11 +18,87 @@ class Agent(BaseModel):
 
     name: str
     description: str
-    chain: str = "specialist"
+    chain: str = AGENT_CHAIN
+
+
+def _wrap_name(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+# A single name is a list of one: `--set patterns=router`.
+Names = Annotated[list[str], BeforeValidator(_wrap_name)]
+Chains = dict[str, list[str]]
+Threshold = Annotated[float, Field(ge=QUALITY_THRESHOLD.min, le=QUALITY_THRESHOLD.max, strict=True)]
+Budget = Annotated[float, Field(ge=MONTHLY_BUDGET_USD.min, le=MONTHLY_BUDGET_USD.max, strict=True)]
+
+
+class PartialSpec(BaseModel):
+    """The answers that a team gave; a field is None where it gave none.
+
+    `settings` are the answers to the questions of features. Their types are checked once it is
+    known which features are on, for an answer to a question that is not asked may be anything.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    project_name: str | None = None
+    package: str | None = None
+    description: str | None = None
+    patterns: Names | None = None
+    providers: Names | None = None
+    search: Names | None = None
+    engine: str | None = None
+    framework: str | None = None
+    surfaces: Names | None = None
+    extras: Names | None = None
+    agents: list[Agent] | None = None
+    chains: Chains | None = None
+    quality_threshold: Threshold | None = None
+    monthly_budget_usd: Budget | None = None
+    settings: dict[str, object] = {}
+
+    @property
+    def selection(self) -> Selection:
+        """What the catalogue has to know of these answers."""
+        return _select(self.list_chosen(), self.chains, self.agents)
+
+    def list_chosen(self) -> dict[str, list[str]]:
+        """Return the names of features that are given, by kind."""
+        return {
+            kind.name: [value] if isinstance(value, str) else list(value)
+            for kind in KINDS.values()
+            if (value := self._choice(kind)) is not None
+        }
+
+    def list_given(self) -> set[str]:
+        """Return the answer keys that are given, those of features' questions included."""
+        main = {key for key in MAIN_KEYS if getattr(self, key) is not None}
+        return main | self.settings.keys()
+
+    def replace(self, **changes: object) -> Self:
+        """Return the answers with other values for some fields; None takes an answer back."""
+        return self.model_copy(update=changes)
+
+    def choose(self, kind: str, names: Sequence[str]) -> Self:
+        """Return the answers with these names chosen of a kind."""
+        value = list(names) if KINDS[kind].many else next(iter(names), KINDS[kind].builtin)
+        return self.replace(**{KINDS[kind].answer_key: value})
+
+    def merge(self, later: "PartialSpec") -> Self:
+        """Return the answers with those of a later source instead, where it gives some."""
+        changes = {key: getattr(later, key) for key in later.list_given() - later.settings.keys()}
+        return self.replace(**changes, settings={**self.settings, **later.settings})
+
+    def _choice(self, kind: Kind) -> str | list[str] | None:
+        return cast("str | list[str] | None", getattr(self, kind.answer_key))
+
+
+MAIN_KEYS = tuple(key for key in PartialSpec.model_fields if key != "settings")
+"""The answer keys that every template has, in the order they are asked."""
 
 
 class WorkspaceSpec(BaseModel):
-    """Every visible answer, typed and complete; feature questions are in `settings`."""
+    """Every visible answer, typed, complete and checked; feature questions are in `settings`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -42,83 +113,38 @@ class WorkspaceSpec(BaseModel):
     surfaces: list[str]
     extras: list[str]
     agents: list[Agent]
-    chains: dict[str, list[str]]
-    quality_threshold: float = Field(ge=0, le=1, strict=True)
-    monthly_budget_usd: float = Field(ge=0, le=MOST_USD, strict=True)
-    settings: dict[str, str | int | float | bool] = {}
+    chains: Chains
+    quality_threshold: Threshold
+    monthly_budget_usd: Budget
+    settings: dict[str, SettingValue] = {}
 
     @property
     def slug(self) -> str:
         """The distribution's and the command's name."""
         return names.slug_of(self.project_name)
 
+    @property
+    def selection(self) -> Selection:
+        """What the catalogue has to know of these answers."""
+        chosen = {
+            kind.name: cast("list[str]", _wrap_name(getattr(self, kind.answer_key)))
+            for kind in KINDS.values()
+        }
+        return _select(chosen, self.chains, self.agents)
+
     def answers(self) -> dict[str, Any]:
-        """The answers as copier takes them: plain data, feature questions beside the rest."""
+        """Return the answers as copier takes them: plain data, feature questions with the rest."""
         data = self.model_dump(exclude={"settings"})
         budget = data["monthly_budget_usd"]
+        # A whole amount is recorded as people write it, without `.0`.
         data["monthly_budget_usd"] = int(budget) if budget == int(budget) else budget
         return data | self.settings
 
 
-def complete(
-    catalogue: Catalogue,
-    given: Mapping[str, object],
-    *,
-    folder_name: str,
-    recorded: Mapping[str, Any] = MappingProxyType({}),
-) -> WorkspaceSpec:
-    """Default what is not given and check everything. Raises AnswersError with every problem.
-
-    `recorded` are the answers a workspace has already: its names stay good.
-    """
-    answers = {key: value for key, value in given.items() if not key.startswith("_")}
-    known = known_keys(catalogue)
-    found = problems.unknown_keys(answers, known)
-    filled = filled_in(catalogue, {k: v for k, v in answers.items() if k in known}, folder_name)
-    misshapen = [problem for problem in _shape(filled) if problem.key.split(".")[0] in answers]
-    bad = {problem.key.split(".")[0] for problem in misshapen}
-    if bad:
-        # The rest is checked beside defaults: no check has to look out for odd shapes.
-        answers = {key: value for key, value in answers.items() if key not in bad}
-        sound = {key: value for key, value in answers.items() if key in known}
-        filled = filled_in(catalogue, sound, folder_name)
-    found += misshapen + problems.of_answers(catalogue, answers, filled, bad, recorded)
-    if found:
-        raise AnswersError(found)
-    return _spec(catalogue, filled)
-
-
-def _spec(catalogue: Catalogue, filled: Mapping[str, Any]) -> WorkspaceSpec:
-    asked = catalogue.questions(filled)
-    idle = {key for feature in catalogue.features for key in feature.questions}
-    main = {key: value for key, value in filled.items() if key not in idle}
-    settings = {key: filled[key] for key in asked}
-    return WorkspaceSpec.model_validate(main | {"settings": settings})
-
-
-def known_keys(catalogue: Catalogue) -> set[str]:
-    """Every answer key there is, with those of features that are not chosen."""
-    own = {key for feature in catalogue.features for key in feature.questions}
-    return {*WorkspaceSpec.model_fields, *own} - {"settings"}
-
-
-def missing(given: Mapping[str, object]) -> list[str]:
-    """The main answer keys that were not given and so took their default."""
-    return [key for key in WorkspaceSpec.model_fields if key not in given and key != "settings"]
-
-
-def require_shape(given: Mapping[str, Any]) -> None:
-    """Raise AnswersError for given answers that have the wrong type, whatever their values."""
-    lists = {kind.answer_key for kind in KINDS.values() if kind.many}
-    shaped = {k: [v] if k in lists and isinstance(v, str) else v for k, v in given.items()}
-    if problems := [one for one in _shape(shaped) if one.key.split(".")[0] in given]:
-        raise AnswersError(problems)
-
-
-def _shape(filled: Mapping[str, Any]) -> list[Problem]:
-    fields = {key: filled[key] for key in WorkspaceSpec.model_fields if key in filled}
-    try:
-        WorkspaceSpec.model_validate(fields)
-    except ValidationError as error:
-        return of_shape(error)
-    return []
+def _select(
+    chosen: Mapping[str, Sequence[str]],
+    chains: Mapping[str, Sequence[str]] | None,
+    agents: Sequence[Agent] | None,
+) -> Selection:
+    agent_chains = tuple(agent.chain for agent in agents or ())
+    return Selection(features=chosen, chains=chains or {}, agent_chains=agent_chains)

@@ -1,13 +1,15 @@
 """Whether to split models at all: a verdict, its reasons, and the figures it rests on."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from scaffold.catalog.economics import FEW_CALLS, Load, Option
+from scaffold.catalog.alternatives import Alternative, Alternatives
+from scaffold.catalog.estimate import Load
 
 ONE_MODEL = "one_model"
 SPLIT = "split"
+FEW_CALLS = 1000
+"""Calls a day under which one good model is enough, as the manifests of the patterns say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,10 +21,11 @@ class Upkeep:
 
     @property
     def usd_per_month(self) -> Decimal:
+        """US dollars a month."""
         return self.hours * self.usd_per_hour
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
     """`verdict` is ONE_MODEL or SPLIT; `best` is the pattern it is about, if there is one.
 
@@ -31,60 +34,67 @@ class Advice:
 
     verdict: str
     reasons: tuple[str, ...]
-    baseline: Option
-    best: Option | None
-    saving_usd: Decimal | None
-    break_even_calls: int | None
+    baseline: Alternative
+    best: Alternative | None = None
+    saving_usd: Decimal | None = None
+    break_even_calls: int | None = None
 
 
-def advise(load: Load, options: Sequence[Option], upkeep: Upkeep, today: str | None) -> Advice:
-    """Compare each pattern with what the team does today (default: one good model).
+def advise(
+    load: Load, alternatives: Alternatives, upkeep: Upkeep, today: str | None = None
+) -> Advice:
+    """Compare each pattern with what the team does `today` (default: one good model).
 
-    Only patterns that do the same work are compared: what finds sources by itself is not.
+    Only patterns that do the same work are compared: one that finds sources itself does not.
     """
-    asked = next((option for option in options if option.name == today), options[0])
-    # What no window of the one takes, the other may: then that is what a pattern has to beat.
-    baseline = next((one for one in (asked, *options[:2]) if not one.too_long), asked)
-    priced = [one for one in options[2:] if one.comparable and one.usd_per_month is not None]
-    best = min(priced, key=lambda option: option.usd_per_month or Decimal(0), default=None)
-    saving = _saving(baseline, best)
-    even = _break_even(load, saving, upkeep)
-    if baseline.too_long:
-        return _of_too_long(load, baseline, best)
-    instead = ()
-    if baseline is not asked:
-        instead = (f"{_unfit(load, asked)}, so {baseline.name} is compared",)
-    against = _against(load, baseline, best, saving, upkeep)
-    if against:
-        return Advice(ONE_MODEL, (*instead, *against), baseline, best, saving, even)
-    assert best is not None and saving is not None
-    reasons = (
-        *instead,
-        f"{best.name} saves about ${saving:,.0f} of ${baseline.usd_per_month:,.0f} a month",
-        f"that is more than its upkeep of ${upkeep.usd_per_month:,.0f} a month",
-        f"leave it where this holds: {best.when_not.rstrip('.')}",
+    asked = next(
+        (one for one in alternatives.singles if one.name == today), alternatives.singles[0]
     )
-    return Advice(SPLIT, reasons, baseline, best, saving, even)
+    # Where a request does not fit the model of today, a pattern has to beat one that it fits.
+    baseline = next((one for one in (asked, *alternatives.singles) if not one.too_long), asked)
+    priced = [p for p in alternatives.patterns if p.comparable and p.usd_per_month is not None]
+    best = min(
+        priced, key=lambda alternative: alternative.usd_per_month or Decimal(0), default=None
+    )
+    if baseline.too_long:
+        return _advise_too_long(load, baseline, best)
+    replaced = (
+        () if baseline is asked else (f"{_misfit(load, asked)}, so {baseline.name} is compared",)
+    )
+    saving = _saving(baseline, best)
+    against = _reasons_against(load, baseline, best, saving, upkeep)
+    reasons = against or _reasons_for(baseline, best, saving, upkeep)
+    return Advice(
+        verdict=ONE_MODEL if against else SPLIT,
+        reasons=(*replaced, *reasons),
+        baseline=baseline,
+        best=best,
+        saving_usd=saving,
+        break_even_calls=_break_even(load, saving, upkeep),
+    )
 
 
-def _of_too_long(load: Load, baseline: Option, best: Option | None) -> Advice:
-    """What the window of one model cannot take has no price to compare with."""
-    reasons = [_unfit(load, baseline)]
+def _advise_too_long(load: Load, baseline: Alternative, best: Alternative | None) -> Advice:
+    """Advise without a saving: what does not fit a context window has no price to compare."""
+    reasons = [_misfit(load, baseline)]
     if best is None:
-        return Advice(
-            ONE_MODEL, (*reasons, "nor any pattern: send less"), baseline, None, None, None
-        )
+        reasons.append("nor any pattern: send less")
+        return Advice(verdict=ONE_MODEL, reasons=tuple(reasons), baseline=baseline)
     reasons.append(f"{best.name} takes them, for about ${best.usd_per_month:,.0f} a month")
-    reasons.append(f"leave it where this holds: {best.when_not.rstrip('.')}")
-    return Advice(SPLIT, tuple(reasons), baseline, best, None, None)
+    reasons.append(_reason_to_leave(best))
+    return Advice(verdict=SPLIT, reasons=tuple(reasons), baseline=baseline, best=best)
 
 
-def _unfit(load: Load, option: Option) -> str:
+def _misfit(load: Load, alternative: Alternative) -> str:
     tokens = load.input_tokens + load.output_tokens
-    return f"{tokens:,} tokens do not fit the context window of {option.too_long[0]}"
+    return f"{tokens:,} tokens do not fit the context window of {alternative.too_long[0]}"
 
 
-def _saving(baseline: Option, best: Option | None) -> Decimal | None:
+def _reason_to_leave(best: Alternative) -> str:
+    return f"leave it where this holds: {best.when_not.rstrip('.')}"
+
+
+def _saving(baseline: Alternative, best: Alternative | None) -> Decimal | None:
     if best is None or best.usd_per_month is None or baseline.usd_per_month is None:
         return None
     return baseline.usd_per_month - best.usd_per_month
@@ -97,25 +107,42 @@ def _break_even(load: Load, saving: Decimal | None, upkeep: Upkeep) -> int | Non
     return max(FEW_CALLS, int(upkeep.usd_per_month / per_call) + 1)
 
 
-def _against(
-    load: Load, baseline: Option, best: Option | None, saving: Decimal | None, upkeep: Upkeep
+def _reasons_for(
+    baseline: Alternative, best: Alternative | None, saving: Decimal | None, upkeep: Upkeep
 ) -> list[str]:
-    """The reasons to stay with one model; none means that splitting pays."""
-    found: list[str] = []
+    """Return the reasons to split, once there are none against it."""
+    if best is None or saving is None:
+        return []
+    return [
+        f"{best.name} saves about ${saving:,.0f} of ${baseline.usd_per_month:,.0f} a month",
+        f"that is more than its upkeep of ${upkeep.usd_per_month:,.0f} a month",
+        _reason_to_leave(best),
+    ]
+
+
+def _reasons_against(
+    load: Load,
+    baseline: Alternative,
+    best: Alternative | None,
+    saving: Decimal | None,
+    upkeep: Upkeep,
+) -> list[str]:
+    """Return the reasons to stay with one model; none means that splitting pays."""
+    reasons: list[str] = []
     if load.calls_per_day < FEW_CALLS:
-        found.append(
+        reasons.append(
             f"{load.calls_per_day:,} calls a day are under {FEW_CALLS:,}: too few to split"
         )
     if best is None or saving is None:
-        found.append(
+        reasons.append(
             "a price is unknown, so no saving can be shown: name providers whose models have list"
             " prices (--providers)"
         )
     elif saving < 0:
-        found.append(f"{best.name} would cost ${-saving:,.2f} a month more than {baseline.name}")
+        reasons.append(f"{best.name} would cost ${-saving:,.2f} a month more than {baseline.name}")
     elif saving <= upkeep.usd_per_month and load.calls_per_day:
-        found.append(
+        reasons.append(
             f"{best.name} would save ${saving:,.2f} a month,"
             f" not more than its upkeep of ${upkeep.usd_per_month:,.0f}"
         )
-    return found
+    return reasons

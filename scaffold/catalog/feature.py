@@ -1,80 +1,68 @@
-"""A feature as its manifest tells it: everything the rest of the program knows about it."""
+"""A feature as its manifest describes it: everything the rest of the program knows about it."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Self
+from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
+from scaffold.catalog.kinds import KINDS
 from scaffold.catalog.manifest import (
-    AgentFact,
     Baseline,
     Claim,
     EnvVar,
     Estimate,
     Models,
+    ProposedAgent,
     Question,
     Rename,
-    StageFact,
+    Stage,
     Tier,
     Wires,
 )
 from scaffold.errors import ManifestError
-from scaffold.system import yaml as yaml_text
+from scaffold.system import yaml
 
+MANIFEST = "feature.yml"
+CORE = "core"
+CORE_FOLDER = "{{'.'}}"
+_HINT_UNREADABLE = "make it a file that you may read"
+_HINT_FIELDS = "see docs/adding-a-feature.md for the fields and their types"
 
-@dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of feature: the answer key that chooses among it, and what is always there."""
-
-    name: str
-    answer_key: str
-    many: bool = True
-    builtin: str | None = None
-
-
-KINDS: Mapping[str, Kind] = {
-    kind.name: kind
-    for kind in (
-        Kind("pattern", "patterns"),
-        Kind("provider", "providers"),
-        Kind("search", "search"),
-        Kind("engine", "engine", many=False, builtin="in_process"),
-        Kind("framework", "framework", many=False, builtin="plain"),
-        Kind("surface", "surfaces", builtin="cli"),
-        Kind("extra", "extras"),
-    )
-}
-
-
-_OF_UPDATES = {"team_owned", "renames", "split_from"}
-"""What only an update reads: these hold Jinja that needs all answers."""
+# Only an update reads these, and they hold Jinja that needs all answers.
+_UPDATE_FIELDS = {"team_owned", "renames", "split_from"}
 
 
 class Feature(BaseModel):
     """One folder under templates/: a pattern, a provider, an extra, or the core.
 
-    `requires` names `kind:name`, which is on then, or a kind of which one has to be chosen. A
-    `hidden` feature is never asked for. `proposes` is what another kind's question takes by
-    default while this one is chosen. `offline`: it works without a network.
-    `split_from`, `core` or `kind:name`: the feature that did its work in earlier versions.
-    `weight`: how many of a mix's requests take this pattern, against those of the others.
-    `judged_by`: the chain whose price decides from which length of answer on the pattern pays.
+    Attributes:
+        requires: `kind:name` of features that are on with this one, or a kind of which one has to
+            be chosen.
+        hidden: Whether it is never asked for.
+        proposes: What another kind's question takes by default while this feature is chosen.
+        offline: Whether it works without a network.
+        split_from: `core` or `kind:name`: the feature that did its work in earlier versions.
+        weight: How many requests of a mix take this pattern, against those of the others.
+        judged_by: The chain whose price decides from which length of answer on the pattern pays.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kind: Literal[
-        "core", "pattern", "provider", "search", "engine", "framework", "surface", "extra"
-    ]
+    kind: str
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     title: str
     summary: str
     flow: str = ""
     order: int = 50
-    stages: list[StageFact] = []
+    stages: list[Stage] = []
     chains: dict[str, Tier] = {}
     estimate: list[Estimate] = []
     baseline: Baseline | None = None
@@ -82,7 +70,7 @@ class Feature(BaseModel):
     judged_by: str | None = None
     claim: Claim | None = None
     wires: Wires = Wires()
-    default_agents: list[AgentFact] = []
+    default_agents: list[ProposedAgent] = []
     questions: dict[str, Question] = {}
     pydantic_ai_extras: list[str] = []
     dependencies: list[str] = []
@@ -105,8 +93,15 @@ class Feature(BaseModel):
     context_windows: dict[str, int] = {}
     folder: Path = Field(default=Path(), exclude=True)
 
+    @field_validator("kind")
+    @classmethod
+    def _check_kind(cls, kind: str) -> str:
+        if kind not in (known := (CORE, *KINDS)):
+            raise ValueError(f"'{kind}' is not one of {', '.join(known)}")
+        return kind
+
     @model_validator(mode="after")
-    def _complete(self) -> Self:
+    def _check_models(self) -> Self:
         if self.kind == "provider" and self.models is None:
             raise ValueError("a provider needs `models` with cheap, balanced and expensive")
         return self
@@ -114,60 +109,60 @@ class Feature(BaseModel):
     @property
     def id(self) -> str:
         """`KIND_NAME`, the folder's own name without its braces; `core` for the core."""
-        return "core" if self.kind == "core" else f"{self.kind}_{self.name}"
+        return CORE if self.kind == CORE else f"{self.kind}_{self.name}"
 
     @property
     def ref(self) -> str:
         """`KIND:NAME`, as `requires` and `conflicts` write it; `core` for the core."""
-        return "core" if self.kind == "core" else f"{self.kind}:{self.name}"
+        return CORE if self.kind == CORE else f"{self.kind}:{self.name}"
 
-    def facts(self) -> dict[str, object]:
-        """What templates may loop over; `folder` is the path under the template's root."""
-        told = self.model_dump(mode="json", exclude=_OF_UPDATES)
-        return {**told, "folder": f"templates/{self.folder.name}"}
-
-
-MANIFEST = "feature.yml"
-_A_FILE = "make it a file that you may read"
-_SEE = "see docs/adding-a-feature.md for the fields and their types"
-CORE_FOLDER = "{{'.'}}"
+    def to_facts(self) -> dict[str, object]:
+        """Return what templates may loop over; `folder` is the path under the template's root."""
+        fields = self.model_dump(mode="json", exclude=_UPDATE_FIELDS)
+        return {**fields, "folder": f"templates/{self.folder.name}"}
 
 
 def read(path: Path) -> Feature:
-    """Read one feature.yml. Raises ManifestError that names the file, the line and the fix."""
+    """Read one feature.yml.
+
+    Raises:
+        ManifestError: It cannot be used; the message names the file, the line and the fix.
+    """
     where = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
     text = ""
     try:
-        text = yaml_text.read_text(path)
-        table: object = yaml_text.load_trusted(text)
+        text = yaml.read_text(path)
+        table: object = yaml.load_trusted(text)
         feature = Feature.model_validate(table).model_copy(update={"folder": path.parent})
-    except yaml_text.KeyTwiceError as error:
+    except yaml.KeyTwiceError as error:
         raise ManifestError(f"{where} {error}; keep one of them.") from None
     except ValidationError as error:
-        raise ManifestError(f"{where}:{_told(text, error)}", _SEE) from None
+        raise ManifestError(f"{where}:{_describe(text, error)}", _HINT_FIELDS) from None
     except OSError as error:
-        raise ManifestError(f"{where} cannot be read ({error.strerror})", _A_FILE) from None
+        raise ManifestError(
+            f"{where} cannot be read ({error.strerror})", _HINT_UNREADABLE
+        ) from None
     except UnicodeDecodeError:
         raise ManifestError(f"{where} is not UTF-8 text", "save it as UTF-8") from None
-    except yaml_text.UNREADABLE as error:
+    except yaml.UNREADABLE as error:
         raise ManifestError(
-            f"{where}{yaml_text.describe_place(error)} is not YAML: {yaml_text.describe_problem(error)}",
+            f"{where}{yaml.describe_place(error)} is not YAML: {yaml.describe_problem(error)}",
             "quote text that holds a colon or a brace",
         ) from None
     _check_folder(feature, where)
     return feature
 
 
-def _told(text: str, error: ValidationError) -> str:
-    """The line of the first mistake, and all of them."""
-    found = error.errors()
-    line = yaml_text.find_line(text, found[0]["loc"])
-    listed = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found[:5]]
+def _describe(text: str, error: ValidationError) -> str:
+    """Return the line of the first mistake, and up to five mistakes."""
+    mistakes = error.errors()
+    line = yaml.find_line(text, mistakes[0]["loc"])
+    listed = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in mistakes[:5]]
     return f"{line}: {', '.join(listed)}"
 
 
 def _check_folder(feature: Feature, where: str) -> None:
-    expected = CORE_FOLDER if feature.kind == "core" else "{{" + feature.id + "}}"
+    expected = CORE_FOLDER if feature.kind == CORE else "{{" + feature.id + "}}"
     if re.sub(r"\s", "", feature.folder.name) != expected:
         raise ManifestError(
             f"{where}: kind and name ask for a folder called {expected}; rename it."

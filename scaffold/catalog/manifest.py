@@ -6,16 +6,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 Tier = Literal["cheap", "balanced", "expensive"]
 TIERS: tuple[Tier, ...] = ("cheap", "balanced", "expensive")
+SettingValue = str | int | float | bool
 
 
 class Part(BaseModel):
-    """A table of a manifest: what it does not know it refuses."""
+    """A table of a manifest; unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class StageFact(Part):
-    """A stage a feature brings: its chain, and the task type the ledger books it under."""
+class Stage(Part):
+    """A stage that a feature brings: its chain, and the task type of its rows in the ledger."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
     chain: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
@@ -25,8 +26,8 @@ class StageFact(Part):
 class Tokens(Part):
     """Tokens of one call for a request of the usual size, by what they grow with.
 
-    `fixed` ones are the same for every request, `input` ones grow with what is read for it, and
-    `output` ones with the answer.
+    `fixed` tokens are the same for every request, `input` tokens grow with what is read for it,
+    and `output` tokens grow with the answer.
     """
 
     fixed: int = Field(default=0, ge=0)
@@ -34,24 +35,28 @@ class Tokens(Part):
     output: int = Field(default=0, ge=0)
 
 
-def _growing_with(what: str) -> BeforeValidator:
-    """A plain number of tokens grows with one thing alone, as in templates before 0.6."""
+def _accept_number(grows_with: str) -> BeforeValidator:
+    """Return a validator that reads a plain number as tokens that grow with one thing alone.
 
-    def as_table(value: object) -> object:
-        return {what: value} if isinstance(value, int) else value
+    The manifests of releases before 0.6.0 write it like that.
+    """
 
-    return BeforeValidator(as_table)
+    def convert(value: object) -> object:
+        return {grows_with: value} if isinstance(value, int) else value
+
+    return BeforeValidator(convert)
 
 
 class Estimate(Part):
     """What one request costs on one chain, and the share of requests that need it (0 to 1).
 
-    `in_parts`: many short calls have these tokens, so the price of a long prompt is never due.
+    `in_parts`: these tokens are those of many short calls, so the price of a long prompt never
+    applies.
     """
 
     chain: str
-    input_tokens: Annotated[Tokens, _growing_with("input")]
-    output_tokens: Annotated[Tokens, _growing_with("output")]
+    input_tokens: Annotated[Tokens, _accept_number("input")]
+    output_tokens: Annotated[Tokens, _accept_number("output")]
     share: float = Field(ge=0, le=1)
     in_parts: bool = False
 
@@ -59,9 +64,9 @@ class Estimate(Part):
 class Baseline(Part):
     """The same work as one call of one model: what that call reads and writes.
 
-    For the ledger, by stages: it reads what `reads` reads (`each`: every call of it reads another
-    piece) and writes what the last call of `writes` wrote. For estimates: the usual tokens of a
-    request and its answer, and those of the sources that the pattern finds by itself.
+    For the ledger, by stages: the call reads what `reads` reads (`each`: every call of that stage
+    reads another piece) and writes what the last call of `writes` wrote. For estimates: the usual
+    tokens of a request and its answer, and those of the sources that the pattern finds itself.
     """
 
     reads: str = ""
@@ -90,8 +95,9 @@ class Wires(Part):
     by the suffix of the files that they write.
 
     Elsewhere: `commands` of `commands/__init__.py`, by the words that call them; modules of
-    `runtime/converters` called like the suffix of the files that they read (`converters`); the chain that the plain
-    `answer` stage asks (`answer_chain`). `toolset` is read in old manifests only.
+    `runtime/converters` named like the suffix of the files that they read (`converters`); the
+    chain that the plain `answer` stage asks (`answer_chain`). `toolset` is read in the manifests
+    of earlier releases only.
     """
 
     router: str | None = None
@@ -115,7 +121,7 @@ class Wires(Part):
     exports: dict[str, str] = {}
 
 
-class AgentFact(Part):
+class ProposedAgent(Part):
     """A sub-agent proposed by default."""
 
     name: str
@@ -138,15 +144,15 @@ class Question(Part):
     """
 
     type: Literal["str", "int", "float", "bool"]
-    default: str | int | float | bool
+    default: SettingValue
     help: str
     min: float | None = None
     max: float | None = None
     choices: list[str] = []
-    before: str | int | float | bool | None = None
+    before: SettingValue | None = None
 
     @model_validator(mode="after")
-    def _default_is_an_answer(self) -> Self:
+    def _check_default(self) -> Self:
         value = self.default
         kinds = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
         if type(value) not in kinds[self.type]:
@@ -162,7 +168,7 @@ class Question(Part):
 
 
 class EnvVar(Part):
-    """An environment variable a workspace reads at run time; never its value."""
+    """An environment variable that a workspace reads at run time; never its value."""
 
     name: str = Field(pattern=r"^[A-Z][A-Z0-9_]*$")
     help: str
@@ -179,4 +185,5 @@ class Models(Part):
     expensive: str
 
     def of(self, tier: Tier) -> str:
+        """Return the model of one tier."""
         return {"cheap": self.cheap, "balanced": self.balanced, "expensive": self.expensive}[tier]

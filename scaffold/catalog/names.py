@@ -1,6 +1,7 @@
-"""What names may be: the project's, its package's, a sub-agent's, a chain's.
+"""Rules for names: the project's, its package's, a sub-agent's, a chain's.
 
-The same rules stand here twice: as Python for `scaffold`, as Jinja for plain copier.
+The rules are written twice: in Python for `scaffold`, and in Jinja for plain copier, which knows
+no other language.
 """
 
 import keyword
@@ -10,7 +11,8 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 
-IDENTIFIER = r"[a-z][a-z0-9_]{0,29}"
+MOST_IDENTIFIER = 30
+IDENTIFIER = f"[a-z][a-z0-9_]{{0,{MOST_IDENTIFIER - 1}}}"
 MOST_NAME, MOST_TEXT = 60, 300
 
 OWN = frozenset(
@@ -22,7 +24,7 @@ OWN = frozenset(
 DEVICES = frozenset(
     {"con", "prn", "aux", "nul"} | {f"{port}{n}" for port in ("com", "lpt") for n in range(1, 10)}
 )
-"""What no file on Windows can be called, with any ending."""
+"""A file on Windows cannot have such a name, whatever its ending."""
 
 GONE_SINCE_3_11 = (
     *("aifc", "asynchat", "asyncore", "audioop", "cgi", "cgitb", "chunk", "crypt", "distutils"),
@@ -44,38 +46,39 @@ PASSED_OVER = frozenset(
 """Folders that linters, builds and usual .gitignore files pass over."""
 
 ENVIRONMENT = r"(python|pip|pypy|pydoc|idle|2to3)[0-9-]*|(py|python)w|(de)?activate(-this)?|uvx?"
-"""What a virtual environment has among its programs, and what makes it."""
+"""The programs of a virtual environment, and those that create one."""
 
 SYSTEM_COMMANDS = Path(__file__).parents[1] / "data" / "system_commands.txt"
-"""Programs that a command of the same name would hide from all that runs in the environment.
+"""Programs that a command of the same name would hide from whatever runs in the environment.
 
-The utilities of POSIX.1-2024 (pubs.opengroup.org, XCU 3) but those that shells have themselves, the
-commands of Debian 12's required, important and standard packages, macOS's that others start, and
-compilers, shells, editors, git's helpers, databases and package managers.
+The utilities of POSIX.1-2024 (pubs.opengroup.org, XCU 3) that are not built into shells, the
+commands of Debian 12's required, important and standard packages, macOS's that other programs
+start, and compilers, shells, editors, git's helpers, databases and package managers.
 """
 
 TAKEN_NAMES = Path(__file__).parents[1] / "data" / "taken_names.txt"
-"""What workspaces install, all the way down; a test holds it to what is installed."""
+"""What workspaces install, dependencies included; a test compares it with what is installed."""
 
 _BAD_IN_TEXT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 
 NAME_RULE = (
-    "{% if not (project_name | regex_search('[A-Za-z0-9]')) or project_name | length > 60"
+    "{% if not (project_name | regex_search('[A-Za-z0-9]'))"
+    f" or project_name | length > {MOST_NAME}"
     " or project_name | regex_search('[\\x00-\\x1f\\x7f]') %}"
-    "up to 60 printable characters, a letter or digit among them{% endif %}"
+    f"up to {MOST_NAME} printable characters, a letter or digit among them{{% endif %}}"
 )
 PACKAGE_RULE = (
-    "{% if not (package | regex_search('^[a-z][a-z0-9_]{0,29}$')) %}"
-    "a lower-case Python identifier of up to 30 characters{% endif %}"
+    f"{{% if not (package | regex_search('^{IDENTIFIER}$')) %}}"
+    f"a lower-case Python identifier of up to {MOST_IDENTIFIER} characters{{% endif %}}"
 )
-AGENTS_RULE = """\
-{% set names = agents | map(attribute='name') | list %}
-{% for name in names if not (name | regex_search('^[a-z][a-z0-9_]{0,29}$')) %}
-{{ name }}: a sub-agent's name is a lower-case Python identifier
-{% endfor %}
-{% if names | unique | list | length != names | length %}
+AGENTS_RULE = f"""\
+{{% set names = agents | map(attribute='name') | list %}}
+{{% for name in names if not (name | regex_search('^{IDENTIFIER}$')) %}}
+{{{{ name }}}}: a sub-agent's name is a lower-case Python identifier
+{{% endfor %}}
+{{% if names | unique | list | length != names | length %}}
 each sub-agent needs a name of its own
-{% endif %}"""
+{{% endif %}}"""
 CHAINS_RULE = """\
 {% for name, models in chains.items() if not models or models is string %}
 {{ name }}: a chain is a list of at least one provider:model
@@ -83,12 +86,12 @@ CHAINS_RULE = """\
 
 
 def slug_of(name: str) -> str:
-    """The distribution's and the command's name: `[a-z0-9]+` joined by `-`; may be empty."""
+    """Return the distribution's and the command's name: `[a-z0-9]+` joined by `-`, or nothing."""
     return "-".join(re.findall(r"[a-z0-9]+", name.lower()))
 
 
 def default_project(folder: str) -> str:
-    """A usable project name for a folder's name: `test` → `test-agents`, `3d` → `app-3d`."""
+    """Return a usable project name for a folder: `test` → `test-agents`, `3d` → `app-3d`."""
     name = folder.strip()[:MOST_NAME].strip()
     if text_problem(name, MOST_NAME) or not slug_of(name):
         return "my-agents"
@@ -100,16 +103,16 @@ def default_project(folder: str) -> str:
 
 
 def default_package(project: str) -> str:
-    """The package a project's name suggests; always one that `package_problem` accepts."""
-    package = slug_of(project).replace("-", "_")[:30].strip("_")
+    """Return the package that a project's name suggests; `package_problem` always accepts it."""
+    package = slug_of(project).replace("-", "_")[:MOST_IDENTIFIER].strip("_")
     if not package or package[0].isdigit() or package.startswith("test_"):
-        package = f"app_{package}"[:30].strip("_")
-    return f"{package[:23]}_agents" if is_taken(package) else package
+        package = f"app_{package}"[:MOST_IDENTIFIER].strip("_")
+    return f"{package[: MOST_IDENTIFIER - len('_agents')]}_agents" if is_taken(package) else package
 
 
 @cache
-def installed() -> frozenset[str]:
-    """Import and distribution names of what a workspace may install, as packages are called."""
+def list_installed() -> frozenset[str]:
+    """Return import and distribution names of what a workspace may install, as package names."""
     return frozenset(TAKEN_NAMES.read_text("utf-8").split())
 
 
@@ -119,14 +122,14 @@ def _system_commands() -> frozenset[str]:
 
 
 def is_taken(package: str) -> bool:
-    """Whether a package of that name would hide what the workspace needs, or be passed over."""
-    known = OWN | DEVICES | PASSED_OVER | installed() | sys.stdlib_module_names | OTHER_PYTHONS
+    """Tell whether a package of that name would hide what the workspace needs, or be ignored."""
+    known = OWN | DEVICES | PASSED_OVER | list_installed() | sys.stdlib_module_names | OTHER_PYTHONS
     # pytest imports a module `test_x` of the tests before a package of that name.
     return package in known or keyword.iskeyword(package) or package.startswith("test_")
 
 
 def package_problem(package: str) -> str | None:
-    """What is wrong with a new package's name, or None."""
+    """Return what is wrong with a new package's name, or None."""
     if package in PASSED_OVER:
         return "is a folder that linters, builds or .gitignore files pass over"
     if is_taken(package):
@@ -135,47 +138,51 @@ def package_problem(package: str) -> str | None:
 
 
 def project_problem(name: str) -> str | None:
-    """What is wrong with a new project's name, or None."""
+    """Return what is wrong with a new project's name, or None."""
     slug = slug_of(name)
-    if slug.replace("-", "_") in OWN | installed():
+    if slug.replace("-", "_") in OWN | list_installed():
         return "is the name of something the workspace installs"
     if slug in _system_commands() or re.fullmatch(ENVIRONMENT, slug):
         return "would hide the command of that name in the workspace's environment"
     if slug in DEVICES:
-        return "is a device on Windows, so no program can be called that"
+        return "is a device on Windows, so a program cannot be called that"
     return title_problem(name)
 
 
 def title_problem(name: str) -> str | None:
-    """Why no command can be named after a project's name, or None."""
+    """Return why a command cannot be named after a project's name, or None."""
     if problem := text_problem(name, MOST_NAME):
         return problem
-    return None if slug_of(name) else "has no ASCII letter or digit to make a command's name of"
+    return None if slug_of(name) else "has no ASCII letter or digit to name the command after"
 
 
 def identifier_problem(name: str) -> str | None:
-    """Why a name is no identifier, or None."""
+    """Return why a name is not an identifier, or None."""
     if re.fullmatch(IDENTIFIER, name):
         return None
-    return "is not a lower-case Python identifier of up to 30 characters"
+    return f"is not a lower-case Python identifier of up to {MOST_IDENTIFIER} characters"
 
 
 def agent_problem(name: str) -> str | None:
-    """What is wrong with a sub-agent's or chain's name, or None.
+    """Return what is wrong with a sub-agent's or chain's name, or None.
 
-    Soft keywords are fine, for they differ between Pythons and a module may be called like one.
+    Soft keywords are fine: they differ between versions of Python, and a module may have the name
+    of one.
     """
     if keyword.iskeyword(name):
         return "is a Python keyword"
     if re.search(r"(?<![0-9])0[0-9]", name):
         return "has a number with a leading zero, which no two tools sort alike"
     if name in DEVICES:
-        return "is a device on Windows, so no file can be called that"
+        return "is a device on Windows, so a file cannot be called that"
     return identifier_problem(name)
 
 
 def text_problem(text: str, most: int = MOST_TEXT) -> str | None:
-    """What is wrong with one line of free text, or None: Jinja, quotes and emoji are fine."""
+    """Return what is wrong with one line of free text, or None.
+
+    Jinja, quotes and emoji are fine.
+    """
     if not text.strip():
         return "is empty"
     if len(text) > most:

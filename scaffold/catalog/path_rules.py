@@ -3,17 +3,21 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from jinja2 import StrictUndefined, TemplateError, UndefinedError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
 from scaffold.catalog.catalog import Catalogue
 from scaffold.catalog.feature import Feature
+from scaffold.catalog.kinds import Selection
 from scaffold.errors import ManifestError, printable
 
-Answers = Mapping[str, Any]
 MOST_PATTERN = 1000
+"""The longest path that a manifest may hold, in characters."""
+
+Values = Mapping[str, object]
+"""What templates are rendered with, by answer key."""
+
 _PLAIN = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.Getattr, nodes.Getitem,
     nodes.Const, nodes.For, nodes.If, nodes.CondExpr, nodes.Compare, nodes.Operand, nodes.And,
@@ -21,62 +25,66 @@ _PLAIN = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One side of an update: a catalogue, the answers to it, and the folder they rendered."""
+    """One side of an update: a catalogue, what is chosen of it, and the folder it rendered."""
 
     catalogue: Catalogue
-    answers: Answers
+    selection: Selection
+    values: Values
     folder: Path
 
     def features(self) -> list[Feature]:
-        return self.catalogue.enabled(self.answers)
+        """Return the features that are rendered on this side."""
+        return self.catalogue.list_enabled(self.selection)
 
 
-def team_owned(before: Side, after: Side) -> list[str]:
-    """The team's own files and folders, under their names before and after, sorted."""
+def list_team_owned(before: Side, after: Side) -> list[str]:
+    """Return the team's own files and folders, under their names before and after, sorted."""
     features = [*before.features(), *after.features()]
     patterns = {pattern for feature in features for pattern in feature.team_owned}
-    found = {
+    paths = {
         path
         for pattern in patterns
         for side in (before, after)
-        for path in filled(pattern, side.answers)
+        for path in fill_pattern(pattern, side.values)
     }
-    return sorted(found)
+    return sorted(paths)
 
 
-def renames(before: Side, after: Side) -> dict[str, str]:
-    """Old → new path of what moved: declared in either catalogue, or with the package's name."""
+def find_renames(before: Side, after: Side) -> dict[str, str]:
+    """Return old → new path of what moved: declared in either catalogue, or with the package."""
     forward = [
         (old, new)
         for feature in after.features()
         for rename in feature.renames
-        for old in filled(rename.old, before.answers)
-        for new in filled(rename.new, after.answers)
+        for old in fill_pattern(rename.old, before.values)
+        for new in fill_pattern(rename.new, after.values)
     ]
+    # An update to an earlier version goes the way back that the later version declares.
     backward = [
         (old, new)
         for feature in before.features()
         for rename in feature.renames
-        for old in filled(rename.new, before.answers)
-        for new in filled(rename.old, after.answers)
+        for old in fill_pattern(rename.new, before.values)
+        for new in fill_pattern(rename.old, after.values)
     ]
     steps = dict([*backward, *forward])
-    moved = {old: _last(steps, old) for old in steps}
-    package = {f"src/{before.answers.get('package')}": f"src/{after.answers.get('package')}"}
+    renames = {old: _follow(steps, old) for old in steps}
+    package = {f"src/{before.values.get('package')}": f"src/{after.values.get('package')}"}
     return {
         old: new
-        for old, new in {**package, **moved}.items()
-        if old != new and _moved(old, before, after) and _moved(new, after, before)
+        for old, new in {**package, **renames}.items()
+        if old != new and _only_in(old, before, after) and _only_in(new, after, before)
     }
 
 
-def _moved(path: str, here: Side, there: Side) -> bool:
-    return (here.folder / path).exists() and not (there.folder / path).exists()
+def _only_in(path: str, here: Side, elsewhere: Side) -> bool:
+    return (here.folder / path).exists() and not (elsewhere.folder / path).exists()
 
 
-def _last(steps: Mapping[str, str], path: str) -> str:
+def _follow(steps: Mapping[str, str], path: str) -> str:
+    """Return where a path ends up after several renames, which may go in a circle."""
     seen = {path}
     while (after := steps.get(path)) is not None and after not in seen:
         seen.add(after)
@@ -84,16 +92,19 @@ def _last(steps: Mapping[str, str], path: str) -> str:
     return path
 
 
-def filled(pattern: str, answers: Answers) -> Iterator[str]:
-    """The paths a pattern stands for: one a line; none where it needs an answer there is not.
+def fill_pattern(pattern: str, values: Values) -> Iterator[str]:
+    """Yield the paths of a pattern, one a line; none where it needs a value that is missing.
 
-    Raises ManifestError. A template may be anybody's, so a pattern holds names, loops over answers
-    and conditions only: nothing that could run for ever.
+    A template may come from anybody, so a pattern holds names, loops over answers and conditions
+    only: nothing that could run for ever.
+
+    Raises:
+        ManifestError: The pattern holds more than that, or is not Jinja.
     """
     try:
-        environment = _environment()
+        environment = SandboxedEnvironment(undefined=StrictUndefined)
         _require_plain(environment.parse(pattern), pattern)
-        text = environment.from_string(pattern).render(**answers)
+        text = environment.from_string(pattern).render(**values)
     except UndefinedError:
         return
     except (TemplateError, TypeError, ValueError) as error:
@@ -101,7 +112,7 @@ def filled(pattern: str, answers: Answers) -> Iterator[str]:
             f"'{printable(pattern)}' is not a path in Jinja: {printable(str(error), 200)}; mend it in"
             " feature.yml."
         ) from None
-    yield from _inside(line.strip() for line in text.splitlines())
+    yield from _keep_inside(line.strip() for line in text.splitlines())
 
 
 def _require_plain(tree: nodes.Template, pattern: str) -> None:
@@ -114,12 +125,9 @@ def _require_plain(tree: nodes.Template, pattern: str) -> None:
         raise ValueError("it is long, or has two loops")
 
 
-def _inside(paths: Iterable[str]) -> Iterator[str]:
+def _keep_inside(paths: Iterable[str]) -> Iterator[str]:
+    """Yield the paths that stay in the workspace's folder."""
     for path in paths:
         parts = path.split("/")
         if path and ".." not in parts and not path.startswith("/"):
             yield path
-
-
-def _environment() -> SandboxedEnvironment:
-    return SandboxedEnvironment(undefined=StrictUndefined)

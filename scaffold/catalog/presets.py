@@ -1,32 +1,33 @@
-"""Ready-made sets of answers for common jobs. They may name features that come later."""
+"""Ready-made sets of answers for common jobs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaffold.answers.spec import WorkspaceSpec
-from scaffold.catalog.catalog import Catalogue, default_choice
-from scaffold.catalog.feature import KINDS, Kind
+from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.core_settings import AGENT_CHAIN
+from scaffold.catalog.kinds import KINDS, Kind, Selection
+
+ALL = "*"
+"""Every feature of a kind that there is."""
+USUAL = "usual"
+"""In a list: what is chosen of that kind by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A job, in one line, and the answers it suggests."""
+    """A job, in one line, and the answers it suggests, by answer key."""
 
     name: str
     title: str
     answers: Mapping[str, Any]
 
 
-def _agent(name: str, description: str, chain: str = "specialist") -> dict[str, str]:
-    return {"name": name, "description": description, "chain": chain}
+def _agent(name: str, description: str) -> dict[str, str]:
+    return {"name": name, "description": description, "chain": AGENT_CHAIN}
 
 
-ALL = "*"
-"""Every feature of a kind that there is."""
-USUAL = "usual"
-"""In a list: what is chosen of that kind by default."""
-WITH_REPORTS = {"extras": [USUAL, "cost_reports"]}
+_WITH_REPORTS = {"extras": [USUAL, "cost_reports"]}
 
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
@@ -46,7 +47,7 @@ PRESETS: Mapping[str, Preset] = {
             "Customer requests: routed, answered, hard ones polished",
             {
                 "patterns": ["router", "draft_polish"],
-                **WITH_REPORTS,
+                **_WITH_REPORTS,
                 "agents": [
                     _agent("billing", "Invoices, payments, refunds and subscriptions"),
                     _agent("technical", "Errors, set-up and how a feature works"),
@@ -56,12 +57,12 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "document-analysis",
             "Long documents: cheap extraction, expensive reasoning over the extract",
-            {"patterns": ["extractor_reasoner"], "agents": [], **WITH_REPORTS},
+            {"patterns": ["extractor_reasoner"], "agents": [], **_WITH_REPORTS},
         ),
         Preset(
             "content",
             "Texts in numbers: cheap drafts, the expensive model rewrites the weak ones",
-            {"patterns": ["draft_polish"], "agents": [], **WITH_REPORTS},
+            {"patterns": ["draft_polish"], "agents": [], **_WITH_REPORTS},
         ),
         Preset(
             "research-desk",
@@ -70,7 +71,7 @@ PRESETS: Mapping[str, Preset] = {
                 "patterns": ["research", "router"],
                 "search": ["local_folder"],
                 "agents": [],
-                **WITH_REPORTS,
+                **_WITH_REPORTS,
             },
         ),
         Preset(
@@ -83,30 +84,41 @@ PRESETS: Mapping[str, Preset] = {
 
 
 def split(catalogue: Catalogue, preset: Preset) -> tuple[dict[str, Any], list[str]]:
-    """A preset's answers with what there is, and `kind:name` of what this version does not have."""
+    """Return a preset's answers with what exists, and `kind:name` of what this version lacks.
+
+    The templates of an earlier release may not have a feature that a preset names.
+    """
     answers = dict(preset.answers)
     absent: list[str] = []
     for kind in KINDS.values():
         if kind.answer_key not in answers:
             continue
-        known = [feature.name for feature in catalogue.of(kind.name)]
-        known += [kind.builtin] if kind.builtin else []
-        wanted = _wanted(catalogue, kind, answers, known)
+        known = [*_builtin(kind), *(feature.name for feature in catalogue.of(kind.name))]
+        wanted = _list_names(catalogue, kind, preset, known)
         absent += [f"{kind.name}:{name}" for name in wanted if name not in known]
-        there = [name for name in wanted if name in known]
-        answers[kind.answer_key] = there if kind.many else next(iter(there), kind.builtin)
-    asked = {key for feature in catalogue.features for key in feature.questions}
-    gone = [key for key in answers if key not in {*WorkspaceSpec.model_fields, *asked}]
-    return {key: answers[key] for key in answers if key not in gone}, [*absent, *gone]
+        found = [name for name in wanted if name in known]
+        answers[kind.answer_key] = found if kind.many else next(iter(found), kind.builtin)
+    return answers, absent
 
 
-def _wanted(
-    catalogue: Catalogue, kind: Kind, answers: Mapping[str, Any], known: Sequence[str]
+def _list_names(
+    catalogue: Catalogue, kind: Kind, preset: Preset, known: Sequence[str]
 ) -> list[str]:
-    """The names a preset gives for one kind, each once: what is usual may hold others of them."""
-    named = answers[kind.answer_key]
-    if named == ALL:
-        return list(dict.fromkeys([*([kind.builtin] if kind.builtin else []), *known]))
-    listed = list(named) if kind.many else [named]
-    usual = default_choice(catalogue, kind, answers) if USUAL in listed else []
+    """Return the names that a preset gives for one kind, each once."""
+    value = preset.answers[kind.answer_key]
+    if value == ALL:
+        return [*known]
+    listed = list(value) if kind.many else [value]
+    usual = catalogue.default_choice(kind, _select(preset)) if USUAL in listed else []
     return list(dict.fromkeys([*usual, *(name for name in listed if name != USUAL)]))
+
+
+def _select(preset: Preset) -> Selection:
+    chosen = {
+        kind.name: preset.answers.get(kind.answer_key, []) for kind in KINDS.values() if kind.many
+    }
+    return Selection(features=chosen)
+
+
+def _builtin(kind: Kind) -> list[str]:
+    return [kind.builtin] if kind.builtin else []

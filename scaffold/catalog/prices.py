@@ -1,4 +1,4 @@
-"""Prices and context windows of models, from genai-prices: offline, and honest about gaps."""
+"""Prices and context windows of models, from genai-prices: offline, None where unknown."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,8 +13,12 @@ SHORT = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class ModelFacts:
-    """US dollars per million tokens; None where unknown. `matched` is the price entry's name."""
+class ModelInfo:
+    """US dollars per million tokens and the context window in tokens; None where unknown.
+
+    genai-prices matches prefixes, so an invented name may take the price of another model:
+    `matched` is the name of the entry. `listed`: whether the provider's models have list prices.
+    """
 
     ref: str
     provider: str
@@ -26,93 +30,114 @@ class ModelFacts:
     listed: bool = True
 
 
-def facts(catalogue: Catalogue, ref: str) -> ModelFacts:
-    """What is known of `provider:model[@deployment]`; unknown things are None."""
+def find_model(catalogue: Catalogue, ref: str) -> ModelInfo:
+    """Return what is known of `provider:model[@deployment]`."""
     provider, _, rest = ref.partition(":")
     model = rest.rpartition("@")[0] or rest
     try:
         feature = catalogue.get("provider", provider)
     except KeyError:
-        return ModelFacts(ref, provider, model)
+        return ModelInfo(ref, provider, model)
     window = feature.context_windows.get(model)
     if feature.prices is None:
-        return ModelFacts(ref, provider, model, context_window=window, listed=False)
-    found = _price(feature.prices, model)
-    if found is None:
-        return ModelFacts(ref, provider, model, context_window=window)
-    name, known_window, input_usd, output_usd = found
-    return ModelFacts(
-        ref, provider, model, input_usd, output_usd, window or known_window, matched=name
+        return ModelInfo(ref, provider, model, context_window=window, listed=False)
+    entry = _find_price(feature.prices, model)
+    if entry is None:
+        return ModelInfo(ref, provider, model, context_window=window)
+    return ModelInfo(
+        ref=ref,
+        provider=provider,
+        model=model,
+        input_usd=entry.input_usd,
+        output_usd=entry.output_usd,
+        context_window=window or entry.context_window,
+        matched=entry.model,
     )
 
 
-def offered(catalogue: Catalogue, provider: str) -> list[ModelFacts]:
-    """The models a provider's manifest names: cheap, balanced, expensive, then the others."""
+def list_models(catalogue: Catalogue, provider: str) -> list[ModelInfo]:
+    """Return the models that a manifest names: cheap, balanced, expensive, then the others."""
     feature = catalogue.get("provider", provider)
     names = list(feature.models.model_dump().values()) if feature.models else []
-    return [
-        facts(catalogue, f"{provider}:{name}") for name in dict.fromkeys([*names, *feature.also])
-    ]
+    unique = dict.fromkeys([*names, *feature.also])
+    return [find_model(catalogue, f"{provider}:{name}") for name in unique]
 
 
 def list_prices(catalogue: Catalogue) -> dict[str, list[float]]:
-    """US dollars per million tokens in and out of every offered model with a list price."""
-    known = [one for p in catalogue.of("provider") for one in offered(catalogue, p.name)]
+    """Return US dollars per million tokens in and out of every model with a list price."""
+    models = [one for p in catalogue.of("provider") for one in list_models(catalogue, p.name)]
     return {
-        fact.ref: [float(fact.input_usd), float(fact.output_usd)]
-        for fact in known
-        if fact.input_usd is not None and fact.output_usd is not None
+        model.ref: [float(model.input_usd), float(model.output_usd)]
+        for model in models
+        if model.input_usd is not None and model.output_usd is not None
     }
 
 
-def told(fact: ModelFacts) -> str:
-    """A model with its prices (US dollars per million tokens) and context window (tokens)."""
-    if fact.input_usd is None or fact.output_usd is None:
+def describe_model(model: ModelInfo) -> str:
+    """Return a line with prices (US dollars per million tokens) and context window (tokens)."""
+    if model.input_usd is None or model.output_usd is None:
         prices = "unpriced"
     else:
-        prices = f"{_usd(fact.input_usd)} in, {_usd(fact.output_usd)} out"
-    window = f"{fact.context_window // 1000}k" if fact.context_window else "?"
-    return f"{fact.ref:<36} {prices:<24} {window:>6}"
+        prices = f"{_format_usd(model.input_usd)} in, {_format_usd(model.output_usd)} out"
+    window = f"{model.context_window // 1000}k" if model.context_window else "?"
+    return f"{model.ref:<36} {prices:<24} {window:>6}"
 
 
-def _usd(amount: Decimal) -> str:
-    """At least two decimals, and every digit there is."""
+def _format_usd(amount: Decimal) -> str:
+    """Write at least two decimals, and every digit there is."""
     plain = f"{amount.normalize():f}"
     return f"${amount:.2f}" if len(plain.partition(".")[2]) < 2 else f"${plain}"
 
 
-def usd(
-    catalogue: Catalogue, ref: str, asked: Decimal, answered: Decimal, *, in_parts: bool = False
+def price_call(
+    catalogue: Catalogue,
+    ref: str,
+    input_tokens: Decimal,
+    output_tokens: Decimal,
+    *,
+    in_parts: bool = False,
 ) -> Decimal | None:
-    """US dollars of a call with these tokens in and out; None if unpriced.
+    """Return US dollars of a call with these tokens; None if the model is unpriced.
 
     A long prompt has its own price, unless the tokens are those of many short calls (`in_parts`).
     """
-    fact = facts(catalogue, ref)
-    if fact.matched is None:
+    model = find_model(catalogue, ref)
+    provider = catalogue.get("provider", model.provider).prices if model.matched else None
+    prompt = SHORT if in_parts else max(SHORT, int(input_tokens))
+    entry = _find_price(provider, model.model, prompt) if provider else None
+    if entry is None:
         return None
-    prices = catalogue.get("provider", fact.provider).prices
-    assert prices is not None
-    prompt = SHORT if in_parts else max(SHORT, int(asked))
-    found = _price(prices, fact.model, prompt)
-    assert found is not None
-    return (asked * found[2] + answered * found[3]) / MILLION
+    return (input_tokens * entry.input_usd + output_tokens * entry.output_usd) / MILLION
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An entry of genai-prices, with its US dollars per million tokens."""
+
+    model: str
+    context_window: int | None
+    input_usd: Decimal
+    output_usd: Decimal
 
 
 @lru_cache(maxsize=4096)
-def _price(
-    provider: str, model: str, prompt: int = SHORT
-) -> tuple[str, int | None, Decimal, Decimal] | None:
-    """The entry's name, context window and prices per million tokens, for a prompt of a size."""
+def _find_price(provider: str, model: str, prompt: int = SHORT) -> _Entry | None:
+    """Return the entry of a model, with the prices for a prompt of so many tokens."""
+    # Imported here: it takes longer than the rest of the catalogue.
     from genai_prices import Usage, calc_price
 
     def price(**tokens: int) -> Any:
         return calc_price(Usage(**tokens), model, provider_id=provider)
 
     try:
-        asked = price(input_tokens=prompt)
+        prompt_only = price(input_tokens=prompt)
     except LookupError:
         return None
-    both = price(input_tokens=prompt, output_tokens=SHORT).total_price - asked.total_price
-    per_input = asked.total_price * MILLION / prompt
-    return asked.model.id, asked.model.context_window, per_input, both * MILLION / SHORT
+    answered = price(input_tokens=prompt, output_tokens=SHORT)
+    output_usd = answered.total_price - prompt_only.total_price
+    return _Entry(
+        model=prompt_only.model.id,
+        context_window=prompt_only.model.context_window,
+        input_usd=prompt_only.total_price * MILLION / prompt,
+        output_usd=output_usd * MILLION / SHORT,
+    )

@@ -1,11 +1,14 @@
 """`scaffold add KIND NAME [DIR]`: one feature or sub-agent more, at the same template version."""
 
 import argparse
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from scaffold.commands import options as shared
 
 if TYPE_CHECKING:
+    from scaffold.answers.edits import Edited
+    from scaffold.answers.spec import Agent, PartialSpec
     from scaffold.catalog.catalog import Catalogue
 
 HELP = "Add a pattern, provider, sub-agent, search, engine, framework, surface or extra."
@@ -25,34 +28,29 @@ def run(options: argparse.Namespace) -> int:
     """Exit status 0, or 3 when conflicts are left for the team."""
     from scaffold.workspace import update as updating
 
-    return updating.at_same_version(options, _with)
+    return updating.at_same_version(options, partial(_add, options))
 
 
-def _with(
-    options: argparse.Namespace,
-    catalogue: "Catalogue",
-    answers: dict[str, Any],
-) -> tuple[dict[str, Any], list[str]]:
-    """The answers with it, and what to know about it."""
-    from scaffold.answers import edits as change
+def _add(options: argparse.Namespace, catalogue: "Catalogue", answers: "PartialSpec") -> "Edited":
+    """Return the answers with it, and what to know about it."""
+    from scaffold.answers import edits
 
     if options.kind == "agent":
-        return change.with_agent(answers, _agent(options)), []
-    after, notes = change.added(catalogue, answers, options.kind, options.name)
+        return edits.add_agent(answers, _agent(options)), []
+    after, notes = edits.add_feature(catalogue, answers, options.kind, options.name)
     if options.kind != "provider":
         return after, notes
     if options.chain:
-        return change.chain_with(catalogue, after, options.chain, options.name), notes
-    if options.name in change.providers_asked(after):
+        return edits.extend_chain(catalogue, after, options.chain, options.name), notes
+    if options.name in edits.list_asked_providers(after):
         return after, notes
-    told = f"No chain asks {options.name} yet: name its models in fleet.toml, or add with --chain."
-    return after, [*notes, told]
+    note = f"No chain asks {options.name} yet: name its models in fleet.toml, or add with --chain."
+    return after, [*notes, note]
 
 
-def _agent(options: argparse.Namespace) -> dict[str, str]:
+def _agent(options: argparse.Namespace) -> "Agent":
+    from scaffold.answers.spec import Agent
+    from scaffold.catalog.core_settings import AGENT_CHAIN
+
     description = options.description or f"Requests about {options.name.replace('_', ' ')}"
-    return {
-        "name": options.name,
-        "description": description,
-        "chain": options.chain or "specialist",
-    }
+    return Agent(name=options.name, description=description, chain=options.chain or AGENT_CHAIN)

@@ -5,7 +5,10 @@ import json
 import shutil
 import sys
 import textwrap
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from scaffold.errors import AnswersError, ExitStatus, Problem, printable
 
 if TYPE_CHECKING:
     from scaffold.catalog.catalog import Catalogue
@@ -13,64 +16,78 @@ if TYPE_CHECKING:
 
 HELP = "List what there is to choose: patterns, providers, extras, presets …"
 _UNITS = {"provider": " (US dollars per million tokens, context window in tokens)"}
+_INDENT = 22
+_NO_AGENTS = "  Sub-agents are your own: name them in the wizard or with --set agents=[...].\n"
+_NOTHING = "  The templates have none of this kind.\n"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says, under the names of its options."""
+
+    kind: str | None
+    json: bool
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
     parser.add_argument(
         "kind", nargs="?", metavar="KIND", help="pattern, provider, extra, preset …"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> ExitStatus:
+    """Print what can be chosen, of one kind or of all."""
     from scaffold.catalog.catalog import load
 
     catalogue = load()
-    kinds = [_kind(options.kind)] if options.kind else None
-    listed = {name: _rows(catalogue, name) for name in kinds or _all_kinds()}
+    kinds = [_find_kind(options.kind)] if options.kind else _list_kinds()
+    rows_by_kind = {kind: _list_rows(catalogue, kind) for kind in kinds}
     if options.json:
-        print(json.dumps(listed, ensure_ascii=False, default=str))
-        return 0
-    for name, rows in listed.items():
-        if rows or kinds:
-            print(f"{name.upper()}{_UNITS.get(name, '')}\n")
-            print("\n".join(_text(catalogue, row) for row in rows) or _nothing(name))
-    return 0
+        print(json.dumps(rows_by_kind, ensure_ascii=False, default=str))
+        return ExitStatus.DONE
+    for kind, rows in rows_by_kind.items():
+        if rows or options.kind:
+            print(f"{kind.upper()}{_UNITS.get(kind, '')}\n")
+            nothing = _NO_AGENTS if kind == "agent" else _NOTHING
+            print("\n".join(_describe(catalogue, row) for row in rows) or nothing)
+    return ExitStatus.DONE
 
 
-def _all_kinds() -> list[str]:
-    from scaffold.catalog.feature import KINDS
+def _list_kinds() -> list[str]:
+    from scaffold.catalog.kinds import KINDS
 
     return [*KINDS, "preset"]
 
 
-def _kind(word: str) -> str:
-    from scaffold.errors import AnswersError, Problem
-
-    known = [*_all_kinds(), "agent"]
+def _find_kind(word: str) -> str:
+    """Return the kind that a word means: `pattern`, or `patterns` as well."""
+    known = [*_list_kinds(), "agent"]
     singular = word.lower().removesuffix("s")
-    for name in known:
-        if singular in (name, name.removesuffix("s")) or word.lower() == name:
-            return name
-    raise AnswersError(
-        [Problem("KIND", f"there is no kind '{word}'", f"one of {', '.join(known)}")]
-    )
+    for kind in known:
+        if singular in (kind, kind.removesuffix("s")) or word.lower() == kind:
+            return kind
+    hint = f"one of {', '.join(known)}"
+    raise AnswersError([Problem("KIND", f"unknown kind '{printable(word)}'", hint)])
 
 
-def _rows(catalogue: "Catalogue", kind: str) -> list[dict[str, Any]]:
+def _list_rows(catalogue: "Catalogue", kind: str) -> list[dict[str, Any]]:
     from scaffold.catalog.presets import PRESETS, split
 
     if kind == "preset":
         return [
-            {"name": p.name, "summary": p.title, "not_there_yet": split(catalogue, p)[1]}
-            for p in PRESETS.values()
+            {
+                "name": preset.name,
+                "summary": preset.title,
+                "not_there_yet": split(catalogue, preset)[1],
+            }
+            for preset in PRESETS.values()
         ]
-    return [_row(catalogue, feature) for feature in catalogue.of(kind)]
+    return [_to_row(catalogue, feature) for feature in catalogue.of(kind)]
 
 
-def _row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
-    from scaffold.catalog import prices as models
-
+def _to_row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
     row: dict[str, Any] = {"name": feature.name, "title": feature.title, "summary": feature.summary}
     row["default"] = feature.default
     if feature.flow:
@@ -82,45 +99,49 @@ def _row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
     if feature.env:
         row["env"] = [variable.name for variable in feature.env]
     if feature.kind == "provider":
-        row["models"] = [
-            {
-                "model": known.ref,
-                "input_usd_per_million": known.input_usd,
-                "output_usd_per_million": known.output_usd,
-                "context_window": known.context_window,
-            }
-            for known in models.offered(catalogue, feature.name)
-        ]
+        row["models"] = _list_models(catalogue, feature.name)
     return row
 
 
-def _text(catalogue: "Catalogue", row: dict[str, Any]) -> str:
-    from scaffold.catalog import prices as models
+def _list_models(catalogue: "Catalogue", provider: str) -> list[dict[str, Any]]:
+    from scaffold.catalog.prices import list_models
 
-    lines = [f"  {row['name']:<20}{row['summary']}{' (default)' if row.get('default') else ''}"]
-    inside = row.get("flow", "").splitlines()
+    return [
+        {
+            "model": model.ref,
+            "input_usd_per_million": model.input_usd,
+            "output_usd_per_million": model.output_usd,
+            "context_window": model.context_window,
+        }
+        for model in list_models(catalogue, provider)
+    ]
+
+
+def _describe(catalogue: "Catalogue", row: dict[str, Any]) -> str:
+    """Return a row as lines: its name and summary, and below them all else that it has."""
+    from scaffold.catalog.prices import describe_model, find_model
+
+    default = " (default)" if row.get("default") else ""
+    lines = [f"  {row['name']:<20}{row['summary']}{default}"]
+    details = row.get("flow", "").splitlines()
     if "when_not" in row:
-        inside.append(f"Not when: {row['when_not']}")
+        details.append(f"Not when: {row['when_not']}")
     if "claim" in row:
-        inside.append(f"Claimed: {row['claim']['says']} Measured: {row['claim']['measured']}")
+        details.append(f"Claimed: {row['claim']['says']} Measured: {row['claim']['measured']}")
     if "env" in row:
-        inside.append(f"reads {', '.join(row['env'])}")
+        details.append(f"reads {', '.join(row['env'])}")
     if row.get("not_there_yet"):
-        inside.append(f"not there yet: {', '.join(row['not_there_yet'])}")
+        details.append(f"not there yet: {', '.join(row['not_there_yet'])}")
     for model in row.get("models", []):
-        inside.append(models.told(models.facts(catalogue, model["model"])))
-    lines += [f"{'':22}{line}" for line in inside]
-    return "\n".join(map(_wrapped, lines)) + "\n"
+        details.append(describe_model(find_model(catalogue, model["model"])))
+    lines += [f"{'':{_INDENT}}{line}" for line in details]
+    return "\n".join(map(_wrap, lines)) + "\n"
 
 
-def _wrapped(line: str) -> str:
+def _wrap(line: str) -> str:
+    """Wrap a line for a terminal; what reads a pipe gets it whole."""
     if not sys.stdout.isatty():
         return line
     width = max(60, shutil.get_terminal_size().columns)
-    return textwrap.fill(line, width, subsequent_indent=" " * 24, drop_whitespace=False)
-
-
-def _nothing(kind: str) -> str:
-    if kind == "agent":
-        return "  Sub-agents are your own: name them in the wizard or with --set agents=[...].\n"
-    return "  There is none yet.\n"
+    indent = " " * (_INDENT + 2)
+    return textwrap.fill(line, width, subsequent_indent=indent, drop_whitespace=False)

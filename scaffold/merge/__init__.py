@@ -1,4 +1,4 @@
-"""Merging a template's change into a team's work, by git: nothing the team wrote is lost.
+"""How does a template's change get into a team's files without losing a line the team wrote?
 
     workspace = merge.locate(folder)
     merge.require_ready(workspace, autostash=False)
@@ -9,32 +9,56 @@
 
 `before` and `after` are two plain folders: the template rendered as the workspace records it,
 and as it shall be. Paths in results are relative to the workspace, with `/` between their parts.
+This package knows git and files, and neither features nor answers.
+
+The modules in reading order. To plan, without writing anything:
+
+    repository      git in the team's repository
+    scratch         the throwaway repository in which a merge is computed
+    sides           two renders, as git would have them, and the team's files
+    protected       what a merge must not write over: team-owned files, files git lacks
+    three_way       the merge itself: edits, drops, additions
+    dependencies    its one exception, pyproject.toml; arrays edits the text
+    changes         what the merge means, file by file
+    plans           all of that in order: `plan`
+    comparison      what the team changed: `compare`
+
+To write, so that a kill at any moment loses nothing:
+
+    ready           whether an update may start; locks
+    journal         what an update is about to do
+    worktree        files and index, from one state to another
+    stash           uncommitted work, put aside and put back
+    goal            which state is wanted, forward or back
+    rescue          edits that would be written over
+    report          what is left for the team
+    transition      all of that in order: `apply`, `resume`, `abort`
 """
 
 from scaffold.merge.changes import Change, ChangeKind
-from scaffold.merge.journal import Progress, progress
-from scaffold.merge.plan import Labels, Plan, compare, plan
-from scaffold.merge.ready import command, require_ready
-from scaffold.merge.repository import Workspace, locate, uncommitted
-from scaffold.merge.result import Outcome
+from scaffold.merge.comparison import compare
+from scaffold.merge.journal import Progress, read_progress
+from scaffold.merge.plans import Labels, Plan, plan
+from scaffold.merge.ready import format_command, require_ready
+from scaffold.merge.report import MergeReport
+from scaffold.merge.repository import Workspace, locate
 from scaffold.merge.transition import abort, apply, resume
 
 __all__ = [
     "Change",
     "ChangeKind",
     "Labels",
-    "Outcome",
+    "MergeReport",
     "Plan",
     "Progress",
     "Workspace",
     "abort",
     "apply",
-    "command",
     "compare",
+    "format_command",
     "locate",
     "plan",
-    "progress",
+    "read_progress",
     "require_ready",
     "resume",
-    "uncommitted",
 ]

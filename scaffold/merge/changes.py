@@ -1,11 +1,12 @@
 """What a merge means file by file, in the words a team reads."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scaffold.merge.obstacles import Obstacles
+from scaffold.merge.protected import Obstacles
 from scaffold.merge.scratch import Files
+from scaffold.merge.sides import Sides
 from scaffold.merge.three_way import Merged, Stages
 
 
@@ -22,13 +23,14 @@ class ChangeKind(StrEnum):
     SUGGESTION = "suggestion"  # team-owned: unchanged, the template has a newer seed
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One file: relative path, old path if the template moved it, for a conflict kind and advice.
+    """What happens to one file.
 
-    `conflict` is one of content, binary, dropped, deleted, both-added, moved, type, in-the-way.
-    `blob` is the template's version as an object of the repository once the plan is applied
-    (`git show BLOB`), for suggestions and conflicts.
+    `path` is relative to the workspace, `was` the old path if the template moved it. `conflict`
+    is one of content, binary, dropped, deleted, both-added, moved, type, in-the-way, and `advice`
+    says what to do. `blob` is the template's version, for suggestions and conflicts: an object of
+    the repository once the plan is applied (`git show BLOB`).
     """
 
     kind: ChangeKind
@@ -37,21 +39,6 @@ class Change:
     conflict: str | None = None
     advice: str = ""
     blob: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """The workspace's files on all sides; `ours` and `before` at the paths of declared renames.
-
-    `there` are the team's files at the paths they have today, `moves` old to new path.
-    """
-
-    there: Files
-    before: Files
-    ours: Files
-    after: Files
-    result: Files
-    moves: Mapping[str, str]
 
 
 _ADVICE = {
@@ -63,82 +50,100 @@ _ADVICE = {
     "moved": "both moved it: keep one place, git rm the others",
     "type": "a file here and a folder there: keep one, git rm the other",
     "in-the-way": "git does not have your file, which is untouched: git add keeps it, git checkout --theirs takes the template's",
-    "apart": "you have a link or a file where the template has a folder, which is untouched: compare it with git show",
+    "behind": "you have a link or a file where the template has a folder, which is untouched: compare it with git show",
     "ignored": "git ignores your file, which is untouched: compare it with git show",
+    "suggestion": "yours is untouched; the template's newer one: git show",
+    "hidden": "git ignores it, so it is on disk alone; git add --force takes it in",
+}
+
+# By the stages that git leaves in the index: 1 before, 2 the team's, 3 the template's.
+_KIND_OF_STAGES = {"123": "content", "12": "dropped", "13": "deleted", "23": "both-added"}
+_KIND_OF_REASON = {
+    "binary": "binary",
+    "file/directory": "type",
+    "distinct": "type",
+    "rename/rename": "moved",
 }
 
 
-def classified(
-    sides: Sides, merged: Merged, newer: Files, met: Obstacles, apart: Collection[str]
+def describe_changes(
+    sides: Sides,
+    merged: Merged,
+    newer: Files,
+    obstacles: Obstacles,
+    behind: Collection[str],
 ) -> tuple[Change, ...]:
-    """Every file worth a word, by path; `apart` are those in a folder that is none."""
-    conflicts = {one.path: one for one in _conflicts(sides, merged, met)}
-    conflicts |= {path: _apart(sides, path) for path in apart}
-    rest = [
+    """Return every file that a person may want to know about, by path.
+
+    Args:
+        sides: What was merged.
+        merged: What came of it, without what is in the way.
+        newer: Team-owned files of which the template has another seed.
+        obstacles: What is on disk where the merge would add a file.
+        behind: Files of the template's in a folder that is a link or a file on the team's side.
+    """
+    conflicts = {one.path: one for one in _describe_conflicts(sides, merged, obstacles)}
+    conflicts |= {path: _describe_behind(sides, path) for path in behind}
+    clean = [
         one
-        for one in _clean(sides, met)
+        for one in _describe_clean(sides, merged.files, obstacles)
         if one.path not in conflicts and not (one.kind is ChangeKind.KEPT and one.path in newer)
     ]
     suggestions = [
-        Change(
-            ChangeKind.SUGGESTION,
-            path,
-            advice="yours is untouched; the template's newer one: git show",
-            blob=blob.oid,
-        )
+        Change(kind=ChangeKind.SUGGESTION, path=path, advice=_ADVICE["suggestion"], blob=blob.oid)
         for path, blob in newer.items()
     ]
-    return tuple(sorted([*conflicts.values(), *rest, *suggestions], key=lambda one: one.path))
+    return tuple(sorted([*conflicts.values(), *clean, *suggestions], key=lambda one: one.path))
 
 
-def _conflicts(sides: Sides, merged: Merged, met: Obstacles) -> Iterator[Change]:
+def _describe_conflicts(sides: Sides, merged: Merged, obstacles: Obstacles) -> Iterator[Change]:
     came_from = {new: old for old, new in sides.moves.items()}
-    for path in {*merged.stages, *merged.reasons, *met.taken}:
+    for path in {*merged.stages, *merged.reasons, *obstacles.taken}:
         stages = merged.stages.get(path, {})
-        kind = "in-the-way" if path in met.taken else _conflict(stages, merged.reasons.get(path))
+        in_the_way = path in obstacles.taken
+        kind = "in-the-way" if in_the_way else _kind_of_conflict(stages, merged.reasons.get(path))
         template = stages.get(3) or sides.after.get(path)
-        advice = _ADVICE["ignored" if path in met.ignored else kind]
         blob = template.oid if template else None
-        if path in met.ignored and blob:
+        advice = _ADVICE["ignored" if path in obstacles.ignored else kind]
+        if path in obstacles.ignored and blob:
+            # The index does not have the template's version of an ignored file, so name its object.
             advice = f"{advice} {blob[:10]}"
-        was = came_from.get(path)
-        yield Change(ChangeKind.CONFLICT, path, was, conflict=kind, advice=advice, blob=blob)
+        yield Change(
+            kind=ChangeKind.CONFLICT,
+            path=path,
+            was=came_from.get(path),
+            conflict=kind,
+            advice=advice,
+            blob=blob,
+        )
 
 
-def _apart(sides: Sides, path: str) -> Change:
+def _describe_behind(sides: Sides, path: str) -> Change:
     blob = sides.after[path].oid
-    advice = f"{_ADVICE['apart']} {blob[:10]}"
-    return Change(ChangeKind.CONFLICT, path, conflict="type", advice=advice, blob=blob)
+    advice = f"{_ADVICE['behind']} {blob[:10]}"
+    return Change(kind=ChangeKind.CONFLICT, path=path, conflict="type", advice=advice, blob=blob)
 
 
-def _conflict(stages: Stages, reason: str | None) -> str:
-    words = {
-        "binary": "binary",
-        "file/directory": "type",
-        "distinct": "type",
-        "rename/rename": "moved",
-    }
-    for word, kind in words.items():
+def _kind_of_conflict(stages: Stages, reason: str | None) -> str:
+    for word, kind in _KIND_OF_REASON.items():
         if word in (reason or ""):
             return kind
-    kinds = {"123": "content", "12": "dropped", "13": "deleted", "23": "both-added"}
-    return kinds.get("".join(map(str, sorted(stages))), "moved")
+    return _KIND_OF_STAGES.get("".join(map(str, sorted(stages))), "moved")
 
 
-def _clean(sides: Sides, met: Obstacles) -> Iterator[Change]:
+def _describe_clean(sides: Sides, result: Files, obstacles: Obstacles) -> Iterator[Change]:
     came_from = {new: old for old, new in sides.moves.items()}
-    gone = sides.ours.keys() - sides.result.keys()
-    for path in sides.result.keys() | gone | (sides.before.keys() - sides.ours.keys()):
-        kind = _kind(sides, path, path in came_from)
-        hidden = kind is ChangeKind.ADDED and path in met.hidden
-        advice = "git ignores it, so it is on disk alone; git add --force takes it in"
+    for path in sides.ours.keys() | sides.before.keys() | result.keys():
+        kind = _kind_of_change(sides, result, path, moved=path in came_from)
+        hidden = kind is ChangeKind.ADDED and path in obstacles.hidden
         if kind:
-            yield Change(kind, path, was=came_from.get(path), advice=advice if hidden else "")
+            advice = _ADVICE["hidden"] if hidden else ""
+            yield Change(kind=kind, path=path, was=came_from.get(path), advice=advice)
 
 
-def _kind(sides: Sides, path: str, moved: bool) -> ChangeKind | None:
-    ours, result, before = (files.get(path) for files in (sides.ours, sides.result, sides.before))
-    if result is None:
+def _kind_of_change(sides: Sides, result: Files, path: str, *, moved: bool) -> ChangeKind | None:
+    before, ours, now = (files.get(path) for files in (sides.before, sides.ours, result))
+    if now is None:
         if ours is not None:
             return ChangeKind.REMOVED
         return ChangeKind.KEPT if path in sides.after else None
@@ -146,6 +151,6 @@ def _kind(sides: Sides, path: str, moved: bool) -> ChangeKind | None:
         return ChangeKind.ADDED
     if moved:
         return ChangeKind.RENAMED
-    if result != ours:
+    if now != ours:
         return ChangeKind.UPDATED if ours == before else ChangeKind.MERGED
     return ChangeKind.KEPT if before is not None and ours != before else None

@@ -1,48 +1,57 @@
-"""Nobody else at work: one scaffold at a time in a repository, and no git that writes the index."""
+"""Whether an update may start: nobody else is at work, and nothing unfinished lies around."""
 
 import os
 import shlex
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from scaffold.errors import MergeError
 from scaffold.merge import journal as journals
 from scaffold.merge.journal import Journal, Progress
-from scaffold.merge.obstacles import blocked
-from scaffold.merge.plan import Plan, committed
 from scaffold.merge.repository import (
+    ANSWERS_FILE,
     Git,
     Workspace,
-    head,
-    require_clean,
-    require_known,
-    require_settled,
+    list_uncommitted,
+    split_records,
 )
-from scaffold.merge.worktree import listed
 
 try:
     import fcntl
 except ImportError:  # not on Windows
     fcntl = None
 
+# By its content a lock that a killed scaffold left is known from another program's.
 _LOCK_MARK = b"held by scaffold\n"
+_OPERATIONS = {
+    "MERGE_HEAD": "a merge",
+    "CHERRY_PICK_HEAD": "a cherry-pick",
+    "REVERT_HEAD": "a revert",
+    "rebase-merge": "a rebase",
+    "rebase-apply": "a rebase or git am",
+    # A commit made while one looks for a fault is on no branch afterwards.
+    "BISECT_LOG": "a bisect",
+    "sequencer": "a cherry-pick or revert",
+}
 
 
 @contextmanager
-def alone(workspace: Workspace) -> Generator[Git]:
-    """git for as long as no other scaffold works in this repository. Raises MergeError.
+def lock_repository(workspace: Workspace) -> Generator[Git]:
+    """Yield git for as long as no other scaffold works in this repository. Raises MergeError.
 
     The lock is on the git directory itself, leaves no trace, and is held by every git started:
     when this process is killed it lasts until the git it left behind has ended.
     """
     if fcntl is None:
-        _clear_lock(workspace)
+        _clear_index_lock(workspace)
         yield workspace.git
         return
+    # Not a lock file: the system itself lets go of this one when the last git of ours has ended.
     handle = os.open(workspace.git_dir, os.O_RDONLY)
     try:
+        # A git that a killed run left behind may need a moment: wait for five seconds.
         for patience in range(50, -1, -1):
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -55,18 +64,18 @@ def alone(workspace: Workspace) -> Generator[Git]:
                 time.sleep(0.1)
             except OSError:
                 break  # a file system without locks
-        _clear_lock(workspace)
+        _clear_index_lock(workspace)
         yield Git(workspace.top, workspace.git.variables, held=(handle,))
     finally:
         os.close(handle)
 
 
 @contextmanager
-def index_locked(workspace: Workspace) -> Generator[None]:
-    """Keep every other git from writing the index. Raises MergeError when one is."""
+def lock_index(workspace: Workspace) -> Generator[None]:
+    """Keep every other git from writing the index. Raises MergeError when one is writing it."""
     lock = workspace.git_dir / "index.lock"
     try:
-        _take(lock, workspace.git_dir / "scaffold-index-lock")
+        _create_index_lock(lock, workspace.git_dir / "scaffold-index-lock")
     except FileExistsError:
         raise MergeError(
             f"Another git is at work in {workspace.top} (index.lock is there); "
@@ -78,8 +87,8 @@ def index_locked(workspace: Workspace) -> Generator[None]:
         lock.unlink(missing_ok=True)
 
 
-def _take(lock: Path, mark: Path) -> None:
-    """Make the lock. Raises FileExistsError when there is one."""
+def _create_index_lock(lock: Path, mark: Path) -> None:
+    """Create the lock. Raises FileExistsError when there is one."""
     mark.write_bytes(_LOCK_MARK)
     try:
         # Linked, not written: it is there whole, with the mark, or not at all.
@@ -94,7 +103,7 @@ def _take(lock: Path, mark: Path) -> None:
         mark.unlink(missing_ok=True)
 
 
-def _clear_lock(workspace: Workspace) -> None:
+def _clear_index_lock(workspace: Workspace) -> None:
     """Remove the index lock that a killed scaffold left, never another program's."""
     lock = workspace.git_dir / "index.lock"
     if lock.is_file() and lock.read_bytes() == _LOCK_MARK:
@@ -104,80 +113,86 @@ def _clear_lock(workspace: Workspace) -> None:
 def require_ready(workspace: Workspace, *, autostash: bool = False) -> None:
     """Raise MergeError unless an update may start here.
 
-    Refused: a merge, rebase or the like under way; an update of ours that is unfinished or not yet
-    committed; conflicts; files git does not have; uncommitted changes, unless `autostash`.
+    Refused are: a merge, rebase or the like under way; an update of ours that is unfinished or
+    not committed yet; conflicts; a workspace that git does not have; files whose changes git
+    overlooks; uncommitted changes, unless `autostash`.
     """
-    if (journal := journals.read(workspace)) and not journals.over(workspace, journal):
-        raise MergeError(_unfinished(workspace, journal))
-    require_settled(workspace)
-    require_known(workspace)
+    if (journal := journals.read(workspace)) and not journals.is_over(workspace, journal):
+        raise MergeError(_describe_unfinished(workspace, journal))
+    _require_settled(workspace)
+    _require_tracked(workspace)
     if not (autostash and workspace.head):
-        require_clean(workspace)
+        _require_clean(workspace)
 
 
-def _unfinished(workspace: Workspace, journal: Journal) -> str:
-    folder = place_of(workspace, journal)
-    abort = command(folder, "--abort")
+def _describe_unfinished(workspace: Workspace, journal: Journal) -> str:
+    folder = folder_of_update(workspace, journal)
+    abort = format_command(folder, "--abort")
     if journal.progress is Progress.APPLIED:
         return f"The last update of {folder} is not committed yet; commit it, or run {abort}."
     return (
-        f"An update of {folder} was interrupted; run {command(folder)} to finish it, "
+        f"An update of {folder} was interrupted; run {format_command(folder)} to finish it, "
         f"or {abort} to go back."
     )
 
 
-def place_of(workspace: Workspace, journal: Journal) -> Path:
-    """The folder that an update is of."""
+def folder_of_update(workspace: Workspace, journal: Journal) -> Path:
+    """Return the folder of the workspace that a journal's update changes."""
     return workspace.top / journal.prefix
 
 
-def command(folder: Path, *options: str) -> str:
-    """The command that goes on with an update, from wherever one is."""
+def format_command(folder: Path, *options: str) -> str:
+    """Return the command that continues an update of a folder, from wherever it is run."""
     return " ".join(["scaffold update", *options, shlex.quote(str(folder))])
 
 
-def require_unmoved(plan: Plan) -> None:
-    """Raise MergeError when commits or files came in between."""
-    workspace = plan.workspace
-    if head(workspace.git) != workspace.head or committed(plan.lab) != plan.before:
-        raise MergeError("The workspace was committed to in the meantime; run it again.")
-    before, after = (listed(workspace, plan.lab.git, one) for one in (plan.before, plan.after))
-    cut = len(workspace.prefix)
-    added = {path[cut:] for path in after.keys() - before.keys()}
-    leaving = {path[cut:] for path in before.keys() - after.keys()}
-    if found := blocked(workspace, added - plan.identical, leaving):
-        raise MergeError(f"{found[0]} appeared in the meantime; run it again.")
+def _require_settled(workspace: Workspace) -> None:
+    for name, what in _OPERATIONS.items():
+        if (workspace.git_dir / name).exists():
+            raise MergeError(f"There is {what} under way in {workspace.top}; finish it first.")
+    if workspace.git("ls-files", "--unmerged"):
+        raise MergeError(f"{workspace.top} has unresolved conflicts; resolve them first.")
 
 
-def keep_objects(plan: Plan) -> None:
-    """Copy what the plan needs from the lab into the repository: unreferenced objects, no files."""
-    git, workspace = plan.lab.git, plan.workspace
-    if workspace.head is None:
-        workspace.git("write-tree")
-    single = {blob.oid for stages in plan.stages.values() for blob in stages.values()}
-    single |= {change.blob for change in plan.changes if change.blob}
-    asked = "\n".join([plan.after, *single, "--not", plan.before, ""])
-    git("pack-objects", "--quiet", "--revs", str(plan.lab.folder / "needed"), feed=asked)
-    for pack in plan.lab.folder.glob("needed-*.pack"):
-        feed = pack.read_bytes().decode("utf-8", "surrogateescape")
-        workspace.git("unpack-objects", "-q", feed=feed)
+def _require_tracked(workspace: Workspace) -> None:
+    """Raise MergeError unless git has the workspace's files and looks at all of them."""
+    printed = workspace.git("ls-files", "-v", "-z", "--", workspace.pathspec)
+    marks = {line[2:].removeprefix(workspace.prefix): line[0] for line in split_records(printed)}
+    if ANSWERS_FILE not in marks:
+        answers = workspace.folder / ANSWERS_FILE
+        raise MergeError(f"git does not have {answers}; run git add and git commit first.")
+    hidden = {path: mark for path, mark in sorted(marks.items()) if mark == "S" or mark.islower()}
+    if hidden:
+        raise MergeError(
+            f"git is set to overlook changes in {_join_paths([*hidden])}; "
+            f"run {_command_to_look_again(workspace, hidden)} first."
+        )
 
 
-def journal_of(plan: Plan) -> Journal:
-    """All that finishing the plan, or taking it back, takes."""
-    prefix = plan.workspace.prefix
-    return Journal(
-        progress=Progress.APPLYING,
-        prefix=prefix,
-        head=plan.workspace.head,
-        before=plan.before,
-        after=plan.after,
-        stages={
-            prefix + path: {str(number): (blob.mode, blob.oid) for number, blob in stages.items()}
-            for path, stages in plan.stages.items()
-        },
-        identical=tuple(prefix + path for path in plan.identical),
-        ignored=tuple(prefix + path for path in plan.ignored),
-        blobs=tuple(sorted({change.blob for change in plan.changes if change.blob})),
-        conflicts=tuple(one.path for one in plan.conflicts),
+def _command_to_look_again(workspace: Workspace, marks: Mapping[str, str]) -> str:
+    """Return the command after which git sees changes of files again, by path and mark.
+
+    git marks with S what it skips, and with a small letter what it assumes to be unchanged.
+    """
+    sparse = workspace.git("config", "--type=bool", "core.sparseCheckout", allowed=(0, 1))
+    if sparse == "true" and {*marks.values()} == {"S"}:
+        return f"git sparse-checkout add {shlex.quote(workspace.prefix or '.')}"
+    git = f"git -C {shlex.quote(str(workspace.folder))} update-index"
+    # Two commands: of both options in one, git obeys the last alone.
+    by_option = {
+        "--no-skip-worktree": [path for path, mark in marks.items() if mark in "Ss"],
+        "--no-assume-unchanged": [path for path, mark in marks.items() if mark.islower()],
+    }
+    return " && ".join(
+        f"{git} {option} -- {shlex.join(paths)}" for option, paths in by_option.items() if paths
     )
+
+
+def _require_clean(workspace: Workspace) -> None:
+    if changed := list_uncommitted(workspace):
+        hint = "commit them, or pass --autostash" if workspace.head else "stage them with git add"
+        raise MergeError(f"There are uncommitted changes in {_join_paths(changed)}; {hint}.")
+
+
+def _join_paths(paths: list[str]) -> str:
+    return ", ".join(paths[:3]) + (f" and {len(paths) - 3} more" if len(paths) > 3 else "")

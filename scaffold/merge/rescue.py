@@ -1,4 +1,4 @@
-"""Edits made while an update was half done, or since: kept in a stash before they are written over."""
+"""Edits made while an update was half done, or since: stashed before they are written over."""
 
 import os
 import secrets
@@ -10,9 +10,16 @@ from scaffold.merge import journal as journals
 from scaffold.merge import stash
 from scaffold.merge.goal import Goal
 from scaffold.merge.journal import Journal, Progress
-from scaffold.merge.repository import Git, Workspace, modes_count
+from scaffold.merge.repository import Git, Workspace, tracks_modes
 from scaffold.merge.scratch import Blob
-from scaffold.merge.worktree import Look, Switch, Versions, holds_file, in_the_way, look
+from scaffold.merge.worktree import (
+    Snapshot,
+    Switch,
+    Versions,
+    find_in_the_way,
+    is_file,
+    take_snapshot,
+)
 from scaffold.system.git import GitError
 
 _BLOCK = 512
@@ -30,98 +37,114 @@ class Ready:
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Encounter:
     """What a goal meets: obstacles where it writes, edits on disk and in the index.
 
-    `wanted` are the goal's files without those that git ignores and somebody edited.
+    `wanted` are the goal's files without those that git ignores and somebody edited. `staged`
+    are edits that are in the index alone.
     """
 
     wanted: Versions
     obstacles: Set[str]
-    seen: Look
+    snapshot: Snapshot
     edited: Set[str]
     staged: Versions
     left: tuple[str, ...]
 
-    def to_keep(self) -> Versions:
-        """The edits that would be written over."""
-        return {path: self.seen.disk[path] for path in self.edited if path not in self.left}
+    def files_to_keep(self) -> Versions:
+        """Return the edits that would be written over."""
+        return {path: self.snapshot.disk[path] for path in self.edited if path not in self.left}
 
 
-def make_ready(
+def prepare(
     workspace: Workspace, git: Git, journal: Journal, goal: Goal, *, rescue: bool = True
 ) -> Ready:
-    """Keep what would be written over, and prepare the switch to a goal.
+    """Stash what would be written over, and prepare the switch to a goal.
 
-    Without `rescue` nothing that was edited may be there: raises MergeError.
+    Without `rescue`, raise MergeError where anything was edited.
     """
-    loose = not modes_count(git)
-    found = _find(workspace, git, journal, goal, loose)
-    met = found.edited | found.staged.keys() | found.obstacles
-    if met and not rescue:
-        raise MergeError(f"{min(met)} was changed in the meantime; run it again.")
-    journal = _kept(workspace, git, journal, found.to_keep(), found.staged)
-    gone = dict.fromkeys(found.obstacles)
-    final = {path: blob for path, blob in found.wanted.items() if path not in found.left}
-    said = {
+    loose = not tracks_modes(git)
+    met = _look(workspace, git, journal, goal, loose)
+    in_danger = met.edited | met.staged.keys() | met.obstacles
+    if in_danger and not rescue:
+        raise MergeError(f"{min(in_danger)} was changed in the meantime; run it again.")
+    journal = _rescue(workspace, git, journal, met)
+    gone = dict.fromkeys(met.obstacles)
+    final = {path: blob for path, blob in met.wanted.items() if path not in met.left}
+    staged = {
         path: blob
         for path, blob in {**gone, **goal.staged}.items()
-        if path not in found.left or not _unknown(_entry(found.seen, path), goal, path, loose)
+        if path not in met.left or not _is_edit(_entry(met.snapshot, path), goal, path, loose)
     }
-    switch = found.seen.switch(journal.before, {**gone, **final}, said, goal.stages)
-    return Ready(journal, switch, found.left)
+    switch = met.snapshot.prepare_switch(journal.before, {**gone, **final}, staged, goal.stages)
+    return Ready(journal, switch, met.left)
 
 
-def _find(workspace: Workspace, git: Git, journal: Journal, goal: Goal, loose: bool) -> _Found:
-    hidden = {path for path in journal.ignored if _edited_ignored(workspace, git, goal, path)}
+def _look(workspace: Workspace, git: Git, journal: Journal, goal: Goal, loose: bool) -> _Encounter:
+    """Find what the goal meets. With `loose` modes do not count."""
+    hidden = {path for path in journal.ignored if _is_edited_ignored(workspace, git, goal, path)}
     wanted = {path: blob for path, blob in goal.files.items() if path not in hidden}
-    way = {path: in_the_way(workspace.top, [path]) for path, blob in wanted.items() if blob}
-    barred = {path for path, found in way.items() if found and path not in goal.own}
-    obstacles = {one for path in goal.own & way.keys() for one in way[path]} - wanted.keys()
+    in_the_way = {
+        path: find_in_the_way(workspace.top, [path]) for path, blob in wanted.items() if blob
+    }
+    # Uncommitted work that is put back does not clear its way: what is there stays.
+    barred = {path for path, found in in_the_way.items() if found and path not in goal.own}
+    own = goal.own & in_the_way.keys()
+    obstacles = {found for path in own for found in in_the_way[path]} - wanted.keys()
     paths = {*wanted, *goal.staged, *goal.stages, *obstacles} - hidden
-    seen = look(workspace, git, journals.folder(workspace, make=True), paths)
+    snapshot = take_snapshot(workspace, git, journals.folder(workspace, make=True), paths)
     edited = {
         path
         for path in {*wanted, *obstacles}
-        if _unknown(seen.disk[path], goal, path, loose)
+        if _is_edit(snapshot.disk[path], goal, path, loose)
         and not _is_cut_short(workspace, git, journal, path, goal)
     }
     left = (edited - goal.own - obstacles) | barred | (hidden & goal.files.keys())
-    staged = _staged_edits(seen, goal, loose)
-    return _Found(wanted, obstacles, seen, edited, staged, tuple(sorted(left)))
+    return _Encounter(
+        wanted=wanted,
+        obstacles=obstacles,
+        snapshot=snapshot,
+        edited=edited,
+        staged=_find_staged_edits(snapshot, goal, loose),
+        left=tuple(sorted(left)),
+    )
 
 
-def _kept(
-    workspace: Workspace, git: Git, journal: Journal, files: Versions, staged: Versions
-) -> Journal:
-    """Put edits into stashes, one for files and one for what was staged; the journal names them."""
-    for what, edits in (("files that were edited", files), ("what was staged", staged)):
+def _rescue(workspace: Workspace, git: Git, journal: Journal, met: _Encounter) -> Journal:
+    """Put edits into stashes, one for files and one for what was staged.
+
+    Return a journal that names them.
+    """
+    parts = (("files that were edited", met.files_to_keep()), ("what was staged", met.staged))
+    for what, edits in parts:
         if edits:
-            text = f"scaffold kept {what} during an update ({secrets.token_hex(4)})"
-            commit = stash.make(workspace, git, journal, edits, {}, text)
+            message = f"scaffold kept {what} during an update ({secrets.token_hex(4)})"
+            commit = stash.create(workspace, git, journal, stash.Work(edits, {}), message)
             journal = journal.model_copy(update={"rescued": (*journal.rescued, commit)})
-            git("stash", "store", "--message", text, commit)
+            # git's list first: the edit is safe from here on, whether the journal gets written or not.
+            git("stash", "store", "--message", message, commit)
             journals.write(workspace, journal)
     return journal
 
 
-def _staged_edits(seen: Look, goal: Goal, loose: bool) -> dict[str, Blob]:
-    """What was staged where the index is written over, and is on disk no more."""
+def _find_staged_edits(snapshot: Snapshot, goal: Goal, loose: bool) -> dict[str, Blob]:
+    """Return what was staged where the index is written over, and is not on disk any more."""
     return {
         path: entry
         for path in goal.own | goal.stages.keys()
-        if (entry := _entry(seen, path))
-        and entry != seen.disk.get(path)
-        and _unknown(entry, goal, path, loose)
+        if (entry := _entry(snapshot, path))
+        and entry != snapshot.disk.get(path)
+        and _is_edit(entry, goal, path, loose)
     }
 
 
-def _entry(seen: Look, path: str) -> Blob | None:
-    return seen.index.get(path, {}).get(0)
+def _entry(snapshot: Snapshot, path: str) -> Blob | None:
+    return snapshot.index.get(path, {}).get(0)
 
 
-def _unknown(blob: Blob | None, goal: Goal, path: str, loose: bool) -> bool:
+def _is_edit(blob: Blob | None, goal: Goal, path: str, loose: bool) -> bool:
+    """Tell whether a version is in no commit, no stash, and not the update's."""
     known = goal.known.get(path, frozenset())
     if blob is None or blob in known:
         return False
@@ -129,7 +152,7 @@ def _unknown(blob: Blob | None, goal: Goal, path: str, loose: bool) -> bool:
 
 
 def _is_cut_short(workspace: Workspace, git: Git, journal: Journal, path: str, goal: Goal) -> bool:
-    """Whether a file is the beginning of a version: git was killed while it wrote that.
+    """Tell whether a file is the beginning of a version: git was killed while it wrote that.
 
     A system that stops a write does so at a block's end. Any other beginning, or one where nothing
     was being written, is what somebody left of the file: an edit like others.
@@ -143,24 +166,24 @@ def _is_cut_short(workspace: Workspace, git: Git, journal: Journal, path: str, g
     # A whole version with another mode was not cut short: somebody changed the mode.
     return any(
         len(content) < len(whole) and whole.startswith(content)
-        for whole in (_content(git, path, one.oid) for one in known)
+        for whole in (_read_as_written(git, path, one.oid) for one in known)
     )
 
 
-def _content(git: Git, path: str, oid: str) -> bytes:
-    """A version as git would write it, without the end of its last line."""
+def _read_as_written(git: Git, path: str, oid: str) -> bytes:
+    """Return a version as git would write it, without the end of its last line."""
     try:
-        told = git("cat-file", "--filters", f"--path={path}", oid)
+        printed = git("cat-file", "--filters", f"--path={path}", oid)
     except GitError:  # the team's filter fails
-        told = git("cat-file", "blob", oid)
-    return told.encode("utf-8", "surrogateescape")
+        printed = git("cat-file", "blob", oid)
+    return printed.encode("utf-8", "surrogateescape")
 
 
-def _edited_ignored(workspace: Workspace, git: Git, goal: Goal, path: str) -> bool:
-    """Whether an ignored file is on disk and not the update's; its content is not stored."""
+def _is_edited_ignored(workspace: Workspace, git: Git, goal: Goal, path: str) -> bool:
+    """Tell whether an ignored file is on disk and not the update's; its content is not stored."""
     if not os.path.lexists(workspace.top / path):
         return False
-    if not holds_file(workspace.top, path) or (workspace.top / path).is_symlink():
+    if not is_file(workspace.top, path) or (workspace.top / path).is_symlink():
         return True
-    told = git("hash-object", "--stdin-paths", feed=f"{path}\n")
-    return told not in {blob.oid for blob in goal.known.get(path, frozenset())}
+    oid = git("hash-object", "--stdin-paths", feed=f"{path}\n")
+    return oid not in {blob.oid for blob in goal.known.get(path, frozenset())}

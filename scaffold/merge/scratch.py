@@ -1,4 +1,7 @@
-"""A throwaway repository that sees the team's objects: everything is worked out in here."""
+"""A throwaway repository that sees the team's objects: a merge is computed in here.
+
+Nothing in it survives, so a dry run leaves nothing behind.
+"""
 
 import re
 import tempfile
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from scaffold.merge.repository import Git, Workspace, records
+from scaffold.merge.repository import Git, Workspace, split_records
 
 
 class Blob(NamedTuple):
@@ -19,15 +22,16 @@ class Blob(NamedTuple):
 
 
 Files = Mapping[str, Blob]
-"""The workspace's files: relative path, with `/` between its parts, to blob."""
+"""The workspace's files: path in the workspace, with `/` between its parts, to blob."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lab:
-    """Objects written by `git` and `team` land in `folder`, never in the team's repository.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScratchRepository:
+    """A bare repository in a temporary folder, beside the team's.
 
-    `git` is deaf to the user's settings, so that merges are the same everywhere; `team` has the
-    team's settings and attributes.
+    Objects written by `git` and `team` land in `folder`, never in the team's repository. `git`
+    ignores the user's settings, so that merges are the same everywhere; `team` has the team's
+    settings and attributes.
     """
 
     folder: Path
@@ -35,53 +39,50 @@ class Lab:
     git: Git
     team: Git
 
-    def listed(self, tree: str) -> dict[str, Blob]:
-        """The files of a folder's tree."""
-        told = self.git("ls-tree", "-r", "-z", "--full-tree", tree)
-        lines = (line.split("\t", 1) for line in records(told))
-        return {path: Blob(*facts.split()[::2]) for facts, path in lines}
-
-    def workspace_files(self, tree: str) -> dict[str, Blob]:
-        """The workspace's files in a tree of the whole repository."""
+    def list_files(self, tree: str) -> dict[str, Blob]:
+        """Return the workspace's files in a tree of the whole repository."""
         path = self.workspace.prefix.rstrip("/")
-        return self.listed(f"{tree}:{path}" if path else tree)
+        folder = f"{tree}:{path}" if path else tree
+        return parse_tree(self.git("ls-tree", "-r", "-z", "--full-tree", folder))
 
-    def contents(self, oids: Iterable[str]) -> dict[str, str]:
-        """The bytes of blobs by name, decoded so that encoding them again is exact.
+    def read_blobs(self, oids: Iterable[str]) -> dict[str, str]:
+        """Return the contents of blobs by name, decoded so that encoding them again is exact.
 
         What this repository does not have, such as a submodule's commit, is left out.
         """
+        # One process for all of them: to start git takes longer than to read a file.
         asked = list(dict.fromkeys(oids))
-        told = self.git("cat-file", "--batch", feed="".join(f"{oid}\n" for oid in asked))
-        rest = told.encode("utf-8", "surrogateescape")
-        result: dict[str, str] = {}
+        printed = self.git("cat-file", "--batch", feed="".join(f"{oid}\n" for oid in asked))
+        rest = printed.encode("utf-8", "surrogateescape")
+        contents: dict[str, str] = {}
         for oid in asked:
-            facts, _, rest = rest.partition(b"\n")
-            if facts.endswith(b" missing"):
+            header, _, rest = rest.partition(b"\n")
+            if header.endswith(b" missing"):
                 continue
-            size = int(facts.split()[2])
-            result[oid] = rest[:size].decode("utf-8", "surrogateescape")
+            size = int(header.split()[2])
+            contents[oid] = rest[:size].decode("utf-8", "surrogateescape")
             rest = rest[size + 1 :]
-        return result
+        return contents
 
-    def blob(self, content: str) -> str:
-        """The name of a new blob with this content, byte for byte."""
+    def write_blob(self, content: str) -> str:
+        """Write a blob with this content, byte for byte, and return its name."""
         return self.git("hash-object", "-w", "--stdin", "--no-filters", feed=content)
 
-    def commit(self, around: str, commits: Mapping[str, Files]) -> None:
-        """Make a commit per name, the first one the parent of all others.
+    def write_commits(self, around: str, commits: Mapping[str, Files]) -> None:
+        """Write a commit per branch name, the first one the parent of all others.
 
         Each is the tree `around`, with the workspace's folder replaced by these files.
         """
         parts: list[str] = []
         prefix = self.workspace.prefix
-        for at, (name, files) in enumerate(commits.items()):
-            parts += [f"commit refs/heads/{name}", *(["mark :1"] if at == 0 else [])]
+        for number, (name, files) in enumerate(commits.items()):
+            parts += [f"commit refs/heads/{name}", *(["mark :1"] if number == 0 else [])]
+            # fast-import wants a committer and a date; nobody gets to see these commits.
             parts += ["committer scaffold <scaffold@localhost> 0 +0000", "data 0"]
-            parts += ["from :1"] if at else []
-            parts += [f'M 040000 {around} ""', f"D {quoted(prefix)}"] if prefix else ["deleteall"]
+            parts += ["from :1"] if number else []
+            parts += [f'M 040000 {around} ""', f"D {_quote(prefix)}"] if prefix else ["deleteall"]
             parts += [
-                f"M {blob.mode} {blob.oid} {quoted(prefix + path)}" for path, blob in files.items()
+                f"M {blob.mode} {blob.oid} {_quote(prefix + path)}" for path, blob in files.items()
             ]
         # Objects stay loose, so that an applied plan can copy the few it needs.
         self.git(
@@ -90,20 +91,41 @@ class Lab:
             feed="\n".join([*parts, ""]),
         )  # fmt: skip
 
-    def tree(self, around: str, files: Files) -> str:
-        """The whole repository's tree: `around`, with the workspace's folder as these files."""
-        self.commit(around, {"scaffold-tree": files})
+    def write_tree(self, around: str, files: Files) -> str:
+        """Return the whole repository's tree: `around`, with these files as the workspace's."""
+        self.write_commits(around, {"scaffold-tree": files})
         return self.git("rev-parse", "refs/heads/scaffold-tree^{tree}")
+
+    def read_committed_tree(self) -> str:
+        """Return the tree of the last commit, or before the first one of what is staged."""
+        if head := self.workspace.head:
+            return self.git("rev-parse", f"{head}^{{tree}}")
+        return self.team("write-tree")
+
+    def diff(self, before: str, after: str, *options: str) -> str:
+        """Return `git diff` of the workspace's folder in two trees of the whole repository."""
+        prefix = self.workspace.prefix
+        within = [f"--relative={prefix}"] if prefix else []
+        fixed = ("--no-ext-diff", "--no-textconv", "--find-renames")
+        text = self.git("diff", *fixed, *within, *options, before, after)
+        return f"{text}\n" if text else ""
+
+
+def parse_tree(printed: str) -> dict[str, Blob]:
+    """Return what `git ls-tree -r -z` lists, by path."""
+    lines = (line.split("\t", 1) for line in split_records(printed))
+    # Each is "MODE TYPE OBJECT", a tab, and the path.
+    return {path: Blob(*details.split()[::2]) for details, path in lines}
 
 
 @contextmanager
-def lab(workspace: Workspace) -> Generator[Lab]:
-    """A lab for a workspace, gone when the block ends."""
+def open_scratch(workspace: Workspace) -> Generator[ScratchRepository]:
+    """Create a scratch repository for a workspace, and delete it when the block ends."""
     with tempfile.TemporaryDirectory(prefix="scaffold-merge-") as name:
         folder = Path(name).resolve()
-        bare = folder / "lab.git"
-        _make(bare, workspace)
-        own = {
+        bare = folder / "scratch.git"
+        _create(bare, workspace)
+        variables = {
             "GIT_CONFIG_GLOBAL": "/dev/null",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_COUNT": "0",
@@ -113,15 +135,16 @@ def lab(workspace: Workspace) -> Generator[Lab]:
             # The work tree is the team's: its attributes say how to merge a file.
             "GIT_WORK_TREE": str(workspace.top),
         }
-        yield Lab(
+        yield ScratchRepository(
             folder=folder,
             workspace=workspace,
-            git=Git(workspace.top, own),
-            team=workspace.git.using(GIT_OBJECT_DIRECTORY=bare / "objects"),
+            git=Git(workspace.top, variables),
+            team=workspace.git.with_variables(GIT_OBJECT_DIRECTORY=bare / "objects"),
         )
 
 
-def _make(bare: Path, workspace: Workspace) -> None:
+def _create(bare: Path, workspace: Workspace) -> None:
+    # Not `git init`: it would copy the user's template of a repository, hooks included.
     for name in ("objects/info", "refs/heads"):
         (bare / name).mkdir(parents=True)
     (bare / "HEAD").write_text("ref: refs/heads/none\n", "utf-8")
@@ -135,13 +158,13 @@ def _make(bare: Path, workspace: Workspace) -> None:
     )
 
 
-def label(text: str) -> str:
-    """Text as a branch name, and so as a conflict marker's label."""
+def to_branch_name(text: str) -> str:
+    """Return a text as a branch name: git labels the sides of a conflict with these."""
     word = re.sub(r"\.{2,}|[^A-Za-z0-9._+-]+", "-", text).strip("-.").removesuffix(".lock")
     return word or "template"
 
 
-def quoted(path: str) -> str:
-    """A path as fast-import takes it."""
+def _quote(path: str) -> str:
+    """Return a path as fast-import takes it."""
     inner = path.rstrip("/").replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{inner}"'

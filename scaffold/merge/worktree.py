@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.errors import MergeError
-from scaffold.merge.repository import Git, Workspace, records
-from scaffold.merge.scratch import Blob, Files
+from scaffold.merge.repository import Git, Workspace, split_records
+from scaffold.merge.scratch import Blob, Files, parse_tree
 from scaffold.merge.three_way import Stages
 from scaffold.system.git import GitError
+
+Versions = Mapping[str, Blob | None]
+"""Path from the repository's root to the file there; None where there is not one."""
 
 
 def copy_index(workspace: Workspace, git: Git, index: Path) -> Git:
     """Copy the index, and return a git that works on the copy."""
     clear_index(index)
     if (real := workspace.git_dir / "index").is_file():
-        # With its time: by that git tells a file that was written in the same moment.
+        # With its time: by that git recognises a file that was written in the same moment.
         shutil.copy2(real, index)
-    return git.using(GIT_INDEX_FILE=index)
+    return git.with_variables(GIT_INDEX_FILE=index)
 
 
 def clear_index(index: Path) -> None:
@@ -29,55 +32,55 @@ def clear_index(index: Path) -> None:
 
 
 def read_disk(workspace: Workspace, own: Git, paths: Collection[str]) -> dict[str, Blob | None]:
-    """Return the file at each path, None where there is none; `own`'s index then says the same.
+    """Return the file at each path, None where there is not one; the index of `own` then agrees.
 
     Contents become objects of the repository. Raises GitError for a file that cannot be read.
     """
-    there = [path for path in paths if holds_file(workspace.top, path)]
+    there = [path for path in paths if is_file(workspace.top, path)]
     absent = ((path, None) for path in set(paths) - {*there})
-    own("update-index", "-z", "--index-info", feed=entries(absent, workspace.hashes))
+    own("update-index", "-z", "--index-info", feed=format_entries(absent, workspace.hashes))
     feed = "".join(f"{path}\0" for path in there)
     own("update-index", "--add", "--replace", "-z", "--stdin", feed=feed)
-    listed = staged_files(own)
-    return {path: listed.get(path, {}).get(0) for path in paths}
+    entries = read_index(own)
+    return {path: entries.get(path, {}).get(0) for path in paths}
 
 
-def staged_files(git: Git, *more: str) -> dict[str, dict[int, Blob]]:
-    """Return what the index holds: path to stage to blob, stage 0 where there is no conflict."""
-    result: dict[str, dict[int, Blob]] = {}
-    for line in records(git("ls-files", "--stage", "-z", *more)):
-        facts, path = line.split("\t", 1)
-        mode, oid, stage = facts.split()
-        result.setdefault(path, {})[int(stage)] = Blob(mode, oid)
-    return result
+def read_index(git: Git) -> dict[str, dict[int, Blob]]:
+    """Return the index: path to stage to blob, stage 0 where there is not a conflict."""
+    entries: dict[str, dict[int, Blob]] = {}
+    for line in split_records(git("ls-files", "--stage", "-z")):
+        details, path = line.split("\t", 1)
+        mode, oid, stage = details.split()
+        entries.setdefault(path, {})[int(stage)] = Blob(mode, oid)
+    return entries
 
 
-def holds_file(top: Path, path: str) -> bool:
-    """Whether a file or a link is at a path, and not behind a link."""
+def is_file(top: Path, path: str) -> bool:
+    """Tell whether a file or a link is at a path, and not behind a link."""
     place = top / path
-    if _blocking_parent(top, path) is not None:
+    if _find_blocking_parent(top, path) is not None:
         return False
     return place.is_symlink() or place.is_file()
 
 
-def in_the_way(top: Path, paths: Iterable[str]) -> set[str]:
+def find_in_the_way(top: Path, paths: Iterable[str]) -> set[str]:
     """Return what has to go before files can be written: links for folders, folders for files.
 
     Raises MergeError for what git cannot keep: a repository of its own, a socket.
     """
     found: set[str] = set()
     for path in paths:
-        if (parent := _blocking_parent(top, path)) is not None:
+        if (parent := _find_blocking_parent(top, path)) is not None:
             found.add(parent)
         elif (top / path).is_dir() and not (top / path).is_symlink():
-            found |= set(_files_in(top, path))
-        elif os.path.lexists(top / path) and not holds_file(top, path):
+            found |= set(_list_folder(top, path))
+        elif os.path.lexists(top / path) and not is_file(top, path):
             raise MergeError(f"{top / path} is neither a file nor a link; move it away first.")
     return found
 
 
-def entries(blobs: Iterable[tuple[str, Blob | None]], hashes: str) -> str:
-    """Return lines for `update-index --index-info` that make an index say so of each path."""
+def format_entries(blobs: Iterable[tuple[str, Blob | None]], hashes: str) -> str:
+    """Return lines for `update-index --index-info` that set or remove each path's entry."""
     nothing = "0" * (64 if hashes == "sha256" else 40)
     return "".join(
         f"{blob.mode} {blob.oid} 0\t{path}\0" if blob else f"0 {nothing}\t{path}\0"
@@ -85,7 +88,14 @@ def entries(blobs: Iterable[tuple[str, Blob | None]], hashes: str) -> str:
     )
 
 
-def _blocking_parent(top: Path, path: str) -> str | None:
+def _format_conflicts(stages: Mapping[str, Stages], hashes: str) -> str:
+    lines = [format_entries(((path, None) for path in stages), hashes)]
+    for path, versions in stages.items():
+        lines += [f"{blob.mode} {blob.oid} {n}\t{path}\0" for n, blob in versions.items()]
+    return "".join(lines)
+
+
+def _find_blocking_parent(top: Path, path: str) -> str | None:
     parts = path.split("/")
     for depth in range(1, len(parts)):
         above = "/".join(parts[:depth])
@@ -95,7 +105,7 @@ def _blocking_parent(top: Path, path: str) -> str | None:
     return None
 
 
-def _files_in(top: Path, path: str) -> Iterable[str]:
+def _list_folder(top: Path, path: str) -> Iterable[str]:
     for folder, folders, files in os.walk(top / path):
         if ".git" in (*folders, *files):
             raise MergeError(f"{folder} is a repository of its own; move it away first.")
@@ -104,34 +114,28 @@ def _files_in(top: Path, path: str) -> Iterable[str]:
             yield (Path(folder) / name).relative_to(top).as_posix()
 
 
-Versions = Mapping[str, Blob | None]
-"""Path from the repository's root to a file there; None: there is none."""
-
-
-def listed(workspace: Workspace, git: Git, tree: str) -> Files:
+def list_tree(workspace: Workspace, git: Git, tree: str) -> Files:
     """Return the workspace's files in a tree of the whole repository, by path from its root."""
     within = [workspace.prefix] if workspace.prefix else []
-    told = git("ls-tree", "-r", "-z", "--full-tree", tree, *within)
-    lines = (line.split("\t", 1) for line in told.split("\0") if line)
-    return {path: Blob(*facts.split()[::2]) for facts, path in lines}
+    return parse_tree(git("ls-tree", "-r", "-z", "--full-tree", tree, *within))
 
 
-def tree_with(workspace: Workspace, git: Git, base: str, files: Versions, index: Path) -> str:
+def write_tree(workspace: Workspace, git: Git, base: str, files: Versions, index: Path) -> str:
     """Return the tree `base` with other files in it; `index` is a file to work with."""
     clear_index(index)
-    own = git.using(GIT_INDEX_FILE=index)
+    own = git.with_variables(GIT_INDEX_FILE=index)
     own("read-tree", base)
-    own("update-index", "-z", "--index-info", feed=entries(files.items(), workspace.hashes))
+    own("update-index", "-z", "--index-info", feed=format_entries(files.items(), workspace.hashes))
     return own("write-tree")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Switch:
     """A switch of some files, from what is on disk to what is wanted.
 
     Other files and other entries of the index stay as they are. git refuses, before it writes
-    anything, when a file is no longer as `source` says. `staged` is what the index shall say where
-    that is not what is on disk, `stages` are conflicts.
+    anything, when a file is not as `source` says any more. `staged` is what the index shall say
+    where that differs from what is on disk, `stages` are conflicts.
     """
 
     workspace: Workspace
@@ -145,20 +149,23 @@ class Switch:
     def run(self) -> None:
         """Write the files, then replace the index in one step. Raises GitError, MergeError."""
         try:
+            # git writes the paths in which the two trees differ, and nothing at all if one of them is not
+            # as the first tree says, in the index or on disk.
             self.git("read-tree", "-m", "-u", self.source, self.target)
         except GitError as error:
             if "uptodate" in str(error) or "would be overwritten" in str(error):
                 raise MergeError(f"Files were changed meanwhile, run it again: {error}") from None
             raise
-        feed = entries(self.staged.items(), self.workspace.hashes)
-        feed += _conflicts(self.stages, self.workspace.hashes)
+        feed = format_entries(self.staged.items(), self.workspace.hashes)
+        feed += _format_conflicts(self.stages, self.workspace.hashes)
         self.git("update-index", "-z", "--index-info", feed=feed)
+        # Renamed, so that a kill leaves the old index or the new one.
         self.index.replace(self.workspace.git_dir / "index")
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What is on disk and what the index says at some paths; the copy of the index is `git`'s."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """What is on disk and what the index says at some paths; `git` works on a copy of the index."""
 
     workspace: Workspace
     git: Git
@@ -166,50 +173,50 @@ class Look:
     disk: Versions
     index: Mapping[str, Mapping[int, Blob]]
 
-    def switch(
+    def prepare_switch(
         self, base: str, wanted: Versions, staged: Versions, stages: Mapping[str, Stages]
     ) -> Switch:
-        """Prepare a switch to other files; `base` is any tree that is like the others on disk.
+        """Prepare a switch to other files.
 
         What the index says of a path that is neither in `staged` nor in `stages` stays.
+
+        Args:
+            base: Any tree; the source and the target of the switch are the same outside `disk`.
+            wanted: What shall be on disk.
+            staged: What the index shall say.
+            stages: Conflicts that the index shall have.
         """
         kept = {path: self.index.get(path, {}) for path in self.disk.keys() - staged.keys()}
         conflicts = {path: blobs for path, blobs in self.index.items() if 0 not in blobs}
-        elsewhere = {path: one for path, one in conflicts.items() if path not in self.disk}
-        hidden = ((path, None) for path in elsewhere)
-        self.git("update-index", "-z", "--index-info", feed=entries(hidden, self.workspace.hashes))
+        elsewhere = {path: blobs for path, blobs in conflicts.items() if path not in self.disk}
+        # git refuses to switch with conflicts in the index: they are put back afterwards.
+        hidden = format_entries(((path, None) for path in elsewhere), self.workspace.hashes)
+        self.git("update-index", "-z", "--index-info", feed=hidden)
         scratch = self.folder / "scratch"
         after = {**self.disk, **wanted}
-        said = {**{path: blobs.get(0) for path, blobs in kept.items()}, **staged}
+        entries = {**{path: blobs.get(0) for path, blobs in kept.items()}, **staged}
+        kept_conflicts = {path: blobs for path, blobs in kept.items() if path in conflicts}
         return Switch(
-            self.workspace, self.git, self.folder / "index",
-            source=tree_with(self.workspace, self.git, base, self.disk, scratch),
-            target=tree_with(self.workspace, self.git, base, after, scratch),
-            staged={path: blob for path, blob in said.items() if after.get(path) != blob},
-            stages={
-                **elsewhere,
-                **{path: blobs for path, blobs in kept.items() if path in conflicts},
-                **stages,
-            },
-        )  # fmt: skip
+            workspace=self.workspace,
+            git=self.git,
+            index=self.folder / "index",
+            source=write_tree(self.workspace, self.git, base, self.disk, scratch),
+            target=write_tree(self.workspace, self.git, base, after, scratch),
+            staged={path: blob for path, blob in entries.items() if after.get(path) != blob},
+            stages={**elsewhere, **kept_conflicts, **stages},
+        )
 
 
-def look(workspace: Workspace, git: Git, folder: Path, paths: Collection[str]) -> Look:
+def take_snapshot(workspace: Workspace, git: Git, folder: Path, paths: Collection[str]) -> Snapshot:
     """Look at paths; git will notice what changes on disk from here on."""
     own = copy_index(workspace, git, folder / "index")
-    index = staged_files(own)
-    return Look(workspace, own, folder, read_disk(workspace, own, paths), index)
+    index = read_index(own)
+    disk = read_disk(workspace, own, paths)
+    return Snapshot(workspace=workspace, git=own, folder=folder, disk=disk, index=index)
 
 
-def _conflicts(stages: Mapping[str, Stages], hashes: str) -> str:
-    lines = [entries(((path, None) for path in stages), hashes)]
-    for path, versions in stages.items():
-        lines += [f"{blob.mode} {blob.oid} {n}\t{path}\0" for n, blob in versions.items()]
-    return "".join(lines)
-
-
-def differing(first: Versions, *others: Versions) -> set[str]:
-    """Return the paths at which others are not as the first."""
+def find_differing(first: Versions, *others: Versions) -> set[str]:
+    """Return the paths at which any of the others differs from the first."""
     return {
         path
         for other in others
@@ -218,6 +225,6 @@ def differing(first: Versions, *others: Versions) -> set[str]:
     }
 
 
-def at(paths: Iterable[str], files: Versions) -> dict[str, Blob | None]:
+def select(paths: Iterable[str], files: Versions) -> dict[str, Blob | None]:
     """Return the versions at some paths."""
     return {path: files.get(path) for path in paths}

@@ -7,14 +7,12 @@ from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any, cast
 
+from scaffold.catalog.core_settings import OLDEST_KEY
 from scaffold.errors import TemplateError, printable
 from scaffold.system import yaml as yaml_text
 from scaffold.system.paths import is_git_name
 from scaffold.system.versions import is_newer, parse_version
 from scaffold.workspace.files import ANSWERS_FILE
-
-OLDEST_KEY = "_scaffold_min"
-"""The key of copier.yml that states the oldest scaffold a template works with."""
 
 MOST_FILES = 20_000
 _QUESTIONS = "copier.yml"

@@ -1,4 +1,4 @@
-"""The one place that starts git: ignore_signals to variables that would point it at another repository."""
+"""Start git, without the variables that would point it at another repository."""
 
 import os
 import re

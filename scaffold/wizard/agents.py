@@ -1,80 +1,85 @@
-"""The team's named sub-agents: add, edit, remove."""
+"""The screen for the team's named sub-agents: add, edit, remove."""
+
+from collections.abc import Sequence
 
 from questionary import Choice
 
+from scaffold.answers.spec import Agent
 from scaffold.catalog import names
-from scaffold.wizard.prompts import Back, in_order, one, say, text, title
+from scaffold.catalog.core_settings import AGENT_CHAIN
+from scaffold.wizard.prompts import Back, ask_in_order, ask_one, ask_text, print_title, say
 from scaffold.wizard.state import State
 
-Agent = dict[str, str]
 OWN = "…"
 
 
 def ask(state: State) -> None:
+    """Show the sub-agents and ask what to change, until they are right."""
     while True:
-        agents: list[Agent] = list(state.answers.get("agents") or [])
-        title(state.heading())
+        agents = state.answers.agents or []
+        print_title(state.heading())
         say("Named roles that requests can be sent to, each with its prompt and its chain.\n")
         for agent in agents:
-            say(f"  {agent['name']} ({agent['chain']} chain): {agent['description']}")
+            say(f"  {agent.name} ({agent.chain} chain): {agent.description}")
         say()
-        action = one("Sub-agents", _actions(agents))
+        action = ask_one("Sub-agents", _list_actions(agents))
         if action == "keep":
             break
         state.own_agents = True
-        state.answers["agents"] = _changed(state, agents, action)
+        state.answer(agents=_change(state, agents, action))
     state.settle()
 
 
-def _actions(agents: list[Agent]) -> list[Choice]:
+def _list_actions(agents: Sequence[Agent]) -> list[Choice]:
     return [
         Choice("go on with these" if agents else "go on with none", "keep"),
         Choice("add a sub-agent", "add"),
-        *(Choice(f"edit {agent['name']}", f"edit {agent['name']}") for agent in agents),
-        *(Choice(f"remove {agent['name']}", f"remove {agent['name']}") for agent in agents),
+        *(Choice(f"edit {agent.name}", f"edit {agent.name}") for agent in agents),
+        *(Choice(f"remove {agent.name}", f"remove {agent.name}") for agent in agents),
     ]
 
 
-def _changed(state: State, agents: list[Agent], action: str) -> list[Agent]:
+def _change(state: State, agents: list[Agent], action: str) -> list[Agent]:
     verb, _, name = action.partition(" ")
     if verb == "remove":
-        return [agent for agent in agents if agent["name"] != name]
-    before = next((agent for agent in agents if agent["name"] == name), None)
+        return [agent for agent in agents if agent.name != name]
+    before = next((agent for agent in agents if agent.name == name), None)
     try:
-        made = _edited(state, before or {"name": "", "description": "", "chain": "specialist"})
+        after = _edit(state, before or Agent(name="", description="", chain=AGENT_CHAIN))
     except Back:
         return agents
     if before is None:
-        return [*agents, made]
-    return [made if agent is before else agent for agent in agents]
+        return [*agents, after]
+    return [after if agent is before else agent for agent in agents]
 
 
-def _edited(state: State, agent: Agent) -> Agent:
+def _edit(state: State, agent: Agent) -> Agent:
     stages = {stage.name for feature in state.catalogue.features for stage in feature.stages}
-    agents: list[Agent] = state.answers.get("agents") or []
-    taken = stages | {other["name"] for other in agents}
-    made = dict(agent)
+    taken = stages | {other.name for other in state.answers.agents or []}
+    fields = {"name": agent.name, "description": agent.description, "chain": agent.chain}
 
-    def problem(name: str) -> str | None:
-        return "is taken" if name in taken - {agent["name"]} else names.agent_problem(name)
+    def find_problem(name: str) -> str | None:
+        return "is taken" if name in taken - {agent.name} else names.agent_problem(name)
 
-    def name() -> None:
-        made["name"] = text("Its name, such as billing", made["name"], problem)
+    def ask_name() -> None:
+        fields["name"] = ask_text("Its name, such as billing", fields["name"], find_problem)
 
-    def handles() -> None:
-        made["description"] = text("What does it handle?", made["description"], names.text_problem)
+    def ask_description() -> None:
+        fields["description"] = ask_text(
+            "What does it handle?", fields["description"], names.text_problem
+        )
 
-    def chain() -> None:
-        made["chain"] = _chain(state, made["chain"])
+    def ask_chain() -> None:
+        fields["chain"] = _ask_chain(state, fields["chain"])
 
-    in_order([name, handles, chain])
-    return made
+    ask_in_order([ask_name, ask_description, ask_chain])
+    return Agent.model_validate(fields)
 
 
-def _chain(state: State, default: str) -> str:
-    known = dict.fromkeys([*state.chains(), "specialist", default])
+def _ask_chain(state: State, default: str) -> str:
+    known = dict.fromkeys([*state.chains(), AGENT_CHAIN, default])
     choices = [Choice(name, name) for name in known]
-    chosen = one("Which chain does it ask?", [*choices, Choice("a new one", OWN)], default)
-    if chosen != OWN:
-        return chosen
-    return text("The new chain's name, such as legal", "", names.agent_problem)
+    chain = ask_one("Which chain does it ask?", [*choices, Choice("a new one", OWN)], default)
+    if chain != OWN:
+        return chain
+    return ask_text("The new chain's name, such as legal", "", names.agent_problem)

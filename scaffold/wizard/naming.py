@@ -1,23 +1,25 @@
-"""The project's name and what it does."""
+"""The screen for the project's name and what it does."""
 
-from scaffold.answers.defaults import DESCRIPTION
 from scaffold.catalog import names
-from scaffold.wizard.prompts import in_order, text
+from scaffold.catalog.core_settings import DESCRIPTION
+from scaffold.wizard.prompts import ask_in_order, ask_text
 from scaffold.wizard.state import State
 
 
 def ask(state: State) -> None:
-    in_order([lambda: _name(state), lambda: _description(state)])
+    """Ask both; the package follows from the name unless the command line gave it."""
+    ask_in_order([lambda: _ask_name(state), lambda: _ask_description(state)])
 
 
-def _name(state: State) -> None:
-    answers = state.answers
-    name = answers.get("project_name", names.default_project(state.folder))
-    answers["project_name"] = text("What is the project called?", name, names.project_problem)
-    if "package" not in state.given:
-        answers["package"] = names.default_package(answers["project_name"])
+def _ask_name(state: State) -> None:
+    default = state.answers.project_name or names.default_project(state.folder)
+    name = ask_text("What is the project called?", default, names.project_problem)
+    state.answer(project_name=name)
+    if state.given.package is None:
+        state.answer(package=names.default_package(name))
 
 
-def _description(state: State) -> None:
-    about = state.answers.get("description", DESCRIPTION)
-    state.answers["description"] = text("What does it do, in one line?", about, names.text_problem)
+def _ask_description(state: State) -> None:
+    default = state.answers.description or DESCRIPTION
+    description = ask_text("What does it do, in one line?", default, names.text_problem)
+    state.answer(description=description)

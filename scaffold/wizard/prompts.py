@@ -1,4 +1,4 @@
-"""What the screens ask with: a text, one of a list, several of a list; Ctrl-B raises Back."""
+"""Prompts of the screens: a text, one of a list, several of a list; Ctrl-B raises Back."""
 
 import os
 import sys
@@ -22,7 +22,7 @@ class Back(Exception):
     """The user wants the question before."""
 
 
-def in_order(steps: Sequence[Callable[[], None]]) -> None:
+def ask_in_order(steps: Sequence[Callable[[], None]]) -> None:
     """Ask step after step; Back goes to the one before, and out of the first of them."""
     at = 0
     while at < len(steps):
@@ -35,8 +35,8 @@ def in_order(steps: Sequence[Callable[[], None]]) -> None:
             at -= 1
 
 
-def title(text: str) -> None:
-    """An empty screen with a title and the keys; what was above stays in the scrollback."""
+def print_title(text: str) -> None:
+    """Clear the screen and print a title and the keys; the scrollback keeps what was above."""
     questionary.print("\n" * (_size().lines - 1))
     print("\x1b[H\x1b[J", end="", flush=True)
     say(text)
@@ -45,15 +45,15 @@ def title(text: str) -> None:
 
 def say(text: str = "") -> None:
     """Print, wrapped to the terminal with its indent kept."""
-    questionary.print(_wrapped(text))
+    questionary.print(_wrap(text))
 
 
 def fits(text: str, rest: int) -> bool:
-    """Whether a text and `rest` more lines are on the screen at once."""
-    return _wrapped(text).count("\n") + rest < _size().lines
+    """Tell whether a text and `rest` more lines fit on the screen at once."""
+    return _wrap(text).count("\n") + rest < _size().lines
 
 
-def _wrapped(text: str) -> str:
+def _wrap(text: str) -> str:
     width = max(20, _size().columns - 1)
     lines: list[str] = []
     for line in text.split("\n"):
@@ -62,24 +62,24 @@ def _wrapped(text: str) -> str:
     return "\n".join(lines)
 
 
-def text(message: str, default: str, problem: Callable[[str], str | None]) -> str:
-    """One line; `problem` says what is wrong with it, or None."""
+def ask_text(message: str, default: str, problem: Callable[[str], str | None]) -> str:
+    """Ask for one line; `problem` says what is wrong with it, or None."""
 
-    def valid(answer: str) -> bool | str:
-        told = problem(answer.strip())
-        return True if told is None else f"This {told}."
+    def validate(answer: str) -> bool | str:
+        what = problem(answer.strip())
+        return True if what is None else f"This {what}."
 
-    asked = questionary.text(message, default=default, validate=valid)
+    asked = questionary.text(message, default=default, validate=validate)
     return str(_answer(asked)).strip()
 
 
-def one(message: str, choices: Sequence[Choice], default: str | None = None) -> str:
-    """The value of one choice; a long list is filtered by typing."""
+def ask_one(message: str, choices: Sequence[Choice], default: str | None = None) -> str:
+    """Ask for one choice and return its value; a long list is filtered by typing."""
     long = len(choices) >= LONG
     return _answer(
         questionary.select(
             message,
-            choices=[_fitted(choice) for choice in choices],
+            choices=[_fit(choice) for choice in choices],
             default=default,
             instruction=f"({FILTER})" if long else " ",
             use_search_filter=long,
@@ -88,15 +88,15 @@ def one(message: str, choices: Sequence[Choice], default: str | None = None) -> 
     )
 
 
-def many(message: str, choices: Sequence[Choice]) -> list[str]:
-    """The values of the picked choices, in the order they are listed."""
+def ask_many(message: str, choices: Sequence[Choice]) -> list[str]:
+    """Ask for any choices and return their values, in the order they are listed."""
     if not choices:
         return []
     long = len(choices) >= LONG
     return _answer(
         questionary.checkbox(
             message,
-            choices=[_fitted(choice) for choice in choices],
+            choices=[_fit(choice) for choice in choices],
             instruction=_instruction(message, f"({PICK}{f', {FILTER}' if long else ''})"),
             use_search_filter=long,
             use_jk_keys=False,
@@ -110,15 +110,15 @@ def _instruction(message: str, whole: str) -> str:
 
 
 def _size() -> os.terminal_size:
-    # The terminal's own word, as the prompts take it; COLUMNS may be a stale one.
+    # Ask the terminal, as the prompts do; the variable COLUMNS may be stale.
     return os.get_terminal_size(sys.stdout.fileno())
 
 
-def _fitted(choice: Choice) -> Choice:
+def _fit(choice: Choice) -> Choice:
     # A list does not wrap: what is wider than the terminal would vanish without a sign.
     room = max(20, _size().columns - 7)
-    shown = str(choice.title)
-    short = shown if len(shown) <= room else shown[: room - 1] + "…"
+    line = str(choice.title)
+    short = line if len(line) <= room else line[: room - 1] + "…"
     return Choice(short, choice.value, checked=choice.checked)
 
 

@@ -1,42 +1,40 @@
-"""Which providers: the variable each needs and whether it is set, never its value."""
+"""The screen for the providers: the variable each needs and whether it is set, never its value."""
 
 import os
 
 from questionary import Choice
 
-from scaffold.catalog.catalog import default_choice
-from scaffold.catalog.feature import KINDS, Feature
-from scaffold.wizard.prompts import many, say
+from scaffold.catalog.feature import Feature
+from scaffold.catalog.kinds import KINDS
+from scaffold.wizard.prompts import ask_many, say
 from scaffold.wizard.state import State
 
 MORE = "…"
 
 
 def ask(state: State) -> None:
+    """Ask which providers; those that few teams use are listed on demand."""
     features = state.catalogue.of("provider")
-    on: list[str] = state.answers.get("providers") or list(
-        default_choice(state.catalogue, KINDS["provider"])
-    )
-    shown = [feature for feature in features if feature.common or feature.name in on]
+    chosen = state.answers.providers or state.catalogue.default_choice(KINDS["provider"])
+    listed = [feature for feature in features if feature.common or feature.name in chosen]
     while True:
-        choices = [Choice(_line(f), f.name, checked=f.name in on) for f in shown]
-        if len(shown) < len(features):
+        choices = [Choice(_describe(f), f.name, checked=f.name in chosen) for f in listed]
+        if len(listed) < len(features):
             choices.append(Choice("more …", MORE))
-        picked = many("Which providers?", choices)
-        on = [name for name in picked if name != MORE]
+        picked = ask_many("Which providers?", choices)
+        chosen = [name for name in picked if name != MORE]
         if MORE in picked:
-            shown = features
-        elif on:
+            listed = features
+        elif chosen:
             break
         else:
             say("At least one provider is needed: pick it with Space.")
-    if on != state.answers.get("providers"):
-        state.answers["providers"] = on
+    state.choose(KINDS["provider"], chosen)
     state.settle()
 
 
-def _line(feature: Feature) -> str:
-    needed = [variable.name for variable in feature.env if variable.required]
-    # The word first: a narrow terminal cuts the line, and the name says less.
-    told = ", ".join(f"{'set' if os.environ.get(n) else 'not set'}: {n}" for n in needed)
-    return f"{feature.title:<22} {told or 'no key needed'}"
+def _describe(feature: Feature) -> str:
+    required = [variable.name for variable in feature.env if variable.required]
+    # The word comes first: a narrow terminal cuts the line, and the name says less.
+    keys = ", ".join(f"{'set' if os.environ.get(n) else 'not set'}: {n}" for n in required)
+    return f"{feature.title:<22} {keys or 'no key needed'}"

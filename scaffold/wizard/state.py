@@ -1,55 +1,92 @@
 """What the wizard knows so far, and what follows from an answer that changes."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from scaffold.answers.spec import WorkspaceSpec, complete
-from scaffold.catalog import economics
+from scaffold.answers.complete import complete
+from scaffold.answers.spec import Agent, PartialSpec, WorkspaceSpec
 from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.estimate import describe_estimate
+from scaffold.catalog.kinds import KINDS, Kind
 
 Preview = Callable[[WorkspaceSpec], list[str]]
+"""Returns the files that a workspace would have."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class State:
-    """The answers so far; `given` are those of the command line, which no screen resets."""
+    """The answers so far.
+
+    Attributes:
+        catalogue: What can be chosen.
+        given: The answers of the command line, which no screen resets.
+        answers: Those, and what the screens have asked.
+        folder: The name of the workspace's folder.
+        preview: Lists the files of the workspace.
+        own_agents: Whether the user changed the sub-agents, so that they are kept.
+        screen: Which screen is shown, for its title.
+    """
 
     catalogue: Catalogue
-    answers: dict[str, Any]
+    given: PartialSpec
+    answers: PartialSpec
     folder: str
     preview: Preview
-    given: Mapping[str, Any] = field(default_factory=dict[str, Any])
     own_agents: bool = False
     screen: str = ""
 
+    def answer(self, **answers: object) -> None:
+        """Take some answers."""
+        self.answers = self.answers.replace(**answers)
+
+    def choose(self, kind: Kind, names: Sequence[str]) -> None:
+        """Take the names that are chosen of a kind."""
+        self.answers = self.answers.choose(kind.name, names)
+
+    def set_setting(self, key: str, value: object) -> None:
+        """Take the answer to a question of a feature."""
+        self.answer(settings={**self.answers.settings, key: value})
+
+    def list_chosen(self, kind: str) -> list[str]:
+        """Return what is chosen of a kind, or what would be by default."""
+        default = self.catalogue.default_choice(KINDS[kind], self.answers.selection)
+        return self.answers.list_chosen().get(kind, default)
+
     def heading(self, part: str = "") -> str:
-        """The title of the screen that is shown, or of a part of it."""
+        """Return the title of the screen that is shown, or of a part of it."""
         return f"New workspace in {self.folder} · {self.screen}{f' · {part}' if part else ''}"
 
     def spec(self) -> WorkspaceSpec:
-        """The answers checked and completed. Raises AnswersError."""
+        """Return the answers, checked and completed.
+
+        Raises:
+            AnswersError: They do not fit together.
+        """
         return complete(self.catalogue, self.answers, folder_name=self.folder)
 
     def settle(self) -> None:
         """Let sub-agents and chains follow the patterns and providers that are chosen now."""
-        if "agents" not in self.given and not self.own_agents:
-            self.answers["agents"] = self.catalogue.default_agents(self.answers)
-        providers: list[str] = self.answers.get("providers") or [
-            feature.name for feature in self.catalogue.of("provider")
-        ]
-        chains: dict[str, list[str]] = self.answers.get("chains") or {}
-        used = self.catalogue.chains_used({**self.answers, "chains": self.given.get("chains")})
-        self.answers["chains"] = {
+        if self.given.agents is None and not self.own_agents:
+            self.answer(agents=self._propose_agents())
+        providers = self.answers.providers or [one.name for one in self.catalogue.of("provider")]
+        # A chain that only an earlier choice used goes; one of the command line stays.
+        selection = replace(self.answers.selection, chains=self.given.chains or {})
+        used = self.catalogue.chains_used(selection)
+        kept = {
             name: refs
-            for name, refs in chains.items()
+            for name, refs in (self.answers.chains or {}).items()
             if name in used and {ref.partition(":")[0] for ref in refs} <= set(providers)
         }
+        self.answer(chains=kept)
 
     def chains(self) -> dict[str, list[str]]:
-        """Every chain that is used now: as changed, or its default."""
-        return self.catalogue.default_chains(self.answers)
+        """Return every chain that is used now: as changed, or its default."""
+        return self.catalogue.default_chains(self.answers.selection)
 
-    def estimate(self, chains: Mapping[str, list[str]]) -> str:
-        """What 1,000 requests of a mix cost on these chains, with the mix, in one line."""
-        return economics.estimate(self.catalogue, {**self.answers, "chains": chains})
+    def describe_estimate(self, chains: Mapping[str, Sequence[str]]) -> str:
+        """Return what 1,000 requests of a mix cost on these chains, in one line."""
+        return describe_estimate(self.catalogue, replace(self.answers.selection, chains=chains))
+
+    def _propose_agents(self) -> list[Agent]:
+        proposed = self.catalogue.default_agents(self.answers.selection)
+        return [Agent.model_validate(agent.model_dump()) for agent in proposed]

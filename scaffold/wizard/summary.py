@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from questionary import Choice
 
 from scaffold.answers.spec import WorkspaceSpec
-from scaffold.answers.warnings import warnings
+from scaffold.answers.warnings import list_warnings
 from scaffold.errors import AnswersError
-from scaffold.wizard.prompts import Back, one, say, title
+from scaffold.wizard.prompts import Back, ask_one, print_title, say
 from scaffold.wizard.state import State
 from scaffold.workspace.created import drawn
 
@@ -15,10 +15,10 @@ Screens = Mapping[str, Callable[[State], None]]
 
 
 def ask(state: State, screens: Screens) -> WorkspaceSpec | None:
-    """The checked answers, or None when the user cancels."""
+    """Return the checked answers, or None when the user cancels."""
     while True:
         state.screen = "summary"
-        title(state.heading())
+        print_title(state.heading())
         try:
             spec = state.spec()
         except AnswersError as error:
@@ -28,7 +28,7 @@ def ask(state: State, screens: Screens) -> WorkspaceSpec | None:
         _show(state, spec)
         choices = [Choice("write it", "write"), Choice("change an answer", "change")]
         try:
-            action = one("Write this workspace?", [*choices, Choice("cancel", "cancel")])
+            action = ask_one("Write this workspace?", [*choices, Choice("cancel", "cancel")])
         except Back:
             action = "change"
         if action != "change":
@@ -38,9 +38,9 @@ def ask(state: State, screens: Screens) -> WorkspaceSpec | None:
 
 def _change(state: State, screens: Screens) -> None:
     try:
-        name = one("Which answer?", [Choice(name, name) for name in screens])
+        name = ask_one("Which answer?", [Choice(name, name) for name in screens])
         state.screen = name
-        title(state.heading())
+        print_title(state.heading())
         screens[name](state)
     except Back:
         return
@@ -49,7 +49,7 @@ def _change(state: State, screens: Screens) -> None:
 def _show(state: State, spec: WorkspaceSpec) -> None:
     files = state.preview(spec)
     say(f"{drawn(state.folder, files)}\n\n{len(files)} files.\n")
-    told = {
+    lines = {
         "project": f"{spec.project_name} (package {spec.package}, command {spec.slug})",
         "does": spec.description,
         "patterns": ", ".join(spec.patterns) or "none: one good model",
@@ -59,9 +59,9 @@ def _show(state: State, spec: WorkspaceSpec) -> None:
         "extras": ", ".join(spec.extras) or "none",
         "budget": f"${spec.monthly_budget_usd:g} a month" if spec.monthly_budget_usd else "none",
     }
-    for name, value in told.items():
+    for name, value in lines.items():
         say(f"  {name:<18}{value}")
-    say(f"\n  {state.estimate(spec.chains)}")
-    for warning in warnings(state.catalogue, spec):
+    say(f"\n  {state.describe_estimate(spec.chains)}")
+    for warning in list_warnings(state.catalogue, spec):
         say(f"  Note: {warning}")
     say()

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.answers import inputs as given
-from scaffold.answers.inputs import Given
-from scaffold.answers.spec import WorkspaceSpec, complete, missing
-from scaffold.answers.warnings import warnings
-from scaffold.catalog import economics
+from scaffold.answers.complete import complete, list_missing
+from scaffold.answers.inputs import Inputs, Sources, collect
+from scaffold.answers.spec import WorkspaceSpec
+from scaffold.answers.warnings import list_warnings
 from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.estimate import describe_estimate
 from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors, TemplateError, ToolError
 from scaffold.rendering.pair import Job, preview
 from scaffold.rendering.render import list_files
@@ -85,7 +85,8 @@ class _Order:
     options: argparse.Namespace
     source: Source
     catalogue: Catalogue
-    taken: Given
+    inputs: Inputs
+    notes: list[str]
     refused: Refused
 
 
@@ -94,18 +95,20 @@ def made(options: argparse.Namespace) -> Written:
     refused = _refused(options)
     with releases.open_source(options.template, options.ref) as source:
         catalogue = load(source.root)
-        taken = given.collect(catalogue, options)
+        sources = Sources(preset=options.preset, file=options.answers, values=options.set)
+        inputs = collect(catalogue, sources)
+        notes = [*inputs.notes]
         if not source.released and options.template is None:
-            taken.notes.append(f"These templates are not a release; recorded as {source.commit}.")
+            notes.append(f"These templates are not a release; recorded as {source.commit}.")
         if source.changed:
-            taken.notes.append(_of_changes(source))
-        if taken.problems:
-            refused.append(AnswersError(taken.problems))
-        order = _Order(options, source, catalogue, taken, refused)
+            notes.append(_of_changes(source))
+        if inputs.problems:
+            refused.append(AnswersError(inputs.problems))
+        order = _Order(options, source, catalogue, inputs, notes, refused)
         spec = _asked(order) if _in_a_terminal(options) else _completed(order)
         files = _write(options, source, spec)
-    notes = [*taken.notes, *warnings(catalogue, spec)]
-    told = economics.estimate(catalogue, spec.answers())
+    notes += list_warnings(catalogue, spec)
+    told = describe_estimate(catalogue, spec.selection)
     return Written(options.dir, not options.dry_run, files, spec, source, notes, told)
 
 
@@ -139,11 +142,11 @@ def _in_a_terminal(options: argparse.Namespace) -> bool:
 
 
 def _completed(order: _Order) -> WorkspaceSpec:
-    options, taken = order.options, order.taken
-    if not (options.defaults or options.preset) and (absent := missing(taken.answers)):
-        taken.notes.append(f"Not given, so defaulted: {', '.join(absent)}.")
+    options, given = order.options, order.inputs.spec
+    if not (options.defaults or options.preset) and (absent := list_missing(given)):
+        order.notes.append(f"Not given, so defaulted: {', '.join(absent)}.")
     try:
-        spec = complete(order.catalogue, taken.answers, folder_name=_name(options))
+        spec = complete(order.catalogue, given, folder_name=_name(options))
     except AnswersError as error:
         raise _together([*order.refused, error]) from None
     if order.refused:
@@ -153,13 +156,13 @@ def _completed(order: _Order) -> WorkspaceSpec:
 
 def _asked(order: _Order) -> WorkspaceSpec:
     # Questionary takes a while to import, and most runs ask nothing.
-    from scaffold import wizard
+    from scaffold.wizard import screens
 
     if order.refused:
         raise _together(order.refused)
-    spec = wizard.ask(
+    spec = screens.ask(
         order.catalogue,
-        order.taken.answers,
+        order.inputs.spec,
         folder_name=_name(order.options),
         preview=lambda spec: preview(order.source, spec.answers()),
     )

@@ -78,9 +78,8 @@ def _table(path: Path) -> dict[str, Any]:
 Chains = Mapping[str, list[str]]
 
 
-def require_unasked(workspace: Recorded, answers: Mapping[str, Any], provider: str) -> None:
+def require_unasked(workspace: Recorded, answered: Chains, provider: str) -> None:
     """Raise AnswersError while a chain, answered or written by hand, asks this provider."""
-    answered: Chains = answers.get("chains") or {}
     problems = [
         Problem(f"chains.{name}", f"asks {provider}", _way_out(answered, provider))
         for name in asking(answered, provider)[:1]

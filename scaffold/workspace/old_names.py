@@ -21,7 +21,7 @@ def _naming(plan: Plan, old: str, new: str) -> Iterator[str]:
         rf"(^\s*(from|import)\s+{old}\b|\bsrc/{old}\b|(?<![\w./-]){old}\.\w|['\"]{old}:)", re.M
     )
     own = {path: blob.oid for path, blob in plan.files.items() if plan.theirs.get(path) != blob}
-    texts = plan.lab.contents(own.values()) if own else {}
+    texts = plan.scratch.read_blobs(own.values()) if own else {}
     for path, oid in sorted(own.items()):
         text = texts.get(oid, "\0")
         found = (
@@ -36,7 +36,7 @@ def _naming(plan: Plan, old: str, new: str) -> Iterator[str]:
 def _left_behind(plan: Plan, old: str) -> Iterator[str]:
     """Files that git does not have, so that they do not move with the package."""
     folder = plan.workspace.folder / "src" / old
-    tracked = {f"src/{old}", *plan.there}
+    tracked = {f"src/{old}", *plan.today}
     for path in sorted(folder.rglob("*.py")):
         name = path.relative_to(plan.workspace.folder).as_posix()
         if name not in tracked and path.is_file():

@@ -5,19 +5,21 @@ What update, add and remove have in common.
 
 import argparse
 import sys
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from scaffold import merge
-from scaffold.answers import inputs as given
-from scaffold.answers.edits import Answers
-from scaffold.answers.migrate import carried_over, newly_offered
-from scaffold.answers.spec import WorkspaceSpec, complete, known_keys, require_shape
-from scaffold.answers.warnings import warnings
-from scaffold.catalog import path_rules as ownership
+from scaffold.answers.complete import complete
+from scaffold.answers.edits import Edited
+from scaffold.answers.inputs import RawAnswers, read_values
+from scaffold.answers.migrate import list_new_features, migrate
+from scaffold.answers.parse import parse, parse_changes
+from scaffold.answers.spec import PartialSpec, WorkspaceSpec
+from scaffold.answers.warnings import list_warnings
+from scaffold.catalog import path_rules
 from scaffold.catalog.catalog import Catalogue, load
+from scaffold.errors import AnswersError
 from scaffold.rendering.pair import Job, both
 from scaffold.sources import releases
 from scaffold.sources.template import Source
@@ -30,8 +32,8 @@ from scaffold.workspace import update_report as summary
 from scaffold.workspace.files import Recorded
 from scaffold.workspace.update_report import Report
 
-Change = Callable[[Catalogue, Answers], tuple[Answers, list[str]]]
-"""What is asked for, done to a set of answers: the new ones, and notes for the user."""
+Edit = Callable[[Catalogue, PartialSpec], Edited]
+"""What `add` and `remove` do to the answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,7 @@ class Step:
     """Before and after: the templates, their catalogues, and the answers to render them with."""
 
     workspace: Recorded
+    recorded: PartialSpec
     before: Source
     after: Source
     catalogues: tuple[Catalogue, Catalogue]
@@ -53,37 +56,44 @@ class Step:
         return same and not moved and self.spec.answers() == self.workspace.answers
 
 
-def worked_out(workspace: Recorded, before: Source, after: Source, change: Change) -> Step:
-    """The recorded answers carried over to `after`, and changed. Raises AnswersError."""
-    require_shape(workspace.answers)
+def plan_step(
+    workspace: Recorded,
+    before: Source,
+    after: Source,
+    changes: RawAnswers,
+    edit: Edit | None = None,
+) -> Step:
+    """Migrate the recorded answers to `after`, then change and edit them.
+
+    Raises:
+        AnswersError: The answers do not fit together, or those that are recorded are misshapen.
+    """
     old = load(before.root)
     new = old if after.root == before.root else load(after.root)
-    carried, notes = carried_over(old, new, workspace.answers, fleet.written(workspace.folder))
-    known = known_keys(new)
-    kept = {key: value for key, value in carried.items() if key in known}
-    answers, more = change(new, kept)
-    spec = complete(new, answers, folder_name=workspace.folder.name, recorded=workspace.answers)
-    if spec.chains != workspace.answers.get("chains"):
-        more = [*more, *warnings(new, spec)]
-    more = [*more, *newly_offered(old, new, answers), *unrendered.notes(old, workspace)]
-    return Step(workspace, before, after, (old, new), spec, (*notes, *more))
-
-
-def changed(answers: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Changed answers; of a map (`chains`) only the named entries, and null takes one out."""
-    changed = {**answers, **changes}
-    for key in changes:
-        old, new = answers.get(key), changes[key]
-        if isinstance(old, dict) and isinstance(new, dict):
-            both_: dict[Any, Any] = {**old, **new}
-            changed[key] = {name: value for name, value in both_.items() if value is not None}
-    return changed
+    parsed = parse(workspace.answers, old.question_keys() | new.question_keys())
+    if parsed.misshapen:
+        raise AnswersError(parsed.misshapen)
+    answers, notes = migrate(old, new, parsed.spec, fleet.written(workspace.folder))
+    changed, problems = parse_changes(changes, new.question_keys())
+    answers = changed.apply(answers)
+    if edit:
+        answers, more = edit(new, answers)
+        notes += more
+    spec = complete(
+        new,
+        answers,
+        folder_name=workspace.folder.name,
+        recorded=parsed.spec,
+        problems=problems,
+    )
+    if spec.chains != parsed.spec.chains:
+        notes += list_warnings(new, spec)
+    notes += list_new_features(old, new, answers)
+    notes += unrendered.notes(old, parsed.spec.selection, workspace)
+    return Step(workspace, parsed.spec, before, after, (old, new), spec, tuple(notes))
 
 
 INTERRUPTED = 130
-
-Asked = Callable[[argparse.Namespace, Catalogue, Answers], tuple[Answers, list[str]]]
-"""What `add` and `remove` do to a set of answers: the new ones, and notes."""
 
 
 def to_version(options: argparse.Namespace, to: str | None) -> int:
@@ -91,30 +101,23 @@ def to_version(options: argparse.Namespace, to: str | None) -> int:
     if (status := finished(options)) is not None:
         return status
     workspace = recorded.read(options.dir)
-    changes = given.values(options.set)
+    changes = read_values(options.set)
     with releases.open_template(options.template or workspace.src_path) as template:
         before = template.at(workspace.commit)
         same = workspace.commit if changes else template.newest(workspace.commit)
         after = template.at(to or same)
-        step = worked_out(workspace, before, after, lambda _, old: (changed(old, changes), []))
-        return carry_out(options, step)
+        return carry_out(options, plan_step(workspace, before, after, changes))
 
 
-def at_same_version(options: argparse.Namespace, asked: Asked) -> int:
-    """Change the answers as `asked`, at the recorded version. Exit status 0, or 3."""
+def at_same_version(options: argparse.Namespace, edit: Edit) -> int:
+    """Edit the answers at the recorded version. Exit status 0, or 3."""
     if (status := finished(options)) is not None:
         return status
     workspace = recorded.read(options.dir)
-    changes = given.values(options.set)
+    changes = read_values(options.set)
     with releases.open_template(options.template or workspace.src_path) as template:
         source = template.at(workspace.commit)
-        step = worked_out(
-            workspace,
-            source,
-            source,
-            lambda catalogue, old: asked(options, catalogue, changed(old, changes)),
-        )
-        return carry_out(options, step)
+        return carry_out(options, plan_step(workspace, source, source, changes, edit))
 
 
 def abort(options: argparse.Namespace) -> int:
@@ -151,7 +154,7 @@ def carry_out(options: argparse.Namespace, step: Step) -> int:
         dry_run=options.dry_run,
     )
     workspace = merge.locate(step.workspace.folder)
-    if step.idle and merge.progress(workspace) is None:
+    if step.idle and merge.read_progress(workspace) is None:
         return summary.show_idle(report, as_json=options.json)
     merge.require_ready(workspace, autostash=options.autostash or options.dry_run)
     with planned(workspace, step) as plan:
@@ -168,11 +171,11 @@ def carry_out(options: argparse.Namespace, step: Step) -> int:
 
 
 def _interrupted(workspace: merge.Workspace) -> int:
-    if merge.progress(workspace) is None:
+    if merge.read_progress(workspace) is None:
         raise KeyboardInterrupt
     print(
-        f"\nInterrupted half-way: `{merge.command(workspace.folder)}` finishes it,"
-        f" `{merge.command(workspace.folder, '--abort')}` goes back.",
+        f"\nInterrupted half-way: `{merge.format_command(workspace.folder)}` finishes it,"
+        f" `{merge.format_command(workspace.folder, '--abort')}` goes back.",
         file=sys.stderr,
     )
     return INTERRUPTED
@@ -188,8 +191,18 @@ def planned(workspace: merge.Workspace, step: Step) -> Generator[merge.Plan]:
         with show_progress(f"Rendering {' and '.join(dict.fromkeys(names))}"):
             both(Job(step.before, step.workspace.answers, old), Job(step.after, answers, new))
         sides = (
-            ownership.Side(step.catalogues[0], step.workspace.answers, old),
-            ownership.Side(step.catalogues[1], answers, new),
+            path_rules.Side(
+                catalogue=step.catalogues[0],
+                selection=step.recorded.selection,
+                values=step.workspace.answers,
+                folder=old,
+            ),
+            path_rules.Side(
+                catalogue=step.catalogues[1],
+                selection=step.spec.selection,
+                values=answers,
+                folder=new,
+            ),
         )
         with (
             show_progress("Merging"),
@@ -197,10 +210,10 @@ def planned(workspace: merge.Workspace, step: Step) -> Generator[merge.Plan]:
                 workspace,
                 old,
                 new,
-                team_owned=ownership.team_owned(*sides),
+                team_owned=path_rules.list_team_owned(*sides),
                 # A seed nobody edited goes along with an answer that the team itself changes.
                 follow=step.before.root == step.after.root,
-                renames=ownership.renames(*sides),
+                renames=path_rules.find_renames(*sides),
                 labels=merge.Labels(theirs=names[1]),
             ) as plan,
         ):

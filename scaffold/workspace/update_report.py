@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from scaffold.merge import Change, ChangeKind, Outcome, Plan
+from scaffold.merge import Change, ChangeKind, MergeReport, Plan
 
 _ORDER = tuple(ChangeKind)
 _ADVICE = {
@@ -111,10 +111,10 @@ def show_plan(report: Report, plan: Plan, *, as_json: bool) -> int:
     return 0
 
 
-def show(report: Report, plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
+def show(report: Report, plan: Plan, outcome: MergeReport, *, as_json: bool) -> int:
     """What was done. Exit status 0, or 3 when something is left for the team to put together."""
     if as_json:
-        print(report.as_json(written=not plan.empty, **_files(plan), **_left(outcome)))
+        print(report.as_json(written=not plan.is_empty, **_files(plan), **_left(outcome)))
     else:
         _notes(report)
         _show_text(report, plan)
@@ -122,7 +122,7 @@ def show(report: Report, plan: Plan, outcome: Outcome, *, as_json: bool) -> int:
     return CONFLICTS_LEFT if plan.conflicts else status(outcome)
 
 
-def show_finished(outcome: Outcome, *, as_json: bool) -> int:
+def show_finished(outcome: MergeReport, *, as_json: bool) -> int:
     """An update that had been killed was finished. Exit status as it would have had."""
     if as_json:
         told = {"finished": True, "conflicts": outcome.conflicts}
@@ -134,7 +134,7 @@ def show_finished(outcome: Outcome, *, as_json: bool) -> int:
     return status(outcome)
 
 
-def show_aborted(outcome: Outcome, *, as_json: bool) -> int:
+def show_aborted(outcome: MergeReport, *, as_json: bool) -> int:
     """An update was taken back. Exit status 0, or 3 when stashed work did not go back by itself."""
     if as_json:
         print(json.dumps({"aborted": True} | _left(outcome)))
@@ -147,7 +147,7 @@ def show_aborted(outcome: Outcome, *, as_json: bool) -> int:
     return status(outcome)
 
 
-def status(outcome: Outcome) -> int:
+def status(outcome: MergeReport) -> int:
     """3 when conflicts, or uncommitted work that did not go back by itself, are left."""
     return CONFLICTS_LEFT if outcome.conflicts or outcome.stash or outcome.left else 0
 
@@ -158,7 +158,7 @@ def _show_text(report: Report, plan: Plan) -> None:
     if look_at := [one for one in plan.changes if _asks(one)]:
         print("\nLook at:\n")
         print("\n".join(lines(look_at, blobs=True)))
-    if plan.empty:
+    if plan.is_empty:
         return
     print("\n  git diff --staged         # what changed")
     if any(one.path.endswith("pyproject.toml") for one in plan.changes):
@@ -172,13 +172,13 @@ def _files(plan: Plan) -> dict[str, object]:
     return {"changes": rows(plan.changes), "conflicts": conflicts}
 
 
-def _left(outcome: Outcome) -> dict[str, object]:
+def _left(outcome: MergeReport) -> dict[str, object]:
     """What is not on disk, what was left alone, and the commands that bring the rest back."""
     told = {"stash": outcome.stash, "rescued": outcome.rescued}
     return {**told, "left": outcome.left, "commands": outcome.commands}
 
 
-def _show_stashes(outcome: Outcome) -> None:
+def _show_stashes(outcome: MergeReport) -> None:
     if outcome.left:
         print(f"\nEdited meanwhile, so left as it is: {', '.join(outcome.left)}")
     if outcome.stash:

@@ -1,4 +1,4 @@
-"""A template with features, and a team's workspace of it: both change, and every line knows its author.
+"""A template with features and a team's workspace of it: both change, every line shows its author.
 
 Lines are unique: `t7` was written by the template, `m9` by the team. So a lost or misplaced line shows.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from pathlib import Path
 
-from tests.merge.desk import ANSWERS, Content, Desk, fill
+from tests.merge.repo import ANSWERS, Content, Repo, fill
 
 Text = tuple[str, ...]
 Files = dict[str, Text | bytes]
@@ -30,12 +30,12 @@ class Template:
             files |= self.features.get(name, {})
         return files
 
-    def changed(self, feature: str, files: Files, **renames: str) -> "Template":
-        moved = {old: renamed(new, renames) for old, new in self.renames.items()} | renames
-        return Template({**self.features, feature: files}, moved, self.version + 1)
+    def with_changes(self, feature: str, files: Files, **renames: str) -> "Template":
+        moves = {old: rename_path(new, renames) for old, new in self.renames.items()} | renames
+        return Template({**self.features, feature: files}, moves, self.version + 1)
 
 
-def renamed(path: str, renames: dict[str, str]) -> str:
+def rename_path(path: str, renames: dict[str, str]) -> str:
     for old, new in renames.items():
         if path == old or path.startswith(f"{old}/"):
             return new + path[len(old) :]
@@ -51,7 +51,7 @@ def contents(files: Files, note: str) -> dict[str, Content]:
 
 
 def read(folder: Path) -> Files:
-    """The workspace's files as they are on disk."""
+    """Return the workspace's files as they are on disk."""
     files: Files = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
@@ -66,8 +66,8 @@ def team_lines(text: Text | bytes | None) -> set[str]:
     return {line for line in text if line.startswith("m")} if isinstance(text, tuple) else set()
 
 
-def independent(before: Text, ours: Text, after: Text) -> Iterator[tuple[set[str], set[str]]]:
-    """The template's changes that neither touch nor adjoin the team's: lines it drops and adds."""
+def find_independent(before: Text, ours: Text, after: Text) -> Iterator[tuple[set[str], set[str]]]:
+    """Yield the lines that the template drops and adds away from any change of the team's."""
     mine = [
         (low, high)
         for tag, low, high, _, _ in SequenceMatcher(None, before, ours, False).get_opcodes()
@@ -78,9 +78,11 @@ def independent(before: Text, ours: Text, after: Text) -> Iterator[tuple[set[str
             yield {*before[low:high]}, {*after[first:last]}
 
 
-def written(desk: Desk, before: Files, after: Files, notes: tuple[str, str]) -> tuple[Path, Path]:
-    """Both renders as folders."""
-    folders = desk.place / "before", desk.place / "after"
+def write_renders(
+    repo: Repo, before: Files, after: Files, notes: tuple[str, str]
+) -> tuple[Path, Path]:
+    """Write both renders as folders, and return these."""
+    folders = repo.place / "before", repo.place / "after"
     for folder, files, note in zip(folders, (before, after), notes, strict=True):
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
@@ -92,5 +94,5 @@ def without(files: Files, path: str) -> Files:
     return {name: text for name, text in files.items() if name != path}
 
 
-def moved(files: Files, renames: dict[str, str]) -> Files:
-    return {renamed(path, renames): text for path, text in files.items()}
+def move_files(files: Files, renames: dict[str, str]) -> Files:
+    return {rename_path(path, renames): text for path, text in files.items()}

@@ -1,6 +1,6 @@
 """Random histories: a team and a template change, update, add and remove in any order.
 
-What must hold after every merge is in `Histories.hold`.
+What must be true after every merge is in `Histories.check`.
 """
 
 import os
@@ -16,20 +16,20 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from hypothesis.stateful import run_state_machine_as_test as run
 
 from scaffold import merge
-from tests.merge.desk import ANSWERS, Desk, fill, git
 from tests.merge.history import (
     Files,
     Template,
     Text,
     contents,
-    independent,
-    moved,
+    find_independent,
+    move_files,
     read,
-    renamed,
+    rename_path,
     team_lines,
     without,
-    written,
+    write_renders,
 )
+from tests.merge.repo import ANSWERS, Repo, fill, git
 
 FEATURES = ("core", "groq", "mistral", "research")
 OWNED = ["prompts"]
@@ -89,7 +89,7 @@ class Histories(RuleBasedStateMachine):
         return tuple(f"{who}{at}" for at in range(self.count - count, self.count))
 
     def file(self, size: int = 9) -> Text:
-        """A new file's lines: every third is in each file, which makes files look alike."""
+        """Return a new file's lines: every second is in each file, which makes files look alike."""
         own = self.fresh("t", size)
         return tuple(x for at, line in enumerate(own) for x in (line, f"shared {at}"))
 
@@ -105,14 +105,14 @@ class Histories(RuleBasedStateMachine):
             features[name] = {f"src/{name}.py": self.file(), f"prompts/{name}.md": self.file(3)}
         self.template = self.recorded = Template(features)
         self.chosen = frozenset(chosen)
-        self.desk = Desk(self.place / "desk", {}, prefix=prefix)
-        fill(self.desk.folder, contents(self.render(), self.note()))
+        self.repo = Repo(self.place / "desk", {}, prefix=prefix)
+        fill(self.repo.folder, contents(self.render(), self.note()))
         if prefix:
             other = {f"other/{k}": v for k, v in contents(self.render(), "neighbour").items()}
-            fill(self.desk.top, other)
-        (self.desk.top / ".git/info/exclude").write_text("secret\n")
-        (self.desk.folder / "secret").write_text("untouched")
-        self.desk.commit()
+            fill(self.repo.top, other)
+        (self.repo.top / ".git/info/exclude").write_text("secret\n")
+        (self.repo.folder / "secret").write_text("untouched")
+        self.repo.commit()
 
     def render(self) -> Files:
         return self.recorded.render(self.chosen)
@@ -125,7 +125,7 @@ class Histories(RuleBasedStateMachine):
         names = sorted(p for p, c in files.items() if not text or (isinstance(c, tuple) and c))
         return names[at % len(names)] if names else None
 
-    def edited(self, text: Text, who: str, kind: str, at: int, size: int) -> Text:
+    def edit_text(self, text: Text, who: str, kind: str, at: int, size: int) -> Text:
         at %= len(text) + (kind == "insert")
         new = self.fresh(who, size)
         if kind == "insert":
@@ -137,28 +137,30 @@ class Histories(RuleBasedStateMachine):
         if path := self.pick(files, which):
             text = files[path]
             assert isinstance(text, tuple)
-            new = self.edited(text, "t", kind, at, size)
-            self.template = self.template.changed(feature, {**files, path: new})
+            new = self.edit_text(text, "t", kind, at, size)
+            self.template = self.template.with_changes(feature, {**files, path: new})
 
     def template_restructures(self, kind: str, feature: str, which: int, *_: int) -> None:
         files = self.template.features[feature]
         path = self.pick(files, which, text=False)
         name = f"src/{feature}_{self.count}.py"
         if kind == "add":
-            self.template = self.template.changed(feature, {**files, name: self.file()})
+            self.template = self.template.with_changes(feature, {**files, name: self.file()})
         elif path is None:
             return
         elif kind == "binary":
             self.count += 1
-            self.template = self.template.changed(feature, {**files, path: b"\0t%d" % self.count})
+            self.template = self.template.with_changes(
+                feature, {**files, path: b"\0t%d" % self.count}
+            )
         elif kind == "rename":
             to = {path: f"{path}.{self.count}"}
             self.count += 1
-            self.template = self.template.changed(feature, moved(files, to), **to)
+            self.template = self.template.with_changes(feature, move_files(files, to), **to)
         else:
             left = without(files, path)
             added: Files = {name: self.file()} if kind == "replace" else {}
-            self.template = self.template.changed(feature, {**left, **added})
+            self.template = self.template.with_changes(feature, {**left, **added})
 
     def template_renames_the_package(self, *_: object) -> None:
         core = self.template.features["core"]
@@ -168,12 +170,12 @@ class Histories(RuleBasedStateMachine):
         if old:
             self.count += 1
             to = {f"src/{old}": f"src/d{self.count}"}
-            self.template = self.template.changed("core", moved(core, to), **to)
+            self.template = self.template.with_changes("core", move_files(core, to), **to)
 
     # The team
 
     def team_edits(self, kind: str, _: str, which: int, at: int, size: int) -> None:
-        files = read(self.desk.folder)
+        files = read(self.repo.folder)
         if path := self.pick(files, which):
             text = files[path]
             assert isinstance(text, tuple)
@@ -181,10 +183,10 @@ class Histories(RuleBasedStateMachine):
                 line.startswith("m") for line in text[at % len(text) :][:size]
             ):
                 return
-            self.put(path, self.edited(text, "m", kind, at, size))
+            self.put(path, self.edit_text(text, "m", kind, at, size))
 
     def team_restructures(self, kind: str, _: str, which: int, *__: int) -> None:
-        files = read(self.desk.folder)
+        files = read(self.repo.folder)
         path = self.pick(files, which, text=False)
         self.count += 1
         if kind == "add":
@@ -192,16 +194,16 @@ class Histories(RuleBasedStateMachine):
         elif kind == "take the place":
             new = self.template.render(frozenset(FEATURES[1:]))
             taken = self.pick({p: t for p, t in new.items() if p not in files}, which, text=False)
-            if taken and not (self.desk.folder / taken).exists():
+            if taken and not (self.repo.folder / taken).exists():
                 self.put(taken, self.fresh("m", 4))
         elif path is None:
             return
         elif kind == "move":
-            target = self.desk.folder / f"moved/{self.count}-{Path(path).name}"
+            target = self.repo.folder / f"moved/{self.count}-{Path(path).name}"
             target.parent.mkdir(exist_ok=True)
-            (self.desk.folder / path).rename(target)
+            (self.repo.folder / path).rename(target)
         elif kind == "delete":
-            (self.desk.folder / path).unlink()
+            (self.repo.folder / path).unlink()
         elif kind == "add alike" and isinstance(text := files[path], tuple):
             self.put(f"src/desk/mine{self.count}.py", self.fresh("m", 4) + tuple(
                 line for line in text if not line.startswith("m")))  # fmt: skip
@@ -209,7 +211,7 @@ class Histories(RuleBasedStateMachine):
             self.put(path, b"\0m%d" % self.count)
 
     def put(self, path: str, text: Text | bytes) -> None:
-        fill(self.desk.folder, {path: contents({path: text}, "")[path]})
+        fill(self.repo.folder, {path: contents({path: text}, "")[path]})
 
     # Merges
 
@@ -224,50 +226,52 @@ class Histories(RuleBasedStateMachine):
             self.add_then_remove(feature)
         else:
             template = self.recorded if kind == "toggle" else self.template
-            self.merged(template, self.chosen ^ ({feature} if kind != "update" else set()))
+            self.merge_and_check(template, self.chosen ^ ({feature} if kind != "update" else set()))
 
     def add_then_remove(self, feature: str) -> None:
-        self.desk.commit()
-        there = read(self.desk.folder)
-        clean = self.merged(self.recorded, self.chosen | {feature})
-        clean &= self.merged(self.recorded, self.chosen - {feature})
+        self.repo.commit()
+        there = read(self.repo.folder)
+        clean = self.merge_and_check(self.recorded, self.chosen | {feature})
+        clean &= self.merge_and_check(self.recorded, self.chosen - {feature})
         if clean:
-            assert read(self.desk.folder) == there
+            assert read(self.repo.folder) == there
 
-    def merged(self, template: Template, chosen: frozenset[str]) -> bool:
-        """Merge, hold every invariant, resolve and commit; whether there was no conflict."""
-        self.desk.commit()
+    def merge_and_check(self, template: Template, chosen: frozenset[str]) -> bool:
+        """Merge, check every invariant, resolve and commit; return whether it merged cleanly."""
+        self.repo.commit()
         before, after = self.render(), template.render(chosen)
-        there = read(self.desk.folder)
+        there = read(self.repo.folder)
         outside = self.outside()
-        folders = written(self.desk, before, after, (self.note(), self.note(template, chosen)))
-        where = merge.locate(self.desk.folder)
+        folders = write_renders(
+            self.repo, before, after, (self.note(), self.note(template, chosen))
+        )
+        where = merge.locate(self.repo.folder)
         trace = self.trace()
         with merge.plan(where, *folders, team_owned=OWNED, renames=template.renames) as plan:
             diff = plan.diff()
             assert self.trace() == trace
-            assert read(self.desk.folder) == there
+            assert read(self.repo.folder) == there
             merge.apply(plan)
         assert self.outside() == outside
         assert (
-            self.desk.folder / ANSWERS
+            self.repo.folder / ANSWERS
         ).read_text() == f"_commit: {self.note(template, chosen)}\n"
-        self.hold(plan, there, before, after, template.renames)
+        self.check(plan, there, before, after, template.renames)
         self.resolve(plan)
         if not plan.conflicts:
             within = [f"--relative={where.prefix}"] if where.prefix else []
-            assert git(self.desk.top, "diff", "-M", *within, "HEAD~1", "HEAD") == diff
+            assert git(self.repo.top, "diff", "-M", *within, "HEAD~1", "HEAD") == diff
         self.recorded, self.chosen = template, chosen
         return not plan.conflicts
 
-    def hold(
+    def check(
         self, plan: merge.Plan, there: Files, before: Files, after: Files, renames: dict[str, str]
     ) -> None:
-        now = read(self.desk.folder)
+        now = read(self.repo.folder)
         went = {one.was: one.path for one in plan.changes if one.was}
         conflicts = {one.path for one in plan.conflicts}
         self.no_line_lost_or_misplaced(there, now, went, conflicts)
-        to = {path: renamed(path, renames) for path in before if path not in after}
+        to = {path: rename_path(path, renames) for path in before if path not in after}
         to = {
             path: new
             for path, new in to.items()
@@ -281,7 +285,7 @@ class Histories(RuleBasedStateMachine):
             elif path in was and path in after and path not in conflicts:
                 self.template_changes_applied(path, was[path], text, after[path], now[path])
             elif path not in was and path not in after and path not in conflicts:
-                self.moved_files_follow(path, text, was, after, there, now[path])
+                self.follow_moved_files(path, text, was, after, there, now[path])
             if path in was and path not in after and path not in conflicts:
                 assert text == was[path] and path not in now
         for path in after.keys() - was.keys() - there.keys() - conflicts:
@@ -319,12 +323,12 @@ class Histories(RuleBasedStateMachine):
             assert now == after, f"{path} is not the template's, though the team left it alone"
         elif isinstance(was, tuple) and isinstance(ours, tuple) and isinstance(after, tuple):
             assert isinstance(now, tuple)
-            for dropped, added in independent(was, ours, after):
+            for dropped, added in find_independent(was, ours, after):
                 assert added <= {*now}, f"{path} lacks {added - {*now}}"
                 kept = {line for line in dropped if line[0] == "t" and line not in after}
                 assert not kept & {*now}, f"{path} still has {dropped}"
 
-    def moved_files_follow(
+    def follow_moved_files(
         self, path: str, text: Text | bytes, was: Files, after: Files, there: Files, now: Any
     ) -> None:
         sources = [name for name, other in was.items() if other == text]
@@ -337,29 +341,29 @@ class Histories(RuleBasedStateMachine):
     def trace(self) -> set[str]:
         return {
             f"{folder}/{name}"
-            for folder, _, names in os.walk(self.desk.top / ".git")
+            for folder, _, names in os.walk(self.repo.top / ".git")
             for name in names
         }
 
     def outside(self) -> dict[str, Any]:
-        prefix = f"{self.desk.prefix}/" if self.desk.prefix else "\0"
+        prefix = f"{self.repo.prefix}/" if self.repo.prefix else "\0"
         return {
             path: content
-            for path, content in self.desk.files().items()
-            if not path.startswith(prefix) and (self.desk.prefix or path == "secret")
-        } | {"secret": (self.desk.folder / "secret").read_text()}
+            for path, content in self.repo.files().items()
+            if not path.startswith(prefix) and (self.repo.prefix or path == "secret")
+        } | {"secret": (self.repo.folder / "secret").read_text()}
 
     def resolve(self, plan: merge.Plan) -> None:
-        """As a team would: markers go, both versions stay, one of two places is chosen."""
-        unmerged = git(self.desk.top, "diff", "--name-only", "--diff-filter=U", "-z")
+        """Resolve as a team would: markers go, both versions stay."""
+        unmerged = git(self.repo.top, "diff", "--name-only", "--diff-filter=U", "-z")
         assert {*filter(None, unmerged.split("\0"))} <= {
-            self.desk.prefix + "/" * bool(self.desk.prefix) + one.path for one in plan.conflicts
+            self.repo.prefix + "/" * bool(self.repo.prefix) + one.path for one in plan.conflicts
         }
-        for path, text in read(self.desk.folder).items():
+        for path, text in read(self.repo.folder).items():
             if isinstance(text, tuple) and any(line.startswith("<<<<<<<") for line in text):
                 kept = (x for x in text if x[:7] not in ("<<<<<<<", "=======", ">>>>>>>"))
                 self.put(path, tuple(dict.fromkeys(kept)))
-        self.desk.commit()
+        self.repo.commit()
 
 
 def histories(count: int, steps: int, number: int) -> None:

@@ -1,4 +1,4 @@
-"""kill -9 at any moment of an update: what is there is old, new, or in progress.
+"""kill -9 at any moment of an update: a workspace is old, new, or in progress.
 
 Running again finishes, `abort` goes back. The child is killed at the Nth line it executes of the
 modules that write, or at any time at all, with a git of its own still running.
@@ -19,28 +19,25 @@ from typing import Any
 import pytest
 
 from scaffold import merge
-from scaffold.merge import journal, rescue, stash, transition, worktree
-from scaffold.merge import ready as locks
-from scaffold.merge import transition as backward
-from scaffold.merge import transition as forward
+from scaffold.merge import journal, ready, rescue, stash, transition, worktree
 from scaffold.merge.journal import Progress
-from tests.merge.desk import Desk, git, lines
+from tests.merge.repo import Repo, git, lines
 
-MODULES = (backward, forward, journal, locks, rescue, stash, transition, worktree)
+MODULES = (journal, ready, rescue, stash, transition, worktree)
 WRITING = {module.__file__ for module in MODULES}
 State = tuple[object, ...]
 
 
-def office(place: Path, *, dirty: bool = False) -> Desk:
-    """A workspace with one of each: merged, conflict, renamed, removed, added, in the way."""
+def create_busy_repo(place: Path, *, dirty: bool = False) -> Repo:
+    """Create a workspace with one of each: merged, conflict, renamed, removed, added, in the way."""
     old = {name: lines(name) for name in ("a", "b", "gone", "old", "c/d")}
-    desk = Desk(place, dict(old), prefix="ws")
-    (desk.top / "neighbour").write_text("n\n")
-    desk.replace("a", "a 9\n", "team 9\n").replace("b", "b 5\n", "team 5\n").commit()
-    desk.write("same", "same\n").write("mine", "mine\n")
+    repo = Repo(place, dict(old), prefix="ws")
+    (repo.top / "neighbour").write_text("n\n")
+    repo.replace("a", "a 9\n", "team 9\n").replace("b", "b 5\n", "team 5\n").commit()
+    repo.write("same", "same\n").write("mine", "mine\n")
     if dirty:
-        desk.replace("a", "a 11\n", "dirty 11\n")
-    return desk
+        repo.replace("a", "a 11\n", "dirty 11\n")
+    return repo
 
 
 NEW = {
@@ -50,12 +47,12 @@ NEW = {
 CONFLICT = NEW | {"b": lines("b", _5="new"), "mine": "theirs\n"}
 
 
-def renders(desk: Desk, conflict: bool) -> tuple[Path, Path]:
-    return desk.renders(CONFLICT if conflict else NEW)
+def renders(repo: Repo, conflict: bool) -> tuple[Path, Path]:
+    return repo.renders(CONFLICT if conflict else NEW)
 
 
-def update(desk: Desk, folders: tuple[Path, Path], autostash: bool) -> None:
-    where = merge.locate(desk.folder)
+def update(repo: Repo, folders: tuple[Path, Path], autostash: bool) -> None:
+    where = merge.locate(repo.folder)
     with merge.plan(where, *folders, renames={"old": "fresh"}) as plan:
         merge.apply(plan, autostash=autostash)
 
@@ -69,16 +66,19 @@ def state(top: Path) -> State:
     return files, git(top, "ls-files", "--stage"), git(top, "stash", "list", "--format=%gs")[:30]
 
 
-def moved(desk: Desk, to: Path) -> Desk:
-    """The same workspace, copied."""
-    shutil.copytree(desk.top, to, symlinks=True)
-    copy = object.__new__(Desk)
-    copy.__dict__ |= desk.__dict__ | {"top": to, "folder": to / desk.prefix}
+def copy_repo(repo: Repo, to: Path) -> Repo:
+    """Copy a workspace with its repository."""
+    shutil.copytree(repo.top, to, symlinks=True)
+    copy = object.__new__(Repo)
+    copy.__dict__ |= repo.__dict__ | {"top": to, "folder": to / repo.prefix}
     return copy
 
 
 def in_child(work: Callable[[], Any], kill_at: int) -> bool:
-    """Run in a child that is killed at its Nth line in a module that writes; whether it was."""
+    """Run in a child that is killed at its Nth line in a module that writes.
+
+    Return whether it came to that line.
+    """
     child = os.fork()
     if child == 0:
         left = kill_at
@@ -101,18 +101,18 @@ def in_child(work: Callable[[], Any], kill_at: int) -> bool:
     return os.waitpid(child, 0)[1] != 0
 
 
-def check(desk: Desk, old: State, new: State, again: Callable[[Desk], None], place: Path) -> str:
-    """What was found after a kill; that it can be finished and taken back."""
-    found = merge.progress(merge.locate(desk.folder))
-    forward, back = (moved(desk, place / name) for name in ("forward", "back"))
+def check(repo: Repo, old: State, new: State, again: Callable[[Repo], None], place: Path) -> str:
+    """Return what was found after a kill; assert that it can be finished and taken back."""
+    found = merge.read_progress(merge.locate(repo.folder))
+    forward, back = (copy_repo(repo, place / name) for name in ("forward", "back"))
     if found is None:
-        assert state(desk.top) == old
+        assert state(repo.top) == old
         again(forward)
         assert state(forward.top) == new
         return "old"
     back.abort()
     assert state(back.top) == old
-    assert merge.progress(merge.locate(back.folder)) is None
+    assert merge.read_progress(merge.locate(back.folder)) is None
     forward.resume()
     if found in (Progress.STASHING, Progress.ABORTING):
         assert state(forward.top) == old
@@ -123,16 +123,16 @@ def check(desk: Desk, old: State, new: State, again: Callable[[Desk], None], pla
 
 
 def trial(place: Path, kill_at: int, *, conflict: bool, dirty: bool) -> str | None:
-    """One killed update and one killed abort; None when the update ended before line N."""
-    desk = office(place / "desk", dirty=dirty)
-    folders = renders(desk, conflict)
-    done = moved(desk, place / "done")
-    old = state(desk.top)
+    """Kill an update, then check what is there; return None when it ended before line N."""
+    repo = create_busy_repo(place / "desk", dirty=dirty)
+    folders = renders(repo, conflict)
+    done = copy_repo(repo, place / "done")
+    old = state(repo.top)
     update(done, folders, dirty)
     new = state(done.top)
-    if not in_child(lambda: update(desk, folders, dirty), kill_at):
+    if not in_child(lambda: update(repo, folders, dirty), kill_at):
         return None
-    return check(desk, old, new, lambda it: update(it, folders, dirty), place / "checked")
+    return check(repo, old, new, lambda it: update(it, folders, dirty), place / "checked")
 
 
 @pytest.mark.parametrize("kill_at", random.Random(6).sample(range(1, 400), 3))
@@ -166,15 +166,15 @@ def test_killed_at_every_line(
 def test_abort_killed_at_every_line(tmp_path: Path, part: int) -> None:
     for kill_at in range(part + 1, 10_000, 4):
         place = tmp_path / str(kill_at)
-        desk = office(place / "desk")
-        folders = renders(desk, conflict=True)
-        old = state(desk.top)
-        update(desk, folders, autostash=False)
-        if not in_child(desk.abort, kill_at):
+        repo = create_busy_repo(place / "desk")
+        folders = renders(repo, conflict=True)
+        old = state(repo.top)
+        update(repo, folders, autostash=False)
+        if not in_child(repo.abort, kill_at):
             break
-        if merge.progress(merge.locate(desk.folder)):
-            desk.abort()
-        assert state(desk.top) == old
+        if merge.read_progress(merge.locate(repo.folder)):
+            repo.abort()
+        assert state(repo.top) == old
         shutil.rmtree(place)
 
 
@@ -184,17 +184,17 @@ def test_killed_at_any_time(tmp_path: Path, rounds: int) -> None:
     chance = random.Random(rounds)
     for turn in range(rounds):
         place = tmp_path / str(turn)
-        desk = office(place / "desk")
-        folders = renders(desk, conflict=True)
-        done = moved(desk, place / "done")
-        old = state(desk.top)
+        repo = create_busy_repo(place / "desk")
+        folders = renders(repo, conflict=True)
+        done = copy_repo(repo, place / "done")
+        old = state(repo.top)
         started = time.monotonic()
         update(done, folders, autostash=False)
         took = time.monotonic() - started
         child = os.fork()
         if child == 0:
             try:
-                update(desk, folders, autostash=False)
+                update(repo, folders, autostash=False)
             finally:
                 os._exit(0)
         time.sleep(chance.uniform(0.6, 1.0) * took)
@@ -202,5 +202,5 @@ def test_killed_at_any_time(tmp_path: Path, rounds: int) -> None:
         os.waitpid(child, 0)
         time.sleep(0.05)
         again = partial(update, folders=folders, autostash=False)
-        check(desk, old, state(done.top), again, place / "checked")
+        check(repo, old, state(done.top), again, place / "checked")
         shutil.rmtree(place)

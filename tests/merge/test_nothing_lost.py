@@ -16,7 +16,7 @@ import pytest
 
 from scaffold import merge
 from scaffold.errors import MergeError
-from tests.merge.desk import ANSWERS, Desk, git, lines
+from tests.merge.repo import ANSWERS, Repo, git, lines
 from tests.merge.test_killed import in_child
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -38,15 +38,15 @@ class History:
         self.count = 0
         self.done: list[str] = []
         self.staged_alone: dict[str, str] = {}
-        self.desk = Desk(place, OLD, prefix=chance.choice(["", "ws"]))
-        self.top = self.desk.top
+        self.repo = Repo(place, OLD, prefix=chance.choice(["", "ws"]))
+        self.top = self.repo.top
         (self.top / "neighbour").mkdir()
         (self.top / "neighbour" / ANSWERS).write_text("_commit: v1\n")
         (self.top / ".gitignore").write_text("*.env\n")
-        self.folders = self.desk.renders(NEW)
+        self.folders = self.repo.renders(NEW)
         if chance.random() < 0.5:
             self.edit("b")
-        self.desk.commit()
+        self.repo.commit()
 
     def line(self, path: str) -> str:
         self.count += 1
@@ -55,7 +55,7 @@ class History:
         return f"{line}\n"
 
     def edit(self, path: str) -> None:
-        place = self.desk.folder / path
+        place = self.repo.folder / path
         if place.is_symlink() or any(one.is_symlink() or one.is_file() for one in place.parents):
             return
         if place.is_dir() and not place.is_symlink():
@@ -74,7 +74,7 @@ class History:
         self.edit(self.chance.choice(FILES))
 
     def stages(self) -> None:
-        """Stage everything; what was staged alone and is written over is the user's to lose."""
+        """Stage everything; stop expecting what was staged alone and is written over."""
         git(self.top, "add", "-A", allowed=(0, 1, 128))
         for line in self.staged_alone.values():
             self.saved.pop(line, None)
@@ -82,29 +82,29 @@ class History:
 
     def stages_and_takes_back_on_disk(self) -> None:
         path = self.chance.choice([*OLD])
-        place = self.desk.folder / path
+        place = self.repo.folder / path
         locked = (self.top / ".git/index.lock").exists()
         if place.is_file() and not place.is_symlink() and not locked:
             before = place.read_bytes()
             self.edit(path)
-            git(self.desk.folder, "add", path)
+            git(self.repo.folder, "add", path)
             place.write_bytes(before)
             self.saved.pop(self.staged_alone.get(path, ""), None)
             self.staged_alone[path] = f"saved {self.count}"
 
     def deletes(self) -> None:
-        place = self.desk.folder / self.chance.choice([*OLD])
+        place = self.repo.folder / self.chance.choice([*OLD])
         if place.is_file():
             self.forget(place.read_text())
             place.unlink()
 
     def changes_the_mode(self) -> None:
-        place = self.desk.folder / self.chance.choice([*OLD])
+        place = self.repo.folder / self.chance.choice([*OLD])
         if place.is_file():
             place.chmod(self.chance.choice([0o644, 0o755]))
 
     def puts_a_folder_in_a_files_place(self) -> None:
-        place = self.desk.folder / self.chance.choice(["a", "gone", "fresh", "mine"])
+        place = self.repo.folder / self.chance.choice(["a", "gone", "fresh", "mine"])
         if place.is_file():
             self.forget(place.read_text())
             place.unlink()
@@ -112,7 +112,7 @@ class History:
             (place / "inside").write_text(self.line(f"{place.name}/inside"))
 
     def puts_a_link_in_a_files_place(self) -> None:
-        place = self.desk.folder / self.chance.choice(["a", "still"])
+        place = self.repo.folder / self.chance.choice(["a", "still"])
         if place.is_file():
             self.forget(place.read_text())
             place.unlink()
@@ -136,24 +136,24 @@ class History:
     # What scaffold does
 
     def updates(self) -> None:
-        where = merge.locate(self.desk.folder)
+        where = merge.locate(self.repo.folder)
         if merge.resume(where) is None:
             with merge.plan(where, *self.folders, renames={"old": "fresh"}) as plan:
                 merge.apply(plan, autostash=True)
 
     def resumes(self) -> None:
-        merge.resume(merge.locate(self.desk.folder))
+        merge.resume(merge.locate(self.repo.folder))
 
     def aborts(self) -> None:
-        merge.abort(merge.locate(self.desk.folder))
+        merge.abort(merge.locate(self.repo.folder))
 
     def run(self, what: str) -> None:
-        """One of the three, from some folder, killed or not; its message is listened to."""
-        here = self.chance.choice([self.desk.folder] * 5 + [self.top, self.top / "neighbour"])
+        """Run one of the three, from some folder, killed or not, and keep its message."""
+        here = self.chance.choice([self.repo.folder] * 5 + [self.top, self.top / "neighbour"])
         for name in ("sub", "src"):
-            if (place := self.desk.folder / name).is_dir() and self.chance.random() < 0.1:
+            if (place := self.repo.folder / name).is_dir() and self.chance.random() < 0.1:
                 here = place
-        if here != self.desk.folder:
+        if here != self.repo.folder:
             self.elsewhere(what, here)
         elif self.chance.random() < 0.5:
             in_child(lambda: self.quietly(what), self.chance.randint(1, 500))
@@ -162,14 +162,14 @@ class History:
             self.quietly(what)
 
     def elsewhere(self, what: str, here: Path) -> None:
-        before = self.desk.files()
+        before = self.repo.files()
         where = merge.locate(here)
-        if merge.progress(where):
+        if merge.read_progress(where):
             with pytest.raises(MergeError, match=r"scaffold update|not committed|overtaken"):
                 merge.abort(where) if what == "aborts" else merge.resume(
                     where
                 ) or merge.require_ready(where)
-            assert self.desk.files() == before
+            assert self.repo.files() == before
 
     def wait(self) -> None:
         """Wait for the git that a killed run has left behind."""
@@ -185,10 +185,10 @@ class History:
         else:
             self.shown += getattr(result, "commands", ())
 
-    # What must hold
+    # What must be true
 
     def forget(self, text: str) -> None:
-        """What the user deletes is theirs to lose, where it is the only place."""
+        """Stop expecting what the user deletes."""
         for line in text.splitlines():
             self.saved.pop(line, None)
 
@@ -206,10 +206,10 @@ class History:
             deed = self.chance.choice(deeds)
             self.done.append(deed.__name__)
             deed()
-        self.hold()
+        self.check()
 
-    def hold(self) -> None:
-        texts = [x if isinstance(x, str) else x.decode() for x in self.desk.files().values()]
+    def check(self) -> None:
+        texts = [x if isinstance(x, str) else x.decode() for x in self.repo.files().values()]
         stashes = git(self.top, "stash", "list", "--format=%H %H^2").split()
         for commit in ["HEAD", *stashes]:
             texts.append(git(self.top, "grep", "-h", "saved", commit, allowed=(0, 1)))

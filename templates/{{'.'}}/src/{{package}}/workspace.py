@@ -28,13 +28,14 @@ from .configuration import (
     provider_of,
     require_parts,
 )
+from .runtime.budgets import Spending
 from .runtime.candidates import Candidate
 from .runtime.chain import Chain
 from .runtime.errors import Escalated
 from .runtime.fleet import Fleet, ModelRef, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.location import LedgerSettings
-from .runtime.ledger.prices import Prices, Spending
+from .runtime.ledger.prices import Prices
 from .runtime.ledger.writer import Ledger
 from .runtime.redaction import hide_in_logs
 from .runtime.request import Request, Route

@@ -10,7 +10,8 @@ from pydantic_ai.usage import RequestUsage
 
 from .budgets import Limit, Reservation, Reservations
 from .fleet import ModelRef
-from .ledger.prices import Prices, price_context
+from .ledger.price_context import price_context
+from .ledger.prices import Prices
 from .request_size import RequestSize
 
 

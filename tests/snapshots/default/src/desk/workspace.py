@@ -21,6 +21,7 @@ from pydantic_ai.models import Model
 
 from . import wiring
 from .configuration import ledger_location
+from .runtime.budgets import Spending
 from .runtime.candidates import Candidate
 from .runtime.chain import Chain
 from .runtime.errors import Escalated, SettingsError
@@ -28,7 +29,7 @@ from .runtime.failures import ALWAYS
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.location import LedgerSettings
-from .runtime.ledger.prices import Prices, Spending
+from .runtime.ledger.prices import Prices
 from .runtime.ledger.writer import Ledger
 from .runtime.redaction import hide_in_logs
 from .runtime.run import Check, Request, Route, Run, SubAgent

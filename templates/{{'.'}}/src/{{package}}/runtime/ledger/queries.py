@@ -15,11 +15,10 @@ from typing import Any, Protocol
 
 from ..encodable import printable
 from ..errors import LedgerError
+from .attempt import DEMO
 from .location import Location, select
 from .rollup import BOUNDS_MS, BUCKETS
 
-DEMO = "demo"
-"""The `environment` of recorded runs: shown apart, never part of a budget."""
 MODEL = ("request_model", "provider", "deployment")
 GROUPS = ("task_type", *MODEL, "chain", "pipeline", "stage", "environment", "day", "week")
 EPOCH = date(1970, 1, 1)

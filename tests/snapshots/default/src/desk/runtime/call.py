@@ -61,7 +61,7 @@ class Call:
             call_id=self.id,
             cap_nano=self.cap_nano,
             parent=stage.parent.budget if stage.parent else None,
-            limits=lambda: spending.limits(stage),
+            limits=lambda: spending.limits(stage.run, stage.task_type),
             reservations=spending.reservations,
             prices=shared.prices,
             size=size,

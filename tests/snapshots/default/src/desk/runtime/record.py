@@ -14,7 +14,9 @@ from .call_budget import CallBudget
 from .completion import reported_usage
 from .fleet import ModelRef
 from .ledger.attempt import Attempt
-from .ledger.prices import Prices, other_units, price_context, tier_text
+from .ledger.own_prices import other_units
+from .ledger.price_context import price_context, tier_text
+from .ledger.prices import Prices
 from .ledger.rollup import Statement
 from .ledger.writer import Ledger
 from .request_size import RequestSize

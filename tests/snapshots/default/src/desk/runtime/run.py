@@ -344,6 +344,11 @@ class Run:
             return None
         return self.spent_nano()
 
+    @property
+    def max_cost_usd(self) -> Decimal | None:
+        """The cap of the request."""
+        return self.request.max_cost_usd
+
     def spent_nano(self) -> int:
         """What its priced attempts have cost so far, in nano-USD."""
         return sum(attempt.cost_nano_usd or 0 for attempt in self.attempts)

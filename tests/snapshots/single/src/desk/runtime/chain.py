@@ -214,7 +214,7 @@ class Chain(Model):
 
     async def _affordable(self, call: Call) -> Sequence[Candidate]:
         """Return whom to ask: its own candidates, or those of `at_limit` if a budget is used up."""
-        if not (budget := await self.shared.spending.reached(call.stage)):
+        if not (budget := await self.shared.spending.reached(call.stage.run, call.stage.task_type)):
             return self.candidates
         left = await self._at_limit(call)
         for candidate in self.candidates:

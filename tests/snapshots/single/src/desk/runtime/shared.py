@@ -10,10 +10,11 @@ from typing import Any, Protocol
 from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import StreamedResponse
 
+from .budgets import Spending
 from .errors import WrongLoop
 from .fleet import Fleet, ModelRef
 from .ledger.location import LedgerSettings, Location
-from .ledger.prices import Prices, Spending
+from .ledger.prices import Prices
 from .ledger.writer import Ledger
 from .record import Texts
 from .run import AskedCall, Check, Run

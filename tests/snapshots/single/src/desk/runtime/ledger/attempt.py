@@ -21,6 +21,10 @@ DAY_US = DAY_S * 1_000_000
 MOST_TOKENS = 10**12
 
 
+DEMO = "demo"
+"""The `environment` of recorded runs, which are shown apart and never part of a budget."""
+
+
 class Outcome(StrEnum):
     """How an attempt ended."""
 

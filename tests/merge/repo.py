@@ -23,7 +23,7 @@ ANSWERS = ".copier-answers.yml"
 
 
 def git(place: Path, *words: str, allowed: tuple[int, ...] = (0,)) -> str:
-    """What git printed."""
+    """Run git as the team does, and return what it printed."""
     done = subprocess.run(
         ["git", *words], cwd=place, env={**os.environ, **IDENTITY}, capture_output=True
     )
@@ -46,13 +46,16 @@ def fill(folder: Path, files: Mapping[str, Content]) -> Path:
 
 
 def lines(name: str, count: int = 12, **other: str) -> str:
-    """A text whose lines differ from those of every other text, some of them given."""
+    """Return a text whose lines differ from those of every other text; `_3="x"` sets line 3."""
     return "".join(f"{other.get(f'_{at}', f'{name} {at}')}\n" for at in range(count))
 
 
 @dataclass
-class Desk:
-    """A repository with a workspace in it that was rendered from `old`."""
+class Repo:
+    """A repository with a workspace in it that was rendered from `old`.
+
+    After an update `report` and `changes` have what came of it.
+    """
 
     place: Path
     old: Mapping[str, Content]
@@ -65,24 +68,24 @@ class Desk:
         self.folder = self.top / self.prefix
         self.folder.mkdir(parents=True)
         git(self.top, "init", "-q", "-b", "main")
-        fill(self.folder, self.rendered(self.old, self.before))
+        fill(self.folder, self.with_answers(self.old, self.before))
 
-    def rendered(self, files: Mapping[str, Content], version: str) -> dict[str, Content]:
+    def with_answers(self, files: Mapping[str, Content], version: str) -> dict[str, Content]:
         return {**files, ANSWERS: f"_commit: {version}\n"}
 
-    def commit(self) -> "Desk":
+    def commit(self) -> "Repo":
         git(self.top, "add", "-A")
         git(self.top, "commit", "-q", "--allow-empty", "-m", "team")
         return self
 
-    def write(self, path: str, content: Content) -> "Desk":
+    def write(self, path: str, content: Content) -> "Repo":
         fill(self.folder, {path: content})
         return self
 
     def text(self, path: str) -> str:
         return (self.folder / path).read_text("utf-8")
 
-    def replace(self, path: str, old: str, new: str) -> "Desk":
+    def replace(self, path: str, old: str, new: str) -> "Repo":
         place = self.folder / path
         content = place.read_bytes()
         assert old.encode() in content
@@ -94,12 +97,12 @@ class Desk:
         for folder in folders:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-        fill(folders[0], self.rendered(self.old, self.before))
-        fill(folders[1], self.rendered(new, version))
+        fill(folders[0], self.with_answers(self.old, self.before))
+        fill(folders[1], self.with_answers(new, version))
         return folders
 
     def plan(self, new: Mapping[str, Content], version: str = "v2", **options: Any) -> Any:
-        """The plan of an update to `new`, as a context."""
+        """Return the plan of an update to `new`, as a context."""
         before, after = self.renders(new, version)
         where = merge.locate(self.folder)
         return merge.plan(where, before, after, **{**self.options, **options})
@@ -112,32 +115,32 @@ class Desk:
         autostash: bool = False,
         **options: Any,
     ) -> dict[str, str]:
-        """Update; what happened by path, conflicts as `conflict: KIND`."""
+        """Update, and return what happened by path, conflicts as `conflict: KIND`."""
         with self.plan(new, version, **options) as plan:
-            self.outcome = merge.apply(plan, autostash=autostash)
-            self.planned = plan.changes
-        return told(plan.changes)
+            self.report = merge.apply(plan, autostash=autostash)
+            self.changes = plan.changes
+        return kinds_by_path(plan.changes)
 
-    def abort(self) -> merge.Outcome:
+    def abort(self) -> merge.MergeReport:
         return merge.abort(merge.locate(self.folder))
 
-    def resume(self) -> merge.Outcome | None:
+    def resume(self) -> merge.MergeReport | None:
         return merge.resume(merge.locate(self.folder))
 
     def status(self) -> list[str]:
         return git(self.top, "status", "--porcelain", "-uall").splitlines()
 
     def files(self) -> dict[str, bytes | str]:
-        """Everything on disk in the repository, links as `->`, run bits as a trailing !."""
+        """Return everything on disk in the repository, links as `->`, run bits as a trailing !."""
         return on_disk(self.top)
 
     def state(self) -> tuple[object, ...]:
-        """Files, index, references and objects: what a dry run must leave alone."""
+        """Return files, index, references and objects: what a dry run must leave alone."""
         git_files = on_disk(self.top / ".git")
         return self.files(), {k: v for k, v in git_files.items() if "logs/" not in k}
 
 
-def told(changes: tuple[merge.Change, ...]) -> dict[str, str]:
+def kinds_by_path(changes: tuple[merge.Change, ...]) -> dict[str, str]:
     return {
         one.path: f"{one.kind}: {one.conflict}" if one.conflict else str(one.kind)
         for one in changes

@@ -8,7 +8,8 @@ import pytest
 import yaml
 
 from scaffold import cli
-from scaffold.answers.migrate import carried_over
+from scaffold.answers.migrate import migrate
+from scaffold.answers.spec import PartialSpec
 from scaffold.catalog.catalog import Catalogue, load
 from scaffold.catalog.copier_questions import copier_yml
 from tests.fork import commit, git, make_fork, new, told
@@ -24,7 +25,7 @@ ONLY_HINTS: Features = {"hints": {"split_from": "extra:findings"}, "findings": H
 
 
 def catalogue(root: Path, extras: Features) -> Catalogue:
-    """A template with a core, one provider and these extras."""
+    """Write and load a template with a core, one provider and these extras."""
     shutil.rmtree(root, ignore_errors=True)
     models = {"cheap": "s", "balanced": "m", "expensive": "l"}
     manifests: dict[str, dict[str, Any]] = {
@@ -36,8 +37,8 @@ def catalogue(root: Path, extras: Features) -> Catalogue:
     for folder, manifest in manifests.items():
         place = root / "templates" / folder
         place.mkdir(parents=True)
-        told = {"title": "t", "summary": "s", **manifest}
-        (place / "feature.yml").write_text(yaml.safe_dump(told))
+        whole = {"title": "t", "summary": "s", **manifest}
+        (place / "feature.yml").write_text(yaml.safe_dump(whole))
     return load(root)
 
 
@@ -58,33 +59,31 @@ def test_what_was_split_off_stays_where_it_was_on(
     tmp_path: Path, before: Features, after: Features, on: list[str], wanted: list[str]
 ) -> None:
     old, new_ = catalogue(tmp_path / "old", before), catalogue(tmp_path / "new", after)
-    carried, _ = carried_over(old, new_, {"extras": on})
-    assert sorted(carried["extras"]) == sorted(wanted)
+    migrated, _ = migrate(old, new_, PartialSpec(extras=on))
+    assert sorted(migrated.extras or []) == sorted(wanted)
 
 
 def test_going_over_two_versions_is_going_step_by_step(tmp_path: Path) -> None:
     first, second = catalogue(tmp_path / "1", PAGES), catalogue(tmp_path / "2", FINDINGS)
     third = catalogue(tmp_path / "3", HINTS)
-    halfway, _ = carried_over(first, second, {"extras": ["reports"]})
-    assert (
-        carried_over(second, third, halfway)[0]
-        == carried_over(first, third, {"extras": ["reports"]})[0]
-    )
+    recorded = PartialSpec(extras=["reports"])
+    halfway, _ = migrate(first, second, recorded)
+    assert migrate(second, third, halfway)[0] == migrate(first, third, recorded)[0]
 
 
 def test_what_is_needed_by_now_is_on_without_a_word(tmp_path: Path) -> None:
     alone: Features = {"reports": {}, "findings": {}}
     needing: Features = {"reports": {"requires": ["extra:findings"]}, "findings": {}}
     old, new_ = catalogue(tmp_path / "old", alone), catalogue(tmp_path / "new", needing)
-    carried, notes = carried_over(old, new_, {"extras": ["reports"]})
-    assert (carried["extras"], notes) == (["reports"], [])
-    assert "extra_findings" in {feature.id for feature in new_.enabled(carried)}
+    migrated, notes = migrate(old, new_, PartialSpec(extras=["reports"]))
+    assert (migrated.extras, notes) == (["reports"], [])
+    assert "extra_findings" in {feature.id for feature in new_.list_enabled(migrated.selection)}
 
 
 def test_a_choice_that_is_not_recorded_was_the_default_of_its_time(tmp_path: Path) -> None:
     old = catalogue(tmp_path / "old", {"reports": {"default": True}})
     new_ = catalogue(tmp_path / "new", {"reports": {}, "pages": {"default": True}})
-    assert carried_over(old, new_, {})[0]["extras"] == ["reports"]
+    assert migrate(old, new_, PartialSpec())[0].extras == ["reports"]
 
 
 @pytest.mark.slow

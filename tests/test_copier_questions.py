@@ -10,11 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plumbum import local
 
-from scaffold.answers.spec import complete
 from scaffold.catalog.catalog import Catalogue, load
 from scaffold.catalog.copier_questions import copier_yml
 from scaffold.rendering.render import render
 from tests.conftest import ROOT
+from tests.specs import complete
 
 CATALOGUE = load(ROOT)
 PROVIDERS = [feature.name for feature in CATALOGUE.of("provider")]

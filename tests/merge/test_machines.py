@@ -1,4 +1,4 @@
-"""What a user's machine may look like: settings, variables, file systems. None changes a merge."""
+"""Settings, variables and file systems of users' machines: none of them changes a merge."""
 
 import errno
 import os
@@ -13,7 +13,7 @@ from scaffold.system import git as program
 from scaffold.system.signals import work_folder
 from scaffold.workspace import create as repository
 from scaffold.workspace import old_names
-from tests.merge.desk import Desk, fill, git, lines
+from tests.merge.repo import Repo, fill, git, lines
 
 A, B = lines("a"), lines("b")
 SETTINGS = """\
@@ -50,7 +50,7 @@ SETTINGS = """\
 
 @pytest.fixture
 def odd_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings and variables that people have, and that change what git prints or does."""
+    """Set what people set, and what changes what git prints or does."""
     home = tmp_path / "home"
     (home / ".config/git").mkdir(parents=True)
     attributes = "* merge=union diff=odd\n"
@@ -81,20 +81,20 @@ def test_settings_and_variables_of_a_user(tmp_path: Path, monkeypatch: pytest.Mo
     with monkeypatch.context() as calm:
         for name in [name for name in os.environ if name.startswith("GIT_")]:
             calm.delenv(name)
-        desk = Desk(tmp_path, {"a": A, "b": B, "é": A}, prefix="ws")
-        desk.replace("a", "a 5\n", "team 5\n").commit().replace("b", "b 9\n", "dirty 9\n")
-    text = merge.compare(merge.locate(desk.folder), desk.renders({})[0])[1]
+        repo = Repo(tmp_path, {"a": A, "b": B, "é": A}, prefix="ws")
+        repo.replace("a", "a 5\n", "team 5\n").commit().replace("b", "b 9\n", "dirty 9\n")
+    text = merge.compare(merge.locate(repo.folder), repo.renders({})[0])[1]
     assert "-a 5\n+team 5" in text and "a/a" in text
     new = {"a": lines("a", _5="new 5"), "b": lines("b", _2="new 2"), "é": B}
-    with desk.plan(new) as plan:
+    with repo.plan(new) as plan:
         assert "+new 2" in plan.diff() and "a/é" in plan.diff()
-    assert desk.update(new, autostash=True)["a"] == "conflict: content"
-    assert "<<<<<<< yours\nteam 5\n=======\nnew 5\n>>>>>>> template\n" in desk.text("a")
-    desk.abort()
-    assert desk.text("b") == lines("b", _9="dirty 9") and desk.text("é") == A
+    assert repo.update(new, autostash=True)["a"] == "conflict: content"
+    assert "<<<<<<< yours\nteam 5\n=======\nnew 5\n>>>>>>> template\n" in repo.text("a")
+    repo.abort()
+    assert repo.text("b") == lines("b", _9="dirty 9") and repo.text("é") == A
 
 
-def test_a_git_command_hears_no_variable_of_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_git_command_ignores_variables_of_a_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_EXTERNAL_DIFF", "difft")
     monkeypatch.setenv("GIT_SSH_COMMAND", "ssh -v")
     assert "GIT_EXTERNAL_DIFF" not in program.environment()
@@ -104,23 +104,23 @@ def test_a_git_command_hears_no_variable_of_a_caller(monkeypatch: pytest.MonkeyP
 def test_dates_and_empty_names_in_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(tmp_path, {"a": A, "b": B}).commit().replace("b", "b 9\n", "dirty 9\n")
+    repo = Repo(tmp_path, {"a": A, "b": B}).commit().replace("b", "b 9\n", "dirty 9\n")
     for who in ("AUTHOR", "COMMITTER"):
         monkeypatch.setenv(f"GIT_{who}_DATE", "no date")
         monkeypatch.setenv(f"GIT_{who}_NAME", "")
         assert f"GIT_{who}_NAME" not in program.environment()
-    assert desk.update({"a": B, "b": B}, autostash=True) == {"a": "updated"}
-    assert desk.text("b") == lines("b", _9="dirty 9")
+    assert repo.update({"a": B, "b": B}, autostash=True) == {"a": "updated"}
+    assert repo.text("b") == lines("b", _9="dirty 9")
     monkeypatch.undo()
-    assert git(desk.top, "stash", "list") == ""
+    assert git(repo.top, "stash", "list") == ""
 
 
 def test_temporary_files_in_the_workspace_are_not_the_teams(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk = Desk(tmp_path, {"a": A}).commit().write("tmp/mine", "mine\n")
-    monkeypatch.setattr("tempfile.tempdir", str(desk.folder / "tmp"))
-    changes, _ = merge.compare(merge.locate(desk.folder), desk.renders({})[0])
+    repo = Repo(tmp_path, {"a": A}).commit().write("tmp/mine", "mine\n")
+    monkeypatch.setattr("tempfile.tempdir", str(repo.folder / "tmp"))
+    changes, _ = merge.compare(merge.locate(repo.folder), repo.renders({})[0])
     assert [one.path for one in changes] == ["tmp/mine"]
 
 
@@ -132,7 +132,7 @@ def test_temporary_files_beside_the_caller(tmp_path: Path, monkeypatch: pytest.M
     assert not folder.exists()
 
 
-def test_a_full_disk_is_called_one(tmp_path: Path) -> None:
+def test_a_full_disk_is_named(tmp_path: Path) -> None:
     fill(
         tmp_path,
         {"git!": "#!/bin/sh\necho 'fatal: write: No space left on device' >&2; exit 128\n"},
@@ -148,23 +148,23 @@ def test_a_file_system_without_hard_links(tmp_path: Path, monkeypatch: pytest.Mo
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
     monkeypatch.setattr(os, "link", refuse)
-    desk = Desk(tmp_path, {"a": A, "b": B}).commit().replace("b", "b 9\n", "dirty 9\n")
-    assert desk.update({"a": B, "b": B}, autostash=True) == {"a": "updated"}
-    assert desk.text("b") == lines("b", _9="dirty 9")
-    lock = desk.top / ".git/index.lock"
+    repo = Repo(tmp_path, {"a": A, "b": B}).commit().replace("b", "b 9\n", "dirty 9\n")
+    assert repo.update({"a": B, "b": B}, autostash=True) == {"a": "updated"}
+    assert repo.text("b") == lines("b", _9="dirty 9")
+    lock = repo.top / ".git/index.lock"
     lock.write_bytes(b"")
     with pytest.raises(MergeError, match=r"index\.lock"):
-        desk.abort()
+        repo.abort()
     lock.unlink()
-    desk.abort()
-    assert desk.text("a") == A and not lock.exists()
+    repo.abort()
+    assert repo.text("a") == A and not lock.exists()
 
 
 def test_a_repository_in_the_workspace(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, {"a": A}).replace("a", "a 5\n", "team 5\n").commit()
-    git(desk.folder, "init", "-q", "scratch")
-    desk.write("scratch/x", "x\n").write("new file", "mine\n")
-    changes, text = merge.compare(merge.locate(desk.folder), desk.renders({})[0])
+    repo = Repo(tmp_path, {"a": A}).replace("a", "a 5\n", "team 5\n").commit()
+    git(repo.folder, "init", "-q", "scratch")
+    repo.write("scratch/x", "x\n").write("new file", "mine\n")
+    changes, text = merge.compare(merge.locate(repo.folder), repo.renders({})[0])
     assert [(one.path, str(one.kind)) for one in changes] == [
         ("a", "updated"),
         ("new file", "added"),
@@ -186,12 +186,12 @@ def test_the_first_commit_has_what_a_users_ignore_file_hides(
         "core.excludesFile",
         str(tmp_path / "home/ignore"),
     )
-    desk = fill(
+    repo = fill(
         tmp_path / "desk",
         {".env.example": "K=\n", ".github/ci.yml": "x\n", ".gitignore": ".env\n", ".env": "s\n"},
     )
-    repository.init(desk, "first")
-    assert set(git(desk, "ls-files").split()) == {".env.example", ".github/ci.yml", ".gitignore"}
+    repository.init(repo, "first")
+    assert set(git(repo, "ls-files").split()) == {".env.example", ".github/ci.yml", ".gitignore"}
 
 
 def test_the_first_commit_with_windows_line_ends(
@@ -200,30 +200,30 @@ def test_the_first_commit_with_windows_line_ends(
     settings = "[core]\nautocrlf = true\nsafecrlf = true\n[i18n]\nlogOutputEncoding = utf-16\n"
     fill(tmp_path, {"gitconfig": settings})
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
-    desk = fill(tmp_path / "desk", {"a": "a\n"})
-    repository.init(desk, "first")
-    assert program.git("show", "HEAD:a", cwd=desk) == "a"
-    assert program.git("log", "--format=%s", cwd=desk) == "first"
+    repo = fill(tmp_path / "desk", {"a": "a\n"})
+    repository.init(repo, "first")
+    assert program.git("show", "HEAD:a", cwd=repo) == "a"
+    assert program.git("log", "--format=%s", cwd=repo) == "first"
 
 
 def test_a_file_that_is_there_on_a_file_system_without_run_bits(tmp_path: Path) -> None:
-    desk = Desk(tmp_path, {"a": A})
-    git(desk.top, "config", "core.fileMode", "false")
-    desk.commit().write("same!", B).write("other", B)
-    changes = desk.update({"a": A, "same": B, "other!": B})
+    repo = Repo(tmp_path, {"a": A})
+    git(repo.top, "config", "core.fileMode", "false")
+    repo.commit().write("same!", B).write("other", B)
+    changes = repo.update({"a": A, "same": B, "other!": B})
     assert changes == {"same": "added", "other": "added"}
 
 
 def test_what_still_names_the_old_package(tmp_path: Path) -> None:
     """A renamed package takes the team's modules along; their imports are named, not guessed at."""
-    desk = Desk(tmp_path, {"src/desk/a.py": "from desk.b import x\n", "README": "src/desk\n"})
-    desk.write("src/desk/own.py", "import os\nfrom desk.runtime import x\nimport desk\n")
-    desk.write("tests/test_own.py", "import desktop\npatch('desk.own.x')\n").write(
+    repo = Repo(tmp_path, {"src/desk/a.py": "from desk.b import x\n", "README": "src/desk\n"})
+    repo.write("src/desk/own.py", "import os\nfrom desk.runtime import x\nimport desk\n")
+    repo.write("tests/test_own.py", "import desktop\npatch('desk.own.x')\n").write(
         "bin", b"\0desk.x"
     )
-    desk.commit().write("src/desk/scratch.py", "x\n")
+    repo.commit().write("src/desk/scratch.py", "x\n")
     new = {"src/bureau/a.py": "from bureau.b import x\n", "README": "src/bureau\n"}
-    with desk.plan(new, renames={"src/desk": "src/bureau"}) as plan:
+    with repo.plan(new, renames={"src/desk": "src/bureau"}) as plan:
         assert old_names.notes(plan, "desk", "bureau") == [
             "src/bureau/own.py still names the package desk (lines 2, 3); write bureau there.",
             "tests/test_own.py still names the package desk (line 2); write bureau there.",

@@ -1,0 +1,112 @@
+"""The team's own prices in prices.toml, which go before list prices."""
+
+from collections.abc import Mapping
+from datetime import date
+from decimal import Decimal
+from functools import cache
+from typing import Annotated, Any, Self
+
+from genai_prices import Usage
+from genai_prices.types import ModelPrice, Tier, TieredPrices
+from pydantic import Field, TypeAdapter, model_validator
+from pydantic_ai.usage import RequestUsage
+
+from ..fleet import Settings
+
+MILLION = 10**6
+Usd = Annotated[Decimal, Field(ge=0)]
+
+
+def _same_as(name: str, alias: str) -> Any:
+    return Field(default_factory=lambda values: values[name], alias=alias)
+
+
+class TokenPrices(Settings):
+    """US dollars per million tokens, by genai-prices' names; the aliases are those of the file."""
+
+    input_mtok: Usd = Field(default=Decimal(0), alias="input_usd")
+    output_mtok: Usd = Field(default=Decimal(0), alias="output_usd")
+    cache_read_mtok: Usd = _same_as("input_mtok", alias="cache_read_usd")
+    cache_write_mtok: Usd = _same_as("input_mtok", alias="cache_write_usd")
+    output_reasoning_mtok: Usd = _same_as("output_mtok", alias="reasoning_usd")
+
+
+class LongPrices(TokenPrices):
+    """Prices of a whole call whose input is longer than `above_tokens`."""
+
+    above_tokens: int = Field(gt=0)
+
+
+class OwnPrice(TokenPrices):
+    """A price from a day on: per token, per hour of a server, or a factor on the list price."""
+
+    since: date = date.min
+    tiers: tuple[LongPrices, ...] = ()
+    hour_usd: Usd | None = None
+    parallel: int = Field(default=1, gt=0)
+    factor: Usd | None = None
+    batch_factor: Usd = Decimal(1)
+    call_usd: Usd = Decimal(0)
+    unit_usd: Mapping[str, Usd] = {}
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        has_tokens = {"input_mtok", "output_mtok"} <= self.model_fields_set
+        if not has_tokens and self.hour_usd is None and self.factor is None:
+            raise ValueError("give input_usd and output_usd, or hour_usd, or factor")
+        if unknown := [key for key in self.unit_usd if not is_other_unit(key)]:
+            raise ValueError(f"unit_usd: '{min(unknown)}' is not a unit such as web_searches")
+        return self
+
+    @property
+    def is_paid_by_time(self) -> bool:
+        """Whether an answer costs the same however many tokens it has."""
+        prices = (self.input_mtok, self.output_mtok, *self.unit_usd.values())
+        return self.hour_usd is not None and not (any(prices) or self.tiers)
+
+    def usd(
+        self, usage: RequestUsage, context: Mapping[str, Any], seconds: float | None
+    ) -> Decimal:
+        """Return what a call costs. Raises ValueError where that is not known."""
+        usd = self._usd_of_tokens(usage) + self.call_usd
+        usd += sum(
+            price * Decimal(str(getattr(usage, key, 0)))
+            for key, price in self.unit_usd.items()
+            if not key.endswith("_tokens")
+        )
+        if self.hour_usd is not None:
+            if seconds is None:
+                raise ValueError("a server is paid by the hour, and how long it took is not known")
+            usd += self.hour_usd * Decimal(str(seconds)) / 3600 / self.parallel
+        return usd * self.batch_factor if context.get("processing") == "batch" else usd
+
+    def _usd_of_tokens(self, usage: RequestUsage) -> Decimal:
+        prices: dict[str, Decimal | TieredPrices] = {
+            name: TieredPrices(
+                getattr(self, name),
+                [Tier(long.above_tokens, getattr(long, name)) for long in self.tiers],
+            )
+            for name in TokenPrices.model_fields
+        }
+        for key, price in self.unit_usd.items():
+            if key.endswith("_tokens"):
+                prices[f"{key.removesuffix('_tokens')}_mtok"] = price * MILLION
+        return ModelPrice(**prices).calc_price(usage)["total_price"]
+
+
+OWN_PRICES = TypeAdapter(dict[str, list[OwnPrice]])
+_COLUMNS = {
+    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
+    "output_reasoning_tokens",
+}
+
+
+@cache
+def is_other_unit(key: str) -> bool:
+    """Return whether genai-prices knows a unit that has no column of its own in the ledger."""
+    return key not in _COLUMNS and key != "requests" and hasattr(Usage(), key)
+
+
+def other_units(usage: RequestUsage) -> dict[str, int | float]:
+    """Return what is billed beside text: web searches, tokens of audio or of an hour's cache."""
+    return {key: value for key, value in vars(usage).items() if value and is_other_unit(key)}
