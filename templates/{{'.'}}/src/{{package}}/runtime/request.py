@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from .encodable import sanitize
 from .errors import SettingsError
+from .text import sanitize
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage

@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from pydantic import ValidationError
 
-from .encodable import sanitize
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
 from .fleet import Fleet, Section, StageSettings, checked
 from .ledger.attempt import NANO, NOT_DELIVERED, Attempt, new_id
 from .ledger.writer import Ledger
 from .request import Request, Route
 from .subagent import Equip, Output, SubAgent
+from .text import sanitize
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from .errors import SettingsError, explain
 from .fleet import Fleet
-from .json_text import extract_json
+from .text import extract_json
 
 if TYPE_CHECKING:
     from pydantic_ai import AbstractToolset
