@@ -20,11 +20,11 @@ import httpx2
 from pydantic import Field
 
 from .decoding import decode, is_html, is_text
-from .encodable import sanitize
 from .errors import FleetError
 from .fleet import Settings
 from .reader_process import Limits, Unreadable, read_page
 from .searches.search import BodyRefused, read_body
+from .text import sanitize
 
 HTML = ("text/html", "application/xhtml+xml")
 READ = (*HTML, "text/plain", "text/markdown")
