@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ..configuration import ledger_location
-from ..runtime.encodable import printable
 from ..runtime.errors import FleetError, LedgerError, SettingsError
 from ..runtime.fleet import Fleet, ModelRef, Settings, find_root, load
 from ..runtime.ledger import queries
 from ..runtime.ledger.attempt import DAY_US
 from ..runtime.ledger.location import Location, connect
 from ..runtime.ledger.queries import dollars
+from ..runtime.text import printable
 
 if TYPE_CHECKING:
     from ..runtime.ledger.prices import Prices
