@@ -65,7 +65,7 @@ def research(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         asked = next(m for m in messages if isinstance(m, ModelRequest))
         text = next(str(p.content) for p in asked.parts if isinstance(p, UserPromptPart))
         answer = scripted(run.current.get().name, text)
-        return ModelResponse(parts=[ToolCallPart(run.OUTPUT_TOOL, answer)])
+        return ModelResponse(parts=[ToolCallPart("final_result", answer)])
 
     async def play() -> Any:
         opened = modules["workspace"].Workspace.open(build=lambda _: FunctionModel(model))

@@ -22,6 +22,7 @@ def ask(state: State, screens: Screens) -> WorkspaceSpec | None:
         try:
             spec = state.spec()
         except AnswersError as error:
+            # Each screen checks its own answer, but not whether two of them fit together.
             say(f"{error}\n")
             _change(state, screens)
             continue
