@@ -5,8 +5,8 @@ from pathlib import Path
 from .converters import CONVERTERS
 from .decoding import decode, is_html, is_text
 from .document import Document, DocumentError
-from .encodable import sanitize
 from .readable import html_to_markdown
+from .text import sanitize
 
 _HTML = ("html", "htm", "xhtml")
 _FORMATS = {

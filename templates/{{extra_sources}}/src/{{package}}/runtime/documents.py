@@ -5,8 +5,8 @@ from pathlib import Path
 
 from .conversion import decode_text, is_page, needs_parser
 from .document import MAX_BYTES, Document, DocumentError
-from .encodable import sanitize
 from .reader_process import Child, Unreadable
+from .text import sanitize
 
 log = logging.getLogger(__name__)
 

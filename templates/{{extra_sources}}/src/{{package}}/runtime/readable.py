@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from .encodable import sanitize
+from .text import sanitize
 
 etree: Any = importlib.import_module("lxml.etree")  # it has no types
 
