@@ -349,8 +349,8 @@ def test_tokens_that_were_not_reported_are_no_zero_cost(store: Any, costs: Any, 
 
 
 @given(nano=st.integers(1, 10**15))
-def test_an_amount_is_never_shown_as_nothing(queries: Any, nano: int) -> None:
-    shown = queries.dollars(nano)
+def test_an_amount_is_never_shown_as_nothing(package: str, nano: int) -> None:
+    shown = module(package, "report_text").dollars(nano)
     value = float(shown.removeprefix("$").replace(",", ""))
     assert value > 0
     assert abs(value - nano / 1e9) <= max(0.005 * nano / 1e9, 0.005 if nano >= 10**9 else 0)

@@ -18,7 +18,7 @@ from ..runtime.cited import Quote, Report, compose, grounded, merge, numbered
 from ..runtime.errors import AnswerInvalid, ChainExhausted
 from ..runtime.fetch import Fetcher, FetchRefused, FetchSettings, Page
 from ..runtime.fleet import Settings
-from ..runtime.ledger.queries import DEMO
+from ..runtime.ledger.attempt import DEMO
 from ..runtime.run import Route, Run
 from ..runtime.searches.search import Found, Search, SearchFailed
 from ..runtime.untrusted import delimited, suspicious
