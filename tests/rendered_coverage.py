@@ -21,6 +21,15 @@ RENDERS: dict[str, dict[str, Any]] = {
     **dict(harness.alone(harness.CATALOGUE)),
 }
 SHOWN_FILES = 12
+# The folders of a workspace have no __init__.py: without this, a module that no test imports is
+# left out instead of counted.
+SETTINGS = """
+[run]
+branch = true
+source = src
+[report]
+include_namespace_packages = true
+"""
 
 
 @dataclass(frozen=True)
@@ -43,10 +52,11 @@ class Coverage:
 def measure(name: str, folder: Path) -> Coverage:
     """Render the workspace of this name into `folder`, run its tests, and return what they cover."""
     workspace = harness.rendered(folder, RENDERS[name])
+    (workspace / ".coveragerc").write_text(SETTINGS, "utf-8")
     tests = ("pytest", "-p", "no:cacheprovider")
-    problem = harness.run(
-        workspace, "coverage", "run", "--branch", "--source=src", "-m", *tests
-    ) or harness.run(workspace, "coverage", "json", "-q", "-o", "coverage.json")
+    problem = harness.run(workspace, "coverage", "run", "-m", *tests) or harness.run(
+        workspace, "coverage", "json", "-q", "-o", "coverage.json"
+    )
     if problem:
         raise AssertionError(problem)
     report = json.loads((workspace / "coverage.json").read_text("utf-8"))

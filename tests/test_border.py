@@ -31,7 +31,7 @@ WRAPS = (
 @quick
 @given(text=anything)
 def test_every_text_becomes_one_that_all_take(every_provider: str, text: str) -> None:
-    sanitize = importlib.import_module(f"{every_provider}.runtime.encodable").sanitize
+    sanitize = importlib.import_module(f"{every_provider}.runtime.text").sanitize
     clean = sanitize({"a": [text, (text,)]})["a"]
     assert clean == [sanitize(text), (sanitize(text),)]
     assert sanitize(sanitize(text)) == sanitize(text)
@@ -43,7 +43,7 @@ def test_every_text_becomes_one_that_all_take(every_provider: str, text: str) ->
 
 
 def test_what_a_tool_says_of_itself_is_made_harmless(every_provider: str) -> None:
-    sanitize = importlib.import_module(f"{every_provider}.runtime.encodable").sanitize
+    sanitize = importlib.import_module(f"{every_provider}.runtime.text").sanitize
     schema = {"properties": {"q": {"description": "half \ud83d"}}}
     tool = ToolDefinition(name="look", parameters_json_schema=schema, description="nul \0")
     asked = ModelRequestParameters(function_tools=[tool])
@@ -60,7 +60,7 @@ def test_what_a_tool_says_of_itself_is_made_harmless(every_provider: str) -> Non
 def test_every_object_is_found_in_what_wraps_it(
     every_provider: str, wrap: str, value: dict[str, object]
 ) -> None:
-    extract_json = importlib.import_module(f"{every_provider}.runtime.json_text").extract_json
+    extract_json = importlib.import_module(f"{every_provider}.runtime.text").extract_json
     told = json.dumps(value, ensure_ascii=False)
     if "```" in told or "think>" in told:
         return
@@ -71,7 +71,7 @@ def test_every_object_is_found_in_what_wraps_it(
 @quick
 @given(text=anything)
 def test_no_text_breaks_the_reading(every_provider: str, text: str) -> None:
-    extract_json = importlib.import_module(f"{every_provider}.runtime.json_text").extract_json
+    extract_json = importlib.import_module(f"{every_provider}.runtime.text").extract_json
     for wrapped in (text, "{" + text + "}", f"```{text}```", "[" * 5_000 + text):
         assert isinstance(extract_json(wrapped), str)
 
@@ -87,7 +87,7 @@ def test_no_text_breaks_the_reading(every_provider: str, text: str) -> None:
     ],
 )
 def test_what_is_read_is_what_was_sent(every_provider: str, text: str, json_of_it: str) -> None:
-    extract_json = importlib.import_module(f"{every_provider}.runtime.json_text").extract_json
+    extract_json = importlib.import_module(f"{every_provider}.runtime.text").extract_json
     assert extract_json(text) == json_of_it
 
 
@@ -102,5 +102,5 @@ def test_what_is_read_is_what_was_sent(every_provider: str, text: str, json_of_i
 )
 def test_a_long_answer_is_read_in_one_pass(every_provider: str, text: str) -> None:
     """Each of these takes many minutes where the rest is read again from each place in it."""
-    extract_json = importlib.import_module(f"{every_provider}.runtime.json_text").extract_json
+    extract_json = importlib.import_module(f"{every_provider}.runtime.text").extract_json
     assert extract_json(text) == text.strip()

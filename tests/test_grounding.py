@@ -50,7 +50,7 @@ def test_real_meetings_are_not_flagged_as_orders_to_a_model() -> None:
     flagged = [
         row["id"]
         for row in quote_pairs.meetings()
-        if untrusted.suspicious(quote_pairs.transcript(row))
+        if untrusted.find_orders(quote_pairs.transcript(row))
     ]
     assert flagged == []
 

@@ -41,8 +41,8 @@ def redaction(every_provider: str) -> Any:
 
 
 @pytest.fixture
-def encodable(every_provider: str) -> Any:
-    return importlib.import_module(f"{every_provider}.runtime.encodable")
+def text_module(every_provider: str) -> Any:
+    return importlib.import_module(f"{every_provider}.runtime.text")
 
 
 def forms(key: str) -> dict[str, str]:
@@ -294,7 +294,7 @@ def test_a_folder_of_others_keeps_its_mode(every_provider: str, tmp_path: Path) 
 
 @given(st.text())
 def test_what_is_printed_moves_no_cursor_and_turns_no_line(every_provider: str, text: str) -> None:
-    shown = importlib.import_module(f"{every_provider}.runtime.encodable").printable(text)
+    shown = importlib.import_module(f"{every_provider}.runtime.text").printable(text)
     assert not set(shown) & {"\x1b", "\x9b", "\r", "\u202e", "\u2066", "\u200f", "\x07", "\x00"}
     shown.encode()
 
@@ -312,22 +312,22 @@ def test_what_is_printed_moves_no_cursor_and_turns_no_line(every_provider: str, 
         ("Zürich 東京 €", "Zürich 東京 €"),
     ],
 )
-def test_escapes_are_removed_and_words_stay(encodable: Any, text: str, shown: str) -> None:
-    assert encodable.printable(text) == shown
+def test_escapes_are_removed_and_words_stay(text_module: Any, text: str, shown: str) -> None:
+    assert text_module.printable(text) == shown
 
 
 @given(st.text(alphabet="=+-@\t\r'a1. |", max_size=8))
 def test_a_csv_cell_is_no_formula_and_reads_back(every_provider: str, text: str) -> None:
-    encodable = importlib.import_module(f"{every_provider}.runtime.encodable")
-    cell = encodable.csv_cell(text)
-    assert encodable.from_csv_cell(cell) == text
+    text_module = importlib.import_module(f"{every_provider}.runtime.text")
+    cell = text_module.csv_cell(text)
+    assert text_module.from_csv_cell(cell) == text
     if cell.lstrip()[:1] in ("=", "+", "-", "@"):
         float(cell)
 
 
 @pytest.mark.parametrize("number", [-5, 3.5, "-5", "+1e5", "-0.25", ".5"])
-def test_numbers_stay_numbers(encodable: Any, number: Any) -> None:
-    assert encodable.csv_cell(number) == number
+def test_numbers_stay_numbers(text_module: Any, number: Any) -> None:
+    assert text_module.csv_cell(number) == number
 
 
 def test_what_only_looks_like_a_secret_stays_in_a_text(

@@ -93,12 +93,12 @@ def _choose(catalogue: Catalogue, given: PartialSpec) -> dict[str, list[str]]:
     answered = given.list_chosen()
     chosen: dict[str, list[str]] = {}
     for kind in KINDS.values():
-        names_ = answered.get(kind.name)
-        if names_ is None:
-            names_ = catalogue.default_choice(kind, Selection(features=chosen))
-        if kind.builtin and kind.many and kind.builtin not in names_:
-            names_ = [kind.builtin, *names_]
-        chosen[kind.name] = names_
+        chosen_names = answered.get(kind.name)
+        if chosen_names is None:
+            chosen_names = catalogue.default_choice(kind, Selection(features=chosen))
+        if kind.builtin and kind.many and kind.builtin not in chosen_names:
+            chosen_names = [kind.builtin, *chosen_names]
+        chosen[kind.name] = chosen_names
     return chosen
 
 

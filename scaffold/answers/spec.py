@@ -26,7 +26,7 @@ def _wrap_name(value: object) -> object:
 
 
 # A single name is a list of one: `--set patterns=router`.
-Names = Annotated[list[str], BeforeValidator(_wrap_name)]
+FeatureNames = Annotated[list[str], BeforeValidator(_wrap_name)]
 Chains = dict[str, list[str]]
 Threshold = Annotated[float, Field(ge=QUALITY_THRESHOLD.min, le=QUALITY_THRESHOLD.max, strict=True)]
 Budget = Annotated[float, Field(ge=MONTHLY_BUDGET_USD.min, le=MONTHLY_BUDGET_USD.max, strict=True)]
@@ -44,13 +44,13 @@ class PartialSpec(BaseModel):
     project_name: str | None = None
     package: str | None = None
     description: str | None = None
-    patterns: Names | None = None
-    providers: Names | None = None
-    search: Names | None = None
+    patterns: FeatureNames | None = None
+    providers: FeatureNames | None = None
+    search: FeatureNames | None = None
     engine: str | None = None
     framework: str | None = None
-    surfaces: Names | None = None
-    extras: Names | None = None
+    surfaces: FeatureNames | None = None
+    extras: FeatureNames | None = None
     agents: list[Agent] | None = None
     chains: Chains | None = None
     quality_threshold: Threshold | None = None

@@ -87,7 +87,8 @@ class Claim(Part):
 class Wires(Part):
     """What a feature adds to the registries of a workspace, by the modules that hold it.
 
-    In `wiring.py`: `pipeline` with what it `handles`, for the router; `router`; `checks`;
+    In `wiring.py`: `pipeline` with what it `handles`, for the router, and the registries that it
+    `takes` as arguments (`searches`); `router`; `checks`;
     `agent_key`, whose `equip` reads the key of that name under `[agents.X]`; `reader`, whose
     `read(path)` returns the text of a file; `human`, `stream` and `texts`; the module that
     measures the `saving`; modules of `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`) and
@@ -103,6 +104,7 @@ class Wires(Part):
     router: str | None = None
     answer_chain: str | None = None
     pipeline: str | None = None
+    takes: list[str] = []
     handles: str = ""
     agent_key: str | None = None
     toolset: str | None = None

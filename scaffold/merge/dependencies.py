@@ -19,7 +19,7 @@ class RequirementConflict(Exception):
     """Two changes of one requirement that exclude each other: for a person to decide."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Requirement:
     """A requirement's text, its normalised name, and its extras in the order of the text.
 
@@ -41,7 +41,8 @@ def parse_requirement(text: str) -> Requirement | None:
     _, inside, _ = _split_extras(text)
     extras = tuple(word for part in inside.split(",") if (word := part.strip()))
     constraint = (parsed.specifier, parsed.url, parsed.marker)
-    return Requirement(text, canonicalize_name(parsed.name), extras, constraint)
+    name = canonicalize_name(parsed.name)
+    return Requirement(text=text, name=name, extras=extras, constraint=constraint)
 
 
 def _split_extras(text: str) -> tuple[str, str, str]:
@@ -68,7 +69,7 @@ def combine(
         return ours.text if ours else None
     if ours is None or after is None:
         raise RequirementConflict
-    known = before or Requirement("", ours.name, (), _UNCONSTRAINED)
+    known = before or Requirement(text="", name=ours.name, extras=(), constraint=_UNCONSTRAINED)
     extras = _combine_extras(known.extras, ours.extras, after.extras)
     if after.constraint in (ours.constraint, known.constraint):
         return _with_extras(ours.text, extras)

@@ -1,4 +1,7 @@
-"""What a merge must not write over: team-owned files, what is behind a link, files git lacks."""
+"""What a merge must not write over: team-owned files, what is behind a link, files git lacks.
+
+A team-owned file comes from the template once, as a seed, and is the team's from then on.
+"""
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence

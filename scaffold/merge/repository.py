@@ -105,7 +105,7 @@ class Workspace:
 
     @property
     def git(self) -> Git:
-        """git in this work tree, with the team's settings."""
+        """The git of this work tree, with the team's settings."""
         return Git(self.top, {"GIT_DIR": str(self.git_dir), "GIT_WORK_TREE": str(self.top)})
 
     @property

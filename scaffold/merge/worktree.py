@@ -154,7 +154,7 @@ class Switch:
             self.git("read-tree", "-m", "-u", self.source, self.target)
         except GitError as error:
             if "uptodate" in str(error) or "would be overwritten" in str(error):
-                raise MergeError(f"Files were changed meanwhile, run it again: {error}") from None
+                raise MergeError(f"Files were changed meanwhile ({error}); run it again.") from None
             raise
         feed = format_entries(self.staged.items(), self.workspace.hashes)
         feed += _format_conflicts(self.stages, self.workspace.hashes)

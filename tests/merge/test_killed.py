@@ -135,8 +135,12 @@ def trial(place: Path, kill_at: int, *, conflict: bool, dirty: bool) -> str | No
     return check(repo, old, new, lambda it: update(it, folders, dirty), place / "checked")
 
 
-@pytest.mark.parametrize("kill_at", random.Random(6).sample(range(1, 400), 3))
-@pytest.mark.parametrize("conflict", [True, False])
+# An update passes about 750 of these lines, and 1,200 with uncommitted work: early, in the middle,
+# and while it writes.
+@pytest.mark.parametrize(
+    ("conflict", "kill_at"),
+    [(True, 42), (True, 294), (True, 690), (False, 42), (False, 600), (False, 1130)],
+)
 def test_killed_at_some_lines(tmp_path: Path, kill_at: int, conflict: bool) -> None:
     trial(tmp_path, kill_at, conflict=conflict, dirty=not conflict)
 

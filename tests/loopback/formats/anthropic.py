@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.loopback.formats.pieces import MESSAGE, event, given, words
+from tests.loopback.formats.pieces import MESSAGE, event, split_reply, words
 from tests.loopback.reply import Reply
 
 STREAM_TYPE = "text/event-stream"
@@ -25,7 +25,7 @@ def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
 
 
 def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     content = [{"type": "text", "text": text}] if text else []
     if call:
         content = [{"type": "tool_use", "id": "toolu_1", "name": call[0], "input": call[1]}]
@@ -33,7 +33,7 @@ def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]
 
 
 def tokens(model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     block = {"type": "text", "text": ""}
     if call:
         block = {"type": "tool_use", "id": "toolu_1", "name": call[0], "input": {}}
@@ -49,7 +49,7 @@ def tokens(model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
 
 
 def ending(model: str, reply: Reply, body: dict[str, Any]) -> bytes:
-    _, call = given(reply, _tools(body))
+    _, call = split_reply(reply, _tools(body))
     stop = {"stop_reason": _stop(reply, call), "stop_sequence": None}
     used = {"output_tokens": reply.output_tokens}
     return (

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote
 
-from tests.loopback.formats.pieces import MESSAGE, given, words
+from tests.loopback.formats.pieces import MESSAGE, split_reply, words
 from tests.loopback.reply import Reply
 
 STREAM_TYPE = "application/vnd.amazon.eventstream"
@@ -33,7 +33,7 @@ def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
 
 
 def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     content: list[dict[str, Any]] = [{"text": text}] if text else []
     if call:
         content = [{"toolUse": {"toolUseId": "t1", "name": call[0], "input": call[1]}}]
@@ -46,7 +46,7 @@ def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]
 
 
 def tokens(model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     start = _event("messageStart", {"role": "assistant"})
     if call:
         tool = {"toolUse": {"toolUseId": "t1", "name": call[0]}}
@@ -59,7 +59,7 @@ def tokens(model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
 
 
 def ending(model: str, reply: Reply, body: dict[str, Any]) -> bytes:
-    _, call = given(reply, _tools(body))
+    _, call = split_reply(reply, _tools(body))
     return (
         _event("contentBlockStop", {"contentBlockIndex": 0})
         + _event("messageStop", {"stopReason": _stop(reply, call)})

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.loopback.formats.pieces import MESSAGE, event, given, words
+from tests.loopback.formats.pieces import MESSAGE, event, split_reply, words
 from tests.loopback.reply import Reply
 
 STREAM_TYPE = "text/event-stream"
@@ -27,7 +27,7 @@ def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
 
 
 def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     parts: list[dict[str, Any]] = [{"text": text}] if text else []
     if call:
         parts = [{"functionCall": {"name": call[0], "args": call[1]}}]
@@ -35,7 +35,7 @@ def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]
 
 
 def tokens(model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     if call:
         part = {"functionCall": {"name": call[0], "args": call[1]}}
         yield event(_chunk(model, [part], reply, last=False))

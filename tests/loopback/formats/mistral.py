@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.loopback.formats.pieces import MESSAGE, event, given, words
+from tests.loopback.formats.pieces import MESSAGE, event, split_reply, words
 from tests.loopback.reply import Reply
 
 STREAM_TYPE = "text/event-stream"
@@ -15,7 +15,7 @@ def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
 
 
 def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     message = {"role": "assistant", "content": text, "tool_calls": _calls(call)}
     return {
         "id": "1",
@@ -28,7 +28,7 @@ def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]
 
 
 def tokens(model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     yield _chunk(model, {"role": "assistant", "content": ""})
     if call:
         yield _chunk(model, {"content": "", "tool_calls": _calls(call)})
@@ -37,7 +37,7 @@ def tokens(model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
 
 
 def ending(model: str, reply: Reply, body: dict[str, Any]) -> bytes:
-    _, call = given(reply, _tools(body))
+    _, call = split_reply(reply, _tools(body))
     return _chunk(model, {"content": ""}, _finish(reply, call), _usage(reply)) + event("[DONE]")
 
 

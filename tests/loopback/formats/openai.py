@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tests.loopback.formats.pieces import MESSAGE, event, given, words
+from tests.loopback.formats.pieces import MESSAGE, event, split_reply, words
 from tests.loopback.reply import Reply
 
 STREAM_TYPE = "text/event-stream"
@@ -24,7 +24,7 @@ def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
 
 def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]:
     refused = reply.finish == "refusal"
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     message: dict[str, Any] = {
         "role": "assistant",
         "content": None if call or refused else text,
@@ -43,7 +43,7 @@ def completion(model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]
 
 
 def tokens(model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
-    text, call = given(reply, _tools(body))
+    text, call = split_reply(reply, _tools(body))
     key = "refusal" if reply.finish == "refusal" else "content"
     yield _chunk(model, {"role": "assistant", "content": ""})
     if call:
@@ -53,7 +53,7 @@ def tokens(model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
 
 
 def ending(model: str, reply: Reply, body: dict[str, Any]) -> bytes:
-    _, call = given(reply, _tools(body))
+    _, call = split_reply(reply, _tools(body))
     end = _chunk(model, {}, _finish(reply, call))
     if (body.get("stream_options") or {}).get("include_usage"):
         end += event(_envelope(model) | {"choices": [], "usage": usage(reply)})

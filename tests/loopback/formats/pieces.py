@@ -23,7 +23,9 @@ def words(text: str) -> list[str]:
     return re.findall(r"\S+\s*", text)
 
 
-def list_given(reply: Reply, tools: Iterable[str]) -> tuple[str, tuple[str, dict[str, Any]] | None]:
+def split_reply(
+    reply: Reply, tools: Iterable[str]
+) -> tuple[str, tuple[str, dict[str, Any]] | None]:
     """The text and the tool call of an answer, to a request that offers these tools."""
     if reply.tool:
         return "", (reply.tool[0], dict(reply.tool[1]))

@@ -7,9 +7,9 @@ import traceback
 from collections.abc import Callable
 
 from .commands import COMMANDS
-from .runtime.encodable import printable
 from .runtime.errors import FleetError
 from .runtime.redaction import hide_in_logs, redact_error
+from .runtime.text import printable
 
 
 def main() -> None:

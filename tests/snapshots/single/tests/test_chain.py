@@ -4,7 +4,7 @@ import asyncio
 import errno
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -76,12 +76,7 @@ class Desk:
         async def reply(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
             return await self._reply(ref.model)
 
-        async def stream(messages: list[ModelMessage], _: AgentInfo) -> AsyncIterator[str]:
-            yield (await self._reply(ref.model)).text or ""
-
-        return FunctionModel(
-            reply, stream_function=stream, model_name=ref.model, profile=self.profile
-        )
+        return FunctionModel(reply, model_name=ref.model, profile=self.profile)
 
     async def _reply(self, model: str) -> ModelResponse:
         self.asked.append(model)
@@ -374,8 +369,9 @@ def test_a_workspace_that_closes_records_what_is_under_way(desk: Desk) -> None:
     assert desk.rows() == [("a", "aborted", None)]
 
 
-def test_a_chain_streams(desk: Desk) -> None:
+def test_an_answer_can_be_read_as_a_stream(desk: Desk) -> None:
     async def use(workspace: Workspace) -> str:
+        workspace.chains["main"].shared.stream = None  # where it is, it has tests of its own
         prompt = [ModelRequest.user_text_prompt("Where is it?")]
         async with model_request_stream(workspace.chains["main"], prompt) as events:
             async for _ in events:

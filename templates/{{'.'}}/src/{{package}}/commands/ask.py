@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from ..runtime.encodable import printable
 from ..runtime.ledger.attempt import DEMO
 from ..runtime.ledger.report_text import dollars
+from ..runtime.text import printable
 
 if TYPE_CHECKING:
     from ..runtime.run import Request

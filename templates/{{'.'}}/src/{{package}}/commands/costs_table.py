@@ -6,11 +6,11 @@ from datetime import date
 
 from ..configuration import ledger_location
 from ..runtime import fleet
-from ..runtime.encodable import printable
 from ..runtime.errors import FleetError
 from ..runtime.ledger import queries, report_text
 from ..runtime.ledger.attempt import DEMO
 from ..runtime.ledger.report_text import dollars
+from ..runtime.text import printable
 
 HELP = "show what each task type cost on each model, this week against last"
 GROUPS = ", ".join((*queries.GROUPS, "agent", "user", "tag:KEY"))

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 from ..configuration import ledger_location
-from ..runtime.encodable import printable
 from ..runtime.errors import FleetError, LedgerError, SettingsError
 from ..runtime.fleet import Fleet, ModelRef, Settings, find_root, load
 from ..runtime.ledger import queries, report_text
 from ..runtime.ledger.attempt import DAY_US
 from ..runtime.ledger.location import Location, connect
 from ..runtime.ledger.report_text import dollars
+from ..runtime.text import printable
 
 if TYPE_CHECKING:
     from ..runtime.ledger.prices import Prices
@@ -204,7 +204,8 @@ def _of_tables(fleet: Fleet) -> Iterator[str]:
     """The tables that a router, pipeline, search or a key of a sub-agent reads, by their module."""
     from .. import wiring
 
-    wired = [type(wiring.ROUTER), *wiring.PIPELINES.values(), *wiring.AGENT_KEYS.values()]
+    pipelines = [getattr(pipeline, "func", pipeline) for pipeline in wiring.PIPELINES.values()]
+    wired = [type(wiring.ROUTER), *pipelines, *wiring.AGENT_KEYS.values()]
     searches: Mapping[str, Any] = getattr(wiring, "SEARCHES", {})
     names = [one.__module__ for one in wired] + [one.__name__ for one in searches.values()]
     for name in dict.fromkeys(names):

@@ -25,7 +25,6 @@ from pydantic_ai.settings import ModelSettings
 
 from .call import Call
 from .candidates import Candidate
-from .encodable import sanitize
 from .errors import BudgetReached
 from .failures import FILTERED, Failure, Policy
 from .fleet import ChainSettings
@@ -33,6 +32,7 @@ from .half_open import half_open
 from .run import Stage, current
 from .shared import Shared
 from .stalls import TimeLimits
+from .text import sanitize
 
 OVER = Failure.OVER_BUDGET
 

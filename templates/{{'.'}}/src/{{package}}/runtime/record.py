@@ -10,7 +10,7 @@ from pydantic_ai.messages import ModelMessage, ModelResponse
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
-from .call_budget import CallBudget
+from .call_budget import CallBudget, RequestSize
 from .completion import reported_usage
 from .fleet import ModelRef
 from .ledger.attempt import Attempt
@@ -19,7 +19,6 @@ from .ledger.price_context import price_context, tier_text
 from .ledger.prices import Prices
 from .ledger.rollup import Statement
 from .ledger.writer import Ledger
-from .request_size import RequestSize
 from .run import PASSED, CheckResult
 
 NO_RESPONSE = ModelResponse(parts=[])

@@ -16,12 +16,12 @@ from typing import Any
 from pydantic import Field
 
 from . import fleet
-from .encodable import sanitize
 from .errors import FleetError, LedgerError, Unanswered
 from .ledger.attempt import new_id
 from .ledger.location import ledger_file
 from .ledger.sqlite import file_id
 from .private import private_file
+from .text import sanitize
 
 log = logging.getLogger(__name__)
 

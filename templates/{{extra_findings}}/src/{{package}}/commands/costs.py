@@ -10,11 +10,11 @@ from typing import Any
 from pydantic_core import to_json
 
 from ..runtime import fleet
-from ..runtime.encodable import csv_cell, printable
 from ..runtime.ledger import queries, report_text
 from ..runtime.ledger.findings import Finding, Question, find
 from ..runtime.ledger.queries import Totals, month_total
 from ..runtime.ledger.report_text import Report, dollars
+from ..runtime.text import csv_cell, printable
 from . import costs_table
 from .costs_table import cost_report, month_text, saving_lines
 

@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from ..configuration import ledger_location
-from ..runtime.encodable import printable
 from ..runtime.errors import SettingsError
 from ..runtime.fleet import find_root, load
 from ..runtime.ledger.location import FileFormat
+from ..runtime.text import printable
 
 HELP = "export, import, show or erase attempts"
 FORMATS = ("csv", "jsonl")

@@ -11,7 +11,7 @@ from fastmcp.client.transports.base import TransportOptions
 from mcp import ClientSession
 from mcp.client.stdio import StdioServerParameters, stdio_client
 
-from .encodable import drop_half_characters
+from .text import drop_half_characters
 
 MOST_LINE = 10_000_000
 _ENCODING = "fleet_mcp"

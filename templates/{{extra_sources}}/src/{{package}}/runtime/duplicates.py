@@ -14,13 +14,13 @@ from functools import cached_property
 from itertools import combinations
 
 from .meanings import SYNONYMS
-from .spellings import words_of
+from .spellings import split_words
 from .wording import NOT, Wording, is_number
-from .wording import read as worded
+from .wording import read as read_wording
 
 LEAST_SAME = 0.8
 """The share of content words that two contradicting texts have in common."""
-_ORDERED = words_of("first respectively then former latter")
+_ORDERED = split_words("first respectively then former latter")
 MOST_TYPOS = 2
 MOST_STARTS = 12
 """Phrases that are tried elsewhere in a sentence; one of more has to have their order."""
@@ -32,7 +32,7 @@ SMALL = re.compile(
     "|what|please|just|very"
 )
 # Pairs of words that a typing error does not explain.
-_CONFUSED = words_of(
+_CONFUSED = split_words(
     "contact/contract mediation/medication mediation/meditation fiction/friction"
     " undeserv/underserv county/country statu/statut though/through through/thorough"
     " desert/dessert avers/advers carton/cartoon bother/brother infection/inflection"
@@ -41,17 +41,19 @@ _CONFUSED = words_of(
 
 
 @dataclass(frozen=True)
-class Said:
-    """What of a text is compared."""
+class ComparedText:
+    """The parts of a text that are compared."""
 
     wording: Wording
 
     @cached_property
     def counted(self) -> Counter[str]:
+        """How often each word occurs."""
         return Counter(self.wording.words)
 
     @cached_property
     def content(self) -> tuple[str, ...]:
+        """The words that carry meaning, without numbers and negations."""
         return tuple(
             word
             for word in self.wording.words
@@ -60,34 +62,36 @@ class Said:
 
     @cached_property
     def numbers(self) -> Counter[str]:
+        """How often each number occurs."""
         return Counter(filter(is_number, self.wording.words))
 
     @cached_property
     def negated(self) -> bool:
+        """Whether the text denies what it would say without its negations."""
         return sum(word in NOT for word in self.wording.words) % 2 == 1
 
 
-def read(text: str) -> Said:
-    """The parts of a text that are compared."""
-    said = worded(text)
+def read(text: str) -> ComparedText:
+    """Return the parts of a text that are compared."""
+    said = read_wording(text)
     words = (SYNONYMS.get(word, word) for word in said.words)
-    return Said(replace(said, words=tuple(words)))
+    return ComparedText(replace(said, words=tuple(words)))
 
 
-def same(one: Said, other: Said) -> bool:
+def say_the_same(one: ComparedText, other: ComparedText) -> bool:
     """Whether two texts say the same."""
-    theirs = _corrected(one, other)
+    theirs = _correct_typos(one, other)
     if theirs is None:
         return False
-    ours, theirs = _sorted_list(one.wording.words, one), _sorted_list(theirs, other)
+    ours, theirs = _sort_list(one.wording.words, one), _sort_list(theirs, other)
     return (
         ours == theirs
-        or any(ours == moved for moved in _moved(theirs, other.wording))
-        or any(theirs == moved for moved in _moved(ours, one.wording))
+        or any(ours == moved for moved in _move_phrases(theirs, other.wording))
+        or any(theirs == moved for moved in _move_phrases(ours, one.wording))
     )
 
 
-def opposed(one: Said, other: Said) -> bool:
+def contradict(one: ComparedText, other: ComparedText) -> bool:
     """Whether two texts are about the same and differ in a number or in a negation."""
     short, long = sorted((one.content, other.content), key=len)
     if len(short) < 2 or (one.numbers, one.negated) == (other.numbers, other.negated):
@@ -98,16 +102,18 @@ def opposed(one: Said, other: Said) -> bool:
     return (Counter(short) & Counter(long)).total() >= LEAST_SAME * len(long)
 
 
-def groups(texts: Sequence[str]) -> list[list[int]]:
-    """The indexes of texts that say the same, together; groups and members in first-seen order.
+def group_duplicates(texts: Sequence[str]) -> list[list[int]]:
+    """Return groups of indexes of texts that say the same, all in first-seen order.
 
     A text joins a group only if it says the same as all of it, so that small differences do not
     add up along a chain.
     """
-    read_ = [read(text) for text in texts]
+    compared = [read(text) for text in texts]
     found: list[list[int]] = []
-    for at, said in enumerate(read_):
-        home = next((g for g in found if all(same(said, read_[other]) for other in g)), None)
+    for at, said in enumerate(compared):
+        home = next(
+            (g for g in found if all(say_the_same(said, compared[other]) for other in g)), None
+        )
         if home is None:
             found.append([at])
         else:
@@ -115,19 +121,19 @@ def groups(texts: Sequence[str]) -> list[list[int]]:
     return found
 
 
-def contradictions(texts: Sequence[str]) -> list[tuple[int, int]]:
-    """The pairs of indexes, the smaller first, of texts that contradict each other."""
-    read_ = [read(text) for text in texts]
+def find_contradictions(texts: Sequence[str]) -> list[tuple[int, int]]:
+    """Return pairs of indexes, the smaller first, of texts that contradict each other."""
+    compared = [read(text) for text in texts]
     return [
         (at, other)
-        for at in range(len(read_))
-        for other in range(at + 1, len(read_))
-        if opposed(read_[at], read_[other])
+        for at in range(len(compared))
+        for other in range(at + 1, len(compared))
+        if contradict(compared[at], compared[other])
     ]
 
 
-def _corrected(one: Said, other: Said) -> tuple[str, ...] | None:
-    """The other's words with typing errors put right after the one's; None if a word differs."""
+def _correct_typos(one: ComparedText, other: ComparedText) -> tuple[str, ...] | None:
+    """Correct the other's typing errors after the one's words; None if a word differs."""
     mine, yours = one.counted - other.counted, other.counted - one.counted
     if mine.total() != yours.total() or mine.total() > MOST_TYPOS:
         return None
@@ -142,7 +148,7 @@ def _corrected(one: Said, other: Said) -> tuple[str, ...] | None:
     return tuple(right.get(word, word) for word in other.wording.words)
 
 
-def _misspelt(word: str, meant: str, one: Said, other: Said) -> bool:
+def _misspelt(word: str, meant: str, one: ComparedText, other: ComparedText) -> bool:
     """Whether a letter is missing, added or beside its place; names are never misspelt."""
     if word in other.wording.names or meant in one.wording.names:
         return False
@@ -151,14 +157,14 @@ def _misspelt(word: str, meant: str, one: Said, other: Said) -> bool:
         return False
     if len(short) == len(long):
         if len(short) < 7:
-            return False  # trial, trail
+            return False  # "trial" and "trail" are two words
         at = next(n for n, (a, b) in enumerate(zip(short, long, strict=True)) if a != b)
         return short[at : at + 2] == long[at : at + 2][::-1] and short[at + 2 :] == long[at + 2 :]
     return any(long[:at] + long[at + 1 :] == short for at in range(1, len(long) - 1))
 
 
-def _moved(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]]:
-    """The same words with a phrase elsewhere, with "is" turned."""
+def _move_phrases(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]]:
+    """Yield the same words with a phrase elsewhere, or with the sides of "is" exchanged."""
     if wording.defined and words.count("is") == 1:
         at = words.index("is")
         past = words[at + 1 : at + 2] == ("-ed",)
@@ -169,8 +175,8 @@ def _moved(words: tuple[str, ...], wording: Wording) -> Iterator[tuple[str, ...]
             yield (*words[:a], *words[b:c], *words[a:b], *words[c:])
 
 
-def _sorted_list(words: tuple[str, ...], said: Said) -> tuple[str, ...]:
-    """The same words with "a and b", or the names of "A, B and C", in the alphabet's order."""
+def _sort_list(words: tuple[str, ...], said: ComparedText) -> tuple[str, ...]:
+    """Sort the words of "a and b", or the names of "A, B and C", by the alphabet."""
     if words.count("and") != 1 or _ORDERED & {*words}:
         return words
     at = words.index("and")

@@ -1,4 +1,4 @@
-"""Is a quote really in its source? Found with what a model changes when it copies, no more.
+"""Find quotes in their source, whatever a model changes when it copies and no more.
 
 Forgiven: case, whitespace (it counts between two words only), typographic signs, Markdown
 emphasis, invisible characters, and punctuation.
@@ -28,6 +28,7 @@ class Source:
     """A text in which many quotes are looked up."""
 
     def __init__(self, text: str) -> None:
+        """Index the words of a text."""
         self.text = text
         characters = _CHARACTER.findall(text)
         forms = {character: plain(character) for character in set(characters)}
@@ -41,7 +42,7 @@ class Source:
         ]
 
     def find(self, quote: str) -> Passage | None:
-        """The first passage that the quote is, or None."""
+        """Return the first passage that matches the quote, or None."""
         wanted = lined(plain(quote))
         at = self._lines.find(wanted) if wanted.strip() else -1
         if at < 0:
@@ -52,6 +53,6 @@ class Source:
 
 
 def find(quote: str, source: str) -> str | None:
-    """The verbatim passage of `source` that the quote is, or None."""
+    """Return the verbatim passage of `source` that matches the quote, or None."""
     passage = Source(source).find(quote)
     return passage.text if passage else None

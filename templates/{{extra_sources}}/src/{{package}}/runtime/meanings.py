@@ -2,35 +2,35 @@
 
 import re
 
-from .spellings import words_of
+from .spellings import split_words
 from .wording import read
 
 
-def _forms(text: str) -> frozenset[str]:
+def _read_forms(text: str) -> frozenset[str]:
     return frozenset(form for word in text.split() for form in read(word).words[:1])
 
 
-def _table(text: str) -> list[frozenset[str]]:
-    """A group of words a line, each in the form that sentences are read in."""
-    return [_forms(line) for line in text.strip().splitlines()]
+def _read_table(text: str) -> list[frozenset[str]]:
+    """Read one group of words per line, each in the form that sentences are read in."""
+    return [_read_forms(line) for line in text.strip().splitlines()]
 
 
-SMALL = _forms(
+SMALL = _read_forms(
     "of to in on at by for from with as is has and or but than then so he she they we you i his"
     " her him them us itself would can could shall should do into through about per up out too when"
     " where what because according since until after before during between will although though while whereas"
 )
-ROLES = _forms(
+ROLES = _read_forms(
     "from to by than before after until since for against with without because if of into via"
 )
 # Verbs that say little: a passage may leave them out or have another.
-LIGHT = _forms(
+LIGHT = _read_forms(
     "last tak plac cost charg run hold occur happen locat amount total reach stand hav get giv"
     " includ offer provid contain begin start need work liv"
 )
 
 
-ALIKE = _table("""
+ALIKE = _read_table("""
 rise increase grow climb gain
 fall decrease drop decline shrink
 buy acquire purchase
@@ -46,10 +46,10 @@ every each all
 car vehicle
 build construct
 """)
-# Those that say the same in every sentence, each with the word that stands for it.
+# Words that mean the same in every sentence, each with the one that stands for its group.
 SYNONYMS = {
     word: min(group)
-    for group in _table("""
+    for group in _read_table("""
 rise increase grow climb
 fall decrease drop decline
 buy acquire purchase
@@ -63,14 +63,14 @@ show demonstrate
 """)
     for word in group
 }
-EXACT = _table("""
+EXACT = _read_table("""
 some most many several third quarter half
 first second former
 """)
-AMOUNTS = _forms("some most many several third quarter half all every each few")
-# What takes the other side of a word.
+AMOUNTS = _read_forms("some most many several third quarter half all every each few")
+# Words and their opposites.
 AGAINST = [
-    (_forms(one), _forms(other))
+    (_read_forms(one), _read_forms(other))
     for one, _, other in (
         line.partition(" / ")
         for line in """
@@ -116,7 +116,7 @@ positive / negative
     )
 ]
 # Classes of words that weaken or limit: a passage's have to be in the claim as well.
-WEAK = _table(
+WEAK = _read_table(
     """
 may might could possible possibly possibly perhaps probable probably likely potentially appear seem suggest \
 indicate unclear uncertain unknown
@@ -136,8 +136,8 @@ atleast
 atmost
 """.replace("\\\n", "")
 )
-# And those that strengthen: a claim's have to be in the passage.
-STRONG = _table("""
+# Classes of words that strengthen: a claim's have to be in the passage as well.
+STRONG = _read_table("""
 all every each everybody everyone everywhere always completely entirely both
 must mandatory oblige require
 prove proven proof certain certainly definitely
@@ -154,46 +154,48 @@ nearly almost partly partially virtually practically half mostly
 few hardly barely rarely seldom scarcely little
 only solely except exclude excluding exclusively
 """)
-LESS = _forms("less fewer")
-UNITS = _forms(
+LESS = _read_forms("less fewer")
+UNITS = _read_forms(
     "dollar euro pound yen percent percentag kilometr kilometer metr meter centimeter"
     " millimeter mil foot inch kilogram gram milligram ton tonn liter degr second minut hour day"
     " week month year"
 )
 # Words for another thing than the one that is named, beside it or before it.
-BESIDE = _forms("next across near opposite behind beside adjacent beyond")
-OTHER = _forms("other another neighbouring neighboring rival adjacent nearby different opposing")
+BESIDE = _read_forms("next across near opposite behind beside adjacent beyond")
+OTHER = _read_forms(
+    "other another neighbouring neighboring rival adjacent nearby different opposing"
+)
 # What a thing may be called beside its name: the city of Rome, a group of students.
-KINDS = _forms(
+KINDS = _read_forms(
     "city town state group pair lot number amount series set total kind type part all most some"
     " many half majority rest use case member name act percent kingdom republic island month year"
 )
-ADVERBS = _forms(
+ADVERBS = _read_forms(
     "soon later again often always ever already still today itself themselves once rate level twice"
 )
 # Verbs after which "to" leads to what was done.
-LEADING = _forms("begin start manage continue help serve proceed happen go come get have")
+LEADING = _read_forms("begin start manage continue help serve proceed happen go come get have")
 OPPOSITE_ROLES = {
-    "to": words_of("from by"),
-    "by": words_of("to"),
-    "from": words_of("to until"),
-    "until": words_of("from"),
-    "with": words_of("without"),
-    "before": words_of("after"),
-    "after": words_of("before"),
-    "for": words_of("against"),
-    "against": words_of("for"),
+    "to": split_words("from by"),
+    "by": split_words("to"),
+    "from": split_words("to until"),
+    "until": split_words("from"),
+    "with": split_words("without"),
+    "before": split_words("after"),
+    "after": split_words("before"),
+    "for": split_words("against"),
+    "against": split_words("for"),
 }
 SAYING = WEAK[-5]
-# Whoever cites these has them for the source: "the study says that ..." is what it says.
-RECORDS = _forms(
+# Sources that a passage may cite: "the study says that ..." reports its own result.
+RECORDS = _read_forms(
     "study report paper survey document article author researcher scientist data law contract policy"
     " guideline manual minutes register record table figure chart website text"
 )
-HEDGES = frozenset[str]().union(*WEAK) - words_of(
+HEDGES = frozenset[str]().union(*WEAK) - split_words(
     "say according plan claim second quarter third half offer talk discuss want question contest mean critic"
 )
-_FOREIGN = words_of(
+_FOREIGN = split_words(
     "der die das den dem und ist nicht ein eine mit auf im von zu wird wurde le la les des est et une"
     " dans pour sur el los las una por para con del que il di che per della non een het niet voor os"
     " uma em ao och att som inte jest nie na w z og ikke til"

@@ -1,31 +1,12 @@
-"""Bytes from outside as text that a model can read: encodings, and HTML without its furniture."""
+"""HTML as Markdown that a model can read: headings, lists and tables, without menus and scripts."""
 
-import codecs
 import importlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from .encodable import sanitize
+from .text import sanitize
 
 etree: Any = importlib.import_module("lxml.etree")  # it has no types
-
-_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
-_DECLARED = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?([\w.:-]{2,40})", re.IGNORECASE)
-# What the web uses. Others that Python knows are no encodings of pages, and some take quadratic
-# time (punycode) or run escapes (unicode_escape).
-_SINGLE = re.compile("ascii|iso8859-[0-9]+|latin[0-9]*|cp[0-9]{3,4}|koi8-[rut]|mac-[a-z]+|tis-620")
-_DOUBLE = re.compile(
-    "utf-(8|16|16-le|16-be)|gbk|gb2312|gb18030|big5|big5hkscs|hz|euc_(jp|kr)|shift_jis(x0213)?"
-    "|cp(932|949|950)|iso2022_(jp|kr)"
-)
-_ODD = re.compile("[\x00-\x08\x0b\x0e-\x1a\x1c-\x1f\ufffd]")
-_FEW_ODD, _MOST_ODD = 3, 0.01
-"""The number and the share of control and unreadable characters that a text may have."""
 
 _SCRIPTS = frozenset(("script", "style", "noscript", "template", "svg", "iframe", "object"))
 _CODE = frozenset(("script", "style"))
@@ -40,76 +21,24 @@ _BLOCKS = frozenset(
 _CONTENT = frozenset(("article", "main", "section"))
 _LINES = frozenset(("br", "caption", "dd", "dt", "li", "option", "tr"))
 _BREAKING = frozenset(("table", "ul", "ol", "pre", "h1", "h2", "h3", "h4", "h5", "h6"))
-"""What a table's cell that lays out a page holds, and a cell of data does not."""
+"""A table cell that holds one of these lays out a page; a cell of data does not."""
 _DEEPEST_LIST = 6
 
 
-def decode(data: bytes, declared: str | None = None) -> str:
-    """Text of any bytes: by its mark, what is declared, UTF-8, else Windows-1252. Never raises.
+def html_to_markdown(html: str) -> tuple[str, str]:
+    """Return the title and the readable text of a page, as Markdown.
 
-    A declared encoding that does not fit is passed over: servers get it wrong often.
+    Menus and hidden parts are left out, unless nothing else is there: some pages put everything
+    into an element that is meant for menus.
     """
-    marked = next((name for mark, name in _MARKS if data.startswith(mark)), None)
-    meta = _DECLARED.search(data[:2048])
-    names = (declared, meta and meta[1].decode("ascii"))
-    for name in (marked, *(_encoding(name, data) for name in names if name), "utf-8"):
-        try:
-            if name:
-                return data.decode(name)
-        except UnicodeError:
-            continue
-    return data.decode("cp1252", "replace")
-
-
-def _encoding(declared: str, data: bytes) -> str | None:
-    """The encoding that is meant by a declared one, if it is one of texts and can be true."""
-    try:
-        name = codecs.lookup(declared).name
-    except (LookupError, ValueError):
-        return None
-    if name in ("ascii", "iso8859-1"):
-        name = "cp1252"  # as browsers read them
-    if _SINGLE.fullmatch(name):
-        return None if _is_utf8(data) else name
-    if name.startswith("utf-16"):
-        return None if b"\0" not in data and _is_utf8(data) else name
-    return name if _DOUBLE.fullmatch(name) else None
-
-
-def _is_utf8(data: bytes) -> bool:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def is_text(text: str) -> bool:
-    """Whether decoded bytes read as a text does: some control characters at most."""
-    return "\0" not in text and len(_ODD.findall(text)) <= _FEW_ODD + _MOST_ODD * len(text)
-
-
-def is_html(data: bytes) -> bool:
-    """Whether bytes begin as a whole page does."""
-    return (
-        decode(data[:200]).lstrip("\ufeff \t\r\n").lower().startswith(("<!doctype html", "<html"))
-    )
-
-
-def of_html(html: str) -> tuple[str, str]:
-    """The title and the readable text of a page, as Markdown: headings, lists, tables.
-
-    Menus and what is hidden are left out, unless nothing else is there: some pages stand as a
-    whole in an element that is meant for them.
-    """
-    title, text = _parsed(html, _SCRIPTS | _FURNITURE, hidden=False)
+    title, text = _parse(html, _SCRIPTS | _FURNITURE, hidden=False)
     if len(text) < 200:
-        whole = _parsed(html, _SCRIPTS, hidden=not text)[1]
+        whole = _parse(html, _SCRIPTS, hidden=not text)[1]
         text = whole if len(whole) > 10 * len(text) else text
-    return title, text or _parsed(html, _CODE, hidden=True)[1]
+    return title, text or _parse(html, _CODE, hidden=True)[1]
 
 
-def _parsed(html: str, skipped: frozenset[str], *, hidden: bool) -> tuple[str, str]:
+def _parse(html: str, skipped: frozenset[str], *, hidden: bool) -> tuple[str, str]:
     page = _Page(skipped, hidden=hidden)
     parser = etree.HTMLParser(target=page, huge_tree=True)
     parser.feed(sanitize(html) or " ")
@@ -133,7 +62,9 @@ class _Page:
         self._cells: list[str] | None = None
         self._rows = 0
 
+    # lxml calls these five.
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        """Begin an element."""
         if self._skipping or tag in self._skipped or self._is_hidden(tag, attributes):
             self._skipping += 1
         elif tag in _CONTENT:
@@ -147,6 +78,7 @@ class _Page:
             self._start_block(tag)
 
     def end(self, tag: str) -> None:
+        """End an element."""
         if self._skipping:
             self._skipping -= 1
         elif tag in _CONTENT:
@@ -160,25 +92,28 @@ class _Page:
             self._end_block(tag)
 
     def data(self, text: str) -> None:
+        """Add text."""
         if self._in_title:
             self.title.append(text)
         elif not self._skipping:
             self._words.append(text)
 
     def comment(self, text: str) -> None:
-        """Leave it out."""
+        """Leave a comment out."""
 
     def close(self) -> None:
+        """End the page."""
         self._end_row()
         self._end_line()
 
     def text(self) -> str:
+        """Return the Markdown."""
         return "\n".join(self._lines).strip()
 
     def _is_hidden(self, tag: str, attributes: Mapping[str, str]) -> bool:
         if self._shows_hidden:
             return False
-        if tag == "header":  # a site's banner; an article's has its headline
+        if tag == "header":  # the banner of a site; in an article it holds the headline
             return not self._in_content and "nav" in self._skipped
         return "hidden" in attributes or attributes.get("aria-hidden") == "true"
 

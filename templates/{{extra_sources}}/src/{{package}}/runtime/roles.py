@@ -1,4 +1,4 @@
-"""What other words of a passage make of the claim's: of whom it is said, and whether as a fact."""
+"""How other words of a passage change the claim's: who it is said of, and whether as a fact."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -30,12 +30,12 @@ _INEXACT = {*_BOUNDS, "approximately", "nearly", "almost", "to", "-", "minus"}
 _AMOUNT = re.compile(r"-?\d+(\.\d+)?")
 
 
-def counts(word: str) -> bool:
+def is_content(word: str) -> bool:
     """Whether a word is of content, and neither a number nor of a class of its own."""
     return not (word in SMALL or word == "-ed" or word in NOT or is_number(word) or word in HEDGES)
 
 
-def is_told_otherwise(said: Wording, parts: Sequence[Wording], found: Mapping[str, str]) -> bool:
+def is_said_otherwise(said: Wording, parts: Sequence[Wording], found: Mapping[str, str]) -> bool:
     """Whether a passage has the claim's words, but says something else with them."""
     return (
         _is_directed_otherwise(said, parts, found)
@@ -47,8 +47,8 @@ def is_told_otherwise(said: Wording, parts: Sequence[Wording], found: Mapping[st
     )
 
 
-def bounded(said: Wording, whole: Wording) -> Wording:
-    """The claim with the passage's number where "at least 30" is said of the same as "40"."""
+def apply_bound(said: Wording, whole: Wording) -> Wording:
+    """Put the passage's "40" into the claim in place of "at least 30" of the same thing."""
     for at, word in enumerate(said.words[:-2]):
         holds, (number, unit) = _BOUNDS.get(word), said.words[at + 1 : at + 3]
         for place, other in enumerate(whole.words[:-1]):
@@ -76,7 +76,7 @@ def is_replaced(word: str, said: Wording, whole: Wording, found: Mapping[str, st
 def _is_directed_otherwise(
     said: Wording, parts: Sequence[Wording], found: Mapping[str, str]
 ) -> bool:
-    """ "Exports from China" are not those "to China"."""
+    """Whether a role is turned round: "exports from China" are not those "to China"."""
     pairs = [pair for part in parts for pair in zip(part.words, part.words[1:], strict=False)]
     for role, word in zip(said.words, said.words[1:], strict=False):
         theirs = {before for before, one in pairs if one == found.get(word, word)}
@@ -99,7 +99,7 @@ def _is_of_another(said: Wording, part: Wording, found: Mapping[str, str]) -> bo
         is_owned = len(before) == 2 and before[1] in ("of", "for") and before[1] not in said.words
         if (
             is_owned
-            and counts(before[0])
+            and is_content(before[0])
             and before[0] not in known | (KINDS if before[1] == "of" else set())
         ):
             return True
@@ -108,7 +108,7 @@ def _is_of_another(said: Wording, part: Wording, found: Mapping[str, str]) -> bo
 
 def _is_beside(said: Wording, parts: Sequence[Wording], found: Mapping[str, str]) -> bool:
     """Whether wherever the claim's subject stands, it is part of another: "cost growth"."""
-    named = (word for word in said.words if counts(word) and word not in AMOUNTS)
+    named = (word for word in said.words if is_content(word) and word not in AMOUNTS)
     subject = next(named, "")
     named = [part for part in parts if found.get(subject) in part.words]
     return bool(named) and all(_is_more_than(subject, said, part, found) for part in named)
@@ -119,7 +119,7 @@ def _is_more_than(subject: str, said: Wording, part: Wording, found: Mapping[str
     place = part.words.index(found[subject])
     rest = part.words[place + 1 :]
     between = rest[: next((at for at, word in enumerate(rest) if word in found.values()), 0)]
-    more = [word for word in between if counts(word) and word not in known]
+    more = [word for word in between if is_content(word) and word not in known]
     if BESIDE & {*between} - known:
         return True
     if more and between[:1] == (more[0],) and said.words[1:2] and len(between) == 1:
@@ -130,20 +130,20 @@ def _is_more_than(subject: str, said: Wording, part: Wording, found: Mapping[str
 
 
 def _is_narrower(said: Wording, part: Wording, found: Mapping[str, str]) -> bool:
-    """ "no short debt" is not "no debt"."""
+    """Whether a negation has a narrower object: "no short debt" is not "no debt"."""
     known = {*found.values(), *said.words}
     for before, word in zip(said.words, said.words[1:], strict=False):
         near = found.get(word)
         if before not in NOT or near not in part.words or before not in part.words:
             continue
         between = part.words[part.words.index(before) + 1 : part.words.index(near)]
-        if between and all(counts(one) and one not in known for one in between):
+        if between and all(is_content(one) and one not in known for one in between):
             return True
     return False
 
 
 def _is_only_intended(said: Wording, part: Wording, found: Mapping[str, str]) -> bool:
-    """ "was told to take it" is not "took it"."""
+    """Whether a part only intends an act: "was asked to take it" is not "took it"."""
     for at, word in enumerate(said.words[:-1]):
         near = found.get(word)
         if said.words[at + 1] != "-ed" or said.words[at - 1 : at] == ("to",) or not near:
@@ -163,7 +163,7 @@ def _is_not_stated(said: Wording, part: Wording, found: Mapping[str, str]) -> bo
     at = said.words.index("is") if said.words.count("is") == 1 else 0
     after = said.words[at + 1 :]
     after = after[1:] if after[:1] == ("-ed",) else after
-    if not at or not after or after[1:2] == ("-ed",) or not counts(after[0]):
+    if not at or not after or after[1:2] == ("-ed",) or not is_content(after[0]):
         return False
     subject, other = found.get(said.words[at - 1]), found.get(after[0])
     if subject not in part.words or other not in part.words:
@@ -180,7 +180,7 @@ def is_foreign(parts: Sequence[Wording], said: Wording, found: dict[str, str]) -
     subject = next((found[word] for word in said.words if word in found), "")
     of_subject = {word for part in parts if subject in part.words for word in part.words}
     for part in parts if of_subject else ():
-        content = [word for word in part.words if counts(word) and not TIME.fullmatch(word)]
+        content = [word for word in part.words if is_content(word) and not TIME.fullmatch(word)]
         gives = wanted & {*part.words} - of_subject
         # Another subject, or the claim's object as one: "it covers dinner; lunch costs extra".
         if (
@@ -199,7 +199,7 @@ def _is_mixed(parts: Sequence[Wording], wanted: set[str], subject: str) -> bool:
     """Whether a number of one part is said of what another part has another number for."""
     numbers = {word for word in wanted if is_number(word) and not TIME.fullmatch(word)}
     for part in parts:
-        content = [word for word in part.words if counts(word)]
+        content = [word for word in part.words if is_content(word)]
         if not content or not any(is_number(word) for word in wanted & {*part.words}):
             continue
         times = {word for word in part.words if TIME.fullmatch(word)} - wanted

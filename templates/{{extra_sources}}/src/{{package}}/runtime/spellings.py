@@ -26,19 +26,19 @@ _MONEY = re.compile(
 _THOUSANDS = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,\d{3})+(?![\d,])|(?:[' ]\d{3})+(?!\d))")
 
 
-def words_of(text: str) -> frozenset[str]:
-    """The words of a list that is written as a text."""
+def split_words(text: str) -> frozenset[str]:
+    """Return the words of a list that is written as a text."""
     return frozenset(text.split())
 
 
-def _rules(text: str) -> list[tuple[re.Pattern[str], str]]:
-    """A rule a line: a pattern, an arrow, and what it becomes (`_` is a blank); in this order."""
+def _read_rules(text: str) -> list[tuple[re.Pattern[str], str]]:
+    """Read one rule per line: a pattern, an arrow, and the replacement (`_` is a blank)."""
     lines = [line.partition(" ->") for line in text.strip("\n").splitlines()]
     return [(re.compile(pattern), form[1:].replace("_", " ")) for pattern, _, form in lines]
 
 
 # Before case is lost.
-_NAMES = _rules(r"""
+_NAMES = _read_rules(r"""
 \bUS(?=\$) ->
 \bU\.?S\.?(?:A\.?)?(?=\W|$)|\b(?i:United States(?: of America)?) -> unitedstates
 \bE\.?U\.?(?=\W|$)|\b(?i:European Union)\b -> europeanunion
@@ -60,7 +60,7 @@ _OPENERS = re.compile(
     r"|in addition(?! to)|additionally|overall|indeed|in fact|of course|as (?:ever|usual|always)"
     r"|also)\b,?)+\s"
 )
-_FORMS = _rules(r"""
+_FORMS = _read_rules(r"""
 (?<=s)'(?=\s) ->
 \bcan(?:not|'t)\b -> can not
 \bwon't\b -> will not
@@ -121,7 +121,7 @@ n't\b -> _not
 \be-(?=mail|commerce) -> e
 (?<=[^\W\d])-(?=[^\W\d]) -> _
 """)
-_WORDS = _rules(r"""
+_WORDS = _read_rules(r"""
 (?<=....)is(e|es|ed|ing|ation|ations|er|ers)$ -> iz\1
 (?<=...)our(?=s?$|ed$|ite|ful) -> or
 tre(s?)$ -> ter\1
@@ -132,59 +132,59 @@ lys(?=e|ing) -> lyz
 """)
 
 
-def of_text(text: str) -> str:
-    """A sentence in small letters, with one form for what has several."""
-    said = named(text).casefold()
-    said = _dated(said)
+def normalize_text(text: str) -> str:
+    """Write a sentence in small letters, with one form for what has several."""
+    said = unify_names(text).casefold()
+    said = _unify_dates(said)
     said = _THOUSANDS.sub(lambda number: re.sub(r"\D", "", number[0]), said)
-    said = _MONEY.sub(_money, said)
-    # From where a number begins: looked for at each of its digits, a long one takes for ever.
-    said = re.sub(rf"(?<!\d)(?<!\d[.,])(\d(?:[\d.,]*\d)?)\s?{_SCALE}", _scaled, said)
+    said = _MONEY.sub(_move_currency, said)
+    # Starts only where a number begins: starting at each digit takes cubic time for a long one.
+    said = re.sub(rf"(?<!\d)(?<!\d[.,])(\d(?:[\d.,]*\d)?)\s?{_SCALE}", _write_out_scale, said)
     said = _OPENERS.sub("", said)
     for pattern, form in _FORMS:
         said = pattern.sub(form, said)
     return said
 
 
-def named(text: str) -> str:
-    """A sentence with a keyboard's signs, and one spelling for names that have several."""
+def unify_names(text: str) -> str:
+    """Write a sentence with a keyboard's signs and one spelling for each name."""
     said = unicodedata.normalize("NFKC", text).translate(_KEYBOARD).strip(' \t\n-.!?"')
     for pattern, form in _NAMES:
         said = pattern.sub(form, said)
     return said
 
 
-def of_word(word: str) -> str:
-    """A word in American spelling."""
+def normalize_word(word: str) -> str:
+    """Return a word in American spelling."""
     for pattern, form in _WORDS:
         word = pattern.sub(form, word)
     return word
 
 
-def _dated(said: str) -> str:
+def _unify_dates(said: str) -> str:
     said = _ISO.sub(r"d\1m\2d\3", said)
-    said = re.sub(rf"\b{_DAY} {_MONTH},? (\d{{4}})\b", _date(3, 2, 1), said)
-    said = re.sub(rf"\b{_MONTH} {_DAY},? (\d{{4}})\b", _date(3, 1, 2), said)
-    said = re.sub(rf"\b{_MONTH} (\d{{4}})\b", _date(2, 1), said)
-    said = re.sub(rf"\b{_DAY} {_MONTH}(?!\w)", _date(0, 2, 1), said)
-    return re.sub(rf"\b{_MONTH} {_DAY}\b(?![.,:]\d)", _date(0, 1, 2), said)
+    said = re.sub(rf"\b{_DAY} {_MONTH},? (\d{{4}})\b", _make_date_writer(3, 2, 1), said)
+    said = re.sub(rf"\b{_MONTH} {_DAY},? (\d{{4}})\b", _make_date_writer(3, 1, 2), said)
+    said = re.sub(rf"\b{_MONTH} (\d{{4}})\b", _make_date_writer(2, 1), said)
+    said = re.sub(rf"\b{_DAY} {_MONTH}(?!\w)", _make_date_writer(0, 2, 1), said)
+    return re.sub(rf"\b{_MONTH} {_DAY}\b(?![.,:]\d)", _make_date_writer(0, 1, 2), said)
 
 
-def _date(year: int, month: int, day: int = 0) -> Callable[[re.Match[str]], str]:
-    def written(found: re.Match[str]) -> str:
+def _make_date_writer(year: int, month: int, day: int = 0) -> Callable[[re.Match[str]], str]:
+    def write(found: re.Match[str]) -> str:
         at = _MONTHS.index(found[month][:3]) + 1
         head = found[year] if year else ""
         return f"d{head}m{at:02}" + (f"d{int(found[day]):02}" if day else "")
 
-    return written
+    return write
 
 
-def _money(found: re.Match[str]) -> str:
+def _move_currency(found: re.Match[str]) -> str:
     scale = " million" if found[3].strip() == "m" else found[3]
     return f"{found[2]}{scale} {_SIGNS[found[1]]}"
 
 
-def _scaled(found: re.Match[str]) -> str:
+def _write_out_scale(found: re.Match[str]) -> str:
     power = _SCALES[found[2]]
     head, _, tail = found[1].replace(",", "").partition(".")
     return f"{head}{tail.ljust(power, '0')}" if len(tail) <= power else found[0]

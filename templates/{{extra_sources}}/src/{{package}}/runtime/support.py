@@ -1,4 +1,4 @@
-"""Does a passage say what a claim says? Words only, no model; what cannot be decided is a no.
+"""Decide by words alone whether a passage says what a claim says; doubt is a no.
 
 The passage has to have the claim's names, numbers and nearly all of its words, in the same roles,
 and must not deny, hedge or limit what the claim asserts. Another word for the same thing is known
@@ -25,12 +25,14 @@ from .meanings import (
     WEAK,
     is_english,
 )
-from .roles import bounded, counts, is_foreign, is_replaced, is_told_otherwise
+from .roles import apply_bound, is_content, is_foreign, is_replaced, is_said_otherwise
 from .spellings import DATE
 from .wording import NOT, TIME, Wording, is_number, is_shuffled, read
 
-LEAST_WORDS = 2  # of the claim in its passage; fewer are a hook, not support
-MOST_MISSING = 0.2  # the share of a claim's content words that its passage may lack
+# A passage with fewer words of the claim only touches its subject.
+LEAST_WORDS = 2
+# The share of a claim's content words that its passage may lack.
+MOST_MISSING = 0.2
 
 _BREAK = re.compile(r"[.;:!?]\s+|,?\s+(?=(?:and|but|while|whereas|although|though)\b)|,\s+(?!\d)")
 _DENIED = re.compile(r"\bnot (in|on|at|by|to|from|for|with) [^,;.]{1,40}?,? but (?=\1\b)")
@@ -47,11 +49,11 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
         return False
     passage = _DENIED.sub("", passage).replace("anything but ", "not ")
     whole = read(passage)
-    said = bounded(read(claim), whole)
+    said = apply_bound(read(claim), whole)
     parts = [read(part) for part in _BREAK.split(passage) if re.search(r"\w", part)]
-    wanted = [word for word in said.words if counts(word)]
-    found = {word: near for word in wanted if (near := _near(word, whole.words))}
-    context = _context(said, passage, source)
+    wanted = [word for word in said.words if is_content(word)]
+    found = {word: near for word in wanted if (near := _find_near(word, whole.words))}
+    context = _find_context(said, passage, source)
     missing = [word for word in wanted if word not in {*found, *LIGHT, *context}]
     numbers = [word for word in said.words if is_number(word)]
     hedged = [word for word in said.words if word in HEDGES and word in whole.words]
@@ -64,17 +66,17 @@ def supports(claim: str, passage: str, source: str = "") -> bool:
     turned = is_shuffled(said, whole) or _is_turned(said, whole, found)
     if turned or not _has_numbers(said, whole, context):
         return False
-    about, best = _about(said, parts, {*found.values()})
+    about, best = _find_subject_words(said, parts, {*found.values()})
     return (
-        _same_strength(said, about)
-        and _same_place(said, best, {*found.values()})
+        _has_same_strength(said, about)
+        and _has_same_place(said, best, {*found.values()})
         and not is_foreign(parts, said, found)
-        and not is_told_otherwise(said, parts, found)
+        and not is_said_otherwise(said, parts, found)
     )
 
 
-def _near(word: str, words: Sequence[str]) -> str:
-    """The same word in a passage, or one that stands for it."""
+def _find_near(word: str, words: Sequence[str]) -> str:
+    """Return the same word in a passage, or one that stands for it."""
     if word in words:
         return word
     alike = next((group for group in ALIKE if word in group), frozenset[str]())
@@ -87,8 +89,8 @@ def _near(word: str, words: Sequence[str]) -> str:
     return ""
 
 
-def _context(said: Wording, passage: str, source: str) -> frozenset[str]:
-    """What the text around a passage may add: where the passage refers to something before it."""
+def _find_context(said: Wording, passage: str, source: str) -> frozenset[str]:
+    """Return what the text around adds to a passage that refers to something before it."""
     refers = _REFERS.search(passage)
     if not source or not refers or (refers[1] and {*read(refers[1]).words} & {*said.words}):
         return frozenset()
@@ -98,7 +100,7 @@ def _context(said: Wording, passage: str, source: str) -> frozenset[str]:
 def _is_covered(said: Wording, whole: Wording, missing: Sequence[str]) -> bool:
     if not missing:
         return True
-    content = [word for word in said.words if counts(word)]
+    content = [word for word in said.words if is_content(word)]
     after_role = {b for a, b in zip(said.words, said.words[1:], strict=False) if a in ROLES}
     return (
         len(missing) <= MOST_MISSING * len(content)
@@ -120,7 +122,11 @@ def _has_numbers(said: Wording, whole: Wording, context: frozenset[str]) -> bool
         if not places and TIME.fullmatch(number) and not times and number in context:
             continue
         role = {*said.words[at - 1 : at]} & ROLES
-        places = [n for n in places if not role or not _role(whole, n) or _role(whole, n) == role]
+        places = [
+            n
+            for n in places
+            if not role or not _find_role(whole, n) or _find_role(whole, n) == role
+        ]
         places = [n for n in places if role or _has_range(said, at) or not _has_range(whole, n)]
         units = {*said.words[at + 1 : at + 2]} & UNITS
         theirs = [{*whole.words[n + 1 : n + 2]} & UNITS for n in places]
@@ -129,7 +135,7 @@ def _has_numbers(said: Wording, whole: Wording, context: frozenset[str]) -> bool
     return True
 
 
-def _role(text: Wording, at: int) -> set[str]:
+def _find_role(text: Wording, at: int) -> set[str]:
     return {*text.words[at - 1 : at]} & ROLES
 
 
@@ -185,8 +191,10 @@ def _is_turned(said: Wording, whole: Wording, found: dict[str, str]) -> bool:
     )
 
 
-def _about(said: Wording, parts: Sequence[Wording], found: set[str]) -> tuple[list[str], Wording]:
-    """What of a passage the claim is about, up to its last word there; and the part that is most."""
+def _find_subject_words(
+    said: Wording, parts: Sequence[Wording], found: set[str]
+) -> tuple[list[str], Wording]:
+    """Return the words of a passage that the claim is about, and the part with most of them."""
     numbers = {word for word in said.words if is_number(word)}
     wanted = found | numbers
     ranked = sorted(parts, key=lambda part: -len(wanted & {*part.words}))
@@ -206,7 +214,7 @@ def _about(said: Wording, parts: Sequence[Wording], found: set[str]) -> tuple[li
     return about, ranked[0]
 
 
-def _same_strength(said: Wording, about: Sequence[str]) -> bool:
+def _has_same_strength(said: Wording, about: Sequence[str]) -> bool:
     """Whether a passage denies, hedges and limits as its claim does."""
     ours, theirs = {*said.words}, {*about}
     if bool(ours & NOT) != bool(theirs & NOT):
@@ -235,7 +243,7 @@ def _same_strength(said: Wording, about: Sequence[str]) -> bool:
     )
 
 
-def _same_place(said: Wording, best: Wording, found: set[str]) -> bool:
+def _has_same_place(said: Wording, best: Wording, found: set[str]) -> bool:
     """Whether the part of a passage with most of a claim is about the same subject and time."""
     ours, theirs = {*said.words} | found, {*best.words}
     times = {word for word in ours if TIME.fullmatch(word)}

@@ -1,6 +1,6 @@
-"""Text that somebody else wrote is data: set apart from instructions, and flagged when it gives some.
+"""Text from outside is data: delimit it, and flag what reads like orders to a model.
 
-The flag is for people. What protects is that such text stands in delimiters and that the
+The flag is for people. The protection is that such text stands between delimiters and that the
 sub-agents who read it have no tools.
 """
 
@@ -29,25 +29,25 @@ _ORDERS = re.compile(
     re.IGNORECASE | re.VERBOSE | re.MULTILINE,
 )
 _HIDDEN = re.compile("[\U000e0000-\U000e007f]{3,}|[\u202a-\u202e\u2066-\u2069]{2,}")
-# One of these is in whatever _ORDERS finds. To look for them takes a tenth of the time.
-_TELLING = (
+# Each match of _ORDERS contains one of these, and finding them takes a tenth of the time.
+_SIGNALS = (
     *("instruc", "instruktion", "anweisung", "regel", "prompt", "rule", "guideline", "direction"),
     *("programming", "you are", "the user", "model", "assistant", "inst]", "system", "<|"),
 )
 _MARGIN, _PIECE, _LONGEST, _MOST = 40, 2000, 300, 20
 
 
-def delimited(text: str, tag: str = "document") -> str:
-    """The text between `<tag>` and `</tag>`, with no way out of them."""
-    # Possessive, so that a long gap is read once. Characters that nobody sees are gaps too.
+def delimit(text: str, tag: str = "document") -> str:
+    """Put a text between `<tag>` and `</tag>`, so that nothing in it ends them."""
+    # Possessive, so that a long gap is read once. Invisible characters are gaps as well.
     inside = re.sub(rf"<(?=[^\w<]*+{tag}\b)", "&lt;", text, flags=re.IGNORECASE)
     return f"<{tag}>\n{inside}\n</{tag}>"
 
 
-def suspicious(text: str) -> list[str]:
-    """The first passages that read like orders to a model, with a few words around each.
+def find_orders(text: str) -> list[str]:
+    """Return the first passages that read like orders to a model, with a few words around each.
 
-    A long text is for a thread: it is read in pieces, and others go on between them.
+    Call it in a thread for a long text: it reads in pieces, and other threads go on between them.
     """
     found: dict[str, None] = {}
     for match in _orders(text.replace("\u2019", "'")):
@@ -63,7 +63,7 @@ def _orders(text: str) -> Iterator[re.Match[str]]:
     for start in range(0, len(text), _PIECE):
         end = start + _PIECE
         piece = text[start : end + _LONGEST].casefold()
-        if not any(word in piece for word in _TELLING):
+        if not any(word in piece for word in _SIGNALS):
             continue
         for match in _ORDERS.finditer(text, start, end + _LONGEST):
             if match.start() < end:

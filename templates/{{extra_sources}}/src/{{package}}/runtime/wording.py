@@ -1,4 +1,4 @@
-"""The words of a sentence without what is only spelling: what comparisons of claims build on.
+"""The words of a sentence without differences of spelling, for comparisons of claims.
 
 English is read closely (tenses, passives, dates, units); of other languages only the words are.
 """
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from . import spellings
-from .spellings import DATE, words_of
+from .spellings import DATE, split_words
 
-NOT = words_of("not no never none neither nor without nobody nothing nowhere")
+NOT = split_words("not no never none neither nor without nobody nothing nowhere")
 
 _COUNTED = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
@@ -23,22 +23,22 @@ _NUMBERS = {
 }
 _WORD = re.compile(r"-?\d[\d.:/-]*\d|-?\d|[^\W\d_][\w']*|,")
 TIME = re.compile(r"[12]\d{3}|d(?:\d{4})?m\d\d(?:d\d\d)?|(?:mon|tue|wedne|thur|fri|satur|sun)s?day")
-_DROPPED = words_of(
+_DROPPED = split_words(
     "a an the this that these those it its their our which who whom also do does please there"
 )
 # Words that begin a phrase, which may stand elsewhere in the sentence.
-_OPENING = words_of(
+_OPENING = split_words(
     "in of to from by for with without at on under over above below between since until after"
     " before during because if when while unless although though than as and or but not about"
     " against through into within per except including according yesterday today tomorrow every"
     " each approximately"
 )
-_HELPERS = words_of("will would can could may must shall should has not never only")
-_NUMBERED = words_of("version releas section chapter articl paragraph rule tabl figur step v")
-_PLACES = words_of("river sea lake road coast door window way")
+_HELPERS = split_words("will would can could may must shall should has not never only")
+_NUMBERED = split_words("version releas section chapter articl paragraph rule tabl figur step v")
+_PLACES = split_words("river sea lake road coast door window way")
 _PAST = dict(
     pair.split("/")
-    for pair in words_of(
+    for pair in split_words(
         "wrote/write written/write bought/buy paid/pay built/build made/make said/say found/find"
         " sold/sell held/hold led/lead left/leave lost/lose won/win met/meet sent/send spent/spend"
         " took/take taken/take gave/give given/give knew/know known/know saw/see seen/see showed/show"
@@ -79,12 +79,12 @@ class Wording:
 
 
 def read(text: str) -> Wording:
-    """The wording of a sentence."""
-    capitals = re.findall(r"(?<=[\w,] )[A-Z]\w+", spellings.named(text))
+    """Return the wording of a sentence."""
+    capitals = re.findall(r"(?<=[\w,] )[A-Z]\w+", spellings.unify_names(text))
     names = frozenset(_stem(name.casefold())[0] for name in capitals)
-    said = spellings.of_text(text)
-    words, starts = _words(said)
-    words, starts = _active(words, sorted([*starts, *_after_places(words, names)]))
+    said = spellings.normalize_text(text)
+    words, starts = _split_words(said)
+    words, starts = _make_active(words, sorted([*starts, *_find_ends_of_places(words, names)]))
     defined = bool(re.search(r"\b(?:is|was) the\b|^the\b", said))
     return Wording(tuple(words), frozenset(starts), names, defined)
 
@@ -112,7 +112,7 @@ def _is_amount(word: str) -> bool:
     return is_number(word) and not TIME.fullmatch(word)
 
 
-def _words(said: str) -> tuple[list[str], list[int]]:
+def _split_words(said: str) -> tuple[list[str], list[int]]:
     words: list[str] = []
     starts = [0]
     begins = False
@@ -126,14 +126,14 @@ def _words(said: str) -> tuple[list[str], list[int]]:
             begins = True
         if begins:
             starts.append(len(words))
-        number = word if words[-1:] and words[-1] in _NUMBERED else _number(word)
+        number = word if words[-1:] and words[-1] in _NUMBERED else _normalize_number(word)
         number = number if is_number(number) else ""
         words += [number] if number else _stem(word)
         begins = is_time
     return words, starts
 
 
-def _number(word: str) -> str:
+def _normalize_number(word: str) -> str:
     if word in _NUMBERS or not is_number(word):
         return _NUMBERS.get(word, "")
     word = word.rstrip(".:/-")
@@ -141,22 +141,22 @@ def _number(word: str) -> str:
 
 
 def _stem(word: str) -> list[str]:
-    """A word without its ending, and `-ed` where it is in the past tense."""
+    """Return a word without its ending, and `-ed` after it if it is in the past tense."""
     if word in _FORMS:
         return _FORMS[word]
-    word = spellings.of_word(word)
+    word = spellings.normalize_word(word)
     past = ["-ed"] if word in _PAST else []
     word = _PAST.get(word, word)
     if ending := _ENDING.search(word):
         past = ["-ed"] if ending[0].endswith("ed") else past
         word = word[: ending.start()] + ("y" if ending[0][0] == "i" else "")
     if past and len(word) > 4 and word[-1] == word[-2] and word[-1] not in "sl":
-        word = word[:-1]  # planned, plan
+        word = word[:-1]  # "planned" as "plan"
     return [word.removesuffix("e") if len(word) > 3 else word, *past]
 
 
-def _after_places(words: list[str], names: frozenset[str]) -> list[int]:
-    """Where a phrase such as "in Germany" is over."""
+def _find_ends_of_places(words: list[str], names: frozenset[str]) -> list[int]:
+    """Find where a phrase such as "in Germany" ends."""
     return [
         at + 2
         for at, (one, other) in enumerate(pairwise(words))
@@ -165,20 +165,20 @@ def _after_places(words: list[str], names: frozenset[str]) -> list[int]:
     ]
 
 
-def _active(words: list[str], starts: list[int]) -> tuple[list[str], list[int]]:
-    """A passive sentence as its active one: "B is bought by A" as "A buys B"."""
+def _make_active(words: list[str], starts: list[int]) -> tuple[list[str], list[int]]:
+    """Turn a passive sentence into the active one: "B is bought by A" into "A buys B"."""
     for at, word in enumerate(words[:-1]):
         if word != "by" or is_number(words[at + 1]) or words[at + 1] in _PLACES:
             continue
         verb = next((n for n in range(at - 1, 0, -1) if words[n] == "-ed"), 0) - 1
         be = next((n for n in range(verb - 1, 0, -1) if words[n] in ("is", "been", "being")), 0)
-        # Between "is" and the participle stand adverbs at most.
+        # Only adverbs may stand between "is" and the participle.
         if verb >= 1 and be and verb - be <= 3 and at - verb <= 4:
-            return _turned(words, starts, (be, verb, at))
-    return _did(words), starts
+            return _turn_active(words, starts, (be, verb, at))
+    return _move_past_tense(words), starts
 
 
-def _turned(
+def _turn_active(
     words: list[str], starts: list[int], places: tuple[int, int, int]
 ) -> tuple[list[str], list[int]]:
     be, verb, by = places
@@ -196,8 +196,8 @@ def _turned(
     return new, [0, *(at + shift for at in starts if at >= end)]
 
 
-def _did(words: list[str]) -> list[str]:
-    """ "did not buy" as "not bought": the past tense stands after the verb."""
+def _move_past_tense(words: list[str]) -> list[str]:
+    """Write "did not buy" as "not bought": the past tense stands after the verb."""
     for at, (one, other) in enumerate(pairwise(words)):
         helped = at and words[at - 1] in ("is", "has")
         if (one, other) == ("-ed", "not") and at + 2 < len(words) and not helped:

@@ -13,14 +13,14 @@ from pydantic import Field, model_validator
 from ..agents.extract import EXTRACT
 from ..agents.reason import REASON
 from ..runtime import citations
-from ..runtime.documents import DocumentError
+from ..runtime.document import DocumentError
 from ..runtime.errors import AnswerInvalid, ChainExhausted, Escalated, FleetError
 from ..runtime.facts import Mention, by_kind, grounded, merged
 from ..runtime.fleet import Settings
 from ..runtime.reasoned import Reasoned, tokens
 from ..runtime.run import Route, Run
 from ..runtime.splitting import Part, split
-from ..runtime.untrusted import delimited, suspicious
+from ..runtime.untrusted import delimit, find_orders
 
 NOTHING = "The document says nothing of what extraction.py asks for."
 
@@ -56,7 +56,7 @@ async def run(run: Run, route: Route) -> Reasoned:
     answer, unknown = NOTHING, []
     if facts:
         answer, unknown = await _answered(run, settings.question, told, len(facts))
-    cited = set(citations.numbers(answer))
+    cited = set(citations.find_numbers(answer))
     document_tokens, fact_tokens = tokens(run.request.text), tokens(told) if facts else 0
     return Reasoned(
         question=settings.question,
@@ -68,7 +68,7 @@ async def run(run: Run, route: Route) -> Reasoned:
         parts=len(parts),
         failed_parts=failed,
         unknown_citations=unknown,
-        suspicious=await asyncio.to_thread(suspicious, run.request.text),
+        suspicious=await asyncio.to_thread(find_orders, run.request.text),
         document_tokens=document_tokens,
         fact_tokens=fact_tokens,
         spared_tokens=document_tokens - fact_tokens,
@@ -101,7 +101,7 @@ async def _extracted(
     async def extract(part: Part) -> tuple[list[Mention], int] | FleetError:
         async with free:
             try:
-                return grounded(await run.ask(EXTRACT, delimited(part.text)), part)
+                return grounded(await run.ask(EXTRACT, delimit(part.text)), part)
             except (ChainExhausted, AnswerInvalid, Escalated) as error:
                 return error
 
@@ -122,16 +122,16 @@ async def _extracted(
 
 async def _answered(run: Run, question: str, facts: str, count: int) -> tuple[str, list[int]]:
     """The answer and what it cites that does not exist, after one chance to do better."""
-    asked = f"{question}\n\n{delimited(facts, 'facts')}"
+    asked = f"{question}\n\n{delimit(facts, 'facts')}"
     answer = await run.ask(REASON, asked)
     if wrong := _wrong(answer, count):
         answer = await run.ask(REASON, f"{asked}\n\nYour last answer was:\n{answer}\n\n{wrong}")
-    unknown = [number for number in citations.numbers(answer) if not 1 <= number <= count]
-    return citations.without(answer, unknown), unknown
+    unknown = [number for number in citations.find_numbers(answer) if not 1 <= number <= count]
+    return citations.remove_numbers(answer, unknown), unknown
 
 
 def _wrong(answer: str, count: int) -> str:
-    cited = citations.numbers(answer)
+    cited = citations.find_numbers(answer)
     if not cited:
         return "It cites no fact. Write it again and cite each statement's facts by number."
     if unknown := [number for number in cited if not 1 <= number <= count]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from .duplicates import contradictions, groups
+from .duplicates import find_contradictions, group_duplicates
 from .grounding import Passage, Source
 from .splitting import Part
 
@@ -101,7 +101,7 @@ def _of_kind(mentions: Sequence[Mention], first: int) -> list[Fact]:
         places = range(len(sides), len(sides) + len(new))
         opposed |= {(a, b) for a in places for b in places if a < b}
         sides += new
-    opposed |= set(contradictions([side.mentions[0].subject for side in sides]))
+    opposed |= set(find_contradictions([side.mentions[0].subject for side in sides]))
     return [_fact(side, first + at, _others(at, opposed, first)) for at, side in enumerate(sides)]
 
 
@@ -111,7 +111,9 @@ def _grouped(mentions: Sequence[Mention]) -> list[list[Mention]]:
     for at, mention in enumerate(mentions):
         same.setdefault(" ".join(mention.subject.casefold().split()), []).append(at)
     places = list(same.values())
-    found = (sorted(at for one in group for at in places[one]) for group in groups(list(same)))
+    found = (
+        sorted(at for one in group for at in places[one]) for group in group_duplicates(list(same))
+    )
     return [[mentions[at] for at in group] for group in found]
 
 

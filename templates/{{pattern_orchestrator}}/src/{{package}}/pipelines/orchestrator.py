@@ -19,7 +19,7 @@ from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import NANO
 from ..runtime.run import Route, Run
 from ..runtime.tasks import Outcome, TaskResult, shown, text_of
-from ..runtime.untrusted import delimited
+from ..runtime.untrusted import delimit
 
 ANYTHING = "Anything that no other sub-agent is for"
 
@@ -104,7 +104,7 @@ class Work:
         done, missing = self._done(), self.missing()
         answer = "Nothing was done."
         if done:
-            task = delimited(self.run.request.text, "task")
+            task = delimit(self.run.request.text, "task")
             answer = await self.run.ask(COMBINE, f"{task}\n\n{shown(done)}")
         if missing:
             answer += "\n\nNot done:\n" + "\n".join(f"- {one}" for one in missing)
@@ -151,7 +151,7 @@ class Work:
         """Reject a result that a cheap model finds wanting; without a reviewer it stands."""
         if not self.settings.review:
             return
-        shown = delimited(text_of(result.output), "result")
+        shown = delimit(text_of(result.output), "result")
         try:
             review = await self.run.ask(
                 REVIEW, f"Asked:\n{told}\n\nExpected:\n{task.expects}\n\n{shown}"
@@ -169,7 +169,7 @@ class Work:
             for name in self.run.agents
         ]
         limits = f"At most {self.settings.max_tasks} sub-tasks, {self.settings.max_depth} in a row."
-        parts = ["Sub-agents:", *agents, "", limits, "", delimited(self.run.request.text, "task")]
+        parts = ["Sub-agents:", *agents, "", limits, "", delimit(self.run.request.text, "task")]
         if missing := self.missing():
             parts += ["", "Failed:", *(f"- {one}" for one in missing), "", shown(self._done())]
         return "\n".join(parts)

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from pydantic import BaseModel
 from pydantic_core import to_json
 
-from .untrusted import delimited
+from .untrusted import delimit
 
 
 class TaskResult(BaseModel):
@@ -37,8 +37,7 @@ class Outcome(BaseModel):
 def shown(results: Sequence[TaskResult]) -> str:
     """Results as a model reads them."""
     return "\n\n".join(
-        f"Result of {result.id}:\n{delimited(text_of(result.output), 'result')}"
-        for result in results
+        f"Result of {result.id}:\n{delimit(text_of(result.output), 'result')}" for result in results
     )
 
 

@@ -5,7 +5,7 @@ model fails to give is noted in the report, and the rest goes on.
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from itertools import chain, zip_longest
 from typing import TypeVar
 
@@ -21,7 +21,7 @@ from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import DEMO
 from ..runtime.run import Route, Run
 from ..runtime.searches.search import Found, Search, SearchFailed
-from ..runtime.untrusted import delimited, suspicious
+from ..runtime.untrusted import delimit, find_orders
 
 Result = TypeVar("Result")
 NO_ANSWER = (ChainExhausted, AnswerInvalid)
@@ -38,7 +38,7 @@ class ResearchSettings(Settings):
     fetch: FetchSettings = FetchSettings()
 
 
-async def run(run: Run, route: Route) -> Report:
+async def run(run: Run, route: Route, *, searches: Mapping[str, Search]) -> Report:
     """Answer the request from sources. Raises ChainExhausted where no model could read or write.
 
     Options: any number of `[research]`, such as max_sources.
@@ -47,7 +47,9 @@ async def run(run: Run, route: Route) -> Report:
     settings = run.settings("research", ResearchSettings)
     report = Report(question=run.request.text)
     report.queries = await _queries(run, settings, report)
-    found = await _search(run, settings, report)
+    if run.environment == DEMO:  # a recorded run must not reach the network
+        searches = {name: search for name, search in searches.items() if not search.REMOTE}
+    found = await _search(run, searches, settings, report)
     pages = await _read(found, settings, report)
     quoted = await _claims(run, pages, settings, report)
     report.claims = merge(quoted)
@@ -59,7 +61,7 @@ async def run(run: Run, route: Route) -> Report:
 
 async def _queries(run: Run, settings: ResearchSettings, report: Report) -> list[str]:
     """What to search for; the question itself where the model writes nothing usable."""
-    told = f"At most {settings.max_queries} queries.\n\n{delimited(report.question, 'question')}"
+    told = f"At most {settings.max_queries} queries.\n\n{delimit(report.question, 'question')}"
     try:
         written = (await run.ask(QUERY, told)).queries
     except NO_ANSWER as error:
@@ -69,9 +71,10 @@ async def _queries(run: Run, settings: ResearchSettings, report: Report) -> list
     return list(queries)[: settings.max_queries] or [report.question]
 
 
-async def _search(run: Run, settings: ResearchSettings, report: Report) -> list[Found]:
-    """The best results of every search and query, one per address."""
-    searches = _searches(run)
+async def _search(
+    run: Run, searches: Mapping[str, Search], settings: ResearchSettings, report: Report
+) -> list[Found]:
+    """Return the best results of every search and query, one per address."""
     results = await asyncio.gather(
         *(
             search.search(query, settings.results_per_query, run.fleet)
@@ -97,13 +100,6 @@ async def _search(run: Run, settings: ResearchSettings, report: Report) -> list[
     ]
 
 
-def _searches(run: Run) -> dict[str, Search]:
-    from ..wiring import SEARCHES  # here, because wiring imports this module
-
-    # A recorded run reaches no network.
-    return {name: s for name, s in SEARCHES.items() if run.environment != DEMO or not s.REMOTE}
-
-
 async def _read(found: Sequence[Found], settings: ResearchSettings, report: Report) -> list[Page]:
     """The text of each result, fetched where the search did not give it."""
     async with Fetcher(settings.fetch) as fetcher:
@@ -115,7 +111,7 @@ async def _read(found: Sequence[Found], settings: ResearchSettings, report: Repo
             continue
         page = _or_raise(result)
         pages.append(Page(page.url, page.title, page.text[: settings.source_chars]))
-        if passages := await asyncio.to_thread(suspicious, pages[-1].text):
+        if passages := await asyncio.to_thread(find_orders, pages[-1].text):
             report.counts.flagged += 1
             report.problems.append(
                 f"{page.url}: reads like instructions to a model, which were not followed: "
@@ -135,9 +131,9 @@ async def _claims(
     run: Run, pages: Sequence[Page], settings: ResearchSettings, report: Report
 ) -> list[tuple[str, Quote]]:
     """What each source says about the question; a claim whose quote is not in it is dropped."""
-    question = delimited(report.question, "question")
+    question = delimit(report.question, "question")
     asks = [
-        run.ask(CLAIM, f"{question}\n\n{delimited(page.text, 'source')}", source=page.text)
+        run.ask(CLAIM, f"{question}\n\n{delimit(page.text, 'source')}", source=page.text)
         for page in pages
     ]
     results = await _bounded(settings, asks)
@@ -158,8 +154,8 @@ async def _claims(
 
 
 async def _synthesise(run: Run, report: Report) -> None:
-    question = delimited(report.question, "question")
-    claims = delimited(numbered(report.claims), "claims")
+    question = delimit(report.question, "question")
+    claims = delimit(numbered(report.claims), "claims")
     synthesis = await run.ask(SYNTHESISE, f"{question}\n\n{claims}")
     answer, report.counts.uncited = compose(synthesis, report.claims)
     report.unanswered = synthesis.unanswered

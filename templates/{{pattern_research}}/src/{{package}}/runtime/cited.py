@@ -90,13 +90,13 @@ def grounded(claims: Sequence[Claim], page: Page) -> list[tuple[str, Quote]]:
 def merge(quoted: Sequence[tuple[str, Quote]]) -> list[CitedClaim]:
     """Near-duplicates as one claim, in its fullest wording; contradictions side by side."""
     texts = [text for text, _ in quoted]
-    groups = duplicates.groups(texts)
+    groups = duplicates.group_duplicates(texts)
     merged = [max((texts[at] for at in group), key=len) for group in groups]
     claims = [
         CitedClaim(number=number, text=text, quotes=_distinct([quoted[at][1] for at in group]))
         for number, (text, group) in enumerate(zip(merged, groups, strict=True), 1)
     ]
-    for one, other in duplicates.contradictions(merged):
+    for one, other in duplicates.find_contradictions(merged):
         claims[one].contradicts.append(other + 1)
         claims[other].contradicts.append(one + 1)
     return claims
@@ -107,10 +107,10 @@ def compose(synthesis: Synthesis, claims: Sequence[CitedClaim]) -> tuple[str, in
     known = {claim.number for claim in claims}
     told: list[str] = []
     for statement in synthesis.statements:
-        written = citations.numbers(statement.text)
+        written = citations.find_numbers(statement.text)
         cited = [n for n in dict.fromkeys([*statement.claims, *written]) if n in known]
         if cited:
-            text = citations.without(statement.text, written)
+            text = citations.remove_numbers(statement.text, written)
             told.append(f"{text.strip()} [{', '.join(map(str, cited))}]")
     return "\n".join(told), len(synthesis.statements) - len(told)
 

@@ -19,12 +19,12 @@ from urllib.robotparser import RobotFileParser
 import httpx2
 from pydantic import Field
 
-from .apart import Limits, Unreadable, read_page
-from .encodable import sanitize
+from .decoding import decode, is_html, is_text
 from .errors import FleetError
 from .fleet import Settings
-from .readable import decode, is_html, is_text
+from .reader_process import Limits, Unreadable, read_page
 from .searches.search import BodyRefused, read_body
+from .text import sanitize
 
 HTML = ("text/html", "application/xhtml+xml")
 READ = (*HTML, "text/plain", "text/markdown")

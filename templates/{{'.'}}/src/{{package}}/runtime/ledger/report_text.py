@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Protocol
 
-from ..encodable import printable
+from ..text import printable
 from .attempt import DEMO
 from .location import Location
 from .queries import GROUPS, LATER, Totals, day_of, model_of, sums, today, total

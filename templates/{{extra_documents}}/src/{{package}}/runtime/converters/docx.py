@@ -5,8 +5,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
-from ..documents import MAX_BYTES, DocumentError
-from ..readable import of_html
+from ..document import MAX_BYTES, DocumentError
+from ..readable import html_to_markdown
 
 mammoth: Any = importlib.import_module("mammoth")  # it has no types
 
@@ -21,7 +21,7 @@ def convert(path: Path) -> str:
         _expect_sound(parts, path.name)
     with path.open("rb") as file:
         found = mammoth.convert_to_html(file, convert_image=_without)
-    return of_html(found.value)[1]
+    return html_to_markdown(found.value)[1]
 
 
 def _without(_: object) -> list[object]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pypdf import PageObject, PdfReader
 
-from ..documents import Document, DocumentError
+from ..document import Document, DocumentError
 
 _FEW_WORDS = 5
 """A picture with fewer words beside it is a scan with a stamp, or a page number."""

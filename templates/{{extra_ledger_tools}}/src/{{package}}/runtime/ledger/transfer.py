@@ -11,9 +11,9 @@ from typing import IO, Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import to_json
 
-from ..encodable import csv_cell, from_csv_cell, sanitize
 from ..errors import LedgerError
 from ..private import private_file
+from ..text import csv_cell, from_csv_cell, sanitize
 from .attempt import COLUMNS, Attempt, RowsRefused, values_of
 from .location import Database, FileFormat, Location, attempts, connect, select
 from .writer import bring_in

@@ -14,9 +14,9 @@ from typing import Any, Protocol, TypeVar
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ..encodable import drop_half_characters, sanitize
 from ..errors import FleetError
 from ..fleet import Fleet, Settings
+from ..text import drop_half_characters, sanitize
 
 MAX_BYTES = 5_000_000
 _PARTS = 100

@@ -18,19 +18,22 @@ from pathlib import Path
 
 from pydantic import Field
 
-from ..apart import Child, Limits
-from ..documents import DocumentError, load, readers
+from ..converters import CONVERTERS
+from ..document import DocumentError
+from ..documents import load
 from ..duplicates import SMALL
 from ..fleet import Fleet, Settings, find_root
 from ..private import private_file
+from ..reader_process import Child, Limits
+from .passages import split_passages
 from .search import Found, Hits, SearchFailed
 
 log = logging.getLogger(__name__)
 REMOTE = False
-ASKING = re.compile("how|when|where|why|not|no")
-MOST_WORDS, MOST_TOLD = 60, 20
-# A file that no converter could read is read again when there is another converter.
-VERSION = 200 + len(readers())
+QUESTION_WORDS = re.compile("how|when|where|why|not|no")
+MOST_WORDS, MOST_PROBLEMS = 60, 20
+# With another converter the index is made anew, since a file may have lacked its converter.
+VERSION = 200 + len(CONVERTERS)
 SCHEMA = (
     "DROP TABLE IF EXISTS files",
     "DROP TABLE IF EXISTS passages",
@@ -44,10 +47,10 @@ _REFRESHING = threading.Lock()
 
 
 class LocalFolderSettings(Settings):
-    """The table `[local_folder]` of fleet.toml. Larger files than `max_bytes` are left out.
+    """The table `[local_folder]` of fleet.toml.
 
-    `document_s` is what reading one document may take, `refresh_s` reading all that are new before
-    a search: the rest is left to the next one.
+    Files larger than `max_bytes` are left out. Reading one document may take `document_s`, and
+    reading all new ones before a search `refresh_s`; the rest is left to the next search.
     """
 
     folder: str = "documents"
@@ -59,7 +62,11 @@ class LocalFolderSettings(Settings):
 
 
 async def search(query: str, limit: int, fleet: Fleet) -> Hits:
-    """The passages that match best; words are matched by their English stem."""
+    """Return the passages that match best; words are matched by their English stem.
+
+    Raises:
+        SearchFailed: The folder does not exist, or the index cannot be used.
+    """
     settings = fleet.section("local_folder", LocalFolderSettings)
     return await asyncio.to_thread(_search, query, limit, settings)
 
@@ -68,18 +75,19 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> Hits:
     root = find_root()
     folder = root / settings.folder
     if not folder.is_dir():
-        raise SearchFailed(f"there is no folder {folder}: make it, or name another in fleet.toml")
+        raise SearchFailed(f"the folder {folder} does not exist: make it, or change fleet.toml")
     try:
         path = root / "data" / "search.sqlite3"
         private_file(path)
         with closing(sqlite3.connect(path, timeout=30)) as index:
-            with _REFRESHING:  # searches at once make the tables and read each changed file once
+            # Concurrent searches make the tables and read each changed file only once.
+            with _REFRESHING:
                 prepare(index)
                 problems = _refresh(index, folder, settings)
             rows = index.execute(
                 "SELECT title, text, path, line FROM passages WHERE passages MATCH ?"
                 " ORDER BY bm25(passages, 2.0) LIMIT ?",
-                (_quoted(query), limit),
+                (_quote_words(query), limit),
             ).fetchall()
     except (OSError, sqlite3.Error) as error:
         raise SearchFailed(f"cannot be indexed ({error}); remove data/search.sqlite3") from None
@@ -89,37 +97,39 @@ def _search(query: str, limit: int, settings: LocalFolderSettings) -> Hits:
     return Hits(found, problems)
 
 
-def _quoted(query: str) -> str:
-    """Any text as an FTS5 query: its words in quotes, so that none of them is an operator."""
+def _quote_words(query: str) -> str:
+    """Turn any text into an FTS5 query: its words are quoted, so that none is an operator."""
     words = list(dict.fromkeys(re.findall(r"\w+", query.casefold())))
-    telling = [word for word in words if not (SMALL.fullmatch(word) or ASKING.fullmatch(word))]
-    return " OR ".join(f'"{word}"' for word in (telling or words)[:MOST_WORDS]) or '""'
+    content = [
+        word for word in words if not (SMALL.fullmatch(word) or QUESTION_WORDS.fullmatch(word))
+    ]
+    return " OR ".join(f'"{word}"' for word in (content or words)[:MOST_WORDS]) or '""'
 
 
 def prepare(index: sqlite3.Connection) -> None:
-    """Make the tables, anew where another version made them."""
-    if version_of(index) == VERSION:
+    """Make the tables, or make them anew if another version made them."""
+    if read_version(index) == VERSION:
         return
     with index:
         index.execute("BEGIN IMMEDIATE")
-        # Another process may have made and filled them while this one waited for its turn.
-        if version_of(index) != VERSION:
+        # Another process may have made and filled them while this one waited for the lock.
+        if read_version(index) != VERSION:
             for statement in SCHEMA:
                 index.execute(statement)
 
 
-def version_of(index: sqlite3.Connection) -> int:
-    """The version of the tables that an index has; 0 for none."""
+def read_version(index: sqlite3.Connection) -> int:
+    """Return the version of the tables of an index; 0 without tables."""
     return index.execute("PRAGMA user_version").fetchone()[0]
 
 
 def _refresh(
     index: sqlite3.Connection, folder: Path, settings: LocalFolderSettings
 ) -> tuple[str, ...]:
-    """Bring the index up to date; returns what could not be read, or is not read yet."""
+    """Bring the index up to date. Return what could not be read, or is not read yet."""
     known = {row[0]: row[1:] for row in index.execute("SELECT path, size, changed_ns FROM files")}
     problems: list[str] = []
-    files = _files(folder, settings, problems)
+    files = _find_files(folder, settings, problems)
     present = {name: (path, status) for name, path, status in files}
     changed = [
         name
@@ -136,15 +146,17 @@ def _refresh(
             name = changed.pop(0)
             _index(index, name, *present[name], settings, child)
     problems += [row[0] for row in index.execute("SELECT problem FROM files WHERE problem != ''")]
-    more = [f"and {len(problems) - MOST_TOLD} more could not be read"][: len(problems) > MOST_TOLD]
+    more = [f"and {len(problems) - MOST_PROBLEMS} more could not be read"][
+        : len(problems) > MOST_PROBLEMS
+    ]
     late = [f"{len(changed)} documents are not read yet: search again"] if changed else []
-    return (*problems[:MOST_TOLD], *more, *late)
+    return (*problems[:MOST_PROBLEMS], *more, *late)
 
 
-def _files(
+def _find_files(
     folder: Path, settings: LocalFolderSettings, problems: list[str]
 ) -> Iterator[tuple[str, Path, os.stat_result]]:
-    """The files to be searched, by name; what cannot even be looked at joins the problems."""
+    """Yield the files to search, by name; what cannot be opened is added to `problems`."""
     top = folder.resolve()
 
     def pass_over(error: Exception, path: str | None = None) -> None:
@@ -163,7 +175,11 @@ def _files(
                 status, text = path.stat(), path.relative_to(folder).as_posix()
                 text.encode()
                 inside = path.is_file() and path.resolve().is_relative_to(top)
-            except (OSError, RuntimeError, UnicodeError) as error:  # gone, a circle of links
+            except (
+                OSError,
+                RuntimeError,
+                UnicodeError,
+            ) as error:  # it is gone, or its links form a circle
                 pass_over(error, str(path))
                 continue
             if inside:
@@ -178,21 +194,22 @@ def _index(
     settings: LocalFolderSettings,
     child: Child,
 ) -> None:
-    """Read a file and store its passages, if its content is new. What breaks stays its own."""
+    """Read a file and store its passages if its content is new. An error is stored with it."""
     large = status.st_size > settings.max_bytes
-    digest = "" if large else _digest(path)
+    digest = "" if large else _hash_file(path)
     row = index.execute("SELECT sha256, problem FROM files WHERE path = ?", (name,)).fetchone()
     passages, problem = [], row[1] if row else ""
     same = row is not None and digest and row[0] == digest
     if large:
         problem = f"{name} has {status.st_size:,} bytes, more than max_bytes: split it"
     elif not same:
-        text, problem = _text(name, path, child)
-        passages = list(_passages(text, settings.passage_chars))
+        text, problem = _read_text(name, path, child)
+        passages = list(split_passages(text, settings.passage_chars))
     with index:
         index.execute(
             "INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?)",
-            # A file that may not be opened is tried again: to allow it changes neither of both.
+            # A new permission changes neither size nor time, so a file that cannot be opened has
+            # a size that never matches: it is tried again.
             (name, status.st_size if large or digest else -1, status.st_mtime_ns, digest, problem),
         )
         if same:
@@ -207,45 +224,20 @@ def _index(
         )
 
 
-def _digest(path: Path) -> str:
+def _hash_file(path: Path) -> str:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError:
-        return ""  # reading it says why
+        return ""  # reading the file reports why
 
 
-def _text(name: str, path: Path, child: Child) -> tuple[str, str]:
-    """A file's text and what is wrong with it; "" for text where it has none."""
+def _read_text(name: str, path: Path, child: Child) -> tuple[str, str]:
+    """Return a file's text and its problem; "" for what it does not have."""
     try:
         document = load(path, child)
     except DocumentError as error:
         log.warning("passed over: %s", error)
         return "", str(error)
-    told = "; ".join(document.notes)
-    return document.text, f"{name}: {told}" if told else ""
-
-
-def _passages(text: str, most: int) -> Iterator[tuple[str, str, int]]:
-    """Heading, text and first line of each passage: by headings, then by paragraphs."""
-    title, start, size = "", 1, 0
-    lines: list[str] = []
-    for number, line in _lines(text, most):
-        heading = re.match(r"#{1,6}\s+(.+)", line)
-        full = size >= most and not line.strip()
-        if any(lines) and (heading or full or size >= 2 * most):
-            yield title, "\n".join(lines).strip(), start
-            lines, size = [], 0
-        if not any(lines):
-            lines, start = [], number
-        title = heading[1].strip() if heading else title
-        lines.append(line)
-        size += len(line)
-    if any(lines):
-        yield title, "\n".join(lines).strip(), start
-
-
-def _lines(text: str, most: int) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(text.splitlines(), 1):
-        for at in range(0, max(1, len(line)), most):
-            yield number, line[at : at + most]
+    notes = "; ".join(document.notes)
+    return document.text, f"{name}: {notes}" if notes else ""

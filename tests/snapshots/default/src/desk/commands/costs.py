@@ -10,10 +10,10 @@ from typing import Any
 from pydantic_core import to_json
 
 from ..runtime import fleet
-from ..runtime.encodable import csv_cell, printable
 from ..runtime.ledger import queries
 from ..runtime.ledger.findings import Finding, Question, find
 from ..runtime.ledger.queries import Report, Totals, dollars, month_total
+from ..runtime.text import csv_cell, printable
 from . import costs_table
 from .costs_table import cost_report, month_text, saving_lines
 

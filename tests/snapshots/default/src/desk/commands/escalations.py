@@ -12,10 +12,10 @@ from typing import Any
 
 from ..configuration import ledger_location
 from ..runtime import fleet
-from ..runtime.encodable import printable
 from ..runtime.errors import FleetError
 from ..runtime.inbox import STATES, Ticket, Tickets
 from ..runtime.ledger.queries import table
+from ..runtime.text import printable
 
 HELP = "Answer what no model could: list, show, answer, close, retry."
 Told = tuple[dict[str, Any], str]  # what an action prints with --json, and without

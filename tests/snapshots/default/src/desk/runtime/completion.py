@@ -20,13 +20,12 @@ from pydantic_ai.messages import (
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.usage import RequestUsage
 
-from .encodable import sanitize
+from .call_budget import RequestSize
 from .failures import Failure, classify_error
-from .json_text import extract_json
 from .ledger.attempt import MOST_TOKENS, new_id
 from .refusals import refuses
-from .request_size import RequestSize
 from .run import PASSED, AskedCall, CheckResult, Stage
+from .text import extract_json, sanitize
 
 # Why an answer ended, as pydantic-ai names it and, where it has no name for that, as providers do.
 # What is not in the table broke off. docs/chains.md has the sources.

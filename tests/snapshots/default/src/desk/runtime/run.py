@@ -24,12 +24,11 @@ from pydantic_ai.output import OutputObjectDefinition
 from pydantic_ai.tools import ToolDefinition
 
 from .call_budget import CallBudget
-from .encodable import sanitize
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, explain
 from .fleet import Fleet, Section, StageSettings, checked
-from .json_text import extract_json
 from .ledger.attempt import NANO, NOT_DELIVERED, Attempt, new_id
 from .ledger.writer import Ledger
+from .text import extract_json, sanitize
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 OUTPUT_TOOL = "final_result"

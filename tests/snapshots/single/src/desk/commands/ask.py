@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from ..runtime.encodable import printable
 from ..runtime.ledger.queries import DEMO, dollars
+from ..runtime.text import printable
 
 if TYPE_CHECKING:
     from ..runtime.run import Request

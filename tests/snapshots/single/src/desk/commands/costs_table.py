@@ -6,10 +6,10 @@ from datetime import date
 
 from ..configuration import ledger_location
 from ..runtime import fleet
-from ..runtime.encodable import printable
 from ..runtime.errors import FleetError
 from ..runtime.ledger import queries
 from ..runtime.ledger.queries import dollars
+from ..runtime.text import printable
 
 HELP = "show what each task type cost on each model, this week against last"
 GROUPS = ", ".join((*queries.GROUPS, "agent", "user", "tag:KEY"))

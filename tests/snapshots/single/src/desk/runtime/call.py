@@ -12,17 +12,15 @@ from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 
-from .call_budget import CallBudget
-from .candidates import Candidate
+from .call_budget import CallBudget, RequestSize
+from .candidates import Candidate, Eligibility
 from .completion import Examination, repair_response
-from .eligibility import Eligibility
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, unresolved
 from .failures import CHECK_ERRORS, Failure, classify_error
 from .ledger.attempt import Attempt, new_id
 from .ledger.writer import Ledger
 from .record import CallRecord
 from .redaction import raise_redacted, redact_error
-from .request_size import RequestSize
 from .run import CheckResult, Stage
 from .shared import PERSON, Shared
 from .stalls import TimeLimits

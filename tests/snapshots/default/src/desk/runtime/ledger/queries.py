@@ -13,8 +13,8 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import Any, Protocol
 
-from ..encodable import printable
 from ..errors import LedgerError
+from ..text import printable
 from .attempt import DEMO
 from .location import Location, select
 from .rollup import BOUNDS_MS, BUCKETS
