@@ -85,8 +85,9 @@ def two_weeks(store: Any, path: Path) -> Path:
     )
 
 
-def test_this_week_against_last(store: Any, queries: Any, path: Path) -> None:
-    report = queries.Report(two_weeks(store, path), ("task_type", "request_model"), 7)
+def test_this_week_against_last(package: str, store: Any, path: Path) -> None:
+    by = ("task_type", "request_model")
+    report = module(package, "report_text").Report(two_weeks(store, path), by, 7)
     dear = next(row for row in report.rows if row.key[1] == DEAR)
     assert (dear.attempts, dear.ok, dear.rejected, dear.skipped) == (20, 15, 5, 6)
     assert dear.cost_nano_usd == 15 * 3_000_000 + 5 * 1_000_000

@@ -61,6 +61,7 @@ def list_missing(given: PartialSpec) -> list[str]:
 
 def fill(catalogue: Catalogue, given: PartialSpec, folder_name: str) -> WorkspaceSpec:
     """Return the answers with every missing one defaulted; they are not checked yet."""
+    # Package, kinds, agents and chains each follow from what comes before them.
     project = _default(given.project_name, names.default_project(folder_name))
     chosen = _choose(catalogue, given)
     agents = _list_agents(catalogue, given, chosen)
@@ -97,6 +98,7 @@ def _choose(catalogue: Catalogue, given: PartialSpec) -> dict[str, list[str]]:
         if chosen_names is None:
             chosen_names = catalogue.default_choice(kind, Selection(features=chosen))
         if kind.builtin and kind.many and kind.builtin not in chosen_names:
+            # The command line of a workspace cannot be left out, so nobody has to name it.
             chosen_names = [kind.builtin, *chosen_names]
         chosen[kind.name] = chosen_names
     return chosen

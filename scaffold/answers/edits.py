@@ -125,6 +125,7 @@ def _drop_idle_chains(catalogue: Catalogue, before: PartialSpec, after: PartialS
     still_used = catalogue.chains_used(replace(after.selection, chains={}))
     for name, tier in catalogue.chains_used(replace(before.selection, chains={})).items():
         default = catalogue.default_models(tier, before.selection.names("provider"))
+        # A chain that the team changed is its own, used or not.
         if name not in still_used and chains.get(name) == default:
             del chains[name]
     return after.replace(chains=chains)

@@ -31,6 +31,7 @@ def migrate(
         written_chains: The chains of the workspace's fleet.toml, which people edit.
     """
     migrated = answers if before is after else _record_defaults(before, answers)
+    # Before anything is dropped: a feature may be split off one that is gone.
     split = _list_split_off(before, after, migrated)
     notes: list[str] = []
     for kind in KINDS:
@@ -125,6 +126,7 @@ def _keep_models(
         if name in old_chains:
             notes.append(f"Stage {move.stage.name} asks chain {name} now, not {move.old_chain}.")
             continue
+        # What fleet.toml says is what ran; the recorded answers may be older than its edits.
         written = written_chains.get(move.old_chain, [])
         refs = written if written and _are_known(written, answers) else old_chains[move.old_chain]
         answers = answers.replace(chains={**(answers.chains or {}), name: refs})

@@ -96,6 +96,7 @@ def parse(answers: Mapping[str, object], questions: Collection[str]) -> Parsed:
     main = {key: value for key, value in answers.items() if key in MAIN_KEYS}
     main = {k: v for k, v in main.items() if not (v is None and k in _NULLABLE)}
     misshapen = _check_shape(main)
+    # A problem's key is a path such as agents.0.tools; its first part is the answer key.
     bad = {problem.key.split(".")[0] for problem in misshapen}
     sound = {key: value for key, value in main.items() if key not in bad}
     settings = {key: value for key, value in answers.items() if key in questions}
@@ -111,6 +112,7 @@ def parse_changes(
     dropped: set[str] = set()
     if isinstance(chains := plain.get("chains"), dict):
         table = cast(dict[str, Any], chains)
+        # `--set "chains={legal: null}"` is how a team gives a chain up, or back to its default.
         dropped = {name for name, refs in table.items() if refs is None}
         plain["chains"] = {name: refs for name, refs in table.items() if refs is not None}
     parsed = parse(plain, questions)

@@ -77,6 +77,7 @@ class PartialSpec(BaseModel):
 
     def replace(self, **changes: object) -> Self:
         """Return the answers with other values for some fields; None takes an answer back."""
+        # model_copy does not validate: callers pass values of the right type.
         return self.model_copy(update=changes)
 
     def choose(self, kind: str, names: Sequence[str]) -> Self:

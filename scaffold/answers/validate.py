@@ -49,6 +49,7 @@ def check_names(catalogue: Catalogue, spec: WorkspaceSpec, recorded: PartialSpec
         for key, (value, check, hint) in checks.items()
         if (problem := check(value))
     ]
+    # The list of taken names is as old as this release; the template may be newer.
     if new_package and not problems and spec.package in _list_requirements(catalogue):
         what = f"'{spec.package}' would hide a dependency of that name"
         problems.append(Problem("package", what, _HINT_PACKAGE))

@@ -32,6 +32,7 @@ def check_agents(catalogue: Catalogue, spec: WorkspaceSpec, recorded: PartialSpe
         if problem := names.agent_problem(name):
             problems.append(Problem(key, problem, "take a name like billing"))
         if owner := (owners_on if name in old else owners).get(name):
+            # Its module, its prompt and its table in fleet.toml would be those of the feature.
             problem = f"is a name that {owner} gives to a stage, a pipeline or a file"
             problems.append(Problem(key, problem, f"take another, such as {name[:22]}_desk"))
         if name in seen:

@@ -33,6 +33,7 @@ def _doubt_chains(catalogue: Catalogue, spec: WorkspaceSpec) -> Iterator[str]:
 def _doubt_models(catalogue: Catalogue, spec: WorkspaceSpec) -> Iterator[str]:
     for ref in dict.fromkeys(ref for refs in spec.chains.values() for ref in refs):
         model = find_model(catalogue, ref)
+        # A provider without list prices, such as Ollama, is unpriced by nature.
         if model.matched is None and model.listed:
             yield f"{ref} is unknown and unpriced: give its price in prices.toml."
         elif model.matched not in (None, model.model):

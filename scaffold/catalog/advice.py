@@ -104,6 +104,7 @@ def _break_even(load: Load, saving: Decimal | None, upkeep: Upkeep) -> int | Non
     if saving is None or saving <= 0 or not load.calls_per_day:
         return None
     per_call = saving / load.calls_per_day
+    # Below FEW_CALLS the verdict is one model, whatever it would save.
     return max(FEW_CALLS, int(upkeep.usd_per_month / per_call) + 1)
 
 

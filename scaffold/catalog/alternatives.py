@@ -73,6 +73,7 @@ def _single_model(
     ref = catalogue.default_models(tier, providers)[0]
     read, written = Decimal(load.input_tokens), Decimal(load.output_tokens)
     long = _too_long(catalogue, ref, read + written)
+    # A price for a request that no one can send would win every comparison of prices.
     usd = None if long else price_call(catalogue, ref, read, written)
     return Alternative(name=name, models=(ref,), usd_per_month=_per_month(load, usd), too_long=long)
 

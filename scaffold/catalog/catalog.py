@@ -45,6 +45,7 @@ class Catalogue:
 
     def list_enabled(self, selection: Selection) -> list[Feature]:
         """Return the core, the features that are chosen, and those that they require."""
+        # The order of `features` makes one pass enough: what requires a feature comes before it.
         on = [self.core]
         for feature in self.features:
             if feature.kind == CORE:
@@ -93,6 +94,7 @@ class Catalogue:
         names = [self.answer_chain(selection)]
         tiers: dict[str, Tier] = {}
         for feature in self.list_enabled(selection):
+            # The core's own stage is the plain answer, whose chain a feature may name.
             names += [stage.chain for stage in feature.stages if feature.kind != CORE]
             names += feature.chains
             tiers |= feature.chains
@@ -134,6 +136,7 @@ def tier_of(chain: str) -> Tier:
 
 def template_root() -> Path:
     """Return the template that this installation carries; in a checkout, the checkout."""
+    # The wheel carries templates/ and copier.yml in `_template` (see pyproject.toml).
     packaged = Path(__file__).parents[1] / "_template"
     return packaged if packaged.is_dir() else Path(__file__).parents[2]
 
@@ -165,6 +168,7 @@ def _levels(features: Iterable[Feature]) -> dict[str, int]:
         for ref in feature.requires:
             sorter.add(ref, feature.ref)
     try:
+        # Raises for a circle before it hands out anything.
         sorter.prepare()
     except CycleError as error:
         circle = " -> ".join(reversed(error.args[1]))

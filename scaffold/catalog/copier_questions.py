@@ -45,6 +45,7 @@ def list_questions(catalogue: Catalogue) -> dict[str, Any]:
         **_ask_names(),
         **{kind.answer_key: _ask_kind(catalogue, kind) for kind in KINDS.values()},
         **folders,
+        # Hidden questions are computed in this order, and each may use those before it.
         "facts": _hide({feature.id: feature.to_facts() for feature in catalogue.features}),
         "enabled": _hide(jinja.list_enabled(features)),
         "list_prices": _hide(list_prices(catalogue)),

@@ -132,6 +132,7 @@ def read(path: Path) -> Feature:
     text = ""
     try:
         text = yaml.read_text(path)
+        # The C loader: a template has dozens of manifests, and every command reads all of them.
         table: object = yaml.load_trusted(text)
         feature = Feature.model_validate(table).model_copy(update={"folder": path.parent})
     except yaml.KeyTwiceError as error:
@@ -163,6 +164,7 @@ def _describe(text: str, error: ValidationError) -> str:
 
 def _check_folder(feature: Feature, where: str) -> None:
     expected = CORE_FOLDER if feature.kind == CORE else "{{" + feature.id + "}}"
+    # Jinja allows `{{ pattern_router }}` as well.
     if re.sub(r"\s", "", feature.folder.name) != expected:
         raise ManifestError(
             f"{where}: kind and name ask for a folder called {expected}; rename it."

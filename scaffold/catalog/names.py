@@ -171,6 +171,7 @@ def agent_problem(name: str) -> str | None:
     """
     if keyword.iskeyword(name):
         return "is a Python keyword"
+    # ruff sorts imports naturally, where a2 and a02 are equal.
     if re.search(r"(?<![0-9])0[0-9]", name):
         return "has a number with a leading zero, which no two tools sort alike"
     if name in DEVICES:

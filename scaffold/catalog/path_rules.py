@@ -71,6 +71,7 @@ def find_renames(before: Side, after: Side) -> dict[str, str]:
     ]
     steps = dict([*backward, *forward])
     renames = {old: _follow(steps, old) for old in steps}
+    # A renamed package takes along the team's own files in it, which no manifest names.
     package = {f"src/{before.values.get('package')}": f"src/{after.values.get('package')}"}
     return {
         old: new

@@ -96,6 +96,7 @@ def split(catalogue: Catalogue, preset: Preset) -> tuple[dict[str, Any], list[st
         known = [*_builtin(kind), *(feature.name for feature in catalogue.of(kind.name))]
         wanted = _list_names(catalogue, kind, preset, known)
         absent += [f"{kind.name}:{name}" for name in wanted if name not in known]
+        # The rest of the preset is still of use: the caller says what is left out.
         found = [name for name in wanted if name in known]
         answers[kind.answer_key] = found if kind.many else next(iter(found), kind.builtin)
     return answers, absent

@@ -33,6 +33,7 @@ class ModelInfo:
 def find_model(catalogue: Catalogue, ref: str) -> ModelInfo:
     """Return what is known of `provider:model[@deployment]`."""
     provider, _, rest = ref.partition(":")
+    # A deployment changes where a model runs, not what it costs at list price.
     model = rest.rpartition("@")[0] or rest
     try:
         feature = catalogue.get("provider", provider)
@@ -103,6 +104,7 @@ def price_call(
     """
     model = find_model(catalogue, ref)
     provider = catalogue.get("provider", model.provider).prices if model.matched else None
+    # Some models cost more per token from 200,000 tokens of prompt on.
     prompt = SHORT if in_parts else max(SHORT, int(input_tokens))
     entry = _find_price(provider, model.model, prompt) if provider else None
     if entry is None:
@@ -133,6 +135,8 @@ def _find_price(provider: str, model: str, prompt: int = SHORT) -> _Entry | None
         prompt_only = price(input_tokens=prompt)
     except LookupError:
         return None
+    # Two calls, for the library has no public way to read an entry's tiers: the difference is the
+    # price of the output.
     answered = price(input_tokens=prompt, output_tokens=SHORT)
     output_usd = answered.total_price - prompt_only.total_price
     return _Entry(

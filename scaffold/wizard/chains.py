@@ -19,6 +19,7 @@ def ask(state: State) -> None:
     chains = state.chains()
     steps: list[Callable[[], None]] = [partial(_ask_chain, state, name, chains) for name in chains]
     ask_in_order(steps)
+    # Only after the last one, so that Ctrl-B out of this screen leaves the chains as they were.
     state.answer(chains=chains)
 
 

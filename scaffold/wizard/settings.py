@@ -20,7 +20,7 @@ def ask(state: State) -> None:
     steps: list[Callable[[], None]] = [
         partial(_ask_kind, state, kind) for kind in KINDS.values() if _is_asked(state, kind)
     ]
-    # Asked for now, for the kinds that these screens choose do not bring any more questions.
+    # Read before those kinds are asked for: a list of steps that grows would confuse Ctrl-B.
     questions = state.catalogue.questions(state.answers.selection)
     steps += [partial(_ask_setting, state, key, question) for key, question in questions.items()]
     steps += [partial(_ask_core_setting, state, key, q) for key, q in QUESTIONS.items()]

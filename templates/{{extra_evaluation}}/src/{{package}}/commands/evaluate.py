@@ -23,7 +23,7 @@ CONCURRENCY = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Marked:
+class CaseResult:
     """One case, run: what does not hold of its result, and what it cost in nano-dollars."""
 
     pipeline: str
@@ -57,64 +57,64 @@ def run(options: argparse.Namespace) -> int:
     from ..runtime.evals import load
 
     root = fleet.find_root()
-    marked: list[Marked] = []
-    for path in _sets(root, options.pipeline):
+    marked: list[CaseResult] = []
+    for path in _find_sets(root, options.pipeline):
         cases = [case for case in load(path) if case.replies or not options.recorded]
-        marked += asyncio.run(_marked(root, path.stem, cases, recorded=options.recorded))
+        marked += asyncio.run(_run_cases(root, path.stem, cases, recorded=options.recorded))
     if options.json:
-        told = {"tasks": [asdict(task) for task in _by_task(marked)]}
-        told["cases"] = [asdict(one) for one in marked]
-        print(json.dumps(told, ensure_ascii=False))
+        report = {"tasks": [asdict(task) for task in _sum_up(marked)]}
+        report["cases"] = [asdict(one) for one in marked]
+        print(json.dumps(report, ensure_ascii=False))
     else:
         _print(marked)
     return 1 if any(one.missed for one in marked) else 0
 
 
-def _sets(root: Path, pipeline: str | None) -> list[Path]:
+def _find_sets(root: Path, pipeline: str | None) -> list[Path]:
     folder = root / "evals"
     paths = sorted(folder.glob(f"{pipeline or '*'}.jsonl"))
     if not paths:
         known = ", ".join(path.stem for path in sorted(folder.glob("*.jsonl"))) or "none yet"
-        raise SettingsError(f"There is no evals/{pipeline or '*'}.jsonl; there is: {known}.")
+        raise SettingsError(f"evals/{pipeline or '*'}.jsonl does not exist. Eval sets: {known}.")
     return paths
 
 
-async def _marked(
+async def _run_cases(
     root: Path, pipeline: str, cases: Sequence["Case"], *, recorded: bool
-) -> list[Marked]:
+) -> list[CaseResult]:
     from ..runtime.recorded import RecordedModel, Tape
     from ..workspace import Workspace
 
     free = asyncio.Semaphore(CONCURRENCY)
     if not recorded:
         async with Workspace.open(root) as workspace:
-            return await asyncio.gather(*(_mark(workspace, pipeline, c, free) for c in cases))
-    marked: list[Marked] = []
+            return await asyncio.gather(*(_run_case(workspace, pipeline, c, free) for c in cases))
+    marked: list[CaseResult] = []
     for case in cases:
         build = partial(RecordedModel, tape=Tape(case.scene()))
         async with Workspace.open(root, build=build) as workspace:
             workspace.environment = DEMO
-            marked.append(await _mark(workspace, pipeline, case, free))
+            marked.append(await _run_case(workspace, pipeline, case, free))
     return marked
 
 
-async def _mark(
+async def _run_case(
     workspace: "Workspace", pipeline: str, case: "Case", free: asyncio.Semaphore
-) -> Marked:
-    from ..runtime.run import Request
+) -> CaseResult:
+    from ..runtime.request import Request
 
     async with free:
         try:
             result = await workspace.run(pipeline, Request(case.input, options=case.options))
         except (SettingsError, MissingKey):
-            raise  # every other case would fail alike
+            raise  # every other case would fail in the same way
         except FleetError as error:
-            return Marked(pipeline, case.id, case.task or pipeline, (str(error),), None)
-    missed = tuple(case.expect.missed(result.output))
-    return Marked(pipeline, case.id, case.task or pipeline, missed, result.cost_nano_usd)
+            return CaseResult(pipeline, case.id, case.task or pipeline, (str(error),), None)
+    missed = tuple(case.expect.find_misses(result.output))
+    return CaseResult(pipeline, case.id, case.task or pipeline, missed, result.cost_nano_usd)
 
 
-def _by_task(marked: Sequence[Marked]) -> list[Accuracy]:
+def _sum_up(marked: Sequence[CaseResult]) -> list[Accuracy]:
     found: dict[tuple[str, str], Accuracy] = {}
     for one in marked:
         task = found.setdefault((one.pipeline, one.task), Accuracy(one.pipeline, one.task))
@@ -125,13 +125,13 @@ def _by_task(marked: Sequence[Marked]) -> list[Accuracy]:
     return list(found.values())
 
 
-def _print(marked: Sequence[Marked]) -> None:
+def _print(marked: Sequence[CaseResult]) -> None:
     for one in marked:
         if one.missed:
             print(f"{one.pipeline} {one.id}: {'; '.join(one.missed)}")
     heads = ["pipeline", "task", "cases", "good", "accuracy", "cost"]
     rows = [
         [t.pipeline, t.task, t.cases, t.good, f"{t.good / t.cases:.1%}", dollars(t.cost_nano_usd)]
-        for t in _by_task(marked)
+        for t in _sum_up(marked)
     ]
     print(table(heads, rows) if rows else "No case has replies to play.")

@@ -17,7 +17,7 @@ from .recorded import Reply, Scene
 
 
 class Expected(Settings):
-    """What holds for a good result. Paths go into the typed result: `facts.0.kind`.
+    """What a good result contains. Paths go into the typed result: `facts.0.kind`.
 
     `contains` and `lacks` are searched for in the whole result, whatever their case.
     """
@@ -27,18 +27,18 @@ class Expected(Settings):
     equals: dict[str, Any] = Field(default_factory=dict[str, Any])
     at_least: dict[str, float] = Field(default_factory=dict[str, float])
 
-    def missed(self, output: Any) -> list[str]:
-        """What does not hold, in words; empty for a good result."""
+    def find_misses(self, output: Any) -> list[str]:
+        """Return what is wrong with a result, in words; an empty list for a good one."""
         plain = to_jsonable_python(output)
         text = plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
         text = text.casefold()
         wrong = [f"lacks {want!r}" for want in self.contains if want.casefold() not in text]
         wrong += [f"has {ban!r}" for ban in self.lacks if ban.casefold() in text]
         for path, want in self.equals.items():
-            value = _at(plain, path)
+            value = _follow_path(plain, path)
             wrong += [] if value == want else [f"{path} is {value!r}, not {want!r}"]
         for path, least in self.at_least.items():
-            value = _at(plain, path)
+            value = _follow_path(plain, path)
             enough = isinstance(value, int | float) and value >= least
             wrong += [] if enough else [f"{path} is {value!r}, less than {least:g}"]
         return wrong
@@ -59,7 +59,11 @@ class Case(Settings):
 
 
 def load(path: Path) -> list[Case]:
-    """The cases of one file. Raises SettingsError that names the line."""
+    """Return the cases of one file.
+
+    Raises:
+        SettingsError: A line is not a case; the message names it.
+    """
     cases: list[Case] = []
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         try:
@@ -71,7 +75,7 @@ def load(path: Path) -> list[Case]:
     return cases
 
 
-def _at(value: Any, path: str) -> Any:
+def _follow_path(value: Any, path: str) -> Any:
     for key in path.split("."):
         try:
             value = value[int(key) if key.isdigit() else key]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .fleet import Fleet
-from .run import Output, SubAgent, read_prompt
+from .subagent import Output, SubAgent, read_prompt
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,12 @@ class Identified(SubAgent[Output]):
     files: tuple[str, ...] = ()
 
     def prompt(self) -> str:
+        """Return the files and the prompt as one text."""
         return "\n\n".join([*map(_read, self.files), super().prompt()])
 
 
 def equip(agent: SubAgent[Any], files: Sequence[str], fleet: Fleet) -> SubAgent[Any]:
-    """A sub-agent with the files that its table names. A missing one is told when it is asked."""
+    """Return a sub-agent with the files that its table names; a missing one fails when it is asked."""
     del fleet
     own = {field.name: getattr(agent, field.name) for field in fields(agent)}
     return Identified(**own, files=tuple(files))

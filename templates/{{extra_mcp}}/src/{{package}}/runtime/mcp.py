@@ -17,7 +17,7 @@ from pydantic import Field, RootModel, model_validator
 from .errors import SettingsError
 from .fleet import Fleet, Settings
 from .mcp_server import SharedServer
-from .run import SubAgent
+from .subagent import SubAgent
 
 if TYPE_CHECKING:
     from pydantic_ai.mcp import MCPToolset
@@ -34,7 +34,7 @@ class McpServer(Settings):
     timeout_s: float = Field(default=30, gt=0)
 
     @model_validator(mode="after")
-    def _one_way(self) -> "McpServer":
+    def _has_one_address(self) -> "McpServer":
         if bool(self.command) == bool(self.url):
             raise ValueError("give either a command or a url")
         return self
@@ -48,14 +48,19 @@ class Servers:
     """The servers of one workspace: each is started when first needed, and ends with it."""
 
     def __init__(self) -> None:
+        """Start with no server running."""
         self._running: dict[str, SharedServer] = {}
 
     def __call__(self, agent: SubAgent[Any], names: Sequence[str], fleet: Fleet) -> SubAgent[Any]:
-        """A sub-agent with the tools of the servers it may use. Raises SettingsError."""
+        """Return a sub-agent with the tools of the servers it may use.
+
+        Raises:
+            SettingsError: A server is not in fleet.toml, or one of its variables is not set.
+        """
         servers = fleet.section("mcp", McpServers).root
         if unknown := [name for name in names if name not in servers]:
             raise SettingsError(f"fleet.toml: agents.{agent.name}.mcp: add [mcp.{unknown[0]}].")
-        toolsets = [self._toolset(name, servers[name]) for name in names]
+        toolsets = [self._make_toolset(name, servers[name]) for name in names]
         return replace(agent, toolsets=(*agent.toolsets, *toolsets))
 
     async def aclose(self) -> None:
@@ -63,10 +68,10 @@ class Servers:
         for server in self._running.values():
             await server.stop()
 
-    def _toolset(self, name: str, server: McpServer) -> Any:
+    def _make_toolset(self, name: str, server: McpServer) -> Any:
         if name not in self._running:
-            token = _variable(name, server.token_env) if server.token_env else None
-            named = {variable: _variable(name, variable) for variable in server.env}
+            token = _read_variable(name, server.token_env) if server.token_env else None
+            named = {variable: _read_variable(name, variable) for variable in server.env}
             connect = partial(_connect, name, server, token, named)
             self._running[name] = SharedServer(name=name, connect=connect)
         running, allowed = self._running[name], server.tools
@@ -81,8 +86,8 @@ equip = Servers
 def _connect(
     name: str, server: McpServer, token: str | None, named: dict[str, str]
 ) -> "MCPToolset[Any]":
-    """The client of a server that is not started yet."""
-    # Imported here: only those who use a server wait for its client.
+    """Return the client of a server that is not started yet."""
+    # Importing the client takes seconds, which only those who use a server should wait.
     from fastmcp.client.transports import StreamableHttpTransport
     from pydantic_ai.mcp import MCPToolset
 
@@ -97,7 +102,7 @@ def _connect(
     return MCPToolset(transport, id=name, init_timeout=limit, read_timeout=limit)
 
 
-def _variable(name: str, variable: str) -> str:
+def _read_variable(name: str, variable: str) -> str:
     try:
         return os.environ[variable]
     except KeyError:

@@ -36,6 +36,7 @@ class SharedServer(WrapperToolset[Any]):
     _stopping: asyncio.Lock = field(default_factory=asyncio.Lock, init=False)
 
     async def __aenter__(self) -> Self:
+        """Start the server, or start it again if it has died."""
         started = self._started
         if started and started.done() and not await self._is_alive():
             await self.stop(started)
@@ -43,9 +44,11 @@ class SharedServer(WrapperToolset[Any]):
         return self
 
     async def __aexit__(self, *args: Any) -> bool | None:
+        """Leave the server running for others."""
         return None
 
     async def get_tools(self, ctx: RunContext[Any]) -> dict[str, ToolsetTool[Any]]:
+        """List the tools, as pydantic-ai asks for them."""
         await self._start()
         try:
             return await self._in_time(super().get_tools(ctx))
@@ -85,18 +88,18 @@ class SharedServer(WrapperToolset[Any]):
             if self._pinged:
                 self._pinged.cancel()
                 self._pinged = None
-            if not self._failed(task):
+            if not self._has_failed(task):
                 try:
                     await self.wrapped.__aexit__(None, None, None)
-                except Exception as error:  # it is gone anyway
+                except Exception as error:  # the process may have ended by itself
                     log.warning("MCP server %s: %s: %s", self.name, type(error).__name__, error)
 
     async def _start(self) -> None:
-        """Start it, or wait for whoever is starting it, as long as there is time."""
-        if self._started is None or (self._started.done() and self._failed(self._started)):
+        """Start the server, or wait until another task has, up to the deadline."""
+        if self._started is None or (self._started.done() and self._has_failed(self._started)):
             self._started = asyncio.create_task(self._enter())
         try:
-            # Whoever gives up waiting must not take the server from the others.
+            # A caller that gives up waiting must not cancel the start for the others.
             await self._in_time(asyncio.shield(self._started))
         except ToolsFailed:
             raise
@@ -116,11 +119,15 @@ class SharedServer(WrapperToolset[Any]):
         self.wrapped = server
 
     @staticmethod
-    def _failed(started: "asyncio.Task[Any]") -> bool:
+    def _has_failed(started: "asyncio.Task[Any]") -> bool:
         return started.cancelled() or started.exception() is not None
 
     async def _in_time(self, work: Any) -> Any:
-        """The result of `work` by the request's deadline. Raises ToolsFailed."""
+        """Await `work` up to the request's deadline.
+
+        Raises:
+            ToolsFailed: The deadline has passed.
+        """
         stage = current.get()
         deadline = stage.run.deadline if stage else math.inf
         left = None if deadline == math.inf else max(0.0, deadline - time.monotonic())
@@ -136,16 +143,20 @@ class SharedServer(WrapperToolset[Any]):
             ) from None
 
     async def _is_alive(self) -> bool:
-        """Whether it answers. Raises ToolsFailed where the deadline comes before that is known."""
-        # An ask with little time must not call a slow server dead: the ping goes on without it.
-        pinged = self._pinged = self._pinged or asyncio.create_task(self._answers())
+        """Whether the server answers.
+
+        Raises:
+            ToolsFailed: The deadline has passed before that is known.
+        """
+        # A call with little time left must not declare a slow server dead: the ping goes on.
+        pinged = self._pinged = self._pinged or asyncio.create_task(self._ping())
         alive = await self._in_time(asyncio.shield(pinged))
         if self._pinged is pinged:
             self._pinged = None
         return alive
 
-    async def _answers(self) -> bool:
-        from mcp.shared.exceptions import MCPError  # a server that is started has imported it
+    async def _ping(self) -> bool:
+        from mcp.shared.exceptions import MCPError  # the client has imported it already
         from mcp.types import METHOD_NOT_FOUND
 
         try:

@@ -54,28 +54,28 @@ class _Lines(codecs.IncrementalDecoder):
         lines, newline, rest = bytes(input).rpartition(b"\n")
         whole = b""
         if newline or final:
-            whole, self._begun = self._ended() + lines + newline, bytearray()
+            whole, self._begun = self._end_line() + lines + newline, bytearray()
         self._begun += rest
         if len(self._begun) > MOST_LINE:
             self._skipped = self._skipped or bytes(self._begun[:200])
             self._begun.clear()
         return drop_half_characters(whole).decode(errors="replace")
 
-    def _ended(self) -> bytes:
-        """The line that was begun, or what is said of one that was left out."""
+    def _end_line(self) -> bytes:
+        """Return the line that was begun, or an error in place of one that was too long."""
         if not self._skipped:
             return bytes(self._begun)
         asked, self._skipped = _ID.search(self._skipped), b""
         error = b'"error":{"code":-32000,"message":"The result is too long: ask for less."}'
-        # What still comes of the line itself is not JSON, and goes its own way.
+        # The rest of the long line is not JSON, and the SDK drops it.
         return b'{"jsonrpc":"2.0","id":%b,%b}\n' % (asked[1] if asked else b"0", error)
 
 
-def _codec(name: str) -> codecs.CodecInfo | None:
+def _find_codec(name: str) -> codecs.CodecInfo | None:
     if name != _ENCODING:
         return None
     utf8 = codecs.lookup("utf-8")
     return codecs.CodecInfo(utf8.encode, utf8.decode, incrementaldecoder=_Lines, name=name)
 
 
-codecs.register(_codec)  # the SDK takes an encoding by its name alone
+codecs.register(_find_codec)  # the SDK accepts an encoding by its name only

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 
 class Mark(BaseModel):
@@ -18,8 +18,8 @@ class Mark(BaseModel):
 
 
 @cache
-def scorer(criteria: tuple[tuple[str, str], ...]) -> SubAgent[BaseModel]:
-    """The scorer for these (name, meaning) pairs: its answer has a Mark for each, no other."""
+def make_scorer(criteria: tuple[tuple[str, str], ...]) -> SubAgent[BaseModel]:
+    """Return the scorer for these (name, meaning) pairs; its answer has one Mark for each."""
     fields: dict[str, Any] = {
         name: (Mark, Field(description=meaning)) for name, meaning in criteria
     }
@@ -27,6 +27,6 @@ def scorer(criteria: tuple[tuple[str, str], ...]) -> SubAgent[BaseModel]:
     return SubAgent("score", score)
 
 
-def marks(score: BaseModel) -> dict[str, Mark]:
-    """The marks by criterion."""
+def read_marks(score: BaseModel) -> dict[str, Mark]:
+    """Return the marks by criterion."""
     return {name: getattr(score, name) for name in type(score).model_fields}

@@ -20,18 +20,19 @@ SHOWN_FAILURES = 3
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `batch`."""
     parser.add_argument("pipeline", help="such as draft_polish")
     parser.add_argument("input", type=Path, help='JSON Lines: {"id": ..., "text": ...}')
     parser.add_argument("--out", type=Path, required=True, help="JSON Lines of results, appended")
-    parser.add_argument("--concurrency", type=_count, default=8, help="at once (default: 8)")
+    parser.add_argument("--concurrency", type=_read_count, default=8, help="at once (default: 8)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 1 when a request failed: the same command tries it again."""
-    return play(options.pipeline, options.input, options.out, options.concurrency)
+    """Run a batch; exit status 1 when a request failed: the same command tries it again."""
+    return run_batch(options.pipeline, options.input, options.out, options.concurrency)
 
 
-def play(
+def run_batch(
     pipeline: str,
     source: Path,
     out: Path,
@@ -39,7 +40,7 @@ def play(
     *,
     build: "BuildModel | None" = None,
 ) -> int:
-    """`run`, with `build` to stand in for the providers."""
+    """Run a batch, with `build` in place of the providers if it is given."""
     from ..runtime.batches import Results, read_items
 
     items = read_items(source)
@@ -48,18 +49,18 @@ def play(
     if done := len(items) - len(waiting):
         print(f"{done} of {len(items)} are done already.")
     with results:
-        failures = asyncio.run(_work(pipeline, waiting, results, concurrency, build))
+        failures = asyncio.run(_run_items(pipeline, waiting, results, concurrency, build))
     print(f"{len(items) - len(failures)} of {len(items)} done, results in {out}.")
     for id_, error in list(failures.items())[:SHOWN_FAILURES]:
         print(f"{id_} failed: {error}", file=sys.stderr)
     if failures:
         print(f"{len(failures)} failed: the same command tries them again.", file=sys.stderr)
     if pipeline == "draft_polish" and results.lines:
-        _report(results)
+        _print_drafts(results)
     return 1 if failures else 0
 
 
-async def _work(
+async def _run_items(
     pipeline: str,
     waiting: "list[tuple[str, Item]]",
     results: "Results",
@@ -75,26 +76,26 @@ async def _work(
     async with Workspace.open(build=build) as workspace:
 
         async def do(id_: str, item: "Item") -> None:
-            results.add(await _result(workspace, pipeline, id_, item, results.path.name))
+            results.add(await _run_item(workspace, pipeline, id_, item, results.path.name))
             progress.step()
 
-        def failed(id_: str, error: FleetError) -> None:
+        def note_failure(id_: str, error: FleetError) -> None:
             failures[id_] = error
             progress.step(failed=True)
 
         try:
-            await work_off(waiting, concurrency, do, failed)
+            await work_off(waiting, concurrency, do, note_failure)
         finally:
             progress.end()
     return failures
 
 
-async def _result(
+async def _run_item(
     workspace: "Workspace", pipeline: str, id_: str, item: "Item", batch: str
 ) -> dict[str, object]:
     from pydantic_core import to_jsonable_python
 
-    from ..runtime.run import Request
+    from ..runtime.request import Request
 
     tags = {"batch": batch}
     request = Request(item.text, user_ref=item.user_ref, tags=tags, options=item.options)
@@ -110,11 +111,12 @@ async def _result(
 
 
 class Progress:
-    """A bar on the terminal's error stream; nothing anywhere else."""
+    """A bar on the error stream if that is a terminal; nothing otherwise."""
 
     WIDTH = 30
 
     def __init__(self, total: int) -> None:
+        """Begin with none of `total` done."""
         self.total = total
         self.done = 0
         self.failed = 0
@@ -123,6 +125,7 @@ class Progress:
         self._drawn = 0.0
 
     def step(self, *, failed: bool = False) -> None:
+        """Count one request as done and draw the bar."""
         self.done += 1
         self.failed += failed
         now = time.monotonic()
@@ -131,7 +134,7 @@ class Progress:
             print(f"\r{self.line(now - self._started)}\x1b[K", end="", file=sys.stderr, flush=True)
 
     def line(self, seconds: float) -> str:
-        """The bar after so many seconds."""
+        """Return the bar after so many seconds."""
         full = self.WIDTH * self.done // self.total
         left = seconds / self.done * (self.total - self.done)
         bar = "#" * full + "." * (self.WIDTH - full)
@@ -139,11 +142,12 @@ class Progress:
         return f"[{bar}] {self.done}/{self.total}{failed}, {left:.0f} s left"
 
     def end(self) -> None:
+        """End the line of the bar."""
         if self._shown and self.done:
             print(file=sys.stderr)
 
 
-def _report(results: "Results") -> None:
+def _print_drafts(results: "Results") -> None:
     from ..baseline import comparison
     from ..runtime.savings import drafts_text
 
@@ -156,7 +160,7 @@ def _report(results: "Results") -> None:
         print(drafts_text(done, saving))
 
 
-def _count(text: str) -> int:
+def _read_count(text: str) -> int:
     if not (text.isdigit() and 0 < int(text) <= 1000):
         raise argparse.ArgumentTypeError("from 1 to 1000")
     return int(text)

@@ -11,10 +11,11 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 
 from ..agents.draft import DRAFT
 from ..agents.polish import POLISH
-from ..agents.score import Mark, marks, scorer
+from ..agents.score import Mark, make_scorer, read_marks
 from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import Attempt
-from ..runtime.run import Route, Run
+from ..runtime.request import Route
+from ..runtime.run import Run
 
 Criterion = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
 CRITERIA = {
@@ -59,8 +60,8 @@ class Polished(BaseModel):
 
     def __str__(self) -> str:
         score = "not scored" if self.score is None else f"score {self.score:g}"
-        told = f"The {self.shipped} ships ({score}; the draft had {self.draft_score:g})."
-        return "\n".join([self.text, "", told, *([POOR] if self.passed is False else [])])
+        verdict = f"The {self.shipped} ships ({score}; the draft had {self.draft_score:g})."
+        return "\n".join([self.text, "", verdict, *([POOR] if self.passed is False else [])])
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,41 +76,45 @@ class _Version:
 
 
 async def run(run: Run, route: Route) -> Polished:
-    """Write what the request asks for. Raises ChainExhausted when a stage got no answer."""
+    """Write what the request asks for.
+
+    Raises:
+        ChainExhausted: No model of a stage answered.
+    """
     del route  # each stage has a chain of its own
     settings = run.settings("draft_polish", DraftPolishSettings)
     text = await run.ask(DRAFT, run.request.text)
-    draft = best = await _scored(run, text, settings, run.answered(DRAFT.name))
+    draft = best = await _score(run, text, settings, run.answered(DRAFT.name))
     versions, rounds = [draft], 0
     while best.score < settings.threshold and rounds < settings.max_rounds:
         rounds += 1
-        rewrite = await run.ask(POLISH, _told(run, best.text, best.marks))
+        rewrite = await run.ask(POLISH, _write_request(run, best.text, best.marks))
         if not settings.score_rewrites:
-            return _polished(run, _Version(rewrite, draft.marks), draft, rounds, None)
-        versions.append(await _scored(run, rewrite, settings, run.answered(POLISH.name)))
+            return _report(run, _Version(rewrite, draft.marks), draft, rounds, None)
+        versions.append(await _score(run, rewrite, settings, run.answered(POLISH.name)))
         best = max(versions, key=lambda version: version.score)
-    # The ledger takes the last version for the one that was delivered, unless it is told.
+    # The ledger takes the last version for the delivered one, unless later ones are put back.
     later = versions[next(at for at, one in enumerate(versions) if one is best) + 1 :]
     await run.put_back([one.row for one in later if one.row])
-    return _polished(run, best, draft, rounds, best.score >= settings.threshold)
+    return _report(run, best, draft, rounds, best.score >= settings.threshold)
 
 
-async def _scored(
+async def _score(
     run: Run, text: str, settings: DraftPolishSettings, row: Attempt | None
 ) -> _Version:
-    agent = scorer(tuple(settings.criteria.items()))
-    return _Version(text, marks(await run.ask(agent, _told(run, text))), row)
+    agent = make_scorer(tuple(settings.criteria.items()))
+    return _Version(text, read_marks(await run.ask(agent, _write_request(run, text))), row)
 
 
-def _told(run: Run, draft: str, marked: dict[str, Mark] | None = None) -> str:
-    """As JSON: whatever the texts hold, it stays inside its string."""
-    told: dict[str, object] = {"task": run.request.text, "draft": draft}
+def _write_request(run: Run, draft: str, marked: dict[str, Mark] | None = None) -> str:
+    """Write a request as JSON, so that whatever the texts contain stays inside a string."""
+    request: dict[str, object] = {"task": run.request.text, "draft": draft}
     if marked:
-        told["marks"] = {name: mark.model_dump() for name, mark in marked.items()}
-    return json.dumps(told, ensure_ascii=False)
+        request["marks"] = {name: mark.model_dump() for name, mark in marked.items()}
+    return json.dumps(request, ensure_ascii=False)
 
 
-def _polished(
+def _report(
     run: Run, ships: _Version, draft: _Version, rounds: int, passed: bool | None
 ) -> Polished:
     drafted = [row for row in run.attempts if row.stage == DRAFT.name and row.outcome == "ok"]

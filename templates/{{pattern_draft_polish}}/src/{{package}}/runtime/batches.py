@@ -18,9 +18,9 @@ from .fleet import Settings
 from .private import private_file
 
 GIVE_UP_AFTER = 20
-"""So many failures in a row, and the rest would most likely fail as well."""
+"""After so many failures in a row, the rest would most likely fail as well."""
 FATAL = (LedgerError, MissingKey, SettingsError)
-"""Errors that every other request of a batch would meet too."""
+"""Errors that every other request of a batch would raise as well."""
 
 
 class BatchError(FleetError):
@@ -36,13 +36,17 @@ class Item(Settings):
     user_ref: str | None = None
 
     def digest(self) -> str:
-        """A short hash of what is asked: the same id with another text is another request."""
+        """Return a short hash of what is asked: the same id with another text is another request."""
         asked = json.dumps([self.text, self.options], ensure_ascii=False, sort_keys=True)
         return hashlib.sha256(asked.encode()).hexdigest()[:12]
 
 
 def read_items(path: Path) -> dict[str, Item]:
-    """The requests by id. Raises BatchError that names the first bad line."""
+    """Return the requests by id.
+
+    Raises:
+        BatchError: The file cannot be used; the message names its first bad line.
+    """
     items: dict[str, Item] = {}
     for number, line in _lines(path):
         try:
@@ -64,20 +68,22 @@ class Results:
     """The results file: what is done, and appending to it. Use `with`."""
 
     def __init__(self, path: Path) -> None:
+        """Read what is done, after repairing the last line."""
         self.path = path
         self.lines: dict[str, dict[str, Any]] = {}
         if path.exists():
             _repair(path)
             for number, line in _lines(path):
                 try:
-                    told = json.loads(line)
-                    self.lines[told["id"]] = told
+                    result = json.loads(line)
+                    self.lines[result["id"]] = result
                 except (ValueError, TypeError, KeyError):
                     raise BatchError(
                         f"{path.name}:{number} is not a result of a batch: take another --out."
                     ) from None
 
     def __enter__(self) -> Self:
+        """Open the file to append to it."""
         try:
             self._file = private_file(self.path).open("a", encoding="utf-8", newline="\n")
         except OSError as error:
@@ -85,10 +91,15 @@ class Results:
         return self
 
     def __exit__(self, *_: object) -> None:
+        """Close the file."""
         self._file.close()
 
     def missing(self, items: dict[str, Item]) -> list[tuple[str, Item]]:
-        """What is not done yet. Raises BatchError when an id was done for another request."""
+        """Return what is not done yet.
+
+        Raises:
+            BatchError: An id was done for another request.
+        """
         for id_, item in items.items():
             if self.lines.get(id_, {}).get("digest", item.digest()) != item.digest():
                 raise BatchError(
@@ -110,9 +121,11 @@ async def work_off(
     do: Callable[[str, Item], Awaitable[None]],
     failed: Callable[[str, FleetError], None],
 ) -> None:
-    """`do` each request, at most `concurrency` at once; one that fails is told to `failed`.
+    """Run `do` on each request, at most `concurrency` at once; `failed` gets the failures.
 
-    Raises a fatal error at once, and BatchError after too many failures in a row.
+    Raises:
+        FleetError: A fatal one, at once.
+        BatchError: Too many requests failed in a row.
     """
     queue = iter(waiting)
     in_a_row = 0

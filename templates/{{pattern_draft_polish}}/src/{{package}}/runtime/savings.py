@@ -1,4 +1,4 @@
-"""What a batch of drafts came to: how many shipped as they were, and what that saved or cost."""
+"""How many drafts of a batch shipped as they were, and what that saved or cost."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,10 +7,10 @@ from .ledger.saving import Saving
 
 
 def drafts_text(lines: Sequence[Mapping[str, Any]], saving: Saving | None) -> str:
-    """The lines of a results file in words, and the saving as `costs` computes it."""
+    """Describe the lines of a results file, and the saving as `costs` computes it."""
     outputs = [line["output"] for line in lines]
     unpolished = sum(output["shipped"] == "draft" for output in outputs)
-    told = [f"Shipped unpolished: {unpolished} of {len(lines)} ({unpolished / len(lines):.1%})."]
+    report = [f"Shipped unpolished: {unpolished} of {len(lines)} ({unpolished / len(lines):.1%})."]
     if poor := sum(output["passed"] is False for output in outputs):
-        told.append(f"Below the threshold even so: {poor}; passed is false.")
-    return "\n".join([*told, *([str(saving)] if saving else [])])
+        report.append(f"Below the threshold even so: {poor}; passed is false.")
+    return "\n".join([*report, *([str(saving)] if saving else [])])

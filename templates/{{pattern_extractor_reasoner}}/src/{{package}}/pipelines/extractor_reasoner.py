@@ -15,10 +15,11 @@ from ..agents.reason import REASON
 from ..runtime import citations
 from ..runtime.document import DocumentError
 from ..runtime.errors import AnswerInvalid, ChainExhausted, Escalated, FleetError
-from ..runtime.facts import Mention, by_kind, grounded, merged
+from ..runtime.facts import Mention, group_by_kind, keep_grounded, merge_mentions
 from ..runtime.fleet import Settings
-from ..runtime.reasoned import Reasoned, tokens
-from ..runtime.run import Route, Run
+from ..runtime.reasoning_report import Reasoned, estimate_tokens
+from ..runtime.request import Route
+from ..runtime.run import Run
 from ..runtime.splitting import Part, split
 from ..runtime.untrusted import delimit, find_orders
 
@@ -44,20 +45,24 @@ class ExtractorSettings(Settings):
 async def run(run: Run, route: Route) -> Reasoned:
     """Answer the question about the request's text; its option `question` asks another one.
 
-    Raises DocumentError for a text that is blank or too long, ChainExhausted when no part could
-    be extracted or the reasoning failed.
+    Raises:
+        DocumentError: The text is blank or too long.
+        ChainExhausted: No part could be extracted, or the reasoning failed.
     """
     del route  # both stages have a chain of their own
     settings = run.settings("extractor_reasoner", ExtractorSettings)
-    parts = _parts(run.request.text, settings)
-    mentions, dropped, failed = await _extracted(run, parts, settings.concurrency)
-    facts = merged(mentions)
-    told = json.dumps(by_kind(facts), ensure_ascii=False, separators=(",", ":"))
+    parts = _split(run.request.text, settings)
+    mentions, dropped, failed = await _extract_parts(run, parts, settings.concurrency)
+    facts = merge_mentions(mentions)
+    listed = json.dumps(group_by_kind(facts), ensure_ascii=False, separators=(",", ":"))
     answer, unknown = NOTHING, []
     if facts:
-        answer, unknown = await _answered(run, settings.question, told, len(facts))
+        answer, unknown = await _answer(run, settings.question, listed, len(facts))
     cited = set(citations.find_numbers(answer))
-    document_tokens, fact_tokens = tokens(run.request.text), tokens(told) if facts else 0
+    document_tokens, fact_tokens = (
+        estimate_tokens(run.request.text),
+        estimate_tokens(listed) if facts else 0,
+    )
     return Reasoned(
         question=settings.question,
         answer=answer,
@@ -75,7 +80,7 @@ async def run(run: Run, route: Route) -> Reasoned:
     )
 
 
-def _parts(text: str, settings: ExtractorSettings) -> list[Part]:
+def _split(text: str, settings: ExtractorSettings) -> list[Part]:
     if not text.strip():
         raise DocumentError("The document is empty: give a text, or a file that holds one.")
     least = -(-len(text) // settings.part_chars)
@@ -89,25 +94,25 @@ def _parts(text: str, settings: ExtractorSettings) -> list[Part]:
     return parts
 
 
-async def _extracted(
+async def _extract_parts(
     run: Run, parts: Sequence[Part], concurrency: int
 ) -> tuple[list[Mention], int, list[str]]:
-    """The grounded facts in the document's order, how many were dropped, and parts not read.
+    """Return the grounded facts in order, how many were dropped, and the parts not read.
 
-    A part that no model can extract is left out; when that is every part, its error is raised.
+    A part that no model can extract is left out; if that is every part, its error is raised.
     """
     free = asyncio.Semaphore(concurrency)
 
     async def extract(part: Part) -> tuple[list[Mention], int] | FleetError:
         async with free:
             try:
-                return grounded(await run.ask(EXTRACT, delimit(part.text)), part)
+                return keep_grounded(await run.ask(EXTRACT, delimit(part.text)), part)
             except (ChainExhausted, AnswerInvalid, Escalated) as error:
                 return error
 
     results = await asyncio.gather(*map(extract, parts))
     for handed in (result for result in results if isinstance(result, Escalated)):
-        raise handed  # after the others are done: they are not paid for again
+        raise handed  # only now: the other parts are paid for and done
     errors = [result for result in results if isinstance(result, Exception)]
     if len(errors) == len(parts):
         raise errors[0]
@@ -120,20 +125,20 @@ async def _extracted(
     return [m for found, _ in read for m in found], sum(dropped for _, dropped in read), failed
 
 
-async def _answered(run: Run, question: str, facts: str, count: int) -> tuple[str, list[int]]:
-    """The answer and what it cites that does not exist, after one chance to do better."""
+async def _answer(run: Run, question: str, facts: str, count: int) -> tuple[str, list[int]]:
+    """Return the answer, and its citations of missing facts after one chance to do better."""
     asked = f"{question}\n\n{delimit(facts, 'facts')}"
     answer = await run.ask(REASON, asked)
-    if wrong := _wrong(answer, count):
+    if wrong := _find_mistake(answer, count):
         answer = await run.ask(REASON, f"{asked}\n\nYour last answer was:\n{answer}\n\n{wrong}")
     unknown = [number for number in citations.find_numbers(answer) if not 1 <= number <= count]
     return citations.remove_numbers(answer, unknown), unknown
 
 
-def _wrong(answer: str, count: int) -> str:
+def _find_mistake(answer: str, count: int) -> str:
     cited = citations.find_numbers(answer)
     if not cited:
         return "It cites no fact. Write it again and cite each statement's facts by number."
     if unknown := [number for number in cited if not 1 <= number <= count]:
-        return f"There are no facts {unknown}. Write it again and cite existing ones."
+        return f"The facts {unknown} do not exist. Write it again and cite existing ones."
     return ""

@@ -1,4 +1,4 @@
-"""What was extracted, held against the document: grounded, merged, contradictions kept.
+"""Extracted facts: quotes are checked, repeats merged, contradictions kept.
 
 Works on any extraction that is a model of lists of facts, each with a `quote`.
 """
@@ -34,11 +34,11 @@ class Fact(BaseModel):
     contradicts: list[int] = []
 
     def brief(self) -> Fields:
-        """What the expensive model reads of it."""
-        told = {name: value for name, value in self.fields.items() if value is not None}
+        """Return what the expensive model reads of the fact."""
+        known = {name: value for name, value in self.fields.items() if value is not None}
         quote = {"quote": self.quotes[0].text}
         sides = {"contradicts": self.contradicts} if self.contradicts else {}
-        return {"number": self.number, **told, **quote, **sides}
+        return {"number": self.number, **known, **quote, **sides}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,7 @@ class Mention:
 
     @property
     def subject(self) -> str:
+        """What the fact is about: its first field."""
         return str(next(iter(self.fields.values()), ""))
 
 
@@ -62,51 +63,54 @@ class _Side:
     mentions: list[Mention] = field(default_factory=list[Mention])
 
 
-def grounded(extraction: BaseModel, part: Part) -> tuple[list[Mention], int]:
-    """The facts whose quote stands in the part, and how many had to be dropped."""
+def keep_grounded(extraction: BaseModel, part: Part) -> tuple[list[Mention], int]:
+    """Return the facts whose quote is in the part, and how many were dropped."""
     source = Source(part.text)
     kept: list[Mention] = []
     dropped = 0
     for kind, facts in extraction.model_dump().items():
-        for given in facts:
-            fields = {name: value for name, value in given.items() if name != "quote"}
-            if passage := source.find(given["quote"]):
-                kept.append(Mention(kind, fields, _moved(passage, part.start)))
+        for fact in facts:
+            fields = {name: value for name, value in fact.items() if name != "quote"}
+            if passage := source.find(fact["quote"]):
+                kept.append(Mention(kind, fields, _move(passage, part.start)))
             else:
                 dropped += 1
     return kept, dropped
 
 
-def merged(mentions: Sequence[Mention]) -> list[Fact]:
-    """Each fact once, kind by kind; facts that contradict each other name each other."""
+def merge_mentions(mentions: Sequence[Mention]) -> list[Fact]:
+    """Return each fact once, kind by kind; contradicting facts name each other."""
     facts: list[Fact] = []
     for kind in dict.fromkeys(mention.kind for mention in mentions):
-        facts += _of_kind([m for m in mentions if m.kind == kind], len(facts) + 1)
+        facts += _merge_kind([m for m in mentions if m.kind == kind], len(facts) + 1)
     return facts
 
 
-def by_kind(facts: Iterable[Fact]) -> dict[str, list[Fields]]:
-    """The facts as the JSON that the expensive model gets."""
+def group_by_kind(facts: Iterable[Fact]) -> dict[str, list[Fields]]:
+    """Return the facts as the JSON that the expensive model gets."""
     found: dict[str, list[Fields]] = {}
     for fact in facts:
         found.setdefault(fact.kind, []).append(fact.brief())
     return found
 
 
-def _of_kind(mentions: Sequence[Mention], first: int) -> list[Fact]:
+def _merge_kind(mentions: Sequence[Mention], first: int) -> list[Fact]:
     sides: list[_Side] = []
     opposed: set[tuple[int, int]] = set()
-    for group in _grouped(mentions):
-        new = _sides(group)
+    for group in _group_mentions(mentions):
+        new = _find_sides(group)
         places = range(len(sides), len(sides) + len(new))
         opposed |= {(a, b) for a in places for b in places if a < b}
         sides += new
     opposed |= set(find_contradictions([side.mentions[0].subject for side in sides]))
-    return [_fact(side, first + at, _others(at, opposed, first)) for at, side in enumerate(sides)]
+    return [
+        _make_fact(side, first + at, _find_others(at, opposed, first))
+        for at, side in enumerate(sides)
+    ]
 
 
-def _grouped(mentions: Sequence[Mention]) -> list[list[Mention]]:
-    """Mentions of one subject together; equal wordings are put together first, for speed."""
+def _group_mentions(mentions: Sequence[Mention]) -> list[list[Mention]]:
+    """Group mentions of one subject; equal wordings are grouped first, for speed."""
     same: dict[str, list[int]] = {}
     for at, mention in enumerate(mentions):
         same.setdefault(" ".join(mention.subject.casefold().split()), []).append(at)
@@ -117,13 +121,13 @@ def _grouped(mentions: Sequence[Mention]) -> list[list[Mention]]:
     return [[mentions[at] for at in group] for group in found]
 
 
-def _sides(mentions: Sequence[Mention]) -> list[_Side]:
+def _find_sides(mentions: Sequence[Mention]) -> list[_Side]:
     sides: list[_Side] = []
     for mention in mentions:
         details = dict(list(mention.fields.items())[1:])
         for side in sides:
-            if all(_fit(value, side.fields[name]) for name, value in details.items()):
-                side.fields |= {n: _fuller(v, side.fields[n]) for n, v in details.items()}
+            if all(_agree(value, side.fields[name]) for name, value in details.items()):
+                side.fields |= {n: _choose_fuller(v, side.fields[n]) for n, v in details.items()}
                 side.mentions.append(mention)
                 break
         else:
@@ -131,7 +135,7 @@ def _sides(mentions: Sequence[Mention]) -> list[_Side]:
     return sides
 
 
-def _fit(one: Any, other: Any) -> bool:
+def _agree(one: Any, other: Any) -> bool:
     """Whether two details can both be true: one is missing, or says part of the other."""
     if one is None or other is None:
         return True
@@ -139,13 +143,13 @@ def _fit(one: Any, other: Any) -> bool:
     return a <= b or b <= a
 
 
-def _fuller(one: Any, other: Any) -> Any:
+def _choose_fuller(one: Any, other: Any) -> Any:
     if one is None or other is None:
         return other if one is None else one
     return max(other, one, key=lambda value: len(str(value)))
 
 
-def _fact(side: _Side, number: int, contradicts: list[int]) -> Fact:
+def _make_fact(side: _Side, number: int, contradicts: list[int]) -> Fact:
     passages = {(m.passage.start, m.passage.end): m.passage for m in side.mentions}
     return Fact(
         number=number,
@@ -156,9 +160,9 @@ def _fact(side: _Side, number: int, contradicts: list[int]) -> Fact:
     )
 
 
-def _others(at: int, pairs: Iterable[tuple[int, int]], first: int) -> list[int]:
+def _find_others(at: int, pairs: Iterable[tuple[int, int]], first: int) -> list[int]:
     return sorted(first + a + b - at for a, b in pairs if at in (a, b))
 
 
-def _moved(passage: Passage, by: int) -> Passage:
+def _move(passage: Passage, by: int) -> Passage:
     return Passage(passage.start + by, passage.end + by, passage.text)

@@ -22,6 +22,7 @@ class Part:
 
     @property
     def end(self) -> int:
+        """Where the part ends in the text."""
         return self.start + len(self.text)
 
 
@@ -34,13 +35,13 @@ def split(text: str, size: int, overlap: int) -> list[Part]:
     parts: list[Part] = []
     start = 0
     while len(text) - start > size:
-        cut = _last_break(text, start + size // 2, start + size)
+        cut = _find_last_break(text, start + size // 2, start + size)
         parts.append(Part(start, text[start:cut]))
-        start = _first_break(text, cut - overlap, cut)
+        start = _find_first_break(text, cut - overlap, cut)
     return [*parts, Part(start, text[start:])]
 
 
-def _last_break(text: str, low: int, high: int) -> int:
+def _find_last_break(text: str, low: int, high: int) -> int:
     for kind in _BREAKS:
         places = [match.end() for match in kind.finditer(text, low, high) if match.end() > low]
         if places:
@@ -48,7 +49,7 @@ def _last_break(text: str, low: int, high: int) -> int:
     return high
 
 
-def _first_break(text: str, low: int, high: int) -> int:
+def _find_first_break(text: str, low: int, high: int) -> int:
     for kind in _BREAKS[1:]:
         match = kind.search(text, low, high)
         if match and match.end() < high:

@@ -1,11 +1,11 @@
-"""Splits a task into sub-tasks for the sub-agents there are, and what makes a plan unusable."""
+"""Splits a task into sub-tasks for the sub-agents, and finds what makes a plan unusable."""
 
 from collections.abc import Container, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from pydantic import BaseModel, Field
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 
 class Task(BaseModel):
@@ -27,14 +27,16 @@ class Plan(BaseModel):
 PLAN = SubAgent("plan", Plan)
 
 
-def problems(
+def find_problems(
     plan: Plan, agents: Container[str], done: Container[str], *, max_tasks: int, max_depth: int
 ) -> list[str]:
-    """Why a plan cannot be carried out: unknown names, cycles, too many or too deep. `done` are
-    the ids of sub-tasks whose results are there already."""
+    """Return why a plan cannot be carried out: unknown names, cycles, too many or too deep.
+
+    `done` are the ids of sub-tasks that already have a result.
+    """
     ids = [task.id for task in plan.tasks]
     found = [
-        f"{task.id}: there is no sub-agent '{task.agent}'"
+        f"{task.id}: unknown sub-agent '{task.agent}'"
         for task in plan.tasks
         if task.agent not in agents
     ]
@@ -44,10 +46,10 @@ def problems(
         for need in task.needs
         if need not in ids and need not in done
     ]
-    found += [f"the id {id_} is taken" for id_ in dict.fromkeys(ids) if taken(id_, ids, done)]
+    found += [f"the id {id_} is taken" for id_ in dict.fromkeys(ids) if is_taken(id_, ids, done)]
     if len(ids) > max_tasks:
         found.append(f"{len(ids)} sub-tasks are more than {max_tasks}")
-    levels = _levels(plan.tasks)
+    levels = _count_levels(plan.tasks)
     if levels is None:
         found.append("sub-tasks need each other in a circle")
     elif levels > max_depth:
@@ -55,13 +57,13 @@ def problems(
     return found
 
 
-def taken(id_: str, ids: Sequence[str], done: Container[str]) -> bool:
+def is_taken(id_: str, ids: Sequence[str], done: Container[str]) -> bool:
     """Whether an id stands for more than one sub-task."""
     return ids.count(id_) > 1 or id_ in done
 
 
-def _levels(tasks: Sequence[Task]) -> int | None:
-    """How many sub-tasks wait for each other in the longest row; None if that never ends."""
+def _count_levels(tasks: Sequence[Task]) -> int | None:
+    """Count the sub-tasks that wait for each other in the longest row; None for a circle."""
     ids = {task.id for task in tasks}
     sorter = TopologicalSorter({task.id: ids & set(task.needs) for task in tasks})
     try:

@@ -12,13 +12,14 @@ from decimal import Decimal
 from pydantic import Field
 
 from ..agents.combine import COMBINE
-from ..agents.plan import PLAN, Plan, Task, problems
+from ..agents.plan import PLAN, Plan, Task, find_problems
 from ..agents.review import REVIEW
 from ..runtime.errors import AnswerInvalid, ChainExhausted, FleetError
 from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import NANO
-from ..runtime.run import Route, Run
-from ..runtime.tasks import Outcome, TaskResult, shown, text_of
+from ..runtime.request import Route
+from ..runtime.run import Run
+from ..runtime.tasks import OrchestratorReport, TaskResult, show_results, write_output
 from ..runtime.untrusted import delimit
 
 ANYTHING = "Anything that no other sub-agent is for"
@@ -35,23 +36,26 @@ class OrchestratorSettings(Settings):
     review: bool = True
 
 
-async def run(run: Run, route: Route) -> Outcome:
-    """Do the request's task. Raises AnswerInvalid when the planner gives no usable plan.
+async def run(run: Run, route: Route) -> OrchestratorReport:
+    """Do the request's task.
 
     Options: any of `[orchestrator]`, such as max_replans.
+
+    Raises:
+        AnswerInvalid: The planner gives no usable plan.
     """
     del route  # the planner and each sub-agent have a chain of their own
     settings = run.settings("orchestrator", OrchestratorSettings)
     work = Work(run, settings)
     await work.carry_out(await work.plan())
-    while work.missing() and work.replans < settings.max_replans and not work.spent():
+    while work.list_missing() and work.replans < settings.max_replans and not work.is_spent():
         work.replans += 1
         try:
             plan = await work.plan()
         except (AnswerInvalid, ChainExhausted):
-            break  # what is done is worth more than no answer
+            break  # a partial answer is worth more than none
         await work.carry_out(plan)
-    return await work.outcome()
+    return await work.report()
 
 
 @dataclass
@@ -64,15 +68,19 @@ class Work:
     replans: int = 0
 
     async def plan(self) -> Plan:
-        """A plan that can be carried out; an unusable one is sent back once."""
-        told = self._told()
-        plan = await self.run.ask(PLAN, told)
-        if wrong := self._problems(plan):
+        """Return a plan that can be carried out; an unusable one is sent back once.
+
+        Raises:
+            AnswerInvalid: The second plan is unusable as well.
+        """
+        request = self._write_request()
+        plan = await self.run.ask(PLAN, request)
+        if wrong := self._find_problems(plan):
             listed = "\n".join(f"- {problem}" for problem in wrong)
-            plan = await self.run.ask(PLAN, f"{told}\n\nYour last plan was unusable:\n{listed}")
-            if wrong := self._problems(plan):
+            plan = await self.run.ask(PLAN, f"{request}\n\nYour last plan was unusable:\n{listed}")
+            if wrong := self._find_problems(plan):
                 raise AnswerInvalid(f"The plan is unusable: {'; '.join(wrong)}.")
-        # What a new plan takes up again is no longer a failure.
+        # A sub-task that the new plan repeats no longer counts as failed.
         for task in plan.tasks:
             self.results.pop(task.id, None)
         return plan
@@ -99,16 +107,16 @@ class Work:
                 left.cancel()
         self.results |= {result.id: result for result in results}
 
-    async def outcome(self) -> Outcome:
-        """One answer of all that was done; what was not is named under it."""
-        done, missing = self._done(), self.missing()
+    async def report(self) -> OrchestratorReport:
+        """Combine all that was done into one answer; what was not done is named under it."""
+        done, missing = self._find_done(), self.list_missing()
         answer = "Nothing was done."
         if done:
             task = delimit(self.run.request.text, "task")
-            answer = await self.run.ask(COMBINE, f"{task}\n\n{shown(done)}")
+            answer = await self.run.ask(COMBINE, f"{task}\n\n{show_results(done)}")
         if missing:
             answer += "\n\nNot done:\n" + "\n".join(f"- {one}" for one in missing)
-        return Outcome(
+        return OrchestratorReport(
             task=self.run.request.text,
             status="failed" if not done else "degraded" if missing else "complete",
             answer=answer,
@@ -117,15 +125,15 @@ class Work:
             results=list(self.results.values()),
         )
 
-    def missing(self) -> list[str]:
-        """The sub-tasks without a usable result, with the reason."""
+    def list_missing(self) -> list[str]:
+        """List the sub-tasks without a usable result, with the reason."""
         return [
             f"{result.id} ({result.agent}): {result.reason}"
             for result in self.results.values()
             if result.status != "done"
         ]
 
-    def spent(self) -> bool:
+    def is_spent(self) -> bool:
         """Whether the run has used up its budget; calls without a known price count nothing."""
         return self.run.spent_nano() >= self.settings.budget_usd * NANO
 
@@ -135,26 +143,26 @@ class Work:
         )
         if lacking := [other.id for other in needed if other.status != "done"]:
             result.reason = f"needs {', '.join(lacking)}, which is not there"
-        elif self.spent():
+        elif self.is_spent():
             result.reason = f"the run's ${self.settings.budget_usd} are spent"
         else:
-            told = "\n\n".join(filter(None, [task.instruction, shown(needed)]))
+            request = "\n\n".join(filter(None, [task.instruction, show_results(needed)]))
             try:
-                result.output = await self.run.ask(self.run.agents[task.agent], told)
+                result.output = await self.run.ask(self.run.agents[task.agent], request)
                 result.status = "done"
-                await self._review(task, told, result)
+                await self._review(task, request, result)
             except FleetError as error:
                 result.status, result.reason = "failed", str(error)
         return result
 
-    async def _review(self, task: Task, told: str, result: TaskResult) -> None:
+    async def _review(self, task: Task, request: str, result: TaskResult) -> None:
         """Reject a result that a cheap model finds wanting; without a reviewer it stands."""
         if not self.settings.review:
             return
-        shown = delimit(text_of(result.output), "result")
+        output = delimit(write_output(result.output), "result")
         try:
             review = await self.run.ask(
-                REVIEW, f"Asked:\n{told}\n\nExpected:\n{task.expects}\n\n{shown}"
+                REVIEW, f"Asked:\n{request}\n\nExpected:\n{task.expects}\n\n{output}"
             )
         except FleetError as error:
             result.reason = f"not reviewed: {error}"
@@ -162,7 +170,7 @@ class Work:
         result.reason = review.reason
         result.status = "done" if review.ok else "rejected"
 
-    def _told(self) -> str:
+    def _write_request(self) -> str:
         named = self.run.fleet.agents
         agents = [
             f"- {name}: {named[name].description if name in named else ANYTHING}"
@@ -170,18 +178,24 @@ class Work:
         ]
         limits = f"At most {self.settings.max_tasks} sub-tasks, {self.settings.max_depth} in a row."
         parts = ["Sub-agents:", *agents, "", limits, "", delimit(self.run.request.text, "task")]
-        if missing := self.missing():
-            parts += ["", "Failed:", *(f"- {one}" for one in missing), "", shown(self._done())]
+        if missing := self.list_missing():
+            parts += [
+                "",
+                "Failed:",
+                *(f"- {one}" for one in missing),
+                "",
+                show_results(self._find_done()),
+            ]
         return "\n".join(parts)
 
-    def _problems(self, plan: Plan) -> list[str]:
-        return problems(
+    def _find_problems(self, plan: Plan) -> list[str]:
+        return find_problems(
             plan,
             self.run.agents,
-            [result.id for result in self._done()],
+            [result.id for result in self._find_done()],
             max_tasks=self.settings.max_tasks,
             max_depth=self.settings.max_depth,
         )
 
-    def _done(self) -> list[TaskResult]:
+    def _find_done(self) -> list[TaskResult]:
         return [result for result in self.results.values() if result.status == "done"]

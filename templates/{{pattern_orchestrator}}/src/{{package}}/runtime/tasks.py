@@ -1,4 +1,4 @@
-"""What became of a task that was shared out: its sub-tasks' results, and the answer of them all."""
+"""The results of sub-tasks, and the answer that they make together."""
 
 from collections.abc import Sequence
 from typing import Any, Literal
@@ -10,7 +10,7 @@ from .untrusted import delimit
 
 
 class TaskResult(BaseModel):
-    """What became of one sub-task. Only the output of a "done" one is used."""
+    """The result of one sub-task. Only the output of a "done" one is used."""
 
     id: str
     agent: str
@@ -20,7 +20,7 @@ class TaskResult(BaseModel):
     reason: str = ""
 
 
-class Outcome(BaseModel):
+class OrchestratorReport(BaseModel):
     """The typed result. "degraded": the answer lacks what `missing` names."""
 
     task: str
@@ -34,13 +34,14 @@ class Outcome(BaseModel):
         return self.answer
 
 
-def shown(results: Sequence[TaskResult]) -> str:
-    """Results as a model reads them."""
+def show_results(results: Sequence[TaskResult]) -> str:
+    """Write results as a model reads them."""
     return "\n\n".join(
-        f"Result of {result.id}:\n{delimit(text_of(result.output), 'result')}" for result in results
+        f"Result of {result.id}:\n{delimit(write_output(result.output), 'result')}"
+        for result in results
     )
 
 
-def text_of(output: Any) -> str:
-    """A sub-agent's output as text; a typed one as JSON."""
+def write_output(output: Any) -> str:
+    """Return a sub-agent's output as text; a typed one as JSON."""
     return output if isinstance(output, str) else to_json(output).decode()

@@ -1,7 +1,7 @@
 """Question → queries → search → fetch → claims per source → merge → synthesis with citations.
 
-Cheap models read, an expensive one writes, and it sees claims only. What a search, a page or a
-model fails to give is noted in the report, and the rest goes on.
+Cheap models read, an expensive one writes, and it sees claims only. An error of a
+search, a page or a model is noted in the report, and the rest goes on.
 """
 
 import asyncio
@@ -14,12 +14,20 @@ from pydantic import Field
 from ..agents.claim import CLAIM, Claims
 from ..agents.query import QUERY
 from ..agents.synthesise import SYNTHESISE
-from ..runtime.cited import Quote, Report, compose, grounded, merge, numbered
 from ..runtime.errors import AnswerInvalid, ChainExhausted
 from ..runtime.fetch import Fetcher, FetchRefused, FetchSettings, Page
 from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import DEMO
-from ..runtime.run import Route, Run
+from ..runtime.request import Route
+from ..runtime.research_report import (
+    Quote,
+    Report,
+    compose_answer,
+    keep_grounded,
+    merge_claims,
+    number_claims,
+)
+from ..runtime.run import Run
 from ..runtime.searches.search import Found, Search, SearchFailed
 from ..runtime.untrusted import delimit, find_orders
 
@@ -39,31 +47,34 @@ class ResearchSettings(Settings):
 
 
 async def run(run: Run, route: Route, *, searches: Mapping[str, Search]) -> Report:
-    """Answer the request from sources. Raises ChainExhausted where no model could read or write.
+    """Answer the request from sources.
 
     Options: any number of `[research]`, such as max_sources.
+
+    Raises:
+        ChainExhausted: No model could read the sources, or none could write the answer.
     """
     del route  # each stage has a chain of its own
     settings = run.settings("research", ResearchSettings)
     report = Report(question=run.request.text)
-    report.queries = await _queries(run, settings, report)
+    report.queries = await _write_queries(run, settings, report)
     if run.environment == DEMO:  # a recorded run must not reach the network
         searches = {name: search for name, search in searches.items() if not search.REMOTE}
     found = await _search(run, searches, settings, report)
-    pages = await _read(found, settings, report)
-    quoted = await _claims(run, pages, settings, report)
-    report.claims = merge(quoted)
+    pages = await _read_pages(found, settings, report)
+    quoted = await _extract_claims(run, pages, settings, report)
+    report.claims = merge_claims(quoted)
     report.counts.merged = len(quoted) - len(report.claims)
     if report.claims:
         await _synthesise(run, report)
     return report
 
 
-async def _queries(run: Run, settings: ResearchSettings, report: Report) -> list[str]:
-    """What to search for; the question itself where the model writes nothing usable."""
-    told = f"At most {settings.max_queries} queries.\n\n{delimit(report.question, 'question')}"
+async def _write_queries(run: Run, settings: ResearchSettings, report: Report) -> list[str]:
+    """Return what to search for; the question itself if the model writes nothing usable."""
+    request = f"At most {settings.max_queries} queries.\n\n{delimit(report.question, 'question')}"
     try:
-        written = (await run.ask(QUERY, told)).queries
+        written = (await run.ask(QUERY, request)).queries
     except NO_ANSWER as error:
         report.problems.append(f"No queries were written, the question was used: {error}")
         written = []
@@ -100,10 +111,12 @@ async def _search(
     ]
 
 
-async def _read(found: Sequence[Found], settings: ResearchSettings, report: Report) -> list[Page]:
-    """The text of each result, fetched where the search did not give it."""
+async def _read_pages(
+    found: Sequence[Found], settings: ResearchSettings, report: Report
+) -> list[Page]:
+    """Return the text of each result, fetched if the search did not give it."""
     async with Fetcher(settings.fetch) as fetcher:
-        results = await _bounded(settings, [_page(one, fetcher) for one in found])
+        results = await _gather_bounded(settings, [_read_page(one, fetcher) for one in found])
     pages: list[Page] = []
     for result in results:
         if isinstance(result, FetchRefused):
@@ -121,22 +134,22 @@ async def _read(found: Sequence[Found], settings: ResearchSettings, report: Repo
     return pages
 
 
-async def _page(found: Found, fetcher: Fetcher) -> Page:
+async def _read_page(found: Found, fetcher: Fetcher) -> Page:
     if found.text is None:
         return await fetcher.page(found.url)
     return Page(found.url, found.title, found.text)
 
 
-async def _claims(
+async def _extract_claims(
     run: Run, pages: Sequence[Page], settings: ResearchSettings, report: Report
 ) -> list[tuple[str, Quote]]:
-    """What each source says about the question; a claim whose quote is not in it is dropped."""
+    """Return each source's claims about the question; one whose quote is not in it is dropped."""
     question = delimit(report.question, "question")
     asks = [
         run.ask(CLAIM, f"{question}\n\n{delimit(page.text, 'source')}", source=page.text)
         for page in pages
     ]
-    results = await _bounded(settings, asks)
+    results = await _gather_bounded(settings, asks)
     failed = [result for result in results if isinstance(result, NO_ANSWER)]
     if failed and len(failed) == len(results):
         raise failed[0]
@@ -146,7 +159,7 @@ async def _claims(
             report.problems.append(f"{page.url}: was not read: {result}")
             continue
         claims: Claims = _or_raise(result)
-        kept = grounded(claims.claims, page)
+        kept = keep_grounded(claims.claims, page)
         report.counts.claims += len(claims.claims)
         report.counts.ungrounded += len(claims.claims) - len(kept)
         quoted += kept
@@ -155,18 +168,18 @@ async def _claims(
 
 async def _synthesise(run: Run, report: Report) -> None:
     question = delimit(report.question, "question")
-    claims = delimit(numbered(report.claims), "claims")
+    claims = delimit(number_claims(report.claims), "claims")
     synthesis = await run.ask(SYNTHESISE, f"{question}\n\n{claims}")
-    answer, report.counts.uncited = compose(synthesis, report.claims)
+    answer, report.counts.uncited = compose_answer(synthesis, report.claims)
     report.unanswered = synthesis.unanswered
     report.status = "answered" if answer else "unsupported"
     report.answer = answer or "The sources were read, but no sentence of the answer named a claim."
 
 
-async def _bounded(
+async def _gather_bounded(
     settings: ResearchSettings, tasks: Sequence[Awaitable[Result]]
 ) -> list[Result | BaseException]:
-    """All results in order, errors among them; so many at a time."""
+    """Return all results in order, errors among them; `max_parallel` run at once."""
     places = asyncio.Semaphore(settings.max_parallel)
 
     async def one(task: Awaitable[Result]) -> Result:

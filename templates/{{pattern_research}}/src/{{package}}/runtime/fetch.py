@@ -47,7 +47,7 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class FetchRefused(FleetError):
-    """A page that is not read, and why: forbidden, private, too large, too slow, no text."""
+    """A page was not read: forbidden, private, too large, too slow, or without text."""
 
 
 class FetchSettings(Settings):
@@ -62,7 +62,7 @@ class FetchSettings(Settings):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is to be read at a URL, after redirects."""
+    """The text at a URL, after redirects."""
 
     url: str
     title: str
@@ -89,6 +89,7 @@ class Fetcher:
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def __aenter__(self) -> Self:
+        """Open the client."""
         headers = {
             "User-Agent": self.settings.user_agent,
             "Accept": ", ".join(READ),
@@ -101,16 +102,21 @@ class Fetcher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Close the client and drop what is still being read."""
         for task in self._robots.values():
             task.cancel()
         await self._stack.aclose()
 
     async def page(self, url: str) -> Page:
-        """Read one page. Raises FetchRefused that names the URL."""
+        """Read one page.
+
+        Raises:
+            FetchRefused: It was not read; the message names the URL.
+        """
         try:
             async with asyncio.timeout(self.settings.timeout_s):
-                body = await self._get(_parsed(url), robots=True)
-                return await _page(body, Limits(self.settings.timeout_s))
+                body = await self._get(_parse_url(url), robots=True)
+                return await _make_page(body, Limits(self.settings.timeout_s))
         except (FetchRefused, BodyRefused, Unreadable) as error:
             raise FetchRefused(f"{url}: {error}") from None
         except TimeoutError:
@@ -120,7 +126,7 @@ class Fetcher:
 
     async def _get(self, url: httpx2.URL, *, robots: bool) -> _Body:
         for _ in range(self.settings.max_redirects + 1):
-            if robots and not (await self._rules(url)).can_fetch(
+            if robots and not (await self._find_rules(url)).can_fetch(
                 self.settings.user_agent, str(url)
             ):
                 raise FetchRefused("its robots.txt forbids it")
@@ -131,8 +137,8 @@ class Fetcher:
         raise FetchRefused(f"more than {self.settings.max_redirects} redirects")
 
     async def _request(self, url: httpx2.URL) -> _Body | httpx2.URL:
-        """One request to one checked address: its body, or where it redirects to."""
-        address = await self._address(url)
+        """Send one request to one checked address. Return its body, or where it redirects to."""
+        address = await self._resolve(url)
         request = self._client.build_request(
             "GET",
             url.copy_with(host=address),
@@ -142,15 +148,19 @@ class Fetcher:
         response = await self._client.send(request, stream=True)
         try:
             if response.status_code in REDIRECTS and "Location" in response.headers:
-                return _parsed(str(url.join(response.headers["Location"])))
+                return _parse_url(str(url.join(response.headers["Location"])))
             kind = re.split("[;,]", response.headers.get("Content-Type", ""))[0].strip().lower()
             data = await read_body(response, self.settings.max_bytes)
             return _Body(url, response.status_code, kind, response.charset_encoding, data)
         finally:
             await response.aclose()
 
-    async def _address(self, url: httpx2.URL) -> str:
-        """An address of the URL's host, all of which are public. Raises FetchRefused."""
+    async def _resolve(self, url: httpx2.URL) -> str:
+        """Return an address of the URL's host.
+
+        Raises:
+            FetchRefused: One of the host's addresses is private.
+        """
         port = url.port or (443 if url.scheme == "https" else 80)
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(url.host, port, type=socket.SOCK_STREAM)
@@ -161,18 +171,18 @@ class Fetcher:
             raise FetchRefused(f"leads to the private address {private}")
         return addresses[0]
 
-    async def _rules(self, url: httpx2.URL) -> RobotFileParser:
-        """The robots.txt of a URL's host, read once per run."""
+    async def _find_rules(self, url: httpx2.URL) -> RobotFileParser:
+        """Return the robots.txt of a URL's host, read once per run."""
         origin = str(url.copy_with(raw_path=b"/robots.txt", fragment=None))
         if origin not in self._robots:
             self._robots[origin] = asyncio.create_task(self._read_rules(origin))
-        # One caller that gives up must not take the rules from the others.
+        # A caller that gives up must not cancel the reading for the others.
         return await asyncio.shield(self._robots[origin])
 
     async def _read_rules(self, origin: str) -> RobotFileParser:
-        """As RFC 9309 has it: 4xx allows everything, no answer and 5xx nothing."""
+        """Read a robots.txt by RFC 9309: 4xx allows everything, 5xx and no answer nothing."""
         async with asyncio.timeout(self.settings.timeout_s):
-            body = await self._get(_parsed(origin), robots=False)
+            body = await self._get(_parse_url(origin), robots=False)
         if body.status >= 500:
             raise FetchRefused(f"its robots.txt answered with status {body.status}")
         rules = RobotFileParser()
@@ -185,21 +195,21 @@ def is_public(address: str) -> bool:
     """Whether an IP address is on the public internet; an IPv4 address inside has to be as well."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        if inner := ip.ipv4_mapped or _translated(ip):
+        if inner := ip.ipv4_mapped or _find_inner_address(ip):
             return is_public(str(inner))
         if ip not in _UNICAST:
             return False
     return ip.is_global and not any(ip in network for network in _SPECIAL)
 
 
-def _translated(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that NAT64, 6to4 or ISATAP sends to."""
+def _find_inner_address(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """Return the IPv4 address that NAT64, 6to4 or ISATAP sends to."""
     if ip in _NAT64 or int(ip) >> 32 & 0xFDFFFFFF == 0x5EFE:
         return ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
     return ip.sixtofour
 
 
-def _parsed(text: str) -> httpx2.URL:
+def _parse_url(text: str) -> httpx2.URL:
     url = httpx2.URL(text)
     if url.scheme not in ("http", "https") or not url.host:
         raise FetchRefused("is not an http or https address")
@@ -208,7 +218,7 @@ def _parsed(text: str) -> httpx2.URL:
     return url
 
 
-async def _page(body: _Body, limits: Limits) -> Page:
+async def _make_page(body: _Body, limits: Limits) -> Page:
     if body.status != 200:
         raise FetchRefused(f"answered with status {body.status}")
     if body.type not in READ:

@@ -14,22 +14,26 @@ _MOST_PARTS = 10_000
 
 
 def convert(path: Path) -> str:
-    """Headings, lists and tables stay; pictures go. Raises DocumentError."""
+    """Keep headings, lists and tables; leave pictures out.
+
+    Raises:
+        DocumentError: The file is encrypted, not a .docx, or could exhaust the memory.
+    """
     if not zipfile.is_zipfile(path):
         raise DocumentError(f"{path.name} is encrypted or not a .docx: save it as a plain .docx.")
     with zipfile.ZipFile(path) as parts:
-        _expect_sound(parts, path.name)
+        _refuse_bomb(parts, path.name)
     with path.open("rb") as file:
-        found = mammoth.convert_to_html(file, convert_image=_without)
+        found = mammoth.convert_to_html(file, convert_image=_omit_picture)
     return html_to_markdown(found.value)[1]
 
 
-def _without(_: object) -> list[object]:
-    """What stands for a picture."""
+def _omit_picture(_: object) -> list[object]:
+    """Put nothing in place of a picture."""
     return []
 
 
-def _expect_sound(parts: zipfile.ZipFile, name: str) -> None:
+def _refuse_bomb(parts: zipfile.ZipFile, name: str) -> None:
     """Raise DocumentError for a bomb. No part can unpack to more than it declares."""
     listed = parts.infolist()
     texts = [part for part in listed if part.filename.lower().endswith((".xml", ".rels"))]

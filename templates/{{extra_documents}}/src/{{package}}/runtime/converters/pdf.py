@@ -14,7 +14,11 @@ _FEW_WORDS = 5
 
 
 def convert(path: Path) -> Document:
-    """The text layer; a page is a paragraph. Raises DocumentError for an encrypted file."""
+    """Return the text layer; a page is a paragraph.
+
+    Raises:
+        DocumentError: The file is encrypted, or no page of it can be read.
+    """
     reader = PdfReader(path)
     # Many files are encrypted only against changes, and open with no password.
     if reader.is_encrypted and not _opens(reader):
@@ -28,17 +32,17 @@ def convert(path: Path) -> Document:
             empty += [number] if _is_empty(page, text) else []
         except MemoryError:
             raise
-        except Exception:  # one page that cannot be parsed; the others may be
+        except Exception:  # pypdf raises anything; other pages may still be read
             text = ""
             broken.append(number)
         texts.append(text)
     if len(broken) == len(texts):
-        raise DocumentError(f"{path.name} could not be read: no page of it is sound.")
+        raise DocumentError(f"{path.name} could not be read: none of its pages can be parsed.")
     return Document("\n\n".join(texts), tuple(_notes(empty, broken, len(texts))))
 
 
 def _opens(reader: PdfReader) -> bool:
-    with suppress(Exception):  # pypdf raises what its cryptography lacks
+    with suppress(Exception):  # pypdf raises anything where cryptography is missing
         return bool(reader.decrypt(""))
     return False
 
@@ -49,7 +53,7 @@ def _is_empty(page: PageObject, text: str) -> bool:
 
 
 def _has_picture(page: PageObject) -> bool:
-    with suppress(Exception):  # whatever a broken file has in place of its resources
+    with suppress(Exception):  # a broken file may have anything in place of its resources
         resources: Any = page["/Resources"]
         parts: Any = resources["/XObject"].get_object()
         return any(part.get_object().get("/Subtype") == "/Image" for part in parts.values())
@@ -59,12 +63,12 @@ def _has_picture(page: PageObject) -> bool:
 def _notes(empty: Sequence[int], broken: Sequence[int], pages: int) -> Iterator[str]:
     if empty and len(empty) < pages:
         has = "has" if len(empty) == 1 else "have"
-        yield f"{_listed(empty)} of {pages} {has} no text: scanned?"
+        yield f"{_list_pages(empty)} of {pages} {has} no text: scanned?"
     if broken:
-        yield f"{_listed(broken)} of {pages} could not be read"
+        yield f"{_list_pages(broken)} of {pages} could not be read"
 
 
-def _listed(numbers: Sequence[int]) -> str:
+def _list_pages(numbers: Sequence[int]) -> str:
     """Numbers as `pages 2 to 5 and 9, with a dash`."""
     spans: list[list[int]] = []
     for number in numbers:

@@ -18,7 +18,7 @@ from .queries import LATER, day_of, sums
 from .report_text import dollars, percent
 
 if TYPE_CHECKING:
-    from ..run import SubAgent
+    from ..subagent import SubAgent
     from .prices import Prices
 
 CHARS_PER_TOKEN = 4

@@ -1,4 +1,4 @@
-"""What is known of a long document after its facts were extracted and reasoned over."""
+"""The typed result of extracting facts from a long document and reasoning over them."""
 
 from pydantic import BaseModel
 
@@ -8,7 +8,8 @@ CHARS_PER_TOKEN = 4
 """How tokens are estimated here: characters / 4, the usual rule of thumb for English."""
 
 
-def tokens(text: str) -> int:
+def estimate_tokens(text: str) -> int:
+    """Estimate the tokens of a text."""
     return len(text) // CHARS_PER_TOKEN
 
 
@@ -35,14 +36,16 @@ class Reasoned(BaseModel):
 
     def __str__(self) -> str:
         quotes = [f'[{fact.number}] "{fact.quotes[0].text}"' for fact in self.cited]
-        return "\n".join([self.answer, "", *quotes, *([""] if quotes else []), *self._figures()])
+        return "\n".join(
+            [self.answer, "", *quotes, *([""] if quotes else []), *self._list_figures()]
+        )
 
-    def _figures(self) -> list[str]:
-        told = [
+    def _list_figures(self) -> list[str]:
+        figures = [
             f"{len(self.facts)} facts from {self.parts} parts; {self.merged} said twice; "
             f"{self.ungrounded} dropped: their quote is not in the document.",
             f"The expensive model read about {self.fact_tokens:,} tokens of facts instead of "
             f"{self.document_tokens:,} (characters / {CHARS_PER_TOKEN}).",
         ]
-        told += [f"Not read: {reason}" for reason in self.failed_parts]
-        return told + [f"Reads like an order to a model: {text!r}" for text in self.suspicious]
+        figures += [f"Not read: {reason}" for reason in self.failed_parts]
+        return figures + [f"Reads like an order to a model: {text!r}" for text in self.suspicious]

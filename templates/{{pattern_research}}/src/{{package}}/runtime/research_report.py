@@ -1,4 +1,4 @@
-"""Claims held to their sources, merged, and an answer that cites them: what research returns."""
+"""What research returns: claims with their sources, and an answer that cites them."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -33,7 +33,7 @@ class CitedClaim(BaseModel):
 
 
 class Counts(BaseModel):
-    """What came and what was left out on the way."""
+    """How much was found, and how much was left out at each step."""
 
     results: int = 0
     sources: int = 0
@@ -73,8 +73,8 @@ class Report(BaseModel):
         return "\n".join(parts)
 
 
-def grounded(claims: Sequence[Claim], page: Page) -> list[tuple[str, Quote]]:
-    """The claims whose quote is in the page and says so, with the passage as it stands there."""
+def keep_grounded(claims: Sequence[Claim], page: Page) -> list[tuple[str, Quote]]:
+    """Return the claims whose quote is in the page and supports them, with that passage."""
     source = grounding.Source(page.text)
     kept: list[tuple[str, Quote]] = []
     for claim in claims:
@@ -87,13 +87,13 @@ def grounded(claims: Sequence[Claim], page: Page) -> list[tuple[str, Quote]]:
     return kept
 
 
-def merge(quoted: Sequence[tuple[str, Quote]]) -> list[CitedClaim]:
-    """Near-duplicates as one claim, in its fullest wording; contradictions side by side."""
+def merge_claims(quoted: Sequence[tuple[str, Quote]]) -> list[CitedClaim]:
+    """Merge near-duplicates into their fullest wording, and mark contradictions."""
     texts = [text for text, _ in quoted]
     groups = duplicates.group_duplicates(texts)
     merged = [max((texts[at] for at in group), key=len) for group in groups]
     claims = [
-        CitedClaim(number=number, text=text, quotes=_distinct([quoted[at][1] for at in group]))
+        CitedClaim(number=number, text=text, quotes=_drop_repeats([quoted[at][1] for at in group]))
         for number, (text, group) in enumerate(zip(merged, groups, strict=True), 1)
     ]
     for one, other in duplicates.find_contradictions(merged):
@@ -102,21 +102,21 @@ def merge(quoted: Sequence[tuple[str, Quote]]) -> list[CitedClaim]:
     return claims
 
 
-def compose(synthesis: Synthesis, claims: Sequence[CitedClaim]) -> tuple[str, int]:
-    """The answer with its citations, and how many statements were dropped for having none."""
+def compose_answer(synthesis: Synthesis, claims: Sequence[CitedClaim]) -> tuple[str, int]:
+    """Return the answer with its citations, and how many statements without one were dropped."""
     known = {claim.number for claim in claims}
-    told: list[str] = []
+    sentences: list[str] = []
     for statement in synthesis.statements:
         written = citations.find_numbers(statement.text)
         cited = [n for n in dict.fromkeys([*statement.claims, *written]) if n in known]
         if cited:
             text = citations.remove_numbers(statement.text, written)
-            told.append(f"{text.strip()} [{', '.join(map(str, cited))}]")
-    return "\n".join(told), len(synthesis.statements) - len(told)
+            sentences.append(f"{text.strip()} [{', '.join(map(str, cited))}]")
+    return "\n".join(sentences), len(synthesis.statements) - len(sentences)
 
 
-def numbered(claims: Sequence[CitedClaim]) -> str:
-    """The claims as the synthesis reads them."""
+def number_claims(claims: Sequence[CitedClaim]) -> str:
+    """Write the claims as the synthesis reads them."""
     lines: list[str] = []
     for claim in claims:
         titles = "; ".join(dict.fromkeys(quote.title for quote in claim.quotes))
@@ -126,5 +126,5 @@ def numbered(claims: Sequence[CitedClaim]) -> str:
     return "\n".join(lines)
 
 
-def _distinct(quotes: Sequence[Quote]) -> list[Quote]:
+def _drop_repeats(quotes: Sequence[Quote]) -> list[Quote]:
     return list({(quote.url, quote.text): quote for quote in quotes}.values())

@@ -1,0 +1,331 @@
+"""What comes from outside: error replies, refusals, JSON in texts, secrets, characters."""
+
+import asyncio
+import base64
+import json
+import logging
+import stat
+import traceback
+import warnings
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from pathlib import Path
+from socket import gaierror
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from pydantic import BaseModel, ValidationError
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
+from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.tools import ToolDefinition
+
+from desk import wiring
+from desk.runtime import false_success, redaction, text
+from desk.runtime.errors import explain, unresolved
+from desk.runtime.fleet import Deployment
+from desk.runtime.private import private_file
+from desk.runtime.refusals import refuses
+from desk.runtime.replies import classify_reply, find_status
+from desk.runtime.retry_after import retry_after_s
+
+KEY = "sk-proj-Abc123/xyz+0987654321-QwertyUiop"
+
+
+class Count(BaseModel):
+    count: int
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (429, {"error": {"code": "insufficient_quota", "message": "Too many"}}, "quota"),
+        (400, {"error": {"code": "context_length_exceeded"}}, "context_too_long"),
+        (400, {"message": "Prompt is too long: 9 tokens > 8 maximum"}, "context_too_long"),
+        (400, {"message": "Invalid value: 'my prompt is too long'"}, "bad_request"),
+        (429, {"message": "Too many tokens. Slow down"}, "rate_limited"),
+        (413, {"error": {"code": "rate_limit_exceeded"}}, "request_too_large"),
+        (400, {"error": {"innererror": {"content_filter_result": {}}}}, "content_filter"),
+        (503, "<html>Bad gateway</html>", "network"),
+        (401, {"message": "No"}, "authentication"),
+        (418, None, "bad_request"),
+        (302, None, "network"),
+        (599, None, "overloaded"),
+        (400, {"message": 'litellm.X: AException - {"error": {"code": 404}}'}, "bad_request"),
+        (500, b'{"error": [{"code": "overloaded"}]}', "overloaded"),
+    ],
+)
+def test_status_code_and_type_decide_what_an_error_is(status: int, body: Any, kind: str) -> None:
+    assert classify_reply(ModelHTTPError(status, "m", body, headers={})) == kind
+
+
+def test_an_error_without_a_reply_is_classified_by_its_text() -> None:
+    half = ModelAPIError("m", "Failed to decode response as JSON")
+    assert classify_reply(half) == "malformed"
+    assert classify_reply(ModelAPIError("m", "cut off")) is None
+    assert classify_reply(ValueError("... expected JSON data")) == "network"
+    html = ModelHTTPError(502, "m", "<p>down</p>", headers={"content-type": "text/html"})
+    assert classify_reply(html) == "network"
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        ({"error": {"code": 429}}, 429),
+        ({"error": {"type": "not_found_error"}}, 404),
+        ({"error": {"code": "insufficient_quota"}}, 402),
+        ({"error": "Service down"}, 500),
+        ([{"error": {"code": 503}}], 503),
+        ({"choices": [{"error": {"code": 502}}]}, 502),
+        ({"base_resp": {"status_code": 1008, "status_msg": "no balance"}}, 402),
+        ({"choices": [{"message": {}}], "usage": {"completion_tokens": 2}}, None),
+        ({"id": 1}, None),
+        ("text", None),
+    ],
+)
+def test_an_error_that_calls_itself_a_success_has_a_status(body: Any, status: int | None) -> None:
+    assert find_status(body) == status
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "seconds"),
+    [
+        ({"retry-after": "1.5"}, None, 1.5),
+        ({"retry-after-ms": "1500", "retry-after": "9"}, None, 1.5),
+        ({"retry-after": "1m30.5s"}, None, 90.5),
+        ({"retry-after": "2, 3"}, None, 3),
+        ({"retry-after": "soon"}, None, 0),
+        ({"retry-after": "-5"}, None, 0),
+        ({"x-ratelimit-reset-tokens": "6m0s", "x-ratelimit-remaining-tokens": "0"}, None, 360),
+        ({"ratelimit-reset": "12"}, None, 12),
+        ({}, {"error": {"details": [{"retryDelay": "37s"}]}}, 37),
+        ({}, {"error": {"metadata": {"headers": {"Retry-After": "9"}}}}, 9),
+        ({}, {"message": "Try again in 30 seconds"}, 0),
+    ],
+)
+def test_a_reply_says_how_long_to_wait(headers: dict[str, str], body: Any, seconds: float) -> None:
+    error = ModelHTTPError(429, "m", body, headers=headers)
+    assert retry_after_s(error) == pytest.approx(seconds)
+
+
+def test_a_moment_is_a_wait_from_now_on() -> None:
+    then = datetime.now(UTC) + timedelta(seconds=60)
+    milliseconds = str(int(then.timestamp() * 1000))
+    for moment in (format_datetime(then, usegmt=True), str(then.timestamp()), milliseconds):
+        error = ModelHTTPError(429, "m", None, headers={"retry-after": moment})
+        assert 50 < retry_after_s(error) <= 60
+    assert retry_after_s(TimeoutError()) == 0
+    assert retry_after_s(ModelAPIError("m", "in its body", retry_after=34.0)) == 34
+
+
+@pytest.mark.parametrize(
+    ("said", "is_refusal"),
+    [
+        ("I'm sorry, but I can't help with that.", True),
+        ("I must decline this request.", True),
+        ("No, sorry.", True),
+        ('{"answer": "I cannot assist with that."}', True),
+        ('{"answer": "I cannot assist with that.", "source": "page 3"}', False),
+        ("{broken", False),
+        ("I cannot give a date, but your parcel left on Monday, 3 May.", False),
+        ("I can't answer questions after my training data ends in 2024.", True),
+        ('He said: "I cannot help with that."', False),
+        ("I can't help with that. " + "The rest is an answer. " * 40, False),
+    ],
+)
+def test_a_refusal_is_told_from_an_answer(said: str, is_refusal: bool) -> None:
+    assert refuses(said) is is_refusal
+
+
+@pytest.mark.parametrize(
+    ("said", "found"),
+    [
+        ('{"a": 1}', '{"a": 1}'),
+        ('```json\n{"a": 1}\n```', '{"a": 1}'),
+        ('Here it is: {"a": 1,} as you asked', '{"a": 1}'),
+        ('<think>{"a": 0}</think>{"a": 1}', '{"a": 1}'),
+        ("{'a': True, 'b': None}", '{"a": true, "b": null}'),
+        ('"{\\"a\\": 1}"', '{"a": 1}'),
+        ('{"a": 1}\n{"a": 2}', '{"a": 1}\n{"a": 2}'),
+        ("No JSON, as [1] says", "No JSON, as [1] says"),
+        ("so: {broken", "so: {broken"),
+    ],
+)
+def test_json_is_found_in_what_is_around_it(said: str, found: str) -> None:
+    assert text.extract_json(said) == found
+
+
+def test_texts_become_what_every_client_takes() -> None:
+    assert text.sanitize({"a": ["nul \0", ("half \ud83d",)]}) == {
+        "a": ["nul \ufffd", ("half \ufffd",)]
+    }
+    assert text.sanitize("page\x0cpage") == "page\npage"
+    tool = ToolDefinition(name="look", description="nul \0")
+    asked = ModelRequestParameters(function_tools=[tool])
+    assert text.sanitize(asked).function_tools[0].description == "nul \ufffd"
+    assert text.drop_half_characters(rb'{"a": "\ud83d"}') == rb'{"a": "\ufffd"}'
+
+
+def test_a_terminal_and_a_spreadsheet_run_nothing() -> None:
+    assert text.printable("ann\x1b[2J \x1b[31mred\x1b[0m gnp\u202e.exe") == "ann red gnp.exe"
+    assert [text.csv_cell(one) for one in ("=1+1", "-5", "ann", 3)] == ["'=1+1", "-5", "ann", 3]
+    assert text.from_csv_cell("'=1+1") == "=1+1"
+
+
+@pytest.fixture
+def key(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    return KEY
+
+
+def test_every_form_of_a_secret_is_hidden(key: str) -> None:
+    basic = base64.b64encode(f"user:{key}".encode()).decode()
+    for form in (key, quote(key, safe=""), json.dumps(key), key[:25], f"Basic {basic}"):
+        assert "Qwerty" not in redaction.redact_secrets(f"Wrong key {form}.")
+        assert "***" in redaction.redact_secrets(f"Wrong key {form}.")
+    assert redaction.redact_data({"a": [key.encode(), (key, 3)]}) == {"a": [b"***", ("***", 3)]}
+
+
+def test_secrets_of_settings_files_and_urls_are_hidden(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    account = {"private_key": "line-of-a-private-key-0123456789-abcdef"}
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+    monkeypatch.setenv("MY_CREDENTIALS", json.dumps({"secret": "another-secret"}))
+    monkeypatch.setenv("EU", "eu-credential-0815")
+    monkeypatch.setenv("A_URL", "postgresql://ann:pa55word@db.invalid/fleet")
+    monkeypatch.setenv("MAX_TOKENS", "128000")
+    redaction.hide_settings({"key_env": "EU", "all": [{"headers": {"x": "header-secret"}}]})
+    secrets = f"{account['private_key']} another-secret eu-credential-0815 pa55word header-secret"
+    assert redaction.redact_secrets(f"{secrets} 128000") == "*** *** *** *** *** 128000"
+
+
+def test_errors_and_logs_hold_no_secret(key: str, caplog: pytest.LogCaptureFixture) -> None:
+    factory, shown = logging.getLogRecordFactory(), warnings.formatwarning
+    try:
+        redaction.hide_in_logs()
+        redaction.hide_in_logs()
+        log = logging.getLogger("somebody")
+        log.warning("%s %r %d", key, OSError(key), 3)
+        log.warning("%(a)s", {"a": [key]})
+        log.warning("%s%s", key[:5], key[5:])
+        try:
+            Count.model_validate({"count": key})
+        except ValidationError as error:
+            log.exception("It failed", stack_info=True)
+            group = ExceptionGroup(f"all {key}", [error, ValueError(key)])
+            group.add_note(key)
+            cleaned = redaction.redact_error(group)
+            with pytest.raises(RuntimeError, match="validation error"):
+                redaction.raise_redacted(error)
+        assert key not in warnings.formatwarning(f"key {key}", UserWarning, "x.py", 1)
+    finally:
+        logging.setLogRecordFactory(factory)
+        warnings.formatwarning = shown
+    assert key not in caplog.text
+    assert key not in "".join(traceback.format_exception(cleaned))
+    fine = ValueError("fine")
+    assert redaction.redact_error(fine) is fine
+    with pytest.raises(ValueError, match="fine"):
+        redaction.raise_redacted(fine)
+
+
+def test_what_helps_is_said_with_an_error_of_this_machine() -> None:
+    assert explain(OSError(24, "Too many open files")).endswith("lower [limits] of fleet.toml")
+    error = ConnectionError("down")
+    error.__cause__ = gaierror("not known")
+    assert "DNS" in unresolved(error)
+    assert unresolved(ConnectionError("down")) == ""
+
+
+def test_a_private_file_is_its_owners_alone(tmp_path: Path) -> None:
+    path = private_file(tmp_path / "data" / "ledger.sqlite3")
+    path.chmod(0o644)
+    private_file(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    with pytest.raises(IsADirectoryError):
+        private_file(tmp_path)
+
+
+class AsyncByteStream:
+    """A body in chunks, named as an HTTP library names it."""
+
+    def __init__(self, *chunks: bytes) -> None:
+        self.chunks = chunks
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            yield chunk
+
+    async def aclose(self) -> None:
+        self.chunks = ()
+
+
+def read(kind: str, *chunks: bytes) -> Any:
+    """A response of status 200 after the hooks of a client, and what its stream says."""
+    hooks: dict[str, list[Any]] = {"request": [], "response": []}
+    client = SimpleNamespace(_client=SimpleNamespace(event_hooks=hooks))
+    false_success.unmask_errors(SimpleNamespace(provider=SimpleNamespace(client=client)))  # type: ignore[arg-type]
+
+    async def whole() -> bytes:
+        return b"".join(chunks)
+
+    async def play() -> tuple[int, bytes]:
+        request = SimpleNamespace(headers={})
+        response = SimpleNamespace(
+            status_code=200,
+            headers={"content-type": kind},
+            stream=AsyncByteStream(*chunks),
+            aread=whole,
+        )
+        await hooks["request"][0](request)
+        await hooks["response"][0](response)
+        said = b"".join([part async for part in response.stream])
+        await response.stream.aclose()
+        assert request.headers == {"accept-encoding": "identity"}
+        return response.status_code, said
+
+    return asyncio.run(play())
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [(b'{"error": {"code": 429}}', 429), (b'{"choices": [{}]}', 200), (b"{half", 200)],
+)
+def test_an_error_sent_as_a_success_gets_its_status(body: bytes, status: int) -> None:
+    assert read("application/json", body)[0] == status
+
+
+def test_a_stream_is_read_in_one_form() -> None:
+    said = read("text/event-stream", b": hm\r\nid: 1\nevent: x\ndata:{", b'"a": 1}\n\n')[1]
+    assert said.rstrip() == b'event: x\ndata: {"a": 1}'
+
+
+def test_an_error_in_a_stream_is_raised_with_its_status() -> None:
+    with pytest.raises(ModelHTTPError) as raised:
+        read("text/event-stream", b'data: {"error": {"code": 429}}\n\n')
+    assert raised.value.status_code == 429
+
+
+@pytest.mark.parametrize("name", wiring.PROVIDERS)
+def test_a_client_of_every_provider_is_made_without_a_request(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = wiring.PROVIDERS[name]
+    for variable in (*provider.keys(Deployment()), "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        url = variable.endswith(("URL", "ENDPOINT"))
+        monkeypatch.setenv(variable, "http://127.0.0.1:9" if url else "eu-central-1")
+    place = Deployment(base_url="http://127.0.0.1:9", region="eu-central-1")
+
+    async def build() -> None:  # xAI's client wants an event loop
+        for deployment in (place, Deployment()):
+            model = provider.build("vendor/m", deployment)
+            false_success.unmask_errors(model)
+            assert model.model_name == "vendor/m"
+            varies = getattr(provider, "price_varies", None)
+            assert varies is None or varies("m", deployment) in (True, False)
+
+    asyncio.run(build())
