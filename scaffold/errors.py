@@ -2,6 +2,7 @@
 
 ScaffoldError                 shown as `error: …` and `hint: …`; the exit status is its class's
 ├── AnswersError              answers that do not fit together, all of them at once
+├── HalfDoneError             an update was interrupted after it had begun to write (exit 130)
 ├── ManifestError             a feature folder whose feature.yml is wrong
 ├── MergeError                the repository cannot be merged into as it is
 ├── SeveralErrors             more than one of these, reported together
@@ -62,7 +63,7 @@ _SYSTEM_HINTS = {
 
 
 def system_hint(error: OSError) -> str:
-    """Return what to do about what the system refused; empty where there is no advice."""
+    """Return what to do about what the system refused; empty where nothing is known."""
     return _SYSTEM_HINTS.get(error.errno or 0, "")
 
 
@@ -111,6 +112,12 @@ class AnswersError(ScaffoldError):
         self.problems = tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
         self.pairs = tuple((f"{one.key}: {one.what}", one.hint) for one in self.problems)
+
+
+class HalfDoneError(ScaffoldError):
+    """An update was interrupted after it had begun to write: says how to go on and how to go back."""
+
+    exit_status = ExitStatus.INTERRUPTED
 
 
 class ManifestError(ScaffoldError):

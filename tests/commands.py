@@ -12,7 +12,7 @@ import pytest
 def run(
     package: str, *words: str, folder: Path, given: str = "", **settings: str
 ) -> CompletedProcess[str]:
-    """What a command ends with and prints in this folder, as the installed program would.
+    """Run a command in this folder as the installed program would; return its status and output.
 
     `given` is what it may read, `settings` are variables of its environment.
     """
@@ -24,11 +24,11 @@ def run(
         patch.delenv("FLEET_ROOT", raising=False)
         for name, value in settings.items():
             patch.setenv(name, value)
-        status, advice = _ended(package)
+        status, advice = _end(package)
     return CompletedProcess([*words], status, out.getvalue(), err.getvalue() + advice)
 
 
-def _ended(package: str) -> tuple[int, str]:
+def _end(package: str) -> tuple[int, str]:
     """Run the package's `main`; return its exit status, and the advice that it exits with."""
     try:
         import_module(f"{package}.cli").main()

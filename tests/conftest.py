@@ -45,7 +45,7 @@ def workspace(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The package of a workspace with all providers, the default extras and some more."""
+    """Render a workspace with all providers, the default extras and some more; return its package."""
     name = "every_provider"
     answers = {
         "providers": [feature.name for feature in catalogue.of("provider")],
@@ -80,7 +80,7 @@ def every_key(catalogue: Catalogue, every_provider: str, monkeypatch: pytest.Mon
 
 @pytest.fixture(scope="session")
 def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A team's own template with two versions; do not change it."""
+    """Return a team's own template with two versions; do not change it."""
     from tests.fork import make_fork
 
     return make_fork(tmp_path_factory.mktemp("own") / "fork")
@@ -88,7 +88,7 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def first_desk(fork: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace of the fork's first version, in a repository; do not change it."""
+    """Return a workspace of the fork's first version, in a repository; do not change it."""
     from tests.fork import new
 
     place = tmp_path_factory.mktemp("first") / "desk"
@@ -97,5 +97,5 @@ def first_desk(fork: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def desk(first_desk: Path, tmp_path: Path) -> Path:
-    """A copy of that workspace to work in."""
+    """Return a copy of that workspace to work in."""
     return Path(shutil.copytree(first_desk, tmp_path / "desk", symlinks=True))

@@ -38,7 +38,7 @@ WHO = {
 
 
 def git(folder: Path, *words: str) -> str:
-    """What git prints; fails loudly."""
+    """Return what git prints; fail on any error."""
     done = subprocess.run(
         ["git", *words], cwd=folder, env={**os.environ, **WHO}, capture_output=True, text=True
     )
@@ -64,7 +64,7 @@ def append(path: Path, text: str) -> None:
 
 
 def make_fork(folder: Path) -> Path:
-    """Some of these templates as v1.0.0; v1.1.0 edits, renames, removes and adds a file."""
+    """Create a template: some of ours as v1.0.0; v1.1.0 edits, renames, removes and adds a file."""
     for feature in KEPT:
         shutil.copytree(ROOT / "templates" / feature, folder / "templates" / feature)
     for path in (ROOT / "templates").iterdir():
@@ -93,13 +93,13 @@ def make_fork(folder: Path) -> Path:
 
 
 def new(folder: Path, *words: str) -> Path:
-    """A workspace in a repository of its own, named as its folder."""
+    """Create a workspace in a repository of its own, named as its folder."""
     assert cli.run(["new", str(folder), "--defaults", *words]) == 0
     return folder
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    """The one JSON object that was printed since the last look."""
+def read_json(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    """Return the one JSON object that was printed since the last look."""
     return json.loads(capsys.readouterr().out)
 
 

@@ -48,7 +48,7 @@ def presets(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def pairs(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
-    """A pairwise covering array over every question: each pair of choices is in one render."""
+    """Return answers in which each pair of choices of two questions is in one render."""
     axes = dict(_axes(catalogue))
     names = list(axes)
 
@@ -162,8 +162,8 @@ def _answers(catalogue: Catalogue, row: dict[str, Any]) -> dict[str, Any]:
     return answers
 
 
-def rendered(folder: Path, answers: dict[str, Any]) -> Path:
-    """A workspace rendered from these answers."""
+def render_workspace(folder: Path, answers: dict[str, Any]) -> Path:
+    """Render a workspace from these answers."""
     given = {"project_name": "Desk", "package": "desk", **answers}
     spec = complete(CATALOGUE, given, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="matrix", commit=None)

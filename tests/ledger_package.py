@@ -20,7 +20,7 @@ from tests import harness
 @contextmanager
 def importable(folder: Path, name: str, **answers: Any) -> Iterator[str]:
     """Render a small workspace whose package is `name`, on the path while this lasts."""
-    harness.rendered(folder, {**harness.BARE, "package": name, **answers})
+    harness.render_workspace(folder, {**harness.BARE, "package": name, **answers})
     sys.path.insert(0, str(folder / "src"))
     try:
         yield name

@@ -51,7 +51,7 @@ class Coverage:
 
 def measure(name: str, folder: Path) -> Coverage:
     """Render the workspace of this name into `folder`, run its tests, and return what they cover."""
-    workspace = harness.rendered(folder, RENDERS[name])
+    workspace = harness.render_workspace(folder, RENDERS[name])
     (workspace / ".coveragerc").write_text(SETTINGS, "utf-8")
     tests = ("pytest", "-p", "no:cacheprovider")
     problem = harness.run(workspace, "coverage", "run", "-m", *tests) or harness.run(

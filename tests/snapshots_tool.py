@@ -17,7 +17,7 @@ def refresh(folder: Path) -> None:
     """Render both into `folder`, replacing what was there."""
     shutil.rmtree(folder, ignore_errors=True)
     for name, answers in KEPT.items():
-        harness.rendered(folder / name, answers)
+        harness.render_workspace(folder / name, answers)
 
 
 if __name__ == "__main__":

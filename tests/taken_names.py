@@ -17,7 +17,7 @@ PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 def names(catalogue: Catalogue) -> set[str]:
     """Distributions, imports and commands, as a package would be called, of all to install."""
-    distributions = set(_closure([Requirement(text) for text in _wanted(catalogue)]))
+    distributions = set(_closure([Requirement(text) for text in _read_names(catalogue)]))
     imports = {
         name
         for name, owners in metadata.packages_distributions().items()
@@ -37,7 +37,7 @@ def names(catalogue: Catalogue) -> set[str]:
     }
 
 
-def _wanted(catalogue: Catalogue) -> Iterator[str]:
+def _read_names(catalogue: Catalogue) -> Iterator[str]:
     yield from DEV
     for feature in catalogue.features:
         yield from (*feature.dependencies, *feature.dev_dependencies)

@@ -27,18 +27,18 @@ from tests.specs import complete
 MOMENTS = 12
 
 
-def refused(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
-    """The errors that `scaffold new` refuses with, a line and a hint each; nothing is written."""
+def read_errors(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
+    """Return the errors that `scaffold new` prints, a line and a hint each; nothing is written."""
     before = sorted(folder.rglob("*"))
     assert cli.run(["new", str(folder / "desk"), "--no-git", "--defaults", *words]) == 1
     assert sorted(folder.rglob("*")) == before
-    told = capsys.readouterr()
-    assert told.out == ""
-    return mistakes(told.err)
+    output = capsys.readouterr()
+    assert output.out == ""
+    return mistakes(output.err)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("_commit=v1", "_commit is not an answer key"),
         ("packge=x", "packge: is not an answer key; did you mean package?"),
@@ -61,16 +61,16 @@ def refused(folder: Path, capsys: pytest.CaptureFixture[str], *words: str) -> li
         ("chains={cheap: [openai:a], cheap: [openai:b]}", "chains has the key 'cheap' twice"),
     ],
 )
-def test_a_wrong_value_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+def test_a_wrong_value_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
-    lines = refused(tmp_path, capsys, f"--set={text}")
+    lines = read_errors(tmp_path, capsys, f"--set={text}")
     assert len(lines) == 1
-    assert told in lines[0]
+    assert message in lines[0]
 
 
 @pytest.mark.parametrize(
-    ("data", "told"),
+    ("data", "message"),
     [
         (b"\xff\xfe", "not UTF-8 text"),
         (b"x" * 2_000_000, "larger than 1 MB"),
@@ -87,14 +87,14 @@ def test_a_wrong_value_is_told(
         (b'{"chains": {"a": [], "a": []}}', "the key 'a' twice"),
     ],
 )
-def test_a_wrong_answers_file_is_told(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, told: str
+def test_a_wrong_answers_file_is_reported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], data: bytes, message: str
 ) -> None:
     file = tmp_path / "answers.yml"
     file.write_bytes(data)
-    lines = refused(tmp_path, capsys, f"--answers={file}")
+    lines = read_errors(tmp_path, capsys, f"--answers={file}")
     assert len(lines) == 1
-    assert told in lines[0]
+    assert message in lines[0]
 
 
 LEAVES = st.one_of(
@@ -120,7 +120,7 @@ def test_answers_of_any_shape_are_taken_or_refused(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("patterns: [" + ",".join(f"p{n}" for n in range(9000)) + "]", "more mistakes"),
         (
@@ -133,13 +133,13 @@ def test_answers_of_any_shape_are_taken_or_refused(
         ("agents: {a: [b]}", "agents"),
     ],
 )
-def test_answers_without_end_are_told_in_a_few_lines(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, told: str
+def test_answers_without_end_are_reported_in_a_few_lines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, message: str
 ) -> None:
     file = tmp_path / "answers.yml"
     file.write_text(text)
-    lines = refused(tmp_path, capsys, f"--answers={file}")
-    assert told in lines[-1]
+    lines = read_errors(tmp_path, capsys, f"--answers={file}")
+    assert message in lines[-1]
     assert len(lines) <= 31
 
 
@@ -158,7 +158,7 @@ def test_a_number_without_bounds_is_finite(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], value: str
 ) -> None:
     words = ("--set=patterns=[orchestrator]", f"--set=run_budget_usd={value}")
-    [line] = refused(tmp_path, capsys, *words)
+    [line] = read_errors(tmp_path, capsys, *words)
     assert line.startswith("run_budget_usd: is ")
 
 
@@ -166,7 +166,7 @@ def test_a_pipe_without_a_writer_is_not_waited_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     os.mkfifo(tmp_path / "pipe")
-    [line] = refused(tmp_path, capsys, f"--answers={tmp_path / 'pipe'}")
+    [line] = read_errors(tmp_path, capsys, f"--answers={tmp_path / 'pipe'}")
     assert "is a pipe" in line
 
 
@@ -178,18 +178,18 @@ def test_answers_may_come_through_a_pipe_of_the_shell(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [".", "/dev/zero", "/dev/null", "x" * 3000, "-", "a/" * 1000])
-def test_what_is_no_file_of_answers_is_told(
+def test_what_is_not_a_file_of_answers_is_reported(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
-    assert len(refused(tmp_path, capsys, f"--answers={name}")) == 1
+    assert len(read_errors(tmp_path, capsys, f"--answers={name}")) == 1
 
 
-def test_a_file_of_something_else_is_told_shortly(
+def test_a_file_of_something_else_is_reported_shortly(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "other.yml"
     file.write_text("".join(f"key{n}: 1\n" for n in range(1000)))
-    lines = refused(tmp_path, capsys, f"--answers={file}")
+    lines = read_errors(tmp_path, capsys, f"--answers={file}")
     assert len(lines) == 21
     assert "980 more keys" in lines[-1]
 
@@ -212,11 +212,11 @@ def test_target_tools_and_answers_are_refused_together(
     lines = mistakes(capsys.readouterr().err)
     wanted = ["is a file", "git is not", "needs uv", "mean single?", "of bad is not", "'nope'"]
     assert len(lines) == len(wanted)
-    assert all(told in line for told, line in zip(wanted, lines, strict=True))
+    assert all(message in line for message, line in zip(wanted, lines, strict=True))
     assert cli.run(["new", str(tmp_path / "desk"), "--json", *words]) == 1
-    told = json.loads(capsys.readouterr().out)["error"]
-    assert {problem["key"] for problem in told["problems"]} == {"--preset", "--set", "patterns"}
-    assert "is a file" in told["message"]
+    message = json.loads(capsys.readouterr().out)["error"]
+    assert {problem["key"] for problem in message["problems"]} == {"--preset", "--set", "patterns"}
+    assert "is a file" in message["message"]
 
 
 @pytest.mark.parametrize(
@@ -251,7 +251,7 @@ def test_a_strange_template_is_refused(
     src: str,
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    [line] = refused(tmp_path, capsys, f"--template={src}")
+    [line] = read_errors(tmp_path, capsys, f"--template={src}")
     assert len(line) < 1000
 
 
@@ -261,7 +261,7 @@ def test_a_strange_template_is_refused(
 def test_a_strange_ref_is_refused(
     fork: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ref: str
 ) -> None:
-    [line] = refused(tmp_path, capsys, f"--template={fork}", f"--ref={ref}")
+    [line] = read_errors(tmp_path, capsys, f"--template={fork}", f"--ref={ref}")
     assert "its versions are v1.0.0, v1.1.0" in line
 
 
@@ -312,13 +312,13 @@ def small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
-def test_a_file_system_that_takes_no_more_is_told(tmp_path: Path) -> None:
+def test_a_file_system_that_takes_no_more_is_reported(tmp_path: Path) -> None:
     for words in (["--no-git"], ["--dry-run"]):
         with start(tmp_path, *words, before=small_files) as running:
-            _, told = running.communicate()
+            _, message = running.communicate()
         assert running.returncode == 1
-        assert told.splitlines()[-1].startswith("hint: ")
-        assert "File too large" in told
-        assert "Traceback" not in told
+        assert message.splitlines()[-1].startswith("hint: ")
+        assert "File too large" in message
+        assert "Traceback" not in message
         assert [path.name for path in tmp_path.iterdir()] == ["temporary"]
         assert not list((tmp_path / "temporary").iterdir())

@@ -211,7 +211,7 @@ def test_a_mistake_of_ours_is_told_once(desk: Desk, caplog: pytest.LogCaptureFix
     desk.models = ["openai:status-401", "anthropic:ok"]
     ask_many(desk, 3)
     assert sum("authentication" in record.getMessage() for record in caplog.records) == 1
-    failures, queries = desk.module("runtime.failures"), desk.module("runtime.ledger.queries")
+    failures, queries = desk.module("runtime.failure_kinds"), desk.module("runtime.ledger.queries")
     found = queries.mistakes(desk.root / "data" / "ledger.sqlite3", failures.ALERTS, 0)
     assert found == [("openai", "status-401", "openai", "authentication", 3)]
 

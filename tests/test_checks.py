@@ -305,7 +305,7 @@ def test_a_team_names_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch, slow:
 @pytest.mark.parametrize(
     ("checks", "told"),
     [
-        ('"lenght:5-40"', "'lenght' is none of"),
+        ('"lenght:5-40"', "'lenght' is not in wiring"),
         ('"length:many"', "length:20-2000"),
         ('"length"', "length:20-2000"),
         ('"length:400-20"', "smaller number comes first"),

@@ -17,9 +17,9 @@ def test_a_mistake_is_an_error_a_hint_and_its_status(
 ) -> None:
     (tmp_path / "mine").write_text("")
     assert cli.run(["new", str(tmp_path / "mine"), "--defaults", "--no-git"]) == 1
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert told.err == (f"error: {tmp_path / 'mine'} is a file\nhint: name another folder\n")
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert output.err == (f"error: {tmp_path / 'mine'} is a file\nhint: name another folder\n")
 
 
 @pytest.mark.parametrize("words", [[], ["nwe"], ["new"], ["new", "x", "--no-such-option"]])
@@ -44,7 +44,9 @@ def test_json_holds_for_errors_too(
     assert not any(tmp_path.iterdir())
 
 
-def test_every_problem_is_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_problem_is_reported_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     words = ["--set", "patterns=[ruoter]", "--set", "packge=x", "--json", "--no-git"]
     assert cli.run(["new", str(tmp_path / "x"), *words]) == 1
     problems = json.loads(capsys.readouterr().out)["error"]["problems"]
@@ -59,7 +61,7 @@ def test_interrupted_is_130(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     assert cli.run(["new", str(tmp_path / "x")]) == 130
 
 
-def test_a_missing_tool_is_told_before_anything_is_written(
+def test_a_missing_tool_is_reported_before_anything_is_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))

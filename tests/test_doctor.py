@@ -184,8 +184,8 @@ def test_a_ledger_that_cannot_be_made(
 
 
 def test_a_missing_prompt(desk: Desk, doctor: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    run = desk.module("runtime.run")
-    monkeypatch.setattr(run, "PROMPTS", desk.root / "prompts")
+    subagent = desk.module("runtime.subagent")
+    monkeypatch.setattr(subagent, "PROMPTS", desk.root / "prompts")
     status, told = doctor()
     assert status == 1 and "prompts/answer.md is missing" in told
 
@@ -239,7 +239,7 @@ def test_live_asks_although_a_stage_has_a_problem(
     desk: Desk, doctor: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     desk.models = ["openai:ok"]
-    monkeypatch.setattr(desk.module("runtime.run"), "PROMPTS", desk.root / "prompts")
+    monkeypatch.setattr(desk.module("runtime.subagent"), "PROMPTS", desk.root / "prompts")
     status, told = doctor("--live")
     assert (status, desk.hits()) == (1, ["ok"]), told
     assert "problem:" in told and "answers" in told

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from scaffold.errors import TargetError, TemplateError
-from scaffold.rendering import confined as jail
+from scaffold.rendering import confined
 from scaffold.rendering.confined import LIMITS, Limits
 from scaffold.rendering.pair import Job
 from scaffold.rendering.render import render
@@ -19,14 +19,14 @@ from scaffold.sources.safety import require_safe_template
 from scaffold.sources.template import Source
 from scaffold.system import yaml as yaml_text
 from scaffold.system.paths import is_git_name
-from scaffold.workspace.files import read
+from scaffold.workspace.answers_file import read_answers_file
 
 ASKED = "project_name: x\npackage: x\n_subdirectory: templates\n"
 QUICK = replace(LIMITS, cpu_s=3, wall_s=60)
 
 
 def template(root: Path, files: dict[str, str], questions: str = ASKED) -> Path:
-    """A template of a few files; their names are paths under templates/."""
+    """Write a template of a few files; their names are paths under templates/."""
     root.mkdir()
     (root / "copier.yml").write_text(questions)
     for name, text in files.items():
@@ -38,7 +38,7 @@ def template(root: Path, files: dict[str, str], questions: str = ASKED) -> Path:
 
 
 def refusal(root: Path, limits: Limits = QUICK) -> str:
-    """What a confined render is refused with; nothing is written outside its folder."""
+    """Return the error of a confined render; nothing is written outside its folder."""
     target = root.parent / "out"
     with pytest.raises(TemplateError) as caught:
         Job(Source(root, "somewhere", None, False), {}, target, limits).run()
@@ -124,7 +124,7 @@ def test_a_link_inside_a_template_and_a_pipe(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("more", "told"),
+    ("more", "message"),
     [
         ("_tasks: [touch ran]", "runs no template's code"),
         ("_migrations: [{command: touch ran}]", "runs no template's code"),
@@ -160,16 +160,16 @@ def test_a_link_inside_a_template_and_a_pipe(tmp_path: Path) -> None:
     ],
     ids=lambda text: text[:24],
 )  # fmt: skip
-def test_questions_that_are_refused(more: str, told: str, tmp_path: Path) -> None:
+def test_questions_that_are_refused(more: str, message: str, tmp_path: Path) -> None:
     root = template(tmp_path / "t", {}, f"{ASKED}{more}\n")
     with pytest.raises(TemplateError) as caught:
         require_safe_template(root, "t")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
     assert len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("", "is empty"),
         ("# only a comment\n", "is empty"),
@@ -177,13 +177,13 @@ def test_questions_that_are_refused(more: str, told: str, tmp_path: Path) -> Non
         ("a: b", "ask for"),
     ],
 )
-def test_a_questionnaire_that_asks_nothing(text: str, told: str, tmp_path: Path) -> None:
-    with pytest.raises(TemplateError, match=told):
+def test_a_questionnaire_that_asks_nothing(text: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(TemplateError, match=message):
         require_safe_template(template(tmp_path / "t", {}, text), "t")
 
 
 def bomb(root: Path) -> Path:
-    """A repository of a few hundred bytes whose one commit has ten thousand million files."""
+    """Create a repository of a few hundred bytes whose one commit has ten thousand million files."""
     root.mkdir()
     env = {"cwd": root, "text": True, "check": True, "capture_output": True}
     subprocess.run(["git", "init", "-q"], **env)
@@ -262,7 +262,7 @@ def test_the_sandbox_holds(text: str, tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (
             "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
@@ -275,14 +275,14 @@ def test_the_sandbox_holds(text: str, tmp_path: Path, monkeypatch: pytest.Monkey
         ("{{ 'x' * 10 ** 10 }}", "a.jinja:1"),
     ],
 )
-def test_a_render_comes_to_an_end(text: str, told: str, tmp_path: Path) -> None:
+def test_a_render_comes_to_an_end(text: str, message: str, tmp_path: Path) -> None:
     root = template(tmp_path / "t", {"a.jinja": text})
-    assert told in refusal(root)
+    assert message in refusal(root)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("files", "limits", "told"),
+    ("files", "limits", "message"),
     [
         (
             {"a.jinja": "{{ 'x' * 2000000 }}"},
@@ -309,8 +309,10 @@ def test_a_render_comes_to_an_end(text: str, told: str, tmp_path: Path) -> None:
         ({"a.jinja": "{{ ('- ' * 400000) | from_yaml }}"}, QUICK, ""),
     ],
 )
-def test_limits_of_size(files: dict[str, str], limits: Limits, told: str, tmp_path: Path) -> None:
-    assert told in refusal(template(tmp_path / "t", files), limits)
+def test_limits_of_size(
+    files: dict[str, str], limits: Limits, message: str, tmp_path: Path
+) -> None:
+    assert message in refusal(template(tmp_path / "t", files), limits)
 
 
 @pytest.mark.parametrize(
@@ -330,8 +332,8 @@ def test_the_second_wall_holds_without_the_first(work: str, tmp_path: Path) -> N
     root = template(tmp_path / "t", {"a": "x"})
     job = Job(Source(root, "x", None, False), {"work": work}, tmp_path / "out", QUICK)
     script = (
-        "import sys; from pathlib import Path; from scaffold.rendering import confined as confine\n"
-        "confine.confine(Path(sys.argv[1]), Path(sys.argv[2]), confine.LIMITS)\n"
+        "import sys; from pathlib import Path; from scaffold.rendering import confined\n"
+        "confined.confine(Path(sys.argv[1]), Path(sys.argv[2]), confined.LIMITS)\n"
         "try:\n    exec(sys.argv[3])\nexcept Exception as error:\n    print(type(error).__name__)\n"
     )
     words = [sys.executable, "-c", script, str(root), str(job.target), work]
@@ -348,7 +350,7 @@ def test_no_key_of_the_environment_is_handed_over(
         monkeypatch.setenv(key, "secret")
     started: list[dict[str, str]] = []
     monkeypatch.setattr(subprocess, "Popen", lambda *_, env, **__: started.append(env))
-    jail.start(tmp_path / "job")
+    confined.start(tmp_path / "job")
     assert "secret" not in started[0].values() and "HOME" in started[0]
 
 
@@ -396,7 +398,7 @@ def test_an_answers_file_that_is_none(kind: str, tmp_path: Path) -> None:
             f"b{n}: &{'a'}{n} [{', '.join(['*a' + (str(n - 1) if n else '')] * 9)}]\n" for n in range(12)
         ))  # fmt: skip
     with pytest.raises(TargetError) as caught:
-        read(tmp_path)
+        read_answers_file(tmp_path)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
 

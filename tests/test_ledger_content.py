@@ -60,7 +60,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The default workspace with stored texts, and the tools that erase."""
     place = tmp_path_factory.mktemp("content") / "w"
     default = [extra.name for extra in harness.CATALOGUE.of("extra") if extra.default]
-    harness.rendered(place, {"package": PACKAGE, "extras": [*default, "content", "ledger_tools"]})
+    harness.render_workspace(
+        place, {"package": PACKAGE, "extras": [*default, "content", "ledger_tools"]}
+    )
     sys.path.insert(0, str(place / "src"))
     yield place
     sys.path.remove(str(place / "src"))

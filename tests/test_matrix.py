@@ -32,7 +32,7 @@ def pairs_of_the_day(today: date) -> set[str]:
     return {PAIRS[at % len(PAIRS)] for at in range(first, first + PAIRS_A_DAY)}
 
 
-def _rendered() -> Iterator[Any]:
+def _render() -> Iterator[Any]:
     """Every render; a pair is for another day, or marked as of today."""
     today = pairs_of_the_day(date.today())
     for name in RENDERS:
@@ -62,7 +62,7 @@ def test_stage_and_question_names_are_unique() -> None:
 
 def test_the_longest_package_is_clean(tmp_path: Path) -> None:
     everything = {"patterns": [f.name for f in harness.CATALOGUE.of("pattern")]}
-    folder = harness.rendered(tmp_path / "w", {**everything, "package": "p" * 30})
+    folder = harness.render_workspace(tmp_path / "w", {**everything, "package": "p" * 30})
     assert not harness.run(folder, "ruff", "check", "--no-cache")
     assert not harness.run(folder, "ruff", "format", "--check", "--no-cache")
 
@@ -70,21 +70,21 @@ def test_the_longest_package_is_clean(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", RENDERS)
 def test_render_is_clean(name: str, tmp_path: Path) -> None:
-    folder = harness.rendered(tmp_path / name, RENDERS[name])
+    folder = harness.render_workspace(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "ruff", "check", "--no-cache")
     assert not harness.run(folder, "ruff", "format", "--check", "--no-cache")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*_rendered()])
+@pytest.mark.parametrize("name", [*_render()])
 def test_render_is_typed(name: str, tmp_path: Path) -> None:
-    folder = harness.rendered(tmp_path / name, RENDERS[name])
+    folder = harness.render_workspace(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "basedpyright", "--pythonpath", sys.executable)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*_rendered()])
+@pytest.mark.parametrize("name", [*_render()])
 def test_rendered_tests_pass(name: str, tmp_path: Path) -> None:
-    folder = harness.rendered(tmp_path / name, RENDERS[name])
+    folder = harness.render_workspace(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
     assert not harness.run(folder, RENDERS[name].get("package", "desk"), "demo")

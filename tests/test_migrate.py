@@ -12,7 +12,7 @@ from scaffold.answers.migrate import migrate
 from scaffold.answers.spec import PartialSpec
 from scaffold.catalog.catalog import Catalogue, load
 from scaffold.catalog.copier_questions import copier_yml
-from tests.fork import commit, git, make_fork, new, told
+from tests.fork import commit, git, make_fork, new, read_json
 
 Features = dict[str, dict[str, Any]]
 PAGES: Features = {"reports": {}}
@@ -110,7 +110,7 @@ def test_an_update_keeps_a_file_that_moves_to_an_extra_of_its_own(
     commit(desk)
     capsys.readouterr()
     assert cli.run(["update", str(desk), "--json"]) == 0
-    report = told(capsys)
+    report = read_json(capsys)
     assert "split" in report["answers"]["extras"]
     assert {row["path"]: row["status"] for row in report["changes"]} == {
         ".copier-answers.yml": "updated",
@@ -118,5 +118,5 @@ def test_an_update_keeps_a_file_that_moves_to_an_extra_of_its_own(
     }
     assert (desk / "Dockerfile").read_text() == ours
     assert cli.run(["update", str(none), "--json"]) == 0
-    assert told(capsys)["answers"]["extras"] == ["dotenv"]
+    assert read_json(capsys)["answers"]["extras"] == ["dotenv"]
     assert not (none / "Dockerfile").exists()

@@ -92,7 +92,7 @@ def test_most_module_names_are_legal_for_a_sub_agent(crowd: list[str]) -> None:
 
 
 def test_a_workspace_of_awkward_sub_agents_is_clean(crowd: list[str], tmp_path: Path) -> None:
-    folder = harness.rendered(tmp_path / "w", {"agents": agents(crowd)})
+    folder = harness.render_workspace(tmp_path / "w", {"agents": agents(crowd)})
     assert not harness.run(folder, "ruff", "check", "--no-cache")
     assert not harness.run(folder, "ruff", "format", "--check", "--no-cache")
     assert not harness.run(folder, "desk", "doctor", "--help")
@@ -101,7 +101,7 @@ def test_a_workspace_of_awkward_sub_agents_is_clean(crowd: list[str], tmp_path: 
 @pytest.mark.slow
 def test_a_workspace_of_awkward_sub_agents_is_green(crowd: list[str], tmp_path: Path) -> None:
     everything = {"patterns": [feature.name for feature in harness.CATALOGUE.of("pattern")]}
-    folder = harness.rendered(tmp_path / "w", {**everything, "agents": agents(crowd)})
+    folder = harness.render_workspace(tmp_path / "w", {**everything, "agents": agents(crowd)})
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
     assert not harness.run(folder, "basedpyright", "--pythonpath", sys.executable)
 
@@ -110,7 +110,7 @@ def test_a_workspace_of_awkward_sub_agents_is_green(crowd: list[str], tmp_path: 
 @pytest.mark.parametrize("package", PACKAGES)
 def test_an_awkward_package_is_green(package: str, tmp_path: Path) -> None:
     assert package_problem(package) is None
-    folder = harness.rendered(tmp_path / "w", {"package": package})
+    folder = harness.render_workspace(tmp_path / "w", {"package": package})
     assert not harness.run(folder, "ruff", "check", "--no-cache")
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
 
@@ -119,7 +119,7 @@ def test_an_awkward_package_is_green(package: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("project", PROJECTS)
 def test_an_awkward_project_is_green(project: str, tmp_path: Path) -> None:
     assert project_problem(project) is None
-    folder = harness.rendered(tmp_path / "w", {"project_name": project})
+    folder = harness.render_workspace(tmp_path / "w", {"project_name": project})
     assert not harness.run(folder, "ruff", "format", "--check", "--no-cache")
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
 
@@ -139,7 +139,7 @@ def test_imports_of_any_sub_agents_are_sorted(
     tmp_path_factory: pytest.TempPathFactory, names: list[str]
 ) -> None:
     kept = [name for name in dict.fromkeys(names) if agent_problem(name) is None]
-    folder = harness.rendered(tmp_path_factory.mktemp("w") / "w", {"agents": agents(kept)})
+    folder = harness.render_workspace(tmp_path_factory.mktemp("w") / "w", {"agents": agents(kept)})
     assert not harness.run(folder, "ruff", "check", "--no-cache", "--select", "I")
 
 

@@ -61,7 +61,7 @@ def test_single_is_small(tmp_path: Path) -> None:
 def code_lines(module: Path) -> int:
     """Lines with code: no blank ones, no comments, no docstrings."""
     text = module.read_text("utf-8")
-    told = {
+    message = {
         line
         for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
@@ -74,7 +74,7 @@ def code_lines(module: Path) -> int:
         if token.type not in (*blank, tokenize.ENDMARKER)
         for line in range(token.start[0], token.end[0] + 1)
     }
-    return len(code - told)
+    return len(code - message)
 
 
 def test_default_is_small(workspace: Path) -> None:
@@ -88,15 +88,15 @@ def test_default_is_small(workspace: Path) -> None:
 
 def test_json_is_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert new(tmp_path / "desk", "--json") == 0
-    told = json.loads(capsys.readouterr().out)
-    assert told["answers"]["package"] == "desk"
-    assert ".copier-answers.yml" in told["files"]
+    message = json.loads(capsys.readouterr().out)
+    assert message["answers"]["package"] == "desk"
+    assert ".copier-answers.yml" in message["files"]
 
 
 def test_json_errors_are_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert new(tmp_path / "desk", "--json", "--set", "package=json") == 1
-    told = json.loads(capsys.readouterr().out)
-    assert told["error"]["problems"][0]["key"] == "package"
+    message = json.loads(capsys.readouterr().out)
+    assert message["error"]["problems"][0]["key"] == "package"
 
 
 def test_answers_file_and_set_win_over_a_preset(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_a_recorded_answers_file_makes_the_same_workspace(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("words", "told"),
+    ("words", "message"),
     [
         (["--set", "x"], "is not KEY=VALUE"),
         (["--set", "package=[a"], "is not YAML"),
@@ -127,15 +127,15 @@ def test_a_recorded_answers_file_makes_the_same_workspace(tmp_path: Path) -> Non
         (["--preset", ""], "unknown preset ''"),
         (["--answers", "absent.yml"], "cannot be read"),
         (["--template", "absent-folder"], "template cannot be had"),
-        (["--ref", "v99.0.0"], "There is no release"),
+        (["--ref", "v99.0.0"], "is newer than this scaffold"),
     ],
 )
 def test_bad_options_get_one_line_and_write_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], told: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], message: str
 ) -> None:
     assert new(tmp_path / "desk", "--defaults", *words) == 1
     shown = capsys.readouterr().err
-    assert told in one_mistake(shown)
+    assert message in one_mistake(shown)
     assert not list(tmp_path.iterdir())
 
 
@@ -167,8 +167,8 @@ def test_an_empty_folder_and_a_deep_one_will_do(tmp_path: Path) -> None:
 def test_git_makes_one_commit(tmp_path: Path) -> None:
     assert cli.run(["new", str(tmp_path / "desk"), "--defaults"]) == 0
     asked = ["git", "-C", str(tmp_path / "desk"), "status", "--porcelain", "--branch"]
-    told = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
-    assert told.splitlines() == ["## main"]
+    message = subprocess.run(asked, capture_output=True, text=True, check=True).stdout
+    assert message.splitlines() == ["## main"]
 
 
 def test_without_git_nothing_is_written(

@@ -12,31 +12,31 @@ from scaffold.catalog.copier_questions import copier_yml
 from scaffold.catalog.core_settings import OLDEST_KEY
 from scaffold.errors import TemplateError
 from scaffold.sources import releases, template
-from tests.fork import append, commit, edit, git, new, told
+from tests.fork import append, commit, edit, git, new, read_json
 
 
-def copied(fork: Path, tmp_path: Path) -> Path:
+def copy_template(fork: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(fork, tmp_path / "template"))
 
 
 def test_versions_are_tags_in_their_order(fork: Path, tmp_path: Path) -> None:
-    root = copied(fork, tmp_path)
+    root = copy_template(fork, tmp_path)
     for tag in ("v1.10.0", "v1.9.0", "nightly", "v2.0.0-rc1"):
         git(root, "tag", tag)
     with template.open_template(str(root)) as own:
-        assert own.versions() == ["v1.0.0", "v1.1.0", "v1.9.0", "v1.10.0"]
-        assert own.newest() == "v1.10.0"
-        assert own.newer("v1.1.0") == ["v1.9.0", "v1.10.0"]
+        assert own.list_versions() == ["v1.0.0", "v1.1.0", "v1.9.0", "v1.10.0"]
+        assert own.find_newest() == "v1.10.0"
+        assert own.list_newer("v1.1.0") == ["v1.9.0", "v1.10.0"]
 
 
 def test_without_tags_the_branch_is_followed(fork: Path, tmp_path: Path) -> None:
-    root = copied(fork, tmp_path)
+    root = copy_template(fork, tmp_path)
     git(root, "tag", "--delete", "v1.0.0", "v1.1.0")
     first = git(root, "rev-parse", "--short", "HEAD~1").strip()
     last = git(root, "rev-parse", "--short", "HEAD").strip()
     with template.open_template(str(root)) as own:
-        assert own.newer(first) == [last]
-        assert own.newer(last) == []
+        assert own.list_newer(first) == [last]
+        assert own.list_newer(last) == []
 
 
 @pytest.mark.parametrize("kind", ["folder", "url", "bundle"])
@@ -55,13 +55,13 @@ def test_a_folder_a_url_and_a_bundle_will_do(
     assert (facts["_src_path"], facts["_commit"]) == (src, "v1.0.0")
     capsys.readouterr()
     assert cli.run(["check", str(desk), "--json"]) == 3
-    assert told(capsys)["newer"] == ["v1.1.0"]
+    assert read_json(capsys)["newer"] == ["v1.1.0"]
 
 
-def test_a_moved_template_is_told_and_found(
+def test_a_moved_template_is_reported_and_found(
     fork: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    root = copied(fork, tmp_path)
+    root = copy_template(fork, tmp_path)
     words = ("--template", str(root), "--ref", "v1.0.0", "--no-git", "--set", "extras=[]")
     desk = new(tmp_path / "desk", *words)
     root.rename(tmp_path / "moved")
@@ -70,12 +70,12 @@ def test_a_moved_template_is_told_and_found(
     assert cli.run(["check", str(desk), "--template", str(tmp_path / "moved")]) == 3
 
 
-def test_a_rewritten_history_is_told(fork: Path) -> None:
+def test_a_rewritten_history_is_reported(fork: Path) -> None:
     with template.open_template(str(fork)) as own:
         with pytest.raises(TemplateError, match="history was rewritten"):
-            own.at("v0.9.0")
+            own.check_out("v0.9.0")
         with pytest.raises(TemplateError, match="its versions are"):
-            own.at("1234567")
+            own.check_out("1234567")
 
 
 @pytest.mark.parametrize("src", ["ext::sh -c id", "-x", "--upload-pack=id", "/absent", "gh:"])
@@ -102,7 +102,7 @@ def test_short_forms_are_written_out() -> None:
 def test_a_version_that_wants_to_run_code_is_refused(
     wanted: str, fork: Path, tmp_path: Path
 ) -> None:
-    root = copied(fork, tmp_path)
+    root = copy_template(fork, tmp_path)
     append(root / "copier.yml", f"{wanted}\n")
     commit(root)
     git(root, "tag", "v1.2.0")
@@ -110,11 +110,11 @@ def test_a_version_that_wants_to_run_code_is_refused(
         template.open_template(str(root)) as own,
         pytest.raises(TemplateError, match="runs no template's code"),
     ):
-        own.at("v1.2.0")
+        own.check_out("v1.2.0")
 
 
 def test_a_template_for_a_newer_scaffold_says_so(fork: Path, tmp_path: Path) -> None:
-    root = copied(fork, tmp_path)
+    root = copy_template(fork, tmp_path)
     text = (root / "copier.yml").read_text("utf-8")
     ours = str(yaml.safe_load(text)[OLDEST_KEY])
     edit(root / "copier.yml", f"{OLDEST_KEY}: {ours}", f"{OLDEST_KEY}: 99.0.0")
@@ -126,7 +126,7 @@ def test_a_template_for_a_newer_scaffold_says_so(fork: Path, tmp_path: Path) -> 
 
 
 def test_catalogue_and_questions_are_those_of_the_version(fork: Path, tmp_path: Path) -> None:
-    root = copied(fork, tmp_path)
+    root = copy_template(fork, tmp_path)
     folder = root / "templates/{{extra_house}}"
     folder.mkdir()
     (folder / "feature.yml").write_text(

@@ -13,7 +13,7 @@ from tests.fork import append, commit, git, make_fork, new
 
 
 def copier_update(desk: Path, **environment: str) -> dict[str, object]:
-    """The answers file after `copier update --defaults`."""
+    """Run `copier update --defaults` and return the answers file."""
     copier = Path(sys.executable).with_name("copier")
     done = subprocess.run(
         [str(copier), "update", "--quiet", "--defaults"],

@@ -38,8 +38,8 @@ async def main():
     async with Workspace.open(Path.cwd()) as workspace:
         for text in json.load(sys.stdin):
             answer = await workspace.handle(Request(text))
-            told = [answer.route.chain, answer.route.agent, answer.output, answer.cost_nano_usd, answer.run_id]
-            print(json.dumps(told))
+            message = [answer.route.chain, answer.route.agent, answer.output, answer.cost_nano_usd, answer.run_id]
+            print(json.dumps(message))
 
 asyncio.run(main())
 """
@@ -157,7 +157,7 @@ def test_tokens_and_costs_are_what_the_server_sent(answers: tuple[Path, list[Any
         "stage, provider, request_model, outcome, input_tokens, output_tokens,"
         " cache_read_input_tokens, reasoning_output_tokens, cost_nano_usd, cost_source"
     )
-    sent = _sent()
+    sent = _send()
     for row in rows(answers[0], columns):
         stage, provider, model, outcome, *counted, cost, source = row
         if outcome == "failed":
@@ -175,7 +175,7 @@ def test_tokens_and_costs_are_what_the_server_sent(answers: tuple[Path, list[Any
         assert source == "list"
 
 
-def _sent() -> dict[tuple[str, str], Iterator[Reply]]:
+def _send() -> dict[tuple[str, str], Iterator[Reply]]:
     def at(numbers: Sequence[int]) -> Iterator[Reply]:
         return iter([spoken(number) for number in numbers])
 

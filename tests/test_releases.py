@@ -15,13 +15,13 @@ from scaffold.errors import TemplateError, ToolError
 from scaffold.sources import cut_release as release
 from scaffold.sources import releases
 from scaffold.system.git import git
-from scaffold.workspace import create as repository
+from scaffold.workspace.repository import create_repository
 from tests.conftest import ROOT
 from tests.messages import one_mistake
 
 
 def template(folder: Path) -> Path:
-    """A copy of this template in a folder of its own."""
+    """Copy this template to a folder of its own."""
     folder.mkdir()
     shutil.copytree(ROOT / "templates", folder / "templates")
     shutil.copy(ROOT / "copier.yml", folder)
@@ -61,8 +61,8 @@ def test_a_second_release_keeps_the_first_and_is_reproducible(tmp_path: Path) ->
 def test_a_release_is_refused_with_advice(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
     bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
-    for version, told in (("1", "is not a version"), ("2.0.0", "has no heading")):
-        with pytest.raises(TemplateError, match=told):
+    for version, message in (("1", "is not a version"), ("2.0.0", "has no heading")):
+        with pytest.raises(TemplateError, match=message):
             release.release(version, root, bundle, pins)
     release.release("1.0.0", root, bundle, pins)
     with pytest.raises(TemplateError, match="released already"):
@@ -96,19 +96,19 @@ def test_a_changed_template_has_another_fingerprint(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["{", "[]", '{"v1.0.0": {"commit": "x"}}', '{"v1.0.0": 3}', "\x00"]
 )
-def test_a_damaged_list_is_told(
+def test_a_damaged_list_is_reported(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pins = tmp_path / "releases.json"
     pins.write_text(text)
-    monkeypatch.setattr(releases, "PINS", pins)
+    monkeypatch.setattr(releases, "HASHES", pins)
     assert cli.run(["new", str(tmp_path / "desk"), "--defaults", "--no-git"]) == 1
     shown = capsys.readouterr().err
     assert "list of released templates is damaged" in one_mistake(shown)
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut", "other"])
-def test_a_missing_or_tampered_bundle_is_told(
+def test_a_missing_or_tampered_bundle_is_reported(
     damage: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bundle = tmp_path / "templates.bundle"
@@ -128,23 +128,23 @@ def test_a_missing_or_tampered_bundle_is_told(
 
 
 @pytest.mark.parametrize(
-    ("ref", "told"),
+    ("ref", "message"),
     [
         ("v99.0.0", "upgrade scaffold"),
-        ("v0.0.1", "There is no release v0.0.1; there are: v0.1.0"),
+        ("v0.0.1", "Release v0.0.1 does not exist; choose from v0.1.0"),
         ("v0.1.0+local.00000000", "set `_commit: v0.1.0`"),
-        ("--upload-pack=x", "There is no release"),
+        ("--upload-pack=x", "does not exist"),
     ],
 )
-def test_an_unknown_version_is_told_with_a_way_out(ref: str, told: str) -> None:
-    with pytest.raises(TemplateError, match=re.escape(told)), releases.open_source(ref=ref):
+def test_an_unknown_version_is_reported_with_a_way_out(ref: str, message: str) -> None:
+    with pytest.raises(TemplateError, match=re.escape(message)), releases.open_source(ref=ref):
         pass
 
 
 def test_the_installed_templates_are_found_by_their_unreleased_name() -> None:
     here = releases.find_installed()
     with releases.open_template() as template:
-        assert template.at(str(here.commit)) == here
+        assert template.check_out(str(here.commit)) == here
 
 
 @pytest.mark.slow
@@ -189,7 +189,7 @@ def test_the_command_releases_a_copy(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "templates", root / "templates")
     shutil.copy(ROOT / "copier.yml", root)
     (root / "CHANGELOG.md").write_text("## 9.0.0 - 2027-01-01\n\n## 9.1.0 - 2027-01-02\n")
-    told = ""
+    message = ""
     for version in ("9.0.0", "9.1.0"):
         done = subprocess.run(
             [sys.executable, "-m", "scaffold.sources.cut_release", version],
@@ -199,8 +199,8 @@ def test_the_command_releases_a_copy(tmp_path: Path) -> None:
             text=True,
         )
         assert done.returncode == 0, done.stderr
-        told = done.stdout
-    assert f"{len(releases.list_releases()) + 2} versions" in told
+        message = done.stdout
+    assert f"{len(releases.list_releases()) + 2} versions" in message
     known = releases.read_hashes(root / "scaffold/data/releases.json")
     assert list(known)[-2:] == ["v9.0.0", "v9.1.0"]
     assert known["v9.0.0"].tree == known["v9.1.0"].tree
@@ -225,5 +225,5 @@ def test_an_address_without_a_name_still_commits(
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     (tmp_path / "desk").mkdir()
     (tmp_path / "desk/file").write_text("x")
-    repository.init(tmp_path / "desk", "first")
+    create_repository(tmp_path / "desk", "first")
     assert git("log", "--format=%an %ae", cwd=tmp_path / "desk") == "scaffold a@example.org"

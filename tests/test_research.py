@@ -30,7 +30,7 @@ QUESTION = "Why is a feature one folder, and how is the lock file made?"
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A workspace whose documents are this project's README, AGENTS.md and docs/."""
     answers = {**harness.BARE, "patterns": ["research"], "package": NAME}
-    folder = harness.rendered(tmp_path_factory.mktemp("research") / "w", answers)
+    folder = harness.render_workspace(tmp_path_factory.mktemp("research") / "w", answers)
     shutil.rmtree(folder / "documents")
     shutil.copytree(ROOT / "docs", folder / "documents" / "docs")
     for name in ("README.md", "AGENTS.md"):
@@ -65,7 +65,7 @@ def research(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         asked = next(m for m in messages if isinstance(m, ModelRequest))
         text = next(str(p.content) for p in asked.parts if isinstance(p, UserPromptPart))
         answer = scripted(run.current.get().name, text)
-        return ModelResponse(parts=[ToolCallPart(run.OUTPUT_TOOL, answer)])
+        return ModelResponse(parts=[ToolCallPart("final_result", answer)])
 
     async def play() -> Any:
         opened = modules["workspace"].Workspace.open(build=lambda _: FunctionModel(model))

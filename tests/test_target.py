@@ -20,7 +20,7 @@ SLOW_WRITE = """
 import sys, time
 from pathlib import Path
 from scaffold.workspace import target
-with target.staged(Path(sys.argv[1])) as folder:
+with target.stage(Path(sys.argv[1])) as folder:
     (folder / "half").write_text("written")
     print("begun", flush=True)
     time.sleep(30)
@@ -41,9 +41,9 @@ def test_sigterm_unwinds(tmp_path: Path, inside: bool) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == (["a", "b"] if inside else [])
 
 
-def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path: Path) -> None:
     def fill() -> None:
-        with target.staged(tmp_path / "desk") as folder:
+        with target.stage(tmp_path / "desk") as folder:
             (folder / "some").write_text("written")
             raise OSError(28, "No space left on device")
 
@@ -56,7 +56,7 @@ def test_an_empty_folder_that_is_there_keeps_its_identity(tmp_path: Path) -> Non
     wanted = tmp_path / "desk"
     wanted.mkdir(mode=0o700)
     before = wanted.stat().st_ino
-    with target.staged(wanted) as folder:
+    with target.stage(wanted) as folder:
         (folder / "inner").mkdir()
         (folder / "inner/file").write_text("x")
     assert wanted.stat().st_ino == before
@@ -120,7 +120,7 @@ def test_a_read_only_parent_is_refused(tmp_path: Path) -> None:
 def test_nothing_else_is_touched_while_it_writes(tmp_path: Path) -> None:
     (tmp_path / "neighbour").write_text("mine")
     started = time.time()
-    with target.staged(tmp_path / "desk") as folder:
+    with target.stage(tmp_path / "desk") as folder:
         (folder / "f").write_text("x")
     assert (tmp_path / "neighbour").stat().st_mtime <= started
     assert sorted(path.name for path in tmp_path.iterdir()) == ["desk", "neighbour"]

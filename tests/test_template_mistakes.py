@@ -28,7 +28,7 @@ FILES = [
     ("\n{{ 1 / 0 }}", ":2: division by zero"),
     ("\n{{ package() }}", ":2: "),
     ("\n{{ 'x' | from_json }}", ":2: "),
-    ("\n{% include 'nope' %}", ":2: there is no file nope"),
+    ("\n{% include 'nope' %}", ":2: the template has no file nope"),
     ("\n{% include 'templates/b.jinja' %}", "templates/b.jinja:2: 'nope' is undefined"),
     ("\n{% from 'templates/a.jinja' import y %}{{ y }}", "templates/a.jinja"),
     ("{% yield a from ['x'] %}{{ a }}{% endyield %}", ": it contains a yield tag"),
@@ -37,7 +37,7 @@ FILES = [
 ]
 
 
-def told(root: Path) -> str:
+def explain_render(root: Path) -> str:
     with pytest.raises(TemplateError) as caught:
         render(root, root.parent / "out", {}, source="x", commit=None)
     [(problem, hint)] = caught.value.pairs
@@ -60,7 +60,7 @@ def test_in_a_file(text: str, wanted: str, tmp_path: Path) -> None:
     root = template(tmp_path / "t", {"a.jinja": text})
     # Read before it is rendered itself: a folder's files have no order.
     (root / "templates/b.jinja").write_text("\n{{ nope }}") if "b.jinja" in text else None
-    shown = told(root)
+    shown = explain_render(root)
     assert shown.startswith("templates/")
     assert wanted in shown
 
@@ -81,7 +81,7 @@ def test_in_a_file(text: str, wanted: str, tmp_path: Path) -> None:
     ],
 )
 def test_in_a_path(name: str, wanted: str, tmp_path: Path) -> None:
-    assert wanted in told(template(tmp_path / "t", {name: "x"}))
+    assert wanted in explain_render(template(tmp_path / "t", {name: "x"}))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_in_a_path(name: str, wanted: str, tmp_path: Path) -> None:
     ],
 )
 def test_in_a_question(question: str, wanted: str, tmp_path: Path) -> None:
-    shown = told(template(tmp_path / "t", {"a": "x"}, f"{ASKED}own: {question}\n"))
+    shown = explain_render(template(tmp_path / "t", {"a": "x"}, f"{ASKED}own: {question}\n"))
     assert shown.startswith("copier.yml:6: ")
     assert wanted in shown
 
@@ -117,13 +117,13 @@ def test_in_a_question(question: str, wanted: str, tmp_path: Path) -> None:
     ],
 )
 def test_in_a_setting(setting: str, wanted: str, tmp_path: Path) -> None:
-    shown = told(template(tmp_path / "t", {"a": "x"}, f"{ASKED}{setting}\n"))
+    shown = explain_render(template(tmp_path / "t", {"a": "x"}, f"{ASKED}{setting}\n"))
     assert shown.startswith("copier.yml")
     assert wanted in shown
 
 
 def test_bytes_that_are_not_text(tmp_path: Path) -> None:
-    shown = told(template(tmp_path / "t", {"a.jinja": b"\xff{{ package }}"}))
+    shown = explain_render(template(tmp_path / "t", {"a.jinja": b"\xff{{ package }}"}))
     assert shown == "templates/a.jinja: it is not UTF-8 text"
 
 

@@ -13,14 +13,14 @@ from scaffold.sources.clones import clone
 from scaffold.sources.releases import is_sound
 from scaffold.system.git import git as run
 from scaffold.system.versions import is_newer, list_finished
-from scaffold.workspace import create as repository
-from tests.fork import append, commit, git, new, told
+from scaffold.workspace.repository import create_repository
+from tests.fork import append, commit, git, new, read_json
 from tests.messages import one_mistake
 
 
 @pytest.fixture
 def history(tmp_path: Path) -> Path:
-    """A small repository without a tag; the tests here check nothing out."""
+    """Create a small repository without a tag; the tests here check nothing out."""
     root = tmp_path / "history"
     root.mkdir()
     git(root, "init", "--quiet", "--initial-branch=main")
@@ -60,9 +60,9 @@ def test_a_tag_without_its_v_is_the_next_version(history: Path) -> None:
     step(history)
     git(history, "tag", "1.1.0")
     with template.open_template(str(history)) as own:
-        assert own.newer("v1.0.0") == ["1.1.0"]
-        assert own.newest("v1.0.0") == "1.1.0"
-        assert own.named("v1.1.0") == own.named("1.1") == "1.1.0"
+        assert own.list_newer("v1.0.0") == ["1.1.0"]
+        assert own.find_newest("v1.0.0") == "1.1.0"
+        assert own.resolve("v1.1.0") == own.resolve("1.1") == "1.1.0"
 
 
 def test_how_a_user_has_git_print_changes_no_version(
@@ -77,8 +77,8 @@ def test_how_a_user_has_git_print_changes_no_version(
         monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
         monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
     with template.open_template(str(history)) as own:
-        assert own.versions() == ["v1.0.0", "v1.1.0"]
-        assert own.newer("v1.0.0") == ["v1.1.0"]
+        assert own.list_versions() == ["v1.0.0", "v1.1.0"]
+        assert own.list_newer("v1.0.0") == ["v1.1.0"]
 
 
 def test_a_tag_of_a_folder_is_no_version(history: Path) -> None:
@@ -88,8 +88,8 @@ def test_a_tag_of_a_folder_is_no_version(history: Path) -> None:
     git(history, "tag", "v2.0.0", "HEAD^{tree}")
     git(history, "tag", "v2.1.0", "HEAD:file")
     with template.open_template(str(history)) as own:
-        assert own.versions() == ["v1.0.0", "v1.1.0", "v1.2.0"]
-        assert own.named("1.2.0") == "v1.2.0"
+        assert own.list_versions() == ["v1.0.0", "v1.1.0", "v1.2.0"]
+        assert own.resolve("1.2.0") == "v1.2.0"
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_what_a_repository_lacks_is_named(history: Path, make: tuple[str, ...], 
         template.open_template(str(history / "own")) as own,
         pytest.raises(TemplateError, match=words),
     ):
-        own.named(ref)
+        own.resolve(ref)
 
 
 def test_a_folder_without_a_repository_has_no_versions(history: Path) -> None:
@@ -138,8 +138,8 @@ def test_a_prerelease_goes_on_to_what_it_announced(history: Path) -> None:
         step(history)
         git(history, "tag", tag)
     with template.open_template(str(history)) as own:
-        assert own.newer("v1.1.0rc1") == ["v1.1.0"]
-        assert own.newest("v1.0.0") == "v1.1.0"
+        assert own.list_newer("v1.1.0rc1") == ["v1.1.0"]
+        assert own.find_newest("v1.0.0") == "v1.1.0"
 
 
 def test_a_branch_ahead_of_every_tag_is_not_behind(history: Path) -> None:
@@ -148,9 +148,9 @@ def test_a_branch_ahead_of_every_tag_is_not_behind(history: Path) -> None:
     step(history)
     git(history, "checkout", "--quiet", "main")
     with template.open_template(str(history)) as own:
-        name = own.named("develop")
-        assert own.newer(name) == []
-        assert own.newest(name) == name
+        name = own.resolve("develop")
+        assert own.list_newer(name) == []
+        assert own.find_newest(name) == name
 
 
 @pytest.mark.parametrize("merged", [False, True])
@@ -166,20 +166,20 @@ def test_a_branch_is_followed_until_main_contains_it(history: Path, merged: bool
         git(history, "merge", "--quiet", "--no-edit", "develop")
     wanted = git(history, "describe", "--tags", "HEAD" if merged else "develop").strip()
     with template.open_template(str(history)) as own:
-        assert own.newer(made_from) == [wanted]
+        assert own.list_newer(made_from) == [wanted]
 
 
 def test_a_commit_that_is_tagged_is_called_by_its_version(history: Path) -> None:
     git(history, "tag", "v1.0.0")
     git(history, "tag", "nightly")
     with template.open_template(str(history)) as own:
-        assert own.named("main") == "v1.0.0"
+        assert own.resolve("main") == "v1.0.0"
 
 
 @pytest.mark.parametrize("ref", ["-x", "--upload-pack=id", "a\0b", "x" * 5000, "a\nb", "*", "@{u}"])
 def test_a_hostile_ref_gets_one_short_line(ref: str, history: Path) -> None:
     with template.open_template(str(history)) as own, pytest.raises(TemplateError) as caught:
-        own.at(ref)
+        own.check_out(ref)
     assert "\n" not in str(caught.value)
     assert len(str(caught.value)) < 400
 
@@ -222,7 +222,7 @@ def test_uncommitted_changes_are_no_version(
     assert "write `_commit: v1.1.0`" in one_mistake(capsys.readouterr().err)
 
 
-def armed(root: Path, marker: Path) -> None:
+def arm(root: Path, marker: Path) -> None:
     """Give a template's own repository every setting that runs a command."""
     script = root / "run.sh"
     script.write_text(f"#!/bin/sh\ntouch {marker}\ncat\n")
@@ -259,17 +259,17 @@ def test_no_configuration_of_a_template_is_obeyed(
     commit(root)
     git(root, "tag", "v1.2.0")
     marker = tmp_path / "ran"
-    armed(root, marker)
+    arm(root, marker)
     if dirty:
         append(root / "templates/{{'.'}}/HISTORY.md", "Three.\n")
     words = ("--template", str(root), "--no-git", "--set", "extras=[]")
     new(tmp_path / "dry", *words, "--dry-run")
     new(tmp_path / "lying", *words)
     desk = new(tmp_path / "desk", *words, "--ref", "v1.0.0")
-    repository.init(desk, "first")
+    create_repository(desk, "first")
     capsys.readouterr()
     assert cli.run(["check", str(desk), "--json"]) == 3
-    assert told(capsys)["newer"] == ["v1.1.0", "v1.2.0"]
+    assert read_json(capsys)["newer"] == ["v1.1.0", "v1.2.0"]
     assert cli.run(["update", str(desk)]) in (0, 3)
     assert (desk / "HISTORY.md").read_bytes() == b"Two: an addition.\n"
     assert not marker.exists()
@@ -294,7 +294,7 @@ def test_a_version_with_a_submodule_names_it(fork: Path, tmp_path: Path) -> None
         template.open_template(str(root)) as own,
         pytest.raises(TemplateError, match="git submodule"),
     ):
-        own.at("v1.2.0")
+        own.check_out("v1.2.0")
 
 
 def test_no_room_is_not_a_damaged_bundle(
@@ -336,6 +336,6 @@ def test_what_the_user_ignores_everywhere_is_committed_all_the_same(
     for name in ("fleet.toml", "docs/a.md", ".env", ":(exclude)x"):
         (desk / name).write_text("x")
     (desk / ".gitignore").write_text(".env\n")
-    repository.init(desk, "first")
+    create_repository(desk, "first")
     wanted = [".gitignore", ":(exclude)x", "docs/a.md", "fleet.toml"]
     assert run("ls-files", cwd=desk).splitlines() == wanted

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from scaffold import cli
-from tests.fork import append, commit, edit, files, git, new, told
+from tests.fork import append, commit, edit, files, git, new, read_json
 from tests.messages import one_mistake
 
 ERRORS, OLD, NEW = (f"src/desk/runtime/{name}.py" for name in ("errors", "recorded", "replayed"))
@@ -85,7 +85,7 @@ def test_conflicts_are_left_as_git_merge_leaves_them(
     append(desk / "Dockerfile", "# Ours.\n")
     commit(desk)
     assert update(desk, "--json") == 3
-    report = told(capsys)
+    report = read_json(capsys)
     assert sorted(report["conflicts"]) == ["Dockerfile", ERRORS]
     assert report["written"] is True
     assert {line for line in status(desk) if "U" in line[:2]} == {f"UU {ERRORS}", "UD Dockerfile"}
@@ -119,12 +119,12 @@ def test_a_dry_run_leaves_no_trace_and_predicts_the_result(
     before = files(desk.parent)
     objects = git(desk, "count-objects", "-v")
     assert update(desk, "--dry-run", "--json") == 0
-    plan = told(capsys)
+    plan = read_json(capsys)
     assert files(desk.parent) == before
     assert git(desk, "count-objects", "-v") == objects
     assert (plan["written"], plan["dry_run"]) == (False, True)
     assert update(desk, "--json") == 3
-    done = told(capsys)
+    done = read_json(capsys)
     assert done["changes"] == plan["changes"]
     commit(desk)
     made = git(desk, "diff", "--find-renames", "HEAD~1", "HEAD")
@@ -134,7 +134,7 @@ def test_a_dry_run_leaves_no_trace_and_predicts_the_result(
 @pytest.mark.slow
 def test_json_names_every_file(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert update(desk, "--json") == 0
-    report = told(capsys)
+    report = read_json(capsys)
     assert (report["from"], report["to"]) == ("v1.0.0", "v1.1.0")
     rows = {row["path"]: row["status"] for row in report["changes"]}
     assert rows == {

@@ -11,18 +11,18 @@ from scaffold import cli
 from scaffold.answers.migrate import migrate
 from scaffold.answers.spec import PartialSpec
 from scaffold.catalog.catalog import Catalogue
-from tests.fork import append, commit, edit, files, git, new, told
+from tests.fork import append, commit, edit, files, git, new, read_json
 
 ANALYST = "src/desk/agents/analyst.py"
 
 
-def recorded(folder: Path) -> dict[str, Any]:
+def read_answers(folder: Path) -> dict[str, Any]:
     return yaml.safe_load((folder / ".copier-answers.yml").read_text("utf-8"))
 
 
 @pytest.fixture(scope="module")
 def first_bare(fork: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with as little as there can be, at the fork's first version."""
+    """Create a workspace with as little as possible, at the fork's first version."""
     words = ["patterns=[]", "extras=[]", "agents=[]", "providers=[anthropic]"]
     given = [f"--set={word}" for word in words]
     place = tmp_path_factory.mktemp("bare") / "desk"
@@ -31,7 +31,7 @@ def first_bare(fork: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def bare(first_bare: Path, tmp_path: Path) -> Path:
-    """A copy of that workspace, to work in."""
+    """Return a copy of that workspace to work in."""
     return Path(shutil.copytree(first_bare, tmp_path / "desk", symlinks=True))
 
 
@@ -50,7 +50,7 @@ def test_what_is_added_is_there_and_removed_it_is_as_before(
 ) -> None:
     before = files(bare)
     assert cli.run(["add", kind, name, str(bare)]) == 0
-    assert recorded(bare)["_commit"] == "v1.0.0"
+    assert read_answers(bare)["_commit"] == "v1.0.0"
     commit(bare)
     assert files(bare) != before
     answers = bare.parent / "answers.yml"
@@ -64,12 +64,12 @@ def test_what_is_added_is_there_and_removed_it_is_as_before(
 def test_a_pattern_brings_its_chain_and_takes_it_along(
     bare: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert set(recorded(bare)["chains"]) == {"balanced"}
+    assert set(read_answers(bare)["chains"]) == {"balanced"}
     assert cli.run(["add", "pattern", "router", str(bare), "--json"]) == 0
-    report = told(capsys)
+    report = read_json(capsys)
     assert "src/desk/router.py" in [row["path"] for row in report["changes"]]
-    assert set(recorded(bare)["chains"]) == {"balanced", "cheap", "expensive"}
-    assert recorded(bare)["expensive_from"] == 3
+    assert set(read_answers(bare)["chains"]) == {"balanced", "cheap", "expensive"}
+    assert read_answers(bare)["expensive_from"] == 3
 
 
 @pytest.mark.slow
@@ -78,20 +78,20 @@ def test_a_chain_that_was_changed_stays_when_its_pattern_goes(desk: Path) -> Non
     assert cli.run(["update", str(desk), "--set", chain]) == 0
     commit(desk)
     assert cli.run(["remove", "pattern", "router", str(desk)]) == 0
-    assert recorded(desk)["chains"]["expensive"] == ["openai:gpt-6-luna"]
+    assert read_answers(desk)["chains"]["expensive"] == ["openai:gpt-6-luna"]
 
 
 @pytest.mark.slow
-def test_a_provider_leaves_the_chains_alone_unless_told(
+def test_a_provider_leaves_the_chains_alone_unless_asked(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    before = recorded(desk)["chains"]
+    before = read_answers(desk)["chains"]
     assert cli.run(["add", "provider", "groq", str(desk)]) == 0
     assert "No chain asks groq yet" in capsys.readouterr().err
-    assert recorded(desk)["chains"] == before
+    assert read_answers(desk)["chains"] == before
     assert cli.run(["update", str(desk), "--abort"]) == 0
     assert cli.run(["add", "provider", "groq", str(desk), "--chain", "cheap"]) == 0
-    after = recorded(desk)["chains"]
+    after = read_answers(desk)["chains"]
     assert after["cheap"][:-1] == before["cheap"]
     assert after["cheap"][-1].startswith("groq:")
     assert {**after, "cheap": before["cheap"]} == before
@@ -118,7 +118,7 @@ def test_a_sub_agent_gets_module_prompt_and_table(desk: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_removed_sub_agent_that_was_edited_is_kept_and_told(
+def test_a_removed_sub_agent_that_was_edited_is_kept_and_reported(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     append(desk / ANALYST, "\nOURS = 1\n")
@@ -156,7 +156,7 @@ def test_a_removed_pattern_that_was_edited_is_kept_as_a_conflict(desk: Path) -> 
         (["add", "extra", "docker", "--set", "x"], "is not KEY=VALUE"),
     ],
 )
-def test_mistakes_are_told_with_a_way_out(
+def test_mistakes_are_reported_with_a_way_out(
     words: list[str], said: str, desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.run([*words[:3], str(desk), *words[3:]]) == 1
@@ -199,13 +199,13 @@ def test_dry_runs_write_nothing(desk: Path, capsys: pytest.CaptureFixture[str]) 
     assert "added       src/desk/agents/billing.py" in shown
     assert "+[agents.billing]" in shown
     assert cli.run(["remove", "agent", "analyst", str(desk), "--dry-run", "--json"]) == 0
-    assert told(capsys)["dry_run"] is True
+    assert read_json(capsys)["dry_run"] is True
     assert files(desk) == before
 
 
 def test_check_says_behind_equal_and_ahead(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["check", str(desk), "--json"]) == 3
-    report = told(capsys)
+    report = read_json(capsys)
     assert (report["version"], report["newest"], report["behind"]) == ("v1.0.0", "v1.1.0", True)
     assert cli.run(["update", str(desk)]) == 0
     assert cli.run(["check", str(desk)]) == 0
@@ -217,13 +217,13 @@ def test_check_says_behind_equal_and_ahead(desk: Path, capsys: pytest.CaptureFix
 @pytest.mark.slow
 def test_diff_names_what_the_team_changed(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["diff", str(desk), "--json"]) == 0
-    assert told(capsys)["changes"] == []
+    assert read_json(capsys)["changes"] == []
     append(desk / "fleet.toml", "\n# Ours.\n")
     (desk / "Dockerfile").unlink()
     (desk / "ours.txt").write_text("ours\n")
     before = files(desk)
     assert cli.run(["diff", str(desk), "--json"]) == 0
-    report = told(capsys)
+    report = read_json(capsys)
     rows = {row["path"]: row["status"] for row in report["changes"]}
     assert rows == {"fleet.toml": "updated", "Dockerfile": "removed", "ours.txt": "added"}
     assert "+# Ours." in report["diff"]
@@ -270,7 +270,7 @@ def test_a_feature_that_is_no_longer_required_stays_on(catalogue: Catalogue) -> 
     assert sorted(migrated.extras or []) == ["grounded", "quality_checks"]
 
 
-def test_choices_that_are_gone_are_left_out_and_told(catalogue: Catalogue) -> None:
+def test_choices_that_are_gone_are_left_out_and_reported(catalogue: Catalogue) -> None:
     answers = PartialSpec(extras=["docker", "dropped"], engine="dropped")
     migrated, notes = migrate(catalogue, catalogue, answers)
     assert migrated == PartialSpec(extras=["docker"], engine="in_process")
@@ -285,6 +285,6 @@ def test_a_feature_written_into_the_answers_by_hand_is_pointed_out(
     commit(desk)
     capsys.readouterr()
     assert cli.run(["update", str(desk), "--dry-run", "--json"]) == 0
-    pointed_out = [note for note in told(capsys)["warnings"] if "by hand" in note]
+    pointed_out = [note for note in read_json(capsys)["warnings"] if "by hand" in note]
     assert len(pointed_out) == 1
     assert "`scaffold add provider groq`" in pointed_out[0]

@@ -27,7 +27,7 @@ OURS = '"""The team\'s own module."""\n\nOURS = 1\n'
 
 
 def work_like_a_team(desk: Path) -> None:
-    """What teams do: settings, prompts, machinery, a dependency, files of their own."""
+    """Edit what teams edit: settings, prompts, machinery, a dependency, files of their own."""
     package = desk / "src/desk"
     edit(desk / "fleet.toml", '"anthropic:claude-haiku-5-5"', '"anthropic:claude-haiku-4-5"')
     append(package / "prompts/answer.md", "Be kind.\n")
@@ -64,13 +64,13 @@ def has_all_of_it(desk: Path) -> None:
 
 @pytest.fixture(scope="module")
 def next_release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The bundle and its pins with these templates as one release more."""
+    """Return the bundle and its hashes with these templates as one release more."""
     root = tmp_path_factory.mktemp("next")
-    for path in (releases.BUNDLE, releases.PINS, ROOT / "copier.yml"):
+    for path in (releases.BUNDLE, releases.HASHES, ROOT / "copier.yml"):
         shutil.copy(path, root)
     shutil.copytree(ROOT / "templates", root / "templates")
     (root / "CHANGELOG.md").write_text(f"## {NEXT} - 2099-01-01\n")
-    bundle, pins = root / releases.BUNDLE.name, root / releases.PINS.name
+    bundle, pins = root / releases.BUNDLE.name, root / releases.HASHES.name
     release.release(NEXT, root, bundle, pins)
     return bundle, pins
 
@@ -79,7 +79,7 @@ def next_release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def with_next(next_release: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     bundle, pins = next_release
     monkeypatch.setattr(releases, "BUNDLE", bundle)
-    monkeypatch.setattr(releases, "PINS", pins)
+    monkeypatch.setattr(releases, "HASHES", pins)
 
 
 @pytest.mark.usefixtures("with_next")
@@ -149,8 +149,8 @@ def test_jumping_over_releases_is_going_step_by_step(tmp_path: Path) -> None:
     assert files(steps) == files(desk)
 
 
-def _installed(tmp_path: Path) -> Path:
-    """The program of a wheel with one release more, in an environment with nothing else."""
+def _install(tmp_path: Path) -> Path:
+    """Install a wheel with one release more in an environment with nothing else; return the program."""
     root = tmp_path / "source"
     listed = git(ROOT, "ls-files", "-z", "--", ".", ":!tests").split("\0")
     for name in filter(None, listed):
@@ -176,7 +176,7 @@ def _installed(tmp_path: Path) -> Path:
 @pytest.mark.installs
 def test_from_the_wheel_offline_in_an_empty_environment(tmp_path: Path) -> None:
     """A workspace from the first release, edited as teams do, comes to the last one."""
-    program = _installed(tmp_path)
+    program = _install(tmp_path)
     git_folder = Path(shutil.which("git") or "/usr/bin/git").parent
     home = tmp_path / "home"
     home.mkdir()

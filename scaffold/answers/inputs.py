@@ -116,7 +116,7 @@ def _read_text(path: Path) -> str:
         if path.is_fifo() and path.parent not in _OPEN_FILES:
             # Opening it would wait for a writer; what a shell hands over with `<(...)` has one.
             raise _refuse("--answers", f"{path} is a pipe", "name a YAML file")
-        # One byte more than allowed tells a large file from an endless one, such as /dev/zero.
+        # Never the whole file: it may be an endless one, such as /dev/zero.
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:

@@ -1,56 +1,60 @@
 """`scaffold add KIND NAME [DIR]`: one feature or sub-agent more, at the same template version."""
 
 import argparse
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from scaffold.commands import options as shared
-
-if TYPE_CHECKING:
-    from scaffold.answers.edits import Edited
-    from scaffold.answers.spec import Agent, PartialSpec
-    from scaffold.catalog.catalog import Catalogue
+from scaffold.commands import arguments
+from scaffold.commands.output import print_report
+from scaffold.errors import ExitStatus
 
 HELP = "Add a pattern, provider, sub-agent, search, engine, framework, surface or extra."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says, under the names of its options."""
+
+    kind: str
+    name: str
+    dir: Path
+    description: str | None
+    chain: str | None
+    set: Sequence[str]
+    dry_run: bool
+    autostash: bool
+    template: str | None
+    json: bool
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    shared.feature(parser)
-    shared.workspace(parser)
-    shared.change(parser)
+    """Declare the options."""
+    arguments.add_feature(parser)
+    arguments.add_workspace(parser)
+    arguments.add_change(parser)
     parser.add_argument("--description", metavar="TEXT", help="agent: the requests it is for")
     parser.add_argument(
         "--chain", metavar="CHAIN", help="agent: the chain it asks; provider: join it, as the last"
     )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Exit status 0, or 3 when conflicts are left for the team."""
-    from scaffold.workspace import update as updating
+def run(options: Options) -> ExitStatus:
+    """Add the feature or sub-agent."""
+    from scaffold.workspace.features import Addition, add_feature
+    from scaffold.workspace.update import UpdateRequest
 
-    return updating.at_same_version(options, partial(_add, options))
-
-
-def _add(options: argparse.Namespace, catalogue: "Catalogue", answers: "PartialSpec") -> "Edited":
-    """Return the answers with it, and what to know about it."""
-    from scaffold.answers import edits
-
-    if options.kind == "agent":
-        return edits.add_agent(answers, _agent(options)), []
-    after, notes = edits.add_feature(catalogue, answers, options.kind, options.name)
-    if options.kind != "provider":
-        return after, notes
-    if options.chain:
-        return edits.extend_chain(catalogue, after, options.chain, options.name), notes
-    if options.name in edits.list_asked_providers(after):
-        return after, notes
-    note = f"No chain asks {options.name} yet: name its models in fleet.toml, or add with --chain."
-    return after, [*notes, note]
-
-
-def _agent(options: argparse.Namespace) -> "Agent":
-    from scaffold.answers.spec import Agent
-    from scaffold.catalog.core_settings import AGENT_CHAIN
-
-    description = options.description or f"Requests about {options.name.replace('_', ' ')}"
-    return Agent(name=options.name, description=description, chain=options.chain or AGENT_CHAIN)
+    request = UpdateRequest(
+        folder=options.dir,
+        values=options.set,
+        template=options.template,
+        dry_run=options.dry_run,
+        autostash=options.autostash,
+    )
+    addition = Addition(
+        kind=options.kind,
+        name=options.name,
+        description=options.description,
+        chain=options.chain,
+    )
+    return print_report(add_feature(request, addition), as_json=options.json)

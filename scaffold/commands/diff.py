@@ -1,42 +1,33 @@
 """`scaffold diff [DIR]`: what the team changed against its template, per file; writes nothing."""
 
 import argparse
-import json
-import sys
+from dataclasses import dataclass
+from pathlib import Path
 
-from scaffold.commands import options as shared
+from scaffold.commands import arguments
+from scaffold.commands.output import print_report
+from scaffold.errors import ExitStatus
 
 HELP = "Show what the team changed against its template, file by file."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says, under the names of its options."""
+
+    dir: Path
+    template: str | None
+    json: bool
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    shared.workspace(parser)
-    shared.template(parser)
+    """Declare the options."""
+    arguments.add_workspace(parser)
+    arguments.add_template(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Exit status 0, whether there is a difference or not."""
-    from scaffold import merge
-    from scaffold.rendering.pair import Job
-    from scaffold.sources import releases
-    from scaffold.system.progress import show_progress
-    from scaffold.system.signals import work_folder
-    from scaffold.workspace import files as recorded
-    from scaffold.workspace import update_report as file_changes
+def run(options: Options) -> ExitStatus:
+    """Compare the workspace; a difference is not a failure."""
+    from scaffold.workspace.diff import compare_workspace
 
-    workspace = recorded.read(options.dir)
-    place = merge.locate(workspace.folder)
-    with (
-        releases.open_template(options.template or workspace.src_path) as template,
-        work_folder() as work,
-    ):
-        with show_progress(f"Rendering {workspace.commit}"):
-            Job(template.at(workspace.commit), workspace.answers, work / "before").run()
-        changes, text = merge.compare(place, work / "before")
-    if options.json:
-        rows = file_changes.rows(changes)
-        print(json.dumps({"version": workspace.commit, "changes": rows, "diff": text}))
-        return 0
-    print(f"{workspace.commit}: {file_changes.counted(changes)}.", file=sys.stderr)
-    print("\n".join([*file_changes.lines(changes), "", text] if changes else []))
-    return 0
+    return print_report(compare_workspace(options.dir, options.template), as_json=options.json)

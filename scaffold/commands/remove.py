@@ -1,42 +1,49 @@
 """`scaffold remove KIND NAME [DIR]`: one feature or sub-agent less, at the same template version."""
 
 import argparse
-from functools import partial
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from scaffold.commands import options as shared
-
-if TYPE_CHECKING:
-    from scaffold.answers.edits import Edited
-    from scaffold.answers.spec import PartialSpec
-    from scaffold.catalog.catalog import Catalogue
+from scaffold.commands import arguments
+from scaffold.commands.output import print_report
+from scaffold.errors import ExitStatus
 
 HELP = "Remove a feature or sub-agent; files the team edited stay, as conflicts."
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What the command line says, under the names of its options."""
+
+    kind: str
+    name: str
+    dir: Path
+    set: Sequence[str]
+    dry_run: bool
+    autostash: bool
+    template: str | None
+    json: bool
+
+
 def configure(parser: argparse.ArgumentParser) -> None:
-    shared.feature(parser)
-    shared.workspace(parser)
-    shared.change(parser)
+    """Declare the options."""
+    arguments.add_feature(parser)
+    arguments.add_workspace(parser)
+    arguments.add_change(parser)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Exit status 0, or 3 when conflicts are left for the team."""
-    from scaffold.workspace import update as updating
+def run(options: Options) -> ExitStatus:
+    """Remove the feature or sub-agent."""
+    from scaffold.workspace.features import remove_feature
+    from scaffold.workspace.update import UpdateRequest
 
-    return updating.at_same_version(options, partial(_remove, options))
-
-
-def _remove(
-    options: argparse.Namespace, catalogue: "Catalogue", answers: "PartialSpec"
-) -> "Edited":
-    """Return the answers without it. Raises AnswersError while something needs it."""
-    from scaffold.answers import edits
-    from scaffold.workspace import files as fleet
-    from scaffold.workspace import files as recorded
-
-    if options.kind == "agent":
-        return edits.remove_agent(catalogue, answers, options.name), []
-    if options.kind == "provider":
-        fleet.require_unasked(recorded.read(options.dir), answers.chains or {}, options.name)
-    return edits.remove_feature(catalogue, answers, options.kind, options.name)
+    request = UpdateRequest(
+        folder=options.dir,
+        values=options.set,
+        template=options.template,
+        dry_run=options.dry_run,
+        autostash=options.autostash,
+    )
+    report = remove_feature(request, options.kind, options.name)
+    return print_report(report, as_json=options.json)

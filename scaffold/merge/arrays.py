@@ -1,6 +1,6 @@
 """The dependency arrays of a pyproject.toml: where they are in its text, and edits in place.
 
-What is not found beyond doubt is left to git: every array is compared with what tomllib reads.
+An array that is not found beyond doubt is left to git: each one is compared with what tomllib reads.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Walls around a process that renders somebody else's template: limits, and no way out.
+"""Confine a process that renders somebody else's template: limits, and no way out.
 
 The sandbox of Jinja is the first wall. This is the second: whatever a template makes copier or a
 library do, the process may read the template and Python itself, write the render, and nothing else.
@@ -7,7 +7,6 @@ library do, the process may read the template and Python itself, write the rende
 import errno
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from scaffold.errors import ScaffoldError, TemplateError
+from scaffold.errors import ExitStatus, ScaffoldError, TemplateError
 
 _FORBIDDEN = (
     "ctypes.", "ftplib.", "os.exec", "os.fork", "os.kill", "os.link", "os.posix_spawn", "os.spawn",
@@ -57,7 +56,7 @@ def _limit(limits: Limits) -> None:
     try:
         import resource
     except ImportError:
-        # Windows has none of these; the time by the clock holds there as well.
+        # Windows has none of these limits; the time by the clock holds there as well.
         return
     wanted = {
         resource.RLIMIT_CPU: limits.cpu_s,
@@ -76,7 +75,7 @@ def _limit(limits: Limits) -> None:
 
 
 class _Guard:
-    """Refuses, as an audit hook, what a render has no business doing."""
+    """An audit hook that refuses what a render never does."""
 
     def __init__(self, root: Path, target: Path, limits: Limits) -> None:
         self.target = os.path.realpath(target)
@@ -138,7 +137,7 @@ def _is_in(real: str, places: tuple[str, ...]) -> bool:
 
 
 def _libraries() -> list[Any]:
-    """The packages that a render reads its own data from, imported before the door is shut."""
+    """Return the packages that a render reads data from, imported while that is still allowed."""
     import copier
     import jinja2
     import yaml
@@ -152,13 +151,15 @@ _CHILD = """\
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
 from scaffold.rendering import pair
-sys.exit(pair.run_written(sys.argv[2]))
+sys.exit(pair.run_job(sys.argv[2]))
 """
 # What Python itself may need to start; keys and the like stay here.
 _NEEDED = frozenset({"HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"})
 _NEEDED_BEGINNINGS = ("DYLD_", "LC_")
-REFUSED = 3
-SYSTEM = 4
+_REFUSED = 3
+"""The child's exit status for a TemplateError, which is on its stdout as JSON."""
+_SYSTEM_ERROR = 4
+"""The same for an OSError."""
 
 
 @dataclass(slots=True)
@@ -188,12 +189,12 @@ class Child:
 
     def _raise(self, text: str) -> NoReturn:
         status = self.process.returncode
-        if status == REFUSED:
+        if status == _REFUSED:
             problem, hint = json.loads(text)
             raise TemplateError(problem, hint)
-        if status == SYSTEM:
+        if status == _SYSTEM_ERROR:
             raise OSError(*json.loads(text))
-        if status in (-signal.SIGINT, 130):
+        if status in (-signal.SIGINT, ExitStatus.INTERRUPTED):
             raise KeyboardInterrupt
         if status in (-getattr(signal, "SIGXCPU", 0), -getattr(signal, "SIGKILL", 0)):
             raise TemplateError(*self._too_long())
@@ -209,8 +210,8 @@ class Child:
         )
 
 
-def start(written: Path, limits: Limits = LIMITS) -> Child:
-    """Start the render of a job that was written to a file."""
+def start(job: Path, limits: Limits = LIMITS) -> Child:
+    """Start the render of the job in a file."""
     paths = json.dumps([path for path in sys.path if path] or [str(Path.cwd())])
     kept = {
         key: value
@@ -218,7 +219,7 @@ def start(written: Path, limits: Limits = LIMITS) -> Child:
         if key in _NEEDED or key.startswith(_NEEDED_BEGINNINGS)
     }
     process = subprocess.Popen(
-        [sys.executable, "-I", "-c", _CHILD, paths, str(written)],
+        [sys.executable, "-I", "-c", _CHILD, paths, str(job)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -230,26 +231,20 @@ def start(written: Path, limits: Limits = LIMITS) -> Child:
 
 
 def report(work: Callable[[], None], limits: Limits) -> int:
-    """In the child: do the work. Exit status 0, or another with the reason as JSON on stdout."""
+    """Do the work in the child. Return 0, or another status with the reason as JSON on stdout."""
     out, sys.stdout = sys.stdout, sys.stderr
     try:
         work()
     except ScaffoldError as error:
         problem, hint = error.pairs[0]
         print(json.dumps([problem[:2000], hint[:2000]]), file=out)
-        return REFUSED
+        return _REFUSED
     except OSError as error:
         if error.errno == errno.EFBIG:
             most = f"{limits.one_file // 1_000_000} MB"
             problem = f"The template renders a file of more than {most}"
             print(json.dumps([problem, "look for a loop without end in it"]), file=out)
-            return REFUSED
+            return _REFUSED
         print(json.dumps([error.errno, error.strerror, str(error.filename or "")]), file=out)
-        return SYSTEM
+        return _SYSTEM_ERROR
     return 0
-
-
-def write_job(job: object, path: Path) -> Path:
-    """Write a job for a child to read."""
-    path.write_bytes(pickle.dumps(job))
-    return path

@@ -1,4 +1,4 @@
-"""A mistake in a template, told with its file and line instead of a traceback."""
+"""Explain a mistake in a template by its file and line instead of a traceback."""
 
 import re
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class _Place(NamedTuple):
 
 
 def explain(error: BaseException, root: Path) -> TemplateError:
-    """Return the error of a render as one that names file, line and the way out."""
+    """Return the error of a render as one that names file, line and what to do."""
     name = type(error).__name__
     place = _place(error, root)
     line = f":{place.line}" if place.line else ""
@@ -54,7 +54,7 @@ def _text(error: BaseException, name: str) -> str:
     if name == "AssertionError":
         return "it is a file in one feature and a folder in another"
     if name == "TemplateNotFound":
-        return f"there is no file {getattr(error, 'name', None) or error}"
+        return f"the template has no file {getattr(error, 'name', None) or error}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     if isinstance(error, UnicodeDecodeError):
@@ -69,7 +69,7 @@ def _text(error: BaseException, name: str) -> str:
 
 
 def _place(error: BaseException, root: Path) -> _Place:
-    """The file that copier was at, and the innermost line of Jinja."""
+    """Return the file that copier was at, and the innermost line of Jinja."""
     frames = list(_frames(error.__traceback__))
     file = next(filter(None, (_file_of(frame, root) for frame, _ in reversed(frames))), None)
     syntax = "TemplateSyntaxError" in [kind.__name__ for kind in type(error).__mro__]
@@ -85,10 +85,14 @@ def _place(error: BaseException, root: Path) -> _Place:
         return _Place(str(Path(inner).resolve().relative_to(root.resolve())), number)
     if any(frame.f_code.co_name in ("match_exclude", "match_skip") for frame, _ in frames):
         return _Place(f"{QUESTIONS} (_exclude or _skip_if_exists)")
-    return _Place(file, None) if file and file.startswith("templates/") else _asked(frames, root)
+    return (
+        _Place(file, None)
+        if file and file.startswith("templates/")
+        else _place_of_question(frames, root)
+    )
 
 
-def _asked(frames: list[tuple[FrameType, int]], root: Path) -> _Place:
+def _place_of_question(frames: list[tuple[FrameType, int]], root: Path) -> _Place:
     for frame, _ in reversed(frames):
         if frame.f_code.co_name == "_ask" and isinstance(
             key := frame.f_locals.get("var_name"), str
@@ -103,7 +107,7 @@ def _asked(frames: list[tuple[FrameType, int]], root: Path) -> _Place:
 
 
 def _file_of(frame: FrameType, root: Path) -> str | None:
-    """What copier's own functions call the file they are at."""
+    """Return what copier's own functions call the file they are at."""
     key = {
         "_render_file": "src_relpath",
         "_render_path": "relpath",
@@ -123,7 +127,7 @@ def _inside(name: str, root: Path) -> bool:
 
 
 def _frames(traceback: TracebackType | None) -> Iterator[tuple[FrameType, int]]:
-    """The frames of a traceback, innermost first, each with its line."""
+    """Yield the frames of a traceback, innermost first, each with its line."""
     found: list[tuple[FrameType, int]] = []
     while traceback:
         found.append((traceback.tb_frame, traceback.tb_lineno))

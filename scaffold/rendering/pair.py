@@ -1,4 +1,4 @@
-"""Renders of templates: ours in this process, anybody else's in a process that is confined."""
+"""One render, or the two of an update: ours in this process, anybody else's in a confined one."""
 
 import pickle
 from collections.abc import Mapping
@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import TemplateError
-from scaffold.rendering import confined as confine
-from scaffold.rendering import confined as jail
-from scaffold.rendering.confined import Child, Limits
+from scaffold.rendering import confined
+from scaffold.rendering.confined import LIMITS, Child, Limits
 from scaffold.rendering.render import list_files, render
 from scaffold.sources.template import Source
 from scaffold.system.signals import work_folder
@@ -22,7 +21,7 @@ class Job:
     source: Source
     answers: Mapping[str, Any]
     target: Path
-    limits: Limits = confine.LIMITS
+    limits: Limits = LIMITS
 
     def run(self) -> None:
         """Render. Raises TemplateError, OSError for what the system refused."""
@@ -38,17 +37,16 @@ class Job:
         render(source.root, target, self.answers, source=source.src_path, commit=source.commit)
 
     def start(self, path: Path) -> Child:
-        """Start the render in a process of its own; the job is handed over in a file."""
+        """Start the render in a process of its own, which reads the job from a file at `path`."""
         plain = replace(self, target=self.target.resolve(), answers=dict(self.answers))
-        return jail.start(jail.write_job(plain, path), self.limits)
+        path.write_bytes(pickle.dumps(plain))
+        return confined.start(path, self.limits)
 
 
-def both(before: Job, after: Job) -> None:
-    """Render two jobs. Raises TemplateError that says which of them cannot be.
-
-    Copier's environment and working directory belong to the process, so threads would not do; and
-    multiprocessing would start the program's main module again.
-    """
+def render_both(before: Job, after: Job) -> None:
+    """Render two jobs at once. Raises TemplateError that says which of them cannot be rendered."""
+    # Copier's environment and working directory belong to the process, so threads would not do;
+    # multiprocessing would start the program's main module again.
     another = before.start(before.target.with_name(f"{before.target.name}.job"))
     try:
         after.run()
@@ -64,20 +62,20 @@ def both(before: Job, after: Job) -> None:
 
 
 def preview(source: Source, answers: Mapping[str, Any]) -> list[str]:
-    """The paths a render would write, sorted, with `/` between their parts; writes nothing."""
+    """Return the paths that a render would write, sorted, with `/` between their parts."""
     with work_folder() as folder:
         Job(source, answers, folder / "render").run()
         return list_files(folder / "render")
 
 
-def run_written(path: str) -> int:
-    """In the other process: run the job in a file. Exit status 0, or another with the reason."""
+def run_job(path: str) -> int:
+    """Run the job in a file, in a process of its own. Return its exit status; see `confined`."""
     job: Job = pickle.loads(Path(path).read_bytes())
 
     def work() -> None:
         if not job.source.trusted:
             job.target.mkdir(parents=True, exist_ok=True)
-            confine.confine(job.source.root, job.target, job.limits)
+            confined.confine(job.source.root, job.target, job.limits)
         job.run_here()
 
-    return jail.report(work, job.limits)
+    return confined.report(work, job.limits)

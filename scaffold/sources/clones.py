@@ -1,24 +1,24 @@
-"""Clones of a template's repository, made so that nothing in it is run or obeyed.
+"""Clone a template's repository so that nothing in it is run or obeyed.
 
-Its configuration stays behind: all work is done in a bare clone of our own. Its attributes are
-overruled there, so that no filter touches a file.
+Its configuration is not copied: all work is done in a bare clone of our own. Its attributes are
+overruled there, so that no filter changes a file.
 """
 
 import re
 from pathlib import Path
 
-from scaffold.commands.options import LONGEST
 from scaffold.errors import TemplateError, printable
 from scaffold.system.git import GitError, git, read_output_start
+from scaffold.system.paths import LONGEST_PATH
 
-_CALM = (
+_SAFE = (
     "core.autocrlf=false",
     "core.protectHFS=true",
     "core.protectNTFS=true",
     "core.sparseCheckout=false",
     "diff.ignoreSubmodules=all",
 )
-_OPTIONS = [word for setting in _CALM for word in ("-c", setting)]
+_OPTIONS = [word for setting in _SAFE for word in ("-c", setting)]
 _ENVIRONMENT = {
     "GIT_ALLOW_PROTOCOL": "file:https:http:ssh:git",
     "GIT_LITERAL_PATHSPECS": "1",
@@ -27,7 +27,7 @@ _ENVIRONMENT = {
     "GIT_OPTIONAL_LOCKS": "0",
     "LC_ALL": "C",
 }
-_DEAF = {
+_NO_SETTINGS = {
     "GIT_CONFIG_COUNT": "0",
     "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_CONFIG_NOSYSTEM": "1",
@@ -55,11 +55,13 @@ def run_git(
 ) -> str:
     """Return what git printed in a bare clone of ours. Raises GitError.
 
-    Unless `as_user`, the user's settings are not heard: they change what is printed (columns,
-    lengths of names) as much as what is done.
+    Unless `as_user`, the user's settings are ignored: they change what is printed (columns,
+    lengths of names) and what is done.
     """
-    deaf = {} if as_user else _DEAF
-    return git(*_OPTIONS, "--git-dir=.", *words, cwd=folder, env=_ENVIRONMENT | deaf | (env or {}))
+    settings = {} if as_user else _NO_SETTINGS
+    return git(
+        *_OPTIONS, "--git-dir=.", *words, cwd=folder, env=_ENVIRONMENT | settings | (env or {})
+    )
 
 
 def require_modest_tree(folder: Path, commit: str, src: str) -> None:
@@ -108,7 +110,7 @@ def canonical(src: str) -> str:
             return f"{host}{src.removeprefix(short).removesuffix('.git')}.git"
     if re.match(r"[\w+.-]+://[^/@]*:[^/@]+@", src):
         raise TemplateError("A template's URL must hold no password; use a git credential helper.")
-    strange = src.startswith("-") or not src.isprintable() or len(src) > LONGEST
+    strange = src.startswith("-") or not src.isprintable() or len(src) > LONGEST_PATH
     if strange or "::" in src.partition("/")[0]:
         raise TemplateError(f"'{printable(src)}' is not a template; name a folder or a git URL.")
     return src.removeprefix("git+")

@@ -15,7 +15,7 @@ from scaffold.catalog.copier_questions import copier_yml
 from scaffold.errors import ScaffoldError, TemplateError
 from scaffold.sources.releases import (
     BUNDLE,
-    PINS,
+    HASHES,
     ReleaseHashes,
     fingerprint,
     format_hashes,
@@ -31,15 +31,16 @@ _PLAIN = ("core.autocrlf=false", "commit.gpgSign=false", "core.hooksPath=/dev/nu
 _OPTIONS = [word for setting in _PLAIN for word in ("-c", setting)]
 
 
-def release(version: str, root: Path, bundle: Path = BUNDLE, pins: Path = PINS) -> None:
+def release(version: str, root: Path, bundle: Path = BUNDLE, hashes: Path = HASHES) -> None:
     """Add one version: both files are replaced, or none. Raises TemplateError with advice."""
     date = _date_of(version, root / "CHANGELOG.md")
     tag = f"v{version}"
-    known = read_hashes(pins)
+    known = read_hashes(hashes)
     _check(tag, root, known, bundle)
     with tempfile.TemporaryDirectory() as folder:
-        made, pin = _made(root, bundle, Path(folder), tag, date, known)
-        _replace_both(bundle, made, pins, format_hashes({**known, tag: pin}))
+        made, released = _build_bundle(root, bundle, Path(folder), tag, date, known)
+        text = format_hashes({**known, tag: released})
+        _replace_both(bundle, made, hashes, text)
 
 
 def _check(tag: str, root: Path, known: dict[str, ReleaseHashes], bundle: Path) -> None:
@@ -67,13 +68,13 @@ def _date_of(version: str, changelog: Path) -> str:
     return f"{found[1]}T00:00:00+0000"
 
 
-def _made(
+def _build_bundle(
     root: Path, bundle: Path, work: Path, tag: str, date: str, known: dict[str, ReleaseHashes]
 ) -> tuple[Path, ReleaseHashes]:
-    """A new bundle in `work`, with every known version, and the new version's pin."""
+    """Build a bundle in `work` with every known version and the new one. Return its hashes, too."""
 
     def run(*words: str) -> str:
-        return git(*_OPTIONS, *words, cwd=work, env=_fixed(date))
+        return git(*_OPTIONS, *words, cwd=work, env=_author_and_date(date))
 
     if newest := next(reversed(known), None):
         run("clone", "--quiet", str(bundle), ".")
@@ -96,17 +97,17 @@ def _made(
     return made, ReleaseHashes(commit=commit, tree=tree, fingerprint=fingerprint(root))
 
 
-def _replace_both(bundle: Path, made: Path, pins: Path, text: str) -> None:
-    # A bundle with one version more than its pins is sound, the other way round it is not.
+def _replace_both(bundle: Path, made: Path, hashes: Path, text: str) -> None:
+    # A bundle may have a version that is not listed, so it is replaced first.
     beside = bundle.with_name(f".{bundle.name}.new")
     shutil.copy(made, beside)
-    listed = pins.with_name(f".{pins.name}.new")
+    listed = hashes.with_name(f".{hashes.name}.new")
     listed.write_text(text, encoding="utf-8")
     beside.replace(bundle)
-    listed.replace(pins)
+    listed.replace(hashes)
 
 
-def _fixed(date: str) -> dict[str, str]:
+def _author_and_date(date: str) -> dict[str, str]:
     return {
         f"GIT_{role}_{field}": value
         for role in ("AUTHOR", "COMMITTER")
@@ -122,7 +123,7 @@ def main() -> None:
         release(sys.argv[1], template_root())
     except ScaffoldError as error:
         sys.exit(str(error))
-    print(f"Released v{sys.argv[1]}; {len(read_hashes(PINS))} versions in the bundle.")
+    print(f"Released v{sys.argv[1]}; {len(read_hashes(HASHES))} versions in the bundle.")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Where templates come from: this installation, a release in the bundle, or a team's own.
+"""Open a template: this installation's, a release in the bundle, or a team's own.
 
 `data/templates.bundle` is a git bundle with one commit and tag per released version;
-`data/releases.json` pins each commit, tree and fingerprint.
+`data/releases.json` has the hashes of each.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ _SKIPPED = {"__pycache__", ".ruff_cache", ".DS_Store"}
 
 
 class ReleaseHashes(BaseModel):
-    """What a released version has to be: hashes of its commit, its tree and its files."""
+    """What a released version must have: its commit, its tree, and a hash of its files."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,7 +39,7 @@ _LIST = TypeAdapter(dict[str, ReleaseHashes])
 
 
 def read_hashes(path: Path) -> dict[str, ReleaseHashes]:
-    """The pins in a file; none where there is no file. Raises TemplateError."""
+    """Return version → hashes as a file has them; empty without the file. Raises TemplateError."""
     if not path.is_file():
         return {}
     try:
@@ -48,9 +48,9 @@ def read_hashes(path: Path) -> dict[str, ReleaseHashes]:
         raise TemplateError(DAMAGED.format("list")) from None
 
 
-def format_hashes(pins: dict[str, ReleaseHashes]) -> str:
-    """The text that `read_hashes` reads."""
-    return _LIST.dump_json(pins, indent=2).decode() + "\n"
+def format_hashes(known: dict[str, ReleaseHashes]) -> str:
+    """Return the text that `read_hashes` reads."""
+    return _LIST.dump_json(known, indent=2).decode() + "\n"
 
 
 def is_sound(bundle: Path) -> bool:
@@ -61,7 +61,7 @@ def is_sound(bundle: Path) -> bool:
 
 
 def fingerprint(root: Path) -> str:
-    """A hash of a template folder: paths, run bits and bytes of copier.yml and templates/."""
+    """Hash a template folder: paths, run bits and bytes of copier.yml and templates/."""
     digest = hashlib.sha256()
     for path in _files(root):
         run_bit = b"x" if os.access(path, os.X_OK) else b"-"
@@ -83,44 +83,48 @@ URL = "https://fleet-scaffold.invalid/templates.git"
 
 DATA = Path(__file__).parents[1] / "data"
 BUNDLE = DATA / "templates.bundle"
-PINS = DATA / "releases.json"
+HASHES = DATA / "releases.json"
 
 
 @dataclass(frozen=True, slots=True)
 class Releases(Template):
-    """The released versions: the bundle, held to its pins."""
+    """The released versions: the bundle, checked against the list of hashes."""
 
-    def versions(self) -> list[str]:
+    def list_versions(self) -> list[str]:
+        """Return the released versions, oldest first."""
         return list(list_releases())
 
-    def newest(self, recorded: str | None = None) -> str:
+    def find_newest(self, recorded: str | None = None) -> str:
+        """Return the newest release, whatever is recorded."""
         del recorded
-        if not (versions := self.versions()):
+        if not (versions := self.list_versions()):
             raise TemplateError("This scaffold carries no release; give a template (--template).")
         return versions[-1]
 
-    def newer(self, recorded: str) -> list[str]:
-        """Those after the recorded one; unreleased templates follow the release they are named by."""
+    def list_newer(self, recorded: str) -> list[str]:
+        """Return those after the recorded one; a local version counts as the release in its name."""
         released, local, _ = recorded.partition("+local.")
-        if local and released not in self.versions():
-            return self.versions()
-        return Template.newer(self, released)
+        if local and released not in self.list_versions():
+            return self.list_versions()
+        return Template.list_newer(self, released)
 
-    def named(self, ref: str) -> str:
+    def resolve(self, ref: str) -> str:
+        """Return the release of that name, written with or without its `v`. Raises TemplateError."""
         version = ref if ref.startswith("v") else f"v{ref}"
-        known = self.versions()
+        known = self.list_versions()
         if version in known:
             return version
         if known and is_newer(version, known[-1]):
             raise TemplateError(
-                f"There is no release {printable(version)} here, {known[-1]} is the newest; upgrade scaffold."
+                f"Release {printable(version)} is newer than this scaffold, which has {known[-1]}; upgrade"
+                " scaffold."
             )
         raise TemplateError(
-            f"There is no release {printable(ref)}; there are: {', '.join(known) or 'none'}."
+            f"Release {printable(ref)} does not exist; choose from {', '.join(known) or 'none'}."
         )
 
-    def at(self, ref: str) -> Source:
-        """One release or, by its fingerprint, the unreleased templates of this installation."""
+    def check_out(self, ref: str) -> Source:
+        """Return a release or, by its hash, the unreleased templates of this installation."""
         here = find_installed()
         if ref == here.commit:
             return here
@@ -130,23 +134,23 @@ class Releases(Template):
                 f" release, set `_commit: {printable(ref.partition('+')[0])}` in .copier-answers.yml and"
                 " commit that."
             )
-        pin = list_releases()[self.named(ref)]
-        if self._commit_of(self.named(ref)) != pin.commit:
+        hashes = list_releases()[self.resolve(ref)]
+        if self._commit_of(self.resolve(ref)) != hashes.commit:
             raise TemplateError(DAMAGED.format("bundle"))
-        source = Template.at(self, self.named(ref))
-        if fingerprint(source.root) != pin.fingerprint:
+        source = Template.check_out(self, self.resolve(ref))
+        if fingerprint(source.root) != hashes.fingerprint:
             raise TemplateError(DAMAGED.format("bundle"))
         return replace(source, trusted=True)
 
 
 def list_releases() -> dict[str, ReleaseHashes]:
-    """Version → its pin, oldest first. Raises TemplateError."""
-    return read_hashes(PINS)
+    """Return version → its hashes, oldest first. Raises TemplateError."""
+    return read_hashes(HASHES)
 
 
 @contextmanager
 def open_template(src: str = URL) -> Generator[Template]:
-    """A template with all its versions: the released ones, or a team's. Raises TemplateError."""
+    """Open a template with all its versions: the released ones, or a team's. Raises TemplateError."""
     if src != URL:
         with templates.open_template(src) as template:
             yield template
@@ -165,25 +169,25 @@ def open_template(src: str = URL) -> Generator[Template]:
 
 @contextmanager
 def open_source(template: str | None = None, ref: str | None = None) -> Generator[Source]:
-    """The template to render, there until the block ends. Raises TemplateError."""
+    """Open the template to render for the block: ours, or one named. Raises TemplateError."""
     if template is None and ref is None:
         yield find_installed()
         return
     place = local_place(template) if template and ref is None else None
     if template and place and place.is_dir() and not (place / "HEAD").is_file():
-        yield templates.folder_source(place, template)
+        yield templates.open_folder(place, template)
         return
     with open_template(template or URL) as repository:
-        yield repository.at(ref or repository.newest())
+        yield repository.check_out(ref or repository.find_newest())
 
 
 def find_installed() -> Source:
-    """The template this installation carries: a release, or marked as a local one."""
+    """Return the template that this installation has: a release, or named as a local version."""
     root = template_root()
     known = list_releases()
     mark = fingerprint(root)
-    for version, pin in reversed(known.items()):
-        if pin.fingerprint == mark:
+    for version, hashes in reversed(known.items()):
+        if hashes.fingerprint == mark:
             return Source(root, URL, version, released=True, trusted=True)
     newest = next(reversed(known), "v0.0.0")
     return Source(root, URL, f"{newest}+local.{mark[:8]}", released=False, trusted=True)

@@ -10,9 +10,8 @@ from typing import Any, cast
 from scaffold.catalog.core_settings import OLDEST_KEY
 from scaffold.errors import TemplateError, printable
 from scaffold.system import yaml as yaml_text
-from scaffold.system.paths import is_git_name
+from scaffold.system.paths import ANSWERS_FILE, is_git_name
 from scaffold.system.versions import is_newer, parse_version
-from scaffold.workspace.files import ANSWERS_FILE
 
 MOST_FILES = 20_000
 _QUESTIONS = "copier.yml"

@@ -1,6 +1,6 @@
-"""A template with its versions: any git repository, folder or bundle, cloned for as long as needed.
+"""A template with its versions: a git repository, folder or bundle, cloned while it is used.
 
-A version is a tag such as v1.2.0 or 1.2.0; what is tagged otherwise is named as `git describe` does.
+A version is a tag such as v1.2.0 or 1.2.0; any other commit is named as `git describe` does.
 """
 
 import re
@@ -27,10 +27,15 @@ _SHALLOW = " It is a shallow clone: run `git fetch --unshallow --tags` there."
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A template folder to render, what is recorded of it, and whether it is a release.
+    """A template folder to render.
 
-    `changed` are the files of the folder that differ from the commit it is at. A `trusted` one is
-    this installation's own, or a release held to its pins.
+    Attributes:
+        root: The folder.
+        src_path: What is recorded as the template's address.
+        commit: What is recorded as its version; None for a folder without git.
+        released: Whether it is a version that others can have.
+        changed: The files of the folder that differ from the commit it is at.
+        trusted: Whether it is this installation's own, or a release with the right hashes.
     """
 
     root: Path
@@ -48,45 +53,45 @@ class Template:
     src_path: str
     folder: Path
 
-    def versions(self) -> list[str]:
-        """Its tagged versions, oldest first; pre-releases are left out."""
+    def list_versions(self) -> list[str]:
+        """Return its tagged versions, oldest first, without pre-releases."""
         return list_finished(self._tags())
 
-    def newest(self, recorded: str | None = None) -> str:
-        """The newest version; without one, or after a branch's commit, that branch's last one."""
+    def find_newest(self, recorded: str | None = None) -> str:
+        """Return the newest version; after a branch's commit, that branch's last one."""
         if recorded is not None:
-            return next(reversed(self.newer(recorded)), None) or self.named(recorded)
-        versions = self.versions()
-        return versions[-1] if versions else self.named("HEAD")
+            return next(reversed(self.list_newer(recorded)), None) or self.resolve(recorded)
+        versions = self.list_versions()
+        return versions[-1] if versions else self.resolve("HEAD")
 
-    def newer(self, recorded: str) -> list[str]:
-        """The versions an update would bring, oldest first; empty when there is none.
+    def list_newer(self, recorded: str) -> list[str]:
+        """Return the versions that an update would bring, oldest first.
 
         After a version those with a higher number; after any other commit the last one of a
         branch that contains it, so that an update never goes back.
         """
-        name = self.named(recorded)
+        name = self.resolve(recorded)
         known = parse_version(name) if self._is_tag(name) else None
         if known is None:
-            last = self.named(self._last_after(self._commit_of(name)))
+            last = self.resolve(self._find_last_after(self._commit_of(name)))
             return [last] if last != name else []
-        numbered = ((parse_version(tag), tag) for tag in self.versions())
+        numbered = ((parse_version(tag), tag) for tag in self.list_versions())
         return [tag for version, tag in numbered if version and version > known]
 
-    def named(self, ref: str) -> str:
-        """What a branch, tag or commit is called. Raises TemplateError where there is none."""
-        name = ref if self._commit_of(ref) else self._alike(ref)
+    def resolve(self, ref: str) -> str:
+        """Return what a branch, tag or commit is called. Raises TemplateError for any other name."""
+        name = ref if self._commit_of(ref) else self._find_alike(ref)
         if not name:
-            raise self._unknown(ref)
+            raise self._describe_unknown(ref)
         if self._is_tag(name):
             return name
         commit = self._commit_of(name)
         here = list_finished(self._git("tag", "--list", "--points-at", commit).splitlines())
         return here[-1] if here else self._git("describe", "--tags", "--always", commit)
 
-    def at(self, ref: str) -> Source:
-        """One version, checked out. Raises TemplateError, also for a template that wants trust."""
-        name = self.named(ref)
+    def check_out(self, ref: str) -> Source:
+        """Check out one version. Raises TemplateError, also for one that is not safe to render."""
+        name = self.resolve(ref)
         root = self.folder / "checked-out" / re.sub(r"[^\w.+-]", "-", name)
         if not root.is_dir():
             commit = self._commit_of(name)
@@ -98,13 +103,13 @@ class Template:
         require_safe_template(root, self.src_path)
         return Source(root, self.src_path, name, released=True)
 
-    def differing(self, root: Path) -> list[str]:
-        """The files a render of a folder reads that differ from the last commit, sorted."""
+    def list_changes(self, root: Path) -> list[str]:
+        """Return the files that a render of a folder reads and that differ from the last commit."""
         index = {"GIT_INDEX_FILE": str(self.folder / "compared.index")}
         tree = (f"--work-tree={root}", "-c", "core.fileMode=false")
         self._git(*tree, "read-tree", "HEAD", env=index)
         # Its exit status only says that there are differences.
-        _quietly(self.folder, *tree, "update-index", "-q", "--refresh", env=index)
+        _try_git(self.folder, *tree, "update-index", "-q", "--refresh", env=index)
         changed = self._git(*tree, "diff-files", "--name-only", "-z", "--", *_RENDERED, env=index)
         others = ("ls-files", "--others", "--exclude-standard", "-z", "--", *_RENDERED)
         # What the user's own ignore file hides, such as an editor's files, is not a change.
@@ -113,7 +118,7 @@ class Template:
         return sorted(path for path in found if path)
 
     def _tags(self) -> list[str]:
-        """The tags of commits; one of a file or a folder is not a version."""
+        """Return the tags of commits; one of a file or a folder is not a version."""
         listed = self._git(
             "for-each-ref", "--format=%(objecttype)%(*objecttype) %(refname:strip=2)", "refs/tags"
         )
@@ -123,13 +128,13 @@ class Template:
     def _is_tag(self, name: str) -> bool:
         return bool(self._git("for-each-ref", f"refs/tags/{name}"))
 
-    def _alike(self, ref: str) -> str:
-        """The tag of the same version, written with or without its `v`."""
+    def _find_alike(self, ref: str) -> str:
+        """Return the tag of the same version, written with or without its `v`, or an empty text."""
         wanted = parse_version(ref)
         return next((tag for tag in self._tags() if wanted and parse_version(tag) == wanted), "")
 
-    def _last_after(self, commit: str) -> str:
-        """The last commit of the main branch if it contains this one, else of the newest that does."""
+    def _find_last_after(self, commit: str) -> str:
+        """Return the last commit of a branch that contains this one: the main branch if it does."""
         containing = self._git(
             "for-each-ref", f"--contains={commit}", "--sort=-committerdate",
             "--format=%(objectname)", "refs/heads",
@@ -159,13 +164,13 @@ class Template:
                     " fetch; commit its files to the template itself."
                 )
 
-    def _unknown(self, ref: str) -> TemplateError:
+    def _describe_unknown(self, ref: str) -> TemplateError:
         plain, mark, _ = ref.partition(UNCOMMITTED)
         plain = plain if mark else ref.removesuffix("-dirty")
         if plain != ref:
             return TemplateError(
-                f"The workspace was made from uncommitted changes of {self.src_path}, which are in"
-                f" no version; to update from the nearest, write `_commit: {printable(plain)}` in"
+                f"The workspace was made from uncommitted changes of {self.src_path}, which no"
+                f" version has; to update from the nearest, write `_commit: {printable(plain)}` in"
                 " .copier-answers.yml and commit that."
             )
         if ref == "HEAD":
@@ -175,12 +180,12 @@ class Template:
             )
         shallow = (self.folder / "shallow").is_file()
         return TemplateError(
-            f"{self.src_path} has no {printable(ref)}; {self._what_there_is()}."
+            f"{self.src_path} has no {printable(ref)}; {self._describe_versions()}."
             f"{_SHALLOW if shallow else _REWRITTEN}"
         )
 
-    def _what_there_is(self) -> str:
-        versions = self.versions()
+    def _describe_versions(self) -> str:
+        versions = self.list_versions()
         listed = ", ".join([*(["…"] if len(versions) > 12 else []), *versions[-12:]])
         return f"its versions are {listed}" if versions else "it has no version tags"
 
@@ -195,34 +200,34 @@ class Template:
 
 @contextmanager
 def open_template(src: str) -> Generator[Template]:
-    """The template at a git URL, folder or bundle. Raises TemplateError."""
+    """Clone the template at a git URL, folder or bundle for the block. Raises TemplateError."""
     src_path = canonical(src)
     with work_folder() as folder:
         clone(src_path, folder)
         yield Template(src_path, folder)
 
 
-def folder_source(root: Path, name: str) -> Source:
-    """A folder as it lies there, with uncommitted changes. Raises TemplateError."""
+def open_folder(root: Path, name: str) -> Source:
+    """Return a folder as it is, with uncommitted changes. Raises TemplateError."""
     require_safe_template(root, name)
-    commit, changed = _described(root)
+    commit, changed = _describe_commit(root)
     return Source(root, str(root), commit, released=True, changed=changed)
 
 
-def _described(root: Path) -> tuple[str | None, list[str]]:
-    """What the folder's commit is called, None without one, and what differs from it."""
+def _describe_commit(root: Path) -> tuple[str | None, list[str]]:
+    """Return what the folder's commit is called, None without one, and what differs from it."""
     if not (root / ".git").exists():
         return None, []
     try:
         with open_template(str(root)) as template:
-            name = template.named("HEAD")
-            changed = template.differing(root)
+            name = template.resolve("HEAD")
+            changed = template.list_changes(root)
     except TemplateError:
         return None, []
     return (f"{name}{UNCOMMITTED}" if changed else name), changed
 
 
-def _quietly(folder: Path, *words: str, env: dict[str, str]) -> None:
+def _try_git(folder: Path, *words: str, env: dict[str, str]) -> None:
     try:
         run_git(folder, *words, env=env)
     except GitError:

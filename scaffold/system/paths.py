@@ -1,8 +1,13 @@
-"""Paths that git would take for its own, on whatever file system they land."""
+"""What a path may be: its length, the name of the answers file, and what git takes for its own."""
 
 import re
 import unicodedata
 from pathlib import Path
+
+ANSWERS_FILE = ".copier-answers.yml"
+"""The file that makes a workspace of a folder."""
+LONGEST_PATH = 4096
+"""The longest path or address, in characters: what Linux takes as a path."""
 
 
 def is_git_name(part: str) -> bool:

@@ -1,4 +1,4 @@
-"""One line on a terminal's stderr that says what is being done; nothing anywhere else."""
+"""Show what is being done, in one line of a terminal's stderr; elsewhere nothing."""
 
 import sys
 from collections.abc import Generator

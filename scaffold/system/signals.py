@@ -1,4 +1,4 @@
-"""What Ctrl-C and SIGTERM may interrupt, and what not."""
+"""Temporary folders, and what Ctrl-C and SIGTERM may interrupt."""
 
 import secrets
 import shutil
@@ -18,14 +18,14 @@ TERMINATED = 128 + signal.SIGTERM
 
 @contextmanager
 def unwind_on_sigterm() -> Generator[None]:
-    """Within the block SIGTERM ends the program as Ctrl-C does: what is half-done is taken back."""
+    """Let SIGTERM end the block as Ctrl-C does, so that what is half-done is undone."""
     with _on(_leave, signal.SIGTERM):
         yield
 
 
 @contextmanager
 def ignore_signals() -> Generator[None]:
-    """Neither a second Ctrl-C stops the cleaning up, nor the first one comes between two renames."""
+    """Ignore SIGINT and SIGTERM until cleanup and renames are done."""
     with _on(signal.SIG_IGN, signal.SIGTERM, signal.SIGINT):
         yield
 
@@ -47,21 +47,21 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(TERMINATED)
 
 
-_WAY_OUT = "free some room, or set TMPDIR to a folder on another disk"
+_HINT = "free some room, or set TMPDIR to a folder on another disk"
 
 
 PAUSES_S = (0.0, 0.1, 0.4)
-"""Before the folder is removed, again and again after a signal.
+"""How long to wait before each attempt to remove the folder after a signal.
 
-A git that was ended has programs of its own, which make their folders anew while they last.
+A git that was ended leaves programs of its own, which create their folders anew until they end.
 """
 
 
 @contextmanager
 def work_folder() -> Generator[Path]:
     """Yield an empty folder among the system's temporary ones, which is gone after the block."""
-    # It has its name before it is there, so that a signal at any moment finds it. With TMPDIR=.
-    # Python gives a relative path, and git starts in another folder.
+    # The name is known before the folder is created, so that a signal at any moment finds it. With
+    # TMPDIR=. Python returns a relative path, and git starts in another folder.
     with _room():
         folder = Path(tempfile.gettempdir(), f"scaffold-{secrets.token_hex(8)}").absolute()
     pauses = PAUSES_S[:1]
@@ -85,4 +85,4 @@ def _room() -> Generator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise ToolError(f"No temporary folder can be made ({reason}); {_WAY_OUT}.") from None
+        raise ToolError(f"A temporary folder cannot be created ({reason}); {_HINT}.") from None

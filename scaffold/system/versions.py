@@ -14,7 +14,7 @@ def parse_version(text: str) -> Version | None:
 
 
 def is_newer(version: str, known: str) -> bool:
-    """Tell whether one version comes after another; what is not a version comes before all."""
+    """Tell whether one version comes after another; any other text comes before all."""
     one, other = parse_version(version), parse_version(known)
     return one is not None and (other is None or one > other)
 

@@ -1,17 +1,16 @@
-"""YAML as it is read and written here: no key stands twice, and people read what is written."""
+"""Read and write YAML: within limits, every key once, and written for people."""
 
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 import yaml
 
 UNREADABLE = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
-"""What PyYAML raises for a text that is no YAML, or no date, or nested without end."""
+"""What PyYAML raises for a text that is not YAML, or not a date, or nested without end."""
 
 _LIBYAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Ten times as fast, where PyYAML has it (its wheels do); endless nesting would kill the process."""
+"""Ten times as fast as yaml.SafeLoader, where PyYAML has it (its wheels do); endless nesting would kill the process."""
 
 MOST_BYTES = 1_000_000
 """The longest text that is read."""
@@ -54,7 +53,7 @@ def read_text(path: Path) -> str:
 
 
 def load(text: str, loader: Any = yaml.SafeLoader, most: int = MOST_ANSWERS) -> Any:
-    """What a text holds, of plain types only. Raises what UNREADABLE lists, KeyTwiceError too."""
+    """Return what a text holds, of plain types only. Raises what UNREADABLE lists, or KeyTwiceError."""
     _require_modest(text, most)
     reader = loader(text)
     try:
@@ -69,7 +68,7 @@ def load(text: str, loader: Any = yaml.SafeLoader, most: int = MOST_ANSWERS) -> 
 
 
 def load_trusted(text: str) -> Any:
-    """The same by libyaml, for a template's own files."""
+    """Return what a template's own file holds, read by libyaml."""
     return load(text, _LIBYAML, MOST_NODES)
 
 
@@ -81,8 +80,8 @@ def describe_place(error: Exception) -> str:
 
 def describe_problem(error: Exception) -> str:
     """Return what was wrong in a text, in one short line without its place."""
-    told = getattr(error, "problem", None) or str(error) or type(error).__name__
-    return " ".join(str(told).split())[:160]
+    problem = getattr(error, "problem", None) or str(error) or type(error).__name__
+    return " ".join(str(problem).split())[:160]
 
 
 def find_line(text: str, keys: Sequence[int | str]) -> int:
@@ -105,7 +104,7 @@ def find_line(text: str, keys: Sequence[int | str]) -> int:
 
 
 def pairs_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, as `object_pairs_hook` of json.loads. Raises KeyTwiceError."""
+    """Build a JSON object, as `object_pairs_hook` of json.loads. Raises KeyTwiceError."""
     table: dict[str, Any] = {}
     for key, value in pairs:
         if key in table:
@@ -115,7 +114,7 @@ def pairs_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def require_modest_value(value: object) -> None:
-    """Hold what was read as JSON to the limits of YAML. Raises TooMuchError."""
+    """Apply the limits of YAML to what was read as JSON. Raises TooMuchError."""
     waiting: list[tuple[Any, int]] = [(value, 1)]
     count = 0
     while waiting:
@@ -181,7 +180,7 @@ def _require_plain(event: yaml.Event) -> None:
 
 
 def _require_keys_once(root: yaml.Node | None) -> None:
-    """Before `<<` merges anything: a key that stands there and here as well is no mistake."""
+    # Before `<<` is expanded, because overriding a merged key is legal.
     waiting, seen = [root], set[int]()
     while waiting:
         node = waiting.pop()
@@ -203,20 +202,8 @@ def _require_once(keys: Iterable[yaml.ScalarNode]) -> None:
         names.add(key.value)
 
 
-@contextmanager
-def for_copier() -> Generator[None]:
-    """Copier reads copier.yml with yaml.SafeLoader, which takes a third of a render."""
-    patched: Any = yaml
-    original = patched.SafeLoader
-    patched.SafeLoader = _LIBYAML
-    try:
-        yield
-    finally:
-        patched.SafeLoader = original
-
-
 def dump(table: object) -> str:
-    """For people: multi-line text as a literal block, no anchors, keys in their order."""
+    """Return YAML for people: multi-line text as a literal block, no anchors, keys in their order."""
     return yaml.dump(table, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 

@@ -9,7 +9,7 @@ from scaffold.answers.warnings import list_warnings
 from scaffold.errors import AnswersError
 from scaffold.wizard.prompts import Back, ask_one, print_title, say
 from scaffold.wizard.state import State
-from scaffold.workspace.created import drawn
+from scaffold.workspace.create_report import draw_tree
 
 Screens = Mapping[str, Callable[[State], None]]
 
@@ -49,7 +49,7 @@ def _change(state: State, screens: Screens) -> None:
 
 def _show(state: State, spec: WorkspaceSpec) -> None:
     files = state.preview(spec)
-    say(f"{drawn(state.folder, files)}\n\n{len(files)} files.\n")
+    say(f"{draw_tree(state.folder, files)}\n\n{len(files)} files.\n")
     lines = {
         "project": f"{spec.project_name} (package {spec.package}, command {spec.slug})",
         "does": spec.description,

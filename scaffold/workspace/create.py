@@ -1,205 +1,206 @@
-"""From a command line to a new workspace: checked, asked for, rendered. What `new` does."""
+"""Create a workspace: check the target, complete the answers, render, commit. What `new` does."""
 
-import argparse
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from scaffold.answers.complete import complete, list_missing
-from scaffold.answers.inputs import Inputs, Sources, collect
-from scaffold.answers.spec import WorkspaceSpec
+from scaffold.answers.inputs import Sources, collect
+from scaffold.answers.spec import PartialSpec, WorkspaceSpec
 from scaffold.answers.warnings import list_warnings
 from scaffold.catalog.catalog import Catalogue, load
 from scaffold.catalog.estimate import describe_estimate
-from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors, TemplateError, ToolError
+from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors, TemplateError
 from scaffold.rendering.pair import Job, preview
 from scaffold.rendering.render import list_files
 from scaffold.sources import releases
-from scaffold.sources.releases import Source
-from scaffold.system.git import GitError, git, is_installed
-from scaffold.workspace import target, verify
-from scaffold.workspace.created import Written
-from scaffold.workspace.files import ANSWERS_FILE
-
-_NEUTRAL = {"user.name": "scaffold", "user.email": "scaffold@localhost"}
+from scaffold.sources.template import Source
+from scaffold.system.paths import ANSWERS_FILE
+from scaffold.workspace import target
+from scaffold.workspace.create_report import CreateReport
+from scaffold.workspace.repository import create_repository, is_in_work_tree, require_git
 
 
-def require_git() -> None:
-    """Raise ToolError if there is no git."""
-    if not is_installed():
-        raise ToolError("git is not installed; install it, or pass --no-git (updates need git).")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateRequest:
+    """What a new workspace is to be.
 
-
-def inside_work_tree(path: Path) -> bool:
-    """Whether a folder, or the nearest one above it that exists, is in a git work tree."""
-    place = path.absolute()
-    while not place.is_dir():
-        place = place.parent
-    try:
-        return git("rev-parse", "--is-inside-work-tree", cwd=place) == "true"
-    except GitError:
-        return False
-
-
-def init(folder: Path, message: str) -> None:
-    """Make a repository with one commit; no hook runs and nothing is signed."""
-    try:
-        git("init", "--quiet", "--initial-branch=main", cwd=folder)
-        _add_rendered(folder)
-        unsigned = ("-c", "commit.gpgSign=false")
-        git(*identity(folder), *unsigned, "commit", "--quiet", "--message", message, cwd=folder)
-    except GitError as error:
-        raise ToolError(f"git failed: {error}; pass --no-git to go on without it.") from None
-
-
-def _add_rendered(folder: Path) -> None:
-    """Add every file but what the workspace's own .gitignore names.
-
-    The user's ignore files do not count: an update takes every rendered file as committed.
+    Attributes:
+        answers: Where the answers come from.
+        defaults: Whether to be silent about answers that take their default.
+        template: A folder or git URL instead of this installation's template.
+        ref: A version of the template.
+        verify: Whether the caller will run the workspace's own checks, which need uv.
+        with_git: Whether to make a repository, unless the folder is in one.
     """
-    listed = ("ls-files", "--others", "--exclude-per-directory=.gitignore", "-z")
-    paths = git(*listed, cwd=folder)
-    literal = {"GIT_LITERAL_PATHSPECS": "1"}
-    add = ("add", "--force", "--pathspec-from-file=-", "--pathspec-file-nul")
-    git(*add, cwd=folder, env=literal, feed=paths)
+
+    folder: Path
+    answers: Sources
+    defaults: bool = False
+    template: str | None = None
+    ref: str | None = None
+    dry_run: bool = False
+    verify: bool = False
+    with_git: bool = True
+
+    @property
+    def name(self) -> str:
+        """The name of the folder, links resolved."""
+        return Path(os.path.realpath(self.folder)).name
+
+    @property
+    def uses_git(self) -> bool:
+        """Whether git is needed."""
+        return self.with_git and not self.dry_run
 
 
-def identity(folder: Path) -> list[str]:
-    """Options that name an author where the user's settings leave name or address out."""
-    words: list[str] = []
-    for key, value in _NEUTRAL.items():
-        if not git("config", key, cwd=folder, allowed=(0, 1)):
-            words += ["-c", f"{key}={value}"]
-    return words
+class Ask(Protocol):
+    """Asks a person for the answers; returns None when they cancel."""
+
+    def __call__(
+        self,
+        catalogue: Catalogue,
+        given: PartialSpec,
+        /,
+        *,
+        folder_name: str,
+        preview: Callable[[WorkspaceSpec], list[str]],
+    ) -> WorkspaceSpec | None:
+        """Return the answers."""
 
 
-Refused = list[ScaffoldError]
+def create_workspace(request: CreateRequest, *, ask: Ask | None = None) -> CreateReport:
+    """Write a workspace, or report what a dry run would write.
 
+    Args:
+        request: What the workspace is to be.
+        ask: Asks for missing answers; without it, they take their defaults.
 
-@dataclass(frozen=True, slots=True)
-class _Order:
-    """What a command line asks for, the template it is of, and what was refused of it so far."""
-
-    options: argparse.Namespace
-    source: Source
-    catalogue: Catalogue
-    inputs: Inputs
-    notes: list[str]
-    refused: Refused
-
-
-def made(options: argparse.Namespace) -> Written:
-    """Write a workspace, or say what a dry run would. Raises what was refused, all together."""
-    refused = _refused(options)
-    with releases.open_source(options.template, options.ref) as source:
+    Raises:
+        ScaffoldError: Everything that is wrong with target, tools and answers, together.
+        KeyboardInterrupt: The person who was asked cancelled.
+    """
+    errors = _check(request)
+    with releases.open_source(request.template, request.ref) as source:
         catalogue = load(source.root)
-        sources = Sources(preset=options.preset, file=options.answers, values=options.set)
-        inputs = collect(catalogue, sources)
-        notes = [*inputs.notes]
-        if not source.released and options.template is None:
-            notes.append(f"These templates are not a release; recorded as {source.commit}.")
-        if source.changed:
-            notes.append(_of_changes(source))
-        if inputs.problems:
-            refused.append(AnswersError(inputs.problems))
-        order = _Order(options, source, catalogue, inputs, notes, refused)
-        spec = _asked(order) if _in_a_terminal(options) else _completed(order)
-        files = _write(options, source, spec)
-    notes += list_warnings(catalogue, spec)
-    told = describe_estimate(catalogue, spec.selection)
-    return Written(options.dir, not options.dry_run, files, spec, source, notes, told)
-
-
-def _of_changes(source: Source) -> str:
-    more = f" and {len(source.changed) - 3} more" if len(source.changed) > 3 else ""
-    return (
-        f"The template has uncommitted changes ({', '.join(source.changed[:3])}{more}); recorded as"
-        f" {source.commit}. Commit and tag them first, or there is no version to update from."
+        given = collect(catalogue, request.answers)
+        if given.problems:
+            errors.append(AnswersError(given.problems))
+        notes = [*given.notes, *_describe_version(request, source)]
+        if ask is None:
+            notes += _list_defaulted(request, given.spec)
+            spec = _complete(request, catalogue, given.spec, errors)
+        else:
+            _raise_together(errors)
+            spec = _ask(request, source, catalogue, given.spec, ask)
+        files, more = _write(request, source, spec)
+    return CreateReport(
+        folder=request.folder,
+        written=not request.dry_run,
+        files=files,
+        spec=spec,
+        source=source,
+        notes=[*notes, *more, *list_warnings(catalogue, spec)],
+        estimate=describe_estimate(catalogue, spec.selection),
     )
 
 
-def _refused(options: argparse.Namespace) -> Refused:
-    """What is wrong with the target and the tools."""
-    checks: list[Callable[[], object]] = [lambda: target.check(options.dir)]
-    if _uses_git(options):
+def _check(request: CreateRequest) -> list[ScaffoldError]:
+    """Return what is wrong with the target and the tools."""
+    checks: list[Callable[[], object]] = [lambda: target.require_usable(request.folder)]
+    if request.uses_git:
         checks.append(require_git)
-    if options.verify:
-        checks.append(verify.require_uv)
-    refused: Refused = []
+    if request.verify:
+        # Most runs do not verify.
+        from scaffold.workspace.verify import require_uv
+
+        checks.append(require_uv)
+    errors: list[ScaffoldError] = []
     for check in checks:
         try:
             check()
         except ScaffoldError as error:
-            refused.append(error)
-    return refused
+            errors.append(error)
+    return errors
 
 
-def _in_a_terminal(options: argparse.Namespace) -> bool:
-    quiet = options.defaults or options.answers or options.json
-    return not quiet and sys.stdin.isatty() and sys.stdout.isatty()
+def _describe_version(request: CreateRequest, source: Source) -> list[str]:
+    """Return notes on a template that is not a release as it was tagged."""
+    notes: list[str] = []
+    if not source.released and request.template is None:
+        notes.append(f"These templates are not a release; recorded as {source.commit}.")
+    if changed := source.changed:
+        more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
+        notes.append(
+            f"The template has uncommitted changes ({', '.join(changed[:3])}{more}); recorded as"
+            f" {source.commit}. Commit and tag them first, or no update can start from it."
+        )
+    return notes
 
 
-def _completed(order: _Order) -> WorkspaceSpec:
-    options, given = order.options, order.inputs.spec
-    if not (options.defaults or options.preset) and (absent := list_missing(given)):
-        order.notes.append(f"Not given, so defaulted: {', '.join(absent)}.")
+def _list_defaulted(request: CreateRequest, answers: PartialSpec) -> list[str]:
+    absent = [] if request.defaults or request.answers.preset else list_missing(answers)
+    return [f"Not given, so defaulted: {', '.join(absent)}."] if absent else []
+
+
+def _complete(
+    request: CreateRequest,
+    catalogue: Catalogue,
+    answers: PartialSpec,
+    errors: Sequence[ScaffoldError],
+) -> WorkspaceSpec:
+    """Complete the answers. Raises their problems together with the errors so far."""
     try:
-        spec = complete(order.catalogue, given, folder_name=_name(options))
+        spec = complete(catalogue, answers, folder_name=request.name)
     except AnswersError as error:
-        raise _together([*order.refused, error]) from None
-    if order.refused:
-        raise _together(order.refused)
+        _raise_together([*errors, error])
+        raise
+    _raise_together(errors)
     return spec
 
 
-def _asked(order: _Order) -> WorkspaceSpec:
-    # Questionary takes a while to import, and most runs ask nothing.
-    from scaffold.wizard import screens
+def _ask(
+    request: CreateRequest,
+    source: Source,
+    catalogue: Catalogue,
+    answers: PartialSpec,
+    ask: Ask,
+) -> WorkspaceSpec:
+    def list_paths(spec: WorkspaceSpec) -> list[str]:
+        return preview(source, spec.answers())
 
-    if order.refused:
-        raise _together(order.refused)
-    spec = screens.ask(
-        order.catalogue,
-        order.inputs.spec,
-        folder_name=_name(order.options),
-        preview=lambda spec: preview(order.source, spec.answers()),
-    )
+    spec = ask(catalogue, answers, folder_name=request.name, preview=list_paths)
     if spec is None:
         raise KeyboardInterrupt
     return spec
 
 
-def _name(options: argparse.Namespace) -> str:
-    return Path(os.path.realpath(options.dir)).name
+def _raise_together(errors: Sequence[ScaffoldError]) -> None:
+    if errors:
+        raise errors[0] if len(errors) == 1 else SeveralErrors(errors)
 
 
-def _together(refused: Refused) -> ScaffoldError:
-    return refused[0] if len(refused) == 1 else SeveralErrors(refused)
-
-
-def _uses_git(options: argparse.Namespace) -> bool:
-    return not (options.no_git or options.dry_run)
-
-
-def _write(options: argparse.Namespace, source: Source, spec: WorkspaceSpec) -> list[str]:
-    if options.dry_run:
-        return _with_answers_file(preview(source, spec.answers()))
-    own_repository = _uses_git(options) and not inside_work_tree(options.dir)
-    if _uses_git(options) and not own_repository:
-        print("Note: inside a git work tree, so no repository is made.", file=sys.stderr)
-    with target.staged(options.dir.resolve()) as folder:
+def _write(
+    request: CreateRequest, source: Source, spec: WorkspaceSpec
+) -> tuple[list[str], list[str]]:
+    """Render into the target. Return the files, and notes."""
+    if request.dry_run:
+        return _require_answers_file(preview(source, spec.answers())), []
+    makes_repository = request.uses_git and not is_in_work_tree(request.folder)
+    inside = request.uses_git and not makes_repository
+    with target.stage(request.folder.resolve()) as folder:
         Job(source, spec.answers(), folder).run()
-        files = _with_answers_file(list_files(folder))
-        if own_repository:
+        files = _require_answers_file(list_files(folder))
+        if makes_repository:
             version = f"{source.src_path} {source.commit or ''}".strip()
-            init(folder, f"Workspace from {version}")
-    return files
+            create_repository(folder, f"Workspace from {version}")
+    return files, ["The folder is in a git work tree, so no repository is made."] if inside else []
 
 
-def _with_answers_file(files: list[str]) -> list[str]:
-    """The files, among them the one that makes a workspace of a folder."""
+def _require_answers_file(files: list[str]) -> list[str]:
+    """Return the files, among them the one that makes a workspace of a folder."""
     if ANSWERS_FILE not in files:
         raise TemplateError(
             f"The template renders no {ANSWERS_FILE}; copy"

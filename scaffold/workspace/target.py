@@ -1,4 +1,4 @@
-"""The folder to write to: checked first, filled under another name, renamed into place at the end."""
+"""The folder of a new workspace: checked first, filled under another name, renamed at the end."""
 
 import os
 import secrets
@@ -11,8 +11,8 @@ from scaffold.errors import TargetError, system_hint
 from scaffold.system.signals import ignore_signals, unwind_on_sigterm
 
 
-def check(folder: Path) -> Path:
-    """The absolute path of a folder that can be written: absent, or empty. Raises TargetError."""
+def require_usable(folder: Path) -> Path:
+    """Return the absolute path of a folder that is absent or empty. Raises TargetError."""
     try:
         target = folder.resolve()
         if folder.is_symlink() and not target.exists():
@@ -21,20 +21,20 @@ def check(folder: Path) -> Path:
             raise TargetError(f"{folder} is a file; name another folder.")
         if target.is_dir() and any(target.iterdir()):
             raise TargetError(f"{folder} is not empty; name a new or an empty folder.")
-        _check_parent(folder, nearest(target))
+        _require_parent(folder, find_existing(target))
     except (OSError, RuntimeError, ValueError) as error:
         raise TargetError(f"{folder} cannot be used ({_reason(error)}); name another.") from error
     return target
 
 
-def nearest(target: Path) -> Path:
-    """The target, or the closest folder above it that exists."""
+def find_existing(target: Path) -> Path:
+    """Return the target, or the closest folder above it that exists."""
     return next(path for path in (target, *target.parents) if path.exists())
 
 
 @contextmanager
-def staged(target: Path) -> Generator[Path]:
-    """An empty folder to fill; on success it becomes `target`, else nothing is left behind.
+def stage(target: Path) -> Generator[Path]:
+    """Yield an empty folder to fill; on success it becomes `target`, else nothing is left behind.
 
     Raises TargetError when the file system refuses.
     """
@@ -58,7 +58,7 @@ def staged(target: Path) -> Generator[Path]:
         raise
 
 
-def _check_parent(folder: Path, parent: Path) -> None:
+def _require_parent(folder: Path, parent: Path) -> None:
     if not parent.is_dir():
         raise TargetError(f"{folder} lies under {parent}, which is a file; name another folder.")
     if not os.access(parent, os.W_OK | os.X_OK):
@@ -90,7 +90,7 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _place(error: OSError, staging: Path, target: Path) -> str:
-    """What could not be written: something in a temporary folder is not the target's fault."""
+    """Return what could not be written: something in a temporary folder is not the target's fault."""
     name = error.filename
     outside = isinstance(name, str) and name and not Path(name).is_relative_to(staging)
     return str(name) if outside else str(target)

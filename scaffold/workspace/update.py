@@ -3,203 +3,168 @@
 What update, add and remove have in common.
 """
 
-import argparse
-import sys
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from scaffold import merge
-from scaffold.answers.complete import complete
-from scaffold.answers.edits import Edited
-from scaffold.answers.inputs import RawAnswers, read_values
-from scaffold.answers.migrate import list_new_features, migrate
-from scaffold.answers.parse import parse, parse_changes
-from scaffold.answers.spec import PartialSpec, WorkspaceSpec
-from scaffold.answers.warnings import list_warnings
+from scaffold.answers.inputs import read_values
 from scaffold.catalog import path_rules
-from scaffold.catalog.catalog import Catalogue, load
-from scaffold.errors import AnswersError
-from scaffold.rendering.pair import Job, both
+from scaffold.errors import HalfDoneError
+from scaffold.rendering.pair import Job, render_both
 from scaffold.sources import releases
-from scaffold.sources.template import Source
+from scaffold.sources.template import Template
 from scaffold.system.progress import show_progress
 from scaffold.system.signals import unwind_on_sigterm, work_folder
-from scaffold.workspace import files as fleet
-from scaffold.workspace import files as recorded
-from scaffold.workspace import old_names, unrendered
-from scaffold.workspace import update_report as summary
-from scaffold.workspace.files import Recorded
-from scaffold.workspace.update_report import Report
-
-Edit = Callable[[Catalogue, PartialSpec], Edited]
-"""What `add` and `remove` do to the answers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Before and after: the templates, their catalogues, and the answers to render them with."""
-
-    workspace: Recorded
-    recorded: PartialSpec
-    before: Source
-    after: Source
-    catalogues: tuple[Catalogue, Catalogue]
-    spec: WorkspaceSpec
-    notes: tuple[str, ...]
-
-    @property
-    def idle(self) -> bool:
-        """Whether version, template and answers all stay as they are."""
-        same = self.workspace.commit == self.after.commit
-        moved = self.workspace.src_path != self.after.src_path
-        return same and not moved and self.spec.answers() == self.workspace.answers
+from scaffold.workspace import update_notes
+from scaffold.workspace.answers_file import AnswersFile, read_answers_file
+from scaffold.workspace.update_plan import Edit, UpdatePlan, plan_update
+from scaffold.workspace.update_report import (
+    AbortedReport,
+    AppliedReport,
+    Facts,
+    FinishedReport,
+    IdleReport,
+    PlanReport,
+    UpdateReport,
+)
 
 
-def plan_step(
-    workspace: Recorded,
-    before: Source,
-    after: Source,
-    changes: RawAnswers,
-    edit: Edit | None = None,
-) -> Step:
-    """Migrate the recorded answers to `after`, then change and edit them.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateRequest:
+    """What to do to a workspace.
+
+    Attributes:
+        values: `KEY=VALUE` texts, each of which replaces an answer.
+        template: Where the template is now, if it has moved.
+        autostash: Whether uncommitted work is put aside and back afterwards.
+        edit: What `add` and `remove` do to the answers.
+    """
+
+    folder: Path
+    values: Sequence[str] = ()
+    template: str | None = None
+    dry_run: bool = False
+    autostash: bool = False
+    edit: Edit | None = None
+
+
+def update_workspace(request: UpdateRequest, version: str | None = None) -> UpdateReport:
+    """Update to a version: the newest by default, the recorded one when answers are set.
 
     Raises:
-        AnswersError: The answers do not fit together, or those that are recorded are misshapen.
+        AnswersError: The recorded or the new answers do not fit the template.
+        HalfDoneError: The update was interrupted after it had begun to write.
+        MergeError: The repository cannot be merged into as it is.
+        TemplateError: A version of the template cannot be had.
     """
-    old = load(before.root)
-    new = old if after.root == before.root else load(after.root)
-    parsed = parse(workspace.answers, old.question_keys() | new.question_keys())
-    if parsed.misshapen:
-        raise AnswersError(parsed.misshapen)
-    answers, notes = migrate(old, new, parsed.spec, fleet.written(workspace.folder))
-    changed, problems = parse_changes(changes, new.question_keys())
-    answers = changed.apply(answers)
-    if edit:
-        answers, more = edit(new, answers)
-        notes += more
-    spec = complete(
-        new,
-        answers,
-        folder_name=workspace.folder.name,
-        recorded=parsed.spec,
-        problems=problems,
+
+    def choose(workspace: AnswersFile, template: Template) -> str:
+        return version or (
+            workspace.commit if request.values else template.find_newest(workspace.commit)
+        )
+
+    return _update(request, choose)
+
+
+def change_workspace(request: UpdateRequest) -> UpdateReport:
+    """Edit the answers at the recorded version. Raises what `update_workspace` does."""
+    return _update(request, lambda workspace, _template: workspace.commit)
+
+
+def abort_update(folder: Path) -> AbortedReport:
+    """Take an uncommitted update back. Raises MergeError where there is none."""
+    place = merge.locate(folder)
+    with _interruptible(place), show_progress("Taking it back"):
+        return AbortedReport(merge.abort(place))
+
+
+def _update(request: UpdateRequest, choose: Callable[[AnswersFile, Template], str]) -> UpdateReport:
+    if not request.dry_run and (report := _finish_killed(request.folder)):
+        return report
+    workspace = read_answers_file(request.folder)
+    changes = read_values(request.values)
+    with releases.open_template(request.template or workspace.src_path) as template:
+        before = template.check_out(workspace.commit)
+        after = template.check_out(choose(workspace, template))
+        return _carry_out(request, plan_update(workspace, before, after, changes, request.edit))
+
+
+def _finish_killed(folder: Path) -> FinishedReport | None:
+    """Finish what an earlier, killed run began; return None if there was none."""
+    place = merge.locate(folder)
+    with _interruptible(place):
+        outcome = merge.resume(place)
+    return None if outcome is None else FinishedReport(outcome)
+
+
+def _carry_out(request: UpdateRequest, update: UpdatePlan) -> UpdateReport:
+    place = merge.locate(update.workspace.folder)
+    facts = Facts(
+        workspace=request.folder,
+        versions=(update.workspace.commit, update.after.commit or update.after.src_path),
+        answers=update.spec.answers(),
+        notes=update.notes,
+        dry_run=request.dry_run,
     )
-    if spec.chains != parsed.spec.chains:
-        notes += list_warnings(new, spec)
-    notes += list_new_features(old, new, answers)
-    notes += unrendered.notes(old, parsed.spec.selection, workspace)
-    return Step(workspace, parsed.spec, before, after, (old, new), spec, tuple(notes))
+    if update.is_idle and merge.read_progress(place) is None:
+        return IdleReport(facts=facts)
+    merge.require_ready(place, autostash=request.autostash or request.dry_run)
+    with merge_renders(place, update) as plan:
+        packages = (str(one.get("package")) for one in (update.workspace.answers, facts.answers))
+        renamed = update_notes.list_old_names(plan, *packages)
+        return _apply(request, replace(facts, notes=(*facts.notes, *renamed)), plan)
 
 
-INTERRUPTED = 130
-
-
-def to_version(options: argparse.Namespace, to: str | None) -> int:
-    """Update to a version, or with `--set` alone change answers. Exit status 0, or 3."""
-    if (status := finished(options)) is not None:
-        return status
-    workspace = recorded.read(options.dir)
-    changes = read_values(options.set)
-    with releases.open_template(options.template or workspace.src_path) as template:
-        before = template.at(workspace.commit)
-        same = workspace.commit if changes else template.newest(workspace.commit)
-        after = template.at(to or same)
-        return carry_out(options, plan_step(workspace, before, after, changes))
-
-
-def at_same_version(options: argparse.Namespace, edit: Edit) -> int:
-    """Edit the answers at the recorded version. Exit status 0, or 3."""
-    if (status := finished(options)) is not None:
-        return status
-    workspace = recorded.read(options.dir)
-    changes = read_values(options.set)
-    with releases.open_template(options.template or workspace.src_path) as template:
-        source = template.at(workspace.commit)
-        return carry_out(options, plan_step(workspace, source, source, changes, edit))
-
-
-def abort(options: argparse.Namespace) -> int:
-    """Take an uncommitted update back. Exit status 0, or 3 if stashed work is left in the stash."""
-    workspace = merge.locate(options.dir)
-    try:
-        with show_progress("Taking it back"), unwind_on_sigterm():
-            outcome = merge.abort(workspace)
-    except (KeyboardInterrupt, SystemExit):
-        return _interrupted(workspace)
-    return summary.show_aborted(outcome, as_json=options.json)
-
-
-def finished(options: argparse.Namespace) -> int | None:
-    """Finish what an earlier, killed run began: its exit status, or None if there was none."""
-    if options.dry_run:
-        return None
-    workspace = merge.locate(options.dir)
-    try:
-        with unwind_on_sigterm():
-            outcome = merge.resume(workspace)
-    except (KeyboardInterrupt, SystemExit):
-        return _interrupted(workspace)
-    return None if outcome is None else summary.show_finished(outcome, as_json=options.json)
-
-
-def carry_out(options: argparse.Namespace, step: Step) -> int:
-    """Merge and tell. Exit status 0, or 3 when conflicts are left for the team."""
-    report = Report(
-        options.dir,
-        versions=(step.workspace.commit, step.after.commit or step.after.src_path),
-        answers=step.spec.answers(),
-        notes=step.notes,
-        dry_run=options.dry_run,
+def _apply(request: UpdateRequest, facts: Facts, plan: merge.Plan) -> UpdateReport:
+    if request.dry_run:
+        return PlanReport(facts=facts, changes=plan.changes, diff=plan.diff())
+    with _interruptible(plan.workspace), show_progress("Writing"):
+        outcome = merge.apply(plan, autostash=request.autostash)
+    return AppliedReport(
+        facts=facts, changes=plan.changes, written=not plan.is_empty, outcome=outcome
     )
-    workspace = merge.locate(step.workspace.folder)
-    if step.idle and merge.read_progress(workspace) is None:
-        return summary.show_idle(report, as_json=options.json)
-    merge.require_ready(workspace, autostash=options.autostash or options.dry_run)
-    with planned(workspace, step) as plan:
-        names = (str(one.get("package")) for one in (step.workspace.answers, report.answers))
-        report = replace(report, notes=(*report.notes, *old_names.notes(plan, *names)))
-        if options.dry_run:
-            return summary.show_plan(report, plan, as_json=options.json)
-        try:
-            with show_progress("Writing"), unwind_on_sigterm():
-                outcome = merge.apply(plan, autostash=options.autostash)
-        except (KeyboardInterrupt, SystemExit):
-            return _interrupted(workspace)
-        return summary.show(report, plan, outcome, as_json=options.json)
-
-
-def _interrupted(workspace: merge.Workspace) -> int:
-    if merge.read_progress(workspace) is None:
-        raise KeyboardInterrupt
-    print(
-        f"\nInterrupted half-way: `{merge.format_command(workspace.folder)}` finishes it,"
-        f" `{merge.format_command(workspace.folder, '--abort')}` goes back.",
-        file=sys.stderr,
-    )
-    return INTERRUPTED
 
 
 @contextmanager
-def planned(workspace: merge.Workspace, step: Step) -> Generator[merge.Plan]:
+def _interruptible(place: merge.Workspace) -> Generator[None]:
+    """Turn an interrupt into HalfDoneError where something was written, else KeyboardInterrupt."""
+    try:
+        with unwind_on_sigterm():
+            yield
+    except (KeyboardInterrupt, SystemExit):
+        if merge.read_progress(place) is None:
+            raise KeyboardInterrupt from None
+        raise HalfDoneError(
+            "Interrupted half-way",
+            f"`{merge.format_command(place.folder)}` finishes it,"
+            f" `{merge.format_command(place.folder, '--abort')}` goes back",
+        ) from None
+
+
+@contextmanager
+def merge_renders(place: merge.Workspace, update: UpdatePlan) -> Generator[merge.Plan]:
     """Render before and after, and merge the difference into the team's files."""
-    names = (step.workspace.commit, step.after.commit or "template")
+    names = (update.workspace.commit, update.after.commit or "template")
     with work_folder() as work:
         old, new = work / "before", work / "after"
-        answers = step.spec.answers()
+        answers = update.spec.answers()
         with show_progress(f"Rendering {' and '.join(dict.fromkeys(names))}"):
-            both(Job(step.before, step.workspace.answers, old), Job(step.after, answers, new))
+            render_both(
+                Job(update.before, update.workspace.answers, old),
+                Job(update.after, answers, new),
+            )
         sides = (
             path_rules.Side(
-                catalogue=step.catalogues[0],
-                selection=step.recorded.selection,
-                values=step.workspace.answers,
+                catalogue=update.catalogues[0],
+                selection=update.recorded.selection,
+                values=update.workspace.answers,
                 folder=old,
             ),
             path_rules.Side(
-                catalogue=step.catalogues[1],
-                selection=step.spec.selection,
+                catalogue=update.catalogues[1],
+                selection=update.spec.selection,
                 values=answers,
                 folder=new,
             ),
@@ -207,12 +172,13 @@ def planned(workspace: merge.Workspace, step: Step) -> Generator[merge.Plan]:
         with (
             show_progress("Merging"),
             merge.plan(
-                workspace,
+                place,
                 old,
                 new,
                 team_owned=path_rules.list_team_owned(*sides),
-                # A seed nobody edited goes along with an answer that the team itself changes.
-                follow=step.before.root == step.after.root,
+                # When the team itself changes an answer, files of its own that nobody edited
+                # follow the answer.
+                follow=update.before.root == update.after.root,
                 renames=path_rules.find_renames(*sides),
                 labels=merge.Labels(theirs=names[1]),
             ) as plan,

@@ -1,4 +1,4 @@
-"""A workspace's own checks, in its own environment: lint, format, types, tests."""
+"""Run a workspace's own checks in its own environment: lint, format, types, tests."""
 
 import os
 import shutil
@@ -18,12 +18,13 @@ STEPS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("tests", ("uv", "run", "pytest")),
 )
 TAIL = 20
-_OURS = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT"}
+"""How many lines of the output of a failed check are kept."""
+_NOT_PASSED_ON = {"VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "UV_PROJECT_ENVIRONMENT"}
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One check: whether it passed, its seconds, and the end of its output if it did not."""
+    """One check: whether it passed, its seconds, and the end of its output if it failed."""
 
     name: str
     ok: bool
@@ -32,14 +33,14 @@ class Step:
 
 
 def require_uv() -> None:
-    """Raise ToolError if there is no uv."""
+    """Raise ToolError if uv is not installed."""
     if shutil.which("uv") is None:
         raise ToolError("--verify needs uv; install it with `pip install uv`, or leave it out.")
 
 
 def verify(workspace: Path) -> Iterator[Step]:
-    """Run the steps in order, each yielded as it ends; after a failed install, none."""
-    environment = {key: value for key, value in os.environ.items() if key not in _OURS}
+    """Run the steps in order and yield each as it ends; stop after a failed install."""
+    environment = {key: value for key, value in os.environ.items() if key not in _NOT_PASSED_ON}
     for name, command in STEPS:
         started = time.monotonic()
         done = subprocess.run(

@@ -11,8 +11,8 @@ from scaffold import merge
 from scaffold.errors import MergeError
 from scaffold.system import git as program
 from scaffold.system.signals import work_folder
-from scaffold.workspace import create as repository
-from scaffold.workspace import old_names
+from scaffold.workspace import update_notes
+from scaffold.workspace.repository import create_repository
 from tests.merge.repo import Repo, fill, git, lines
 
 A, B = lines("a"), lines("b")
@@ -139,7 +139,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(tmp_path), prepend=":")
-        with pytest.raises(program.RoomError, match="no room left"):
+        with pytest.raises(program.RoomError, match="disk is full"):
             program.git("add", cwd=tmp_path)
 
 
@@ -190,7 +190,7 @@ def test_the_first_commit_has_what_a_users_ignore_file_hides(
         tmp_path / "desk",
         {".env.example": "K=\n", ".github/ci.yml": "x\n", ".gitignore": ".env\n", ".env": "s\n"},
     )
-    repository.init(repo, "first")
+    create_repository(repo, "first")
     assert set(git(repo, "ls-files").split()) == {".env.example", ".github/ci.yml", ".gitignore"}
 
 
@@ -201,7 +201,7 @@ def test_the_first_commit_with_windows_line_ends(
     fill(tmp_path, {"gitconfig": settings})
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
     repo = fill(tmp_path / "desk", {"a": "a\n"})
-    repository.init(repo, "first")
+    create_repository(repo, "first")
     assert program.git("show", "HEAD:a", cwd=repo) == "a"
     assert program.git("log", "--format=%s", cwd=repo) == "first"
 
@@ -224,9 +224,9 @@ def test_what_still_names_the_old_package(tmp_path: Path) -> None:
     repo.commit().write("src/desk/scratch.py", "x\n")
     new = {"src/bureau/a.py": "from bureau.b import x\n", "README": "src/bureau\n"}
     with repo.plan(new, renames={"src/desk": "src/bureau"}) as plan:
-        assert old_names.notes(plan, "desk", "bureau") == [
+        assert update_notes.list_old_names(plan, "desk", "bureau") == [
             "src/bureau/own.py still names the package desk (lines 2, 3); write bureau there.",
             "tests/test_own.py still names the package desk (line 2); write bureau there.",
             "git does not have src/desk/scratch.py, so it stays where it is; move it yourself.",
         ]
-        assert old_names.notes(plan, "desk", "desk") == []
+        assert update_notes.list_old_names(plan, "desk", "desk") == []

@@ -3,7 +3,7 @@
 import asyncio
 import os
 import signal
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -12,32 +12,39 @@ from contextlib import (
     suppress,
 )
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from pydantic_ai.models import Model
 
 from . import wiring
-from .configuration import ledger_location
+from .configuration import (
+    find_part,
+    ledger_location,
+    load_prices,
+    make_checks,
+    missing_keys,
+    provider_of,
+    require_parts,
+)
 from .runtime.budgets import Spending
 from .runtime.candidates import Candidate
 from .runtime.chain import Chain
-from .runtime.errors import Escalated, SettingsError
-from .runtime.failures import ALWAYS
-from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
+from .runtime.errors import Escalated
+from .runtime.fleet import Fleet, ModelRef, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.location import LedgerSettings
 from .runtime.ledger.prices import Prices
 from .runtime.ledger.writer import Ledger
 from .runtime.redaction import hide_in_logs
-from .runtime.run import Check, Request, Route, Run, SubAgent
+from .runtime.request import Request, Route
+from .runtime.run import Run
 from .runtime.shared import Shared
+from .runtime.subagent import SubAgent
 
 Pipeline = Callable[[Run, Route], Awaitable[Any]]
 BuildModel = Callable[[ModelRef], Model]
-Wired = TypeVar("Wired")
 
 ANSWER = SubAgent("answer", str)
 
@@ -59,7 +66,7 @@ class Answer:
 
 async def answer(run: Run, route: Route) -> str:
     """The plain pipeline: the route's sub-agent answers on the route's chain."""
-    agent = _find("Sub-agent", route.agent, run.agents)
+    agent = find_part("Sub-agent", route.agent, run.agents)
     return await run.ask(agent, run.request.text, chain=route.chain)
 
 
@@ -104,7 +111,7 @@ class Workspace:
         )
 
     async def _answer(self, run: Run, route: Route) -> Answer:
-        pipeline = _find("Pipeline", route.pipeline, PIPELINES)
+        pipeline = find_part("Pipeline", route.pipeline, PIPELINES)
         run.pipeline = route.pipeline
         try:
             output = await pipeline(run, route)
@@ -119,7 +126,7 @@ class Workspace:
         self.fleet = fleet
         self.environment = os.environ.get("FLEET_ENVIRONMENT", "production")
         books = fleet.section("ledger", LedgerSettings)
-        expect_wired(fleet)
+        require_parts(fleet)
         stages = {**fleet.agents, **fleet.stages}
         self._checks = {name: make_checks(name, stage.checks) for name, stage in stages.items()}
         # A class starts things that end with this workspace, in its `aclose`.
@@ -200,35 +207,6 @@ def _end_in_order(closing: ExitStack) -> None:
             closing.callback(loop.remove_signal_handler, signal.SIGTERM)
 
 
-def expect_wired(fleet: Fleet) -> None:
-    """Raise SettingsError where fleet.toml asks for what only an extra brings."""
-    rules: set[str] = {fleet.budgets.at_limit}
-    for chain in fleet.chains.values():
-        rules |= {chain.on_exhausted, chain.on_content_filter}
-    if "human" in rules and not wiring.HUMAN:
-        raise SettingsError('fleet.toml: "human" needs `scaffold add extra escalation`.')
-    if fleet.section("ledger", LedgerSettings).record_content and not wiring.TEXTS:
-        raise SettingsError("fleet.toml: record_content needs `scaffold add extra content`.")
-    for name, agent in fleet.agents.items():
-        for key in agent.further:
-            _find(f"fleet.toml: agents.{name}: key", key, wiring.AGENT_KEYS)
-
-
-def make_checks(stage: str, named: Sequence[str]) -> list[Check]:
-    """The checks that fleet.toml names for a stage, beyond those that every completion gets."""
-    known = {**dict.fromkeys(ALWAYS), **wiring.CHECKS}
-    more = " More come with `scaffold add extra quality_checks`, `agreement` or `grounded`."
-    checks: list[Check] = []
-    for text in named:
-        name, _, argument = text.partition(":")
-        make = _find("Check", name, known, more)
-        try:
-            checks += [make(argument)] if make else []
-        except ValueError as error:
-            raise SettingsError(f"fleet.toml: checks of {stage}: {text}: {error}.") from None
-    return checks
-
-
 def _candidates(
     fleet: Fleet, prices: Prices, build: BuildModel | None
 ) -> dict[ModelRef, Candidate]:
@@ -249,43 +227,3 @@ def _candidates(
             gate=gates.setdefault(ref.place, asyncio.Semaphore(limit) if limit else nullcontext()),
         )
     return found
-
-
-def missing_keys(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
-    return tuple(key for key in keys_of(ref, fleet) if not os.environ.get(key))
-
-
-def keys_of(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
-    """The environment variables a model needs where its deployment says no better."""
-    return provider_of(ref).keys(fleet.deployment(ref))
-
-
-def provider_of(ref: ModelRef) -> Provider:
-    return _find("fleet.toml: provider", ref.provider, wiring.PROVIDERS)
-
-
-def load_prices(root: Path) -> Prices:
-    """List prices of the wired providers, and the team's prices.toml."""
-    list_ids = {name: provider.PRICES for name, provider in wiring.PROVIDERS.items()}
-    places = load(root / "fleet.toml").deployments
-    free = {name for name, one in wiring.PROVIDERS.items() if getattr(one, "FREE_NAMES", False)}
-    # Of all providers and deployments: the ledger has models that no chain asks any more.
-    deployed = {f"{name}@{at}": place.model for name in list_ids for at, place in places.items()}
-    deployed = {place: model for place, model in deployed.items() if model}
-
-    def may_differ(ref: ModelRef) -> bool:
-        varies = getattr(wiring.PROVIDERS.get(ref.provider), "price_varies", None)
-        return bool(varies and varies(ref.model, places.get(ref.deployment or "") or Deployment()))
-
-    return Prices.load(
-        root / "prices.toml", list_ids, {**dict.fromkeys(free), **deployed}, may_differ
-    )
-
-
-def _find(what: str, name: str, wired: Mapping[str, Wired], more: str = "") -> Wired:
-    if name not in wired:
-        known = ", ".join(wired) or "nothing"
-        close = get_close_matches(name, wired, 1)
-        hint = f" Did you mean '{close[0]}'?" if close else more
-        raise SettingsError(f"{what} '{name}' is none of what wiring.py connects: {known}.{hint}")
-    return wired[name]

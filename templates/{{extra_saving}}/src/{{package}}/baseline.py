@@ -4,7 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .configuration import ledger_location
+from .configuration import ledger_location, load_prices
 from .runtime.fleet import Fleet, find_root, load
 from .runtime.ledger.queries import Report, day_of
 from .runtime.ledger.saving import Comparison, Saving
@@ -13,7 +13,6 @@ from .runtime.ledger.saving import Comparison, Saving
 def comparison(root: Path, fleet: Fleet) -> Comparison | None:
     """Return what compares with the model of `[baseline]`; None where there is none."""
     from . import wiring
-    from .workspace import load_prices
 
     model = fleet.baseline_model
     return Comparison(load_prices(root), model, wiring.BASELINES) if model else None

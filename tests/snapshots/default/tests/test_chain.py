@@ -30,7 +30,9 @@ from desk import wiring
 from desk.runtime import half_open
 from desk.runtime.errors import BudgetReached, ChainExhausted, SettingsError, WrongLoop
 from desk.runtime.fleet import ModelRef
-from desk.runtime.run import CheckResult, Request, SubAgent
+from desk.runtime.request import Request
+from desk.runtime.run import CheckResult
+from desk.runtime.subagent import SubAgent
 from desk.workspace import Workspace
 
 GOOD = "Paris is the capital of France."

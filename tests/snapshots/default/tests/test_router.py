@@ -16,7 +16,8 @@ from desk.runtime.errors import (
     SettingsError,
 )
 from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape
-from desk.runtime.run import Request, Route, Run
+from desk.runtime.request import Request, Route
+from desk.runtime.run import Run
 from desk.workspace import Answer, Workspace
 
 FLEET = """

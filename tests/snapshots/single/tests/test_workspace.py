@@ -20,8 +20,8 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from desk import cli, wiring
-from desk.configuration import ledger_location
-from desk.runtime import fleet, run
+from desk.configuration import keys_of, ledger_location
+from desk.runtime import fleet, subagent
 from desk.runtime.errors import (
     ChainExhausted,
     SettingsError,
@@ -39,8 +39,9 @@ from desk.runtime.recorded import (
     Tape,
     scenes,
 )
-from desk.runtime.run import Request, SubAgent
-from desk.workspace import BuildModel, Workspace, keys_of
+from desk.runtime.request import Request
+from desk.runtime.subagent import SubAgent
+from desk.workspace import BuildModel, Workspace
 
 ROOT = Path(__file__).parents[1]
 FLEET = """
@@ -260,7 +261,7 @@ def test_bad_model_reference_is_refused(text: str) -> None:
         ('[stages.s]\nchain = "b"\ntask_type = "t"', r"stages\.s\.chain is 'b', which is not"),
         ('[agents.a]\ndescription = "?"\nchain = "main"\nskill = ["x"]', r"agents\.a: key 'skill'"),
         ('[agents.a]\ndescription = "?"\nchain = "main"\nskill = "x"', r"agents\.a\.skill: "),
-        ('[agents.a]\ndescription = "?"\nchain = "main"\nchecks = ["x"]', "'x' is none of"),
+        ('[agents.a]\ndescription = "?"\nchain = "main"\nchecks = ["x"]', "'x' is not in wiring"),
     ],
 )
 def test_wrong_settings_are_named(tmp_path: Path, wrong: str, told: str) -> None:
@@ -274,7 +275,7 @@ def test_a_file_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     folder.mkdir()
     for name in ("answer.md", "scene.toml"):
         (folder / name).write_bytes(b"\xff\xfe")
-    monkeypatch.setattr(run, "PROMPTS", folder)
+    monkeypatch.setattr(subagent, "PROMPTS", folder)
     with pytest.raises(SettingsError, match=r"prompts/answer\.md is not UTF-8 text"):
         ask(tmp_path, SPOKEN)
     with pytest.raises(SettingsError, match=r"scene\.toml is not valid TOML"):

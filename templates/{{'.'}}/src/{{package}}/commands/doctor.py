@@ -68,7 +68,7 @@ def _expect_loadable() -> object:
 
 
 def _rows(root: Path, settings: Fleet) -> list[list[object]]:
-    from ..workspace import keys_of, missing_keys
+    from ..configuration import keys_of, missing_keys
 
     prices, rows = _prices(root), list[list[object]]()
     for name, chain in settings.chains.items():
@@ -86,7 +86,7 @@ def _rows(root: Path, settings: Fleet) -> list[list[object]]:
 
 def _prices(root: Path) -> "Prices | None":
     """None where prices.toml cannot be read, which is a problem of its own."""
-    from ..workspace import load_prices
+    from ..configuration import load_prices
 
     with suppress(FleetError):
         return load_prices(root)
@@ -114,16 +114,16 @@ def _cents(text: str) -> str:
 
 def _problems(root: Path, settings: Fleet) -> Iterator[str]:
     """What keeps `ask` from working, each with what to do."""
-    from .. import workspace
+    from .. import configuration
 
-    attempts: list[Callable[[], object]] = [lambda: workspace.expect_wired(settings)]
+    attempts: list[Callable[[], object]] = [lambda: configuration.require_parts(settings)]
     stages = {**settings.agents, **settings.stages}
     attempts += [
-        lambda name=name, stage=stage: workspace.make_checks(name, stage.checks)
+        lambda name=name, stage=stage: configuration.make_checks(name, stage.checks)
         for name, stage in stages.items()
     ]
     attempts += [
-        lambda: workspace.load_prices(root),
+        lambda: configuration.load_prices(root),
         lambda: _expect_writable(ledger_location(root)),
     ]
     attempts += [lambda name=name: _expect_prompt(name) for name in stages]
@@ -152,7 +152,7 @@ def _expect_writable(location: Location) -> None:
 def _expect_prompt(stage: str) -> None:
     """Raise SettingsError where a sub-agent of this workspace has no readable prompt."""
     from .. import wiring
-    from ..runtime.run import PROMPTS, SubAgent
+    from ..runtime.subagent import PROMPTS, SubAgent
 
     if (
         stage in wiring.AGENTS
@@ -238,7 +238,7 @@ def _of_stages(fleet: Fleet) -> Iterator[str]:
 
 def _of_addresses(fleet: Fleet) -> Iterator[str]:
     """Addresses without a host, and keys that no header can carry."""
-    from ..workspace import keys_of
+    from ..configuration import keys_of
 
     found = {f"deployments.{at}.base_url": one.base_url for at, one in fleet.deployments.items()}
     used = {ref.provider.upper() for ref in _models(fleet)}
@@ -284,7 +284,7 @@ def _models(fleet: Fleet) -> list[ModelRef]:
 
 
 def _of_chains(settings: Fleet) -> Iterator[str]:
-    from ..workspace import missing_keys
+    from ..configuration import missing_keys
 
     for name, chain in settings.chains.items():
         try:
@@ -340,7 +340,7 @@ def _of_servers(settings: Fleet) -> Iterator[str]:
 
 def _notes(root: Path, settings: Fleet) -> Iterator[str]:
     """What works, and will not for long or not for everybody."""
-    from ..runtime.failures import ALERTS
+    from ..runtime.failure_kinds import ALERTS
 
     classes = {one for places in settings.data.further.values() for one in places}
     for name, chain in settings.chains.items():
@@ -384,7 +384,9 @@ async def _ask(workspace: "Workspace", ref: ModelRef) -> list[object]:
 
     from ..runtime.chain import Chain
     from ..runtime.fleet import ChainSettings
-    from ..runtime.run import Request, Stage, SubAgent, current
+    from ..runtime.request import Request
+    from ..runtime.run import Stage, current
+    from ..runtime.subagent import SubAgent
 
     of_all = [one for chain in workspace.chains.values() for one in chain.candidates]
     candidate = next(one for one in of_all if one.ref == ref)

@@ -27,7 +27,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Run the pipeline and print its answer."""
-    from ..runtime.run import Request
+    from ..runtime.request import Request
 
     path = Path(options.input)
     text = _read(path) if _is_file(path) else options.input

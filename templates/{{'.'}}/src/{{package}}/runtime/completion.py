@@ -21,7 +21,8 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.usage import RequestUsage
 
 from .call_budget import RequestSize
-from .failures import Failure, classify_error
+from .failure_kinds import Failure
+from .failures import classify_error
 from .ledger.attempt import MOST_TOKENS, new_id
 from .refusals import refuses
 from .run import PASSED, AskedCall, CheckResult, Stage

@@ -1,6 +1,7 @@
-"""One request on its way through the workspace, and what a sub-agent is.
+"""One request on its way through the workspace: what is asked for it, and what that has cost.
 
-A `Run` asks sub-agents; each ask is a `Stage`, which `current` tells the chain below.
+A `Run` asks sub-agents; each ask is a `Stage`, which `current` names to the chain below. The
+model library is imported where a model is asked.
 """
 
 import json
@@ -12,96 +13,23 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 from hashlib import sha256
-from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import TypeAdapter, ValidationError
-from pydantic_ai import AbstractToolset, Agent, UsageLimits
-from pydantic_ai.direct import model_request
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse, UserPromptPart
-from pydantic_ai.models import Model, ModelRequestParameters
-from pydantic_ai.output import OutputObjectDefinition
-from pydantic_ai.tools import ToolDefinition
+from pydantic import ValidationError
 
-from .call_budget import CallBudget
-from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, explain
+from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
 from .fleet import Fleet, Section, StageSettings, checked
 from .ledger.attempt import NANO, NOT_DELIVERED, Attempt, new_id
 from .ledger.writer import Ledger
-from .text import extract_json, sanitize
+from .request import Request, Route
+from .subagent import Equip, Output, SubAgent
+from .text import sanitize
 
-PROMPTS = Path(__file__).parents[1] / "prompts"
-OUTPUT_TOOL = "final_result"
-Output = TypeVar("Output")
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelMessage, ModelResponse
+    from pydantic_ai.models import Model, ModelRequestParameters
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What somebody asks: text, and the conversation before it if there was one.
-
-    `deadline_s` and `max_cost_usd` are for all that is done for it. Under the same `id` it is the
-    same request, and nobody is asked or paid twice. `options` are for the pipeline alone.
-    """
-
-    text: str
-    history: Sequence[ModelMessage] = ()
-    user_ref: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict[str, str])
-    options: Mapping[str, str] = field(default_factory=dict[str, str])
-    id: str | None = None
-    data_class: str | None = None
-    deadline_s: float = math.inf
-    max_cost_usd: Decimal | None = None
-    wait_for_human: bool = False
-
-    def __post_init__(self) -> None:
-        for name in ("text", "user_ref", "tags", "options", "id", "data_class"):
-            object.__setattr__(self, name, sanitize(getattr(self, name)))
-        cap = self.max_cost_usd
-        if cap is not None and not (math.isfinite(cap) and cap >= 0):
-            raise SettingsError(f"max_cost_usd is {cap}: give US dollars from 0 on, or None.")
-        if not self.deadline_s >= 0:
-            raise SettingsError(f"deadline_s is {self.deadline_s}: give seconds from 0 on.")
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """Where a request goes and why. `decided_by` is "fixed", "classifier" or "rule"."""
-
-    chain: str
-    reason: str
-    decided_by: str
-    pipeline: str = "answer"
-    agent: str = "answer"
-    intent: str | None = None
-    complexity: int | None = None
-
-
-class FixedRouter:
-    """Every request takes the same way: the chain that `[stages.answer]` names."""
-
-    async def choose(self, run: "Run") -> Route:
-        return Route(run.fleet.stage("answer").chain, "this workspace has one route", "fixed")
-
-
-def text_of(completion: ModelResponse) -> str:
-    """An answer as text; a typed one as its JSON."""
-    for call in completion.tool_calls:
-        if call.tool_name == OUTPUT_TOOL:
-            return call.args_as_json_str()
-    return completion.text or ""
-
-
-def read_prompt(name: str) -> str:
-    """The text of a file in `prompts/`. Raises SettingsError that says why it cannot be read."""
-    try:
-        return (PROMPTS / name).read_text("utf-8")
-    except FileNotFoundError:
-        raise SettingsError(f"prompts/{name} is missing: write it.") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"prompts/{name} is not UTF-8 text: save it as UTF-8.") from None
-    except OSError as error:
-        raise SettingsError(f"prompts/{name} cannot be read ({explain(error)}).") from error
+    from .call_budget import CallBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,15 +57,15 @@ class AskedCall(Protocol):
     @property
     def stage(self) -> "Stage": ...
     @property
-    def messages(self) -> list[ModelMessage]: ...
+    def messages(self) -> "list[ModelMessage]": ...
     @property
-    def parameters(self) -> ModelRequestParameters: ...
+    def parameters(self) -> "ModelRequestParameters": ...
     @property
     def rows(self) -> Sequence[Attempt]: ...
     @property
     def deadline(self) -> float: ...
     @property
-    def budget(self) -> CallBudget: ...
+    def budget(self) -> "CallBudget": ...
     @property
     def ledger(self) -> Ledger: ...
     @property
@@ -145,58 +73,14 @@ class AskedCall(Protocol):
 
 
 Check = Callable[
-    [ModelResponse, AskedCall], Awaitable[CheckResult | str | None] | CheckResult | str | None
+    ["ModelResponse", AskedCall], Awaitable[CheckResult | str | None] | CheckResult | str | None
 ]
 """Returns None or a reason to reject a completion, at once or after asking a model."""
+MakeCheck = Callable[[str], Check]
+"""Makes a check of its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
 
 
-@dataclass(frozen=True)
-class SubAgent(Generic[Output]):
-    """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
-
-    A tool is a typed function, plain or async, whose docstring tells the model its use; `toolsets`
-    are pydantic-ai's. `checks` come after those that fleet.toml names for it. `human`: a person may
-    answer for it where its chain ends in one.
-    """
-
-    name: str
-    output: type[Output]
-    tools: tuple[Callable[..., Any], ...] = ()
-    toolsets: tuple[AbstractToolset[Any], ...] = ()
-    checks: Sequence[Check] = ()
-    human: bool = True
-
-    def prompt(self) -> str:
-        """What it is told, read at every call so that an edit needs no restart."""
-        return read_prompt(f"{self.name}.md")
-
-    @cached_property
-    def parameters(self) -> ModelRequestParameters:
-        """Free text, or one typed answer in whichever way a model does that best."""
-        if self.output is str:
-            return ModelRequestParameters()
-        schema = self._adapter.json_schema()
-        tool = ToolDefinition(name=OUTPUT_TOOL, parameters_json_schema=schema, kind="output")
-        return ModelRequestParameters(
-            output_mode="auto",
-            output_object=OutputObjectDefinition(json_schema=schema, name=self.name),
-            output_tools=[tool],
-            allow_text_output=False,
-        )
-
-    def parse(self, response: ModelResponse) -> Output:
-        """The typed answer of a completion. Raises pydantic's ValidationError."""
-        if self.output is str:
-            return self._adapter.validate_python(response.text or "")
-        return self._adapter.validate_json(extract_json(text_of(response)))
-
-    @cached_property
-    def _adapter(self) -> TypeAdapter[Output]:
-        return TypeAdapter(self.output)
-
-
-Equip = Callable[[SubAgent[Any], Sequence[str], Fleet], SubAgent[Any]]
-"""A sub-agent with what a further key of its `[agents.X]` names."""
+_DIRECT = SubAgent("direct", str)
 
 
 @dataclass(frozen=True)
@@ -209,7 +93,7 @@ class Stage:
     """
 
     run: "Run" = field(default_factory=lambda: Run(Request(""), Fleet(chains={}), {}))
-    agent: SubAgent[Any] = SubAgent("direct", str)
+    agent: SubAgent[Any] = _DIRECT
     prompt: str = ""
     source: str | None = None
     parent: AskedCall | None = None
@@ -273,7 +157,7 @@ class Run:
 
     request: Request
     fleet: Fleet
-    chains: Mapping[str, Model]
+    chains: "Mapping[str, Model]"
     environment: str = "production"
     agents: Mapping[str, SubAgent[Any]] = field(default_factory=dict[str, SubAgent[Any]])
     checks: Mapping[str, Sequence[Check]] = field(default_factory=dict[str, Sequence[Check]])
@@ -282,7 +166,7 @@ class Run:
     pipeline: str | None = None
     id: str = field(default_factory=new_id)
     attempts: list[Attempt] = field(default_factory=list[Attempt])
-    settled: list[tuple[AskedCall, ModelResponse | list[tuple[str, str]]]] = field(
+    settled: "list[tuple[AskedCall, ModelResponse | list[tuple[str, str]]]]" = field(
         default_factory=list[Any]
     )
     started: float = field(default_factory=time.monotonic)
@@ -352,7 +236,10 @@ class Run:
         """What its priced attempts have cost so far, in nano-USD."""
         return sum(attempt.cost_nano_usd or 0 for attempt in self.attempts)
 
-    async def _ask(self, stage: Stage, model: Model, text: str) -> Any:
+    async def _ask(self, stage: Stage, model: "Model", text: str) -> Any:
+        from pydantic_ai.direct import model_request
+        from pydantic_ai.messages import ModelRequest, UserPromptPart
+
         asked = ModelRequest(parts=[UserPromptPart(text)], instructions=stage.prompt)
         messages = [*self.request.history, asked]
         parameters = stage.agent.parameters
@@ -362,7 +249,9 @@ class Run:
         except ValidationError as error:
             raise AnswerInvalid(f"{stage.name}: {error.error_count()} fields are wrong.") from error
 
-    async def _ask_with_tools(self, stage: Stage, model: Model, text: str) -> Any:
+    async def _ask_with_tools(self, stage: Stage, model: "Model", text: str) -> Any:
+        from pydantic_ai import Agent, UsageLimits
+
         asked: Agent[None, Any] = Agent(
             model,
             output_type=stage.agent.output,
@@ -378,3 +267,10 @@ class Run:
             raise
         except Exception as error:  # a tool is the team's or a server's code: it raises anything
             raise ToolsFailed(f"{stage.name}: {type(error).__name__}: {error}") from error
+
+
+class FixedRouter:
+    """Every request takes the same way: the chain that `[stages.answer]` names."""
+
+    async def choose(self, run: Run) -> Route:
+        return Route(run.fleet.stage("answer").chain, "this workspace has one route", "fixed")

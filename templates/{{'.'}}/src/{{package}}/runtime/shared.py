@@ -17,12 +17,10 @@ from .ledger.location import LedgerSettings, Location
 from .ledger.prices import Prices
 from .ledger.writer import Ledger
 from .record import Texts
-from .run import AskedCall, Check, Run
+from .run import AskedCall, Run
 from .stalls import Watch
 
 PERSON = ModelRef("human", "human")
-MakeCheck = Callable[[str], Check]
-"""Makes a check of its argument, the text after `:` in fleet.toml; ValueError says what is wrong."""
 OpenStream = Callable[[Any, Any], AbstractAsyncContextManager[StreamedResponse]]
 """Opens the stream of a Chain's Call."""
 OpenTexts = Callable[[Location, LedgerSettings], Texts | None]

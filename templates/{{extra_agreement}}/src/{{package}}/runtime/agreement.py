@@ -2,14 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-
-from pydantic_ai.direct import model_request
-from pydantic_ai.messages import ModelResponse
+from typing import TYPE_CHECKING
 
 from .agreeing import same
 from .errors import FleetError, SettingsError
-from .run import AskedCall, Check, CheckResult, SubAgent, current, text_of
-from .shared import MakeCheck
+from .run import AskedCall, Check, CheckResult, MakeCheck, current
+from .subagent import SubAgent, text_of
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
 
 
 def agreement(argument: str) -> Check:
@@ -25,7 +26,9 @@ def agreement(argument: str) -> Check:
     if not chain:
         raise ValueError("agreement takes a chain, such as agreement:cheap")
 
-    async def check(completion: ModelResponse, call: AskedCall) -> CheckResult | None:
+    async def check(completion: "ModelResponse", call: AskedCall) -> CheckResult | None:
+        from pydantic_ai.direct import model_request
+
         chains = call.stage.run.chains
         if chain not in chains:
             raise SettingsError(f"fleet.toml: checks: there is no [chains.{chain}] to agree with.")

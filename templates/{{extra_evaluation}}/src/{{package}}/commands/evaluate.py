@@ -100,7 +100,7 @@ async def _run_cases(
 async def _run_case(
     workspace: "Workspace", pipeline: str, case: "Case", free: asyncio.Semaphore
 ) -> CaseResult:
-    from ..runtime.run import Request
+    from ..runtime.request import Request
 
     async with free:
         try:

@@ -8,12 +8,13 @@ import re
 import unicodedata
 from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from pydantic_ai.messages import ModelResponse
+from .run import AskedCall, Check, CheckResult, MakeCheck
+from .subagent import text_of
 
-from .run import AskedCall, Check, CheckResult, text_of
-from .shared import MakeCheck
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
 
 SHARE = re.compile(r"0|1|0?\.\d+|1\.0+|")
 # Typographic signs as a keyboard has them, and no characters that nobody sees.
@@ -54,7 +55,7 @@ def grounded(argument: str) -> Check:
     if not SHARE.fullmatch(argument):
         raise ValueError("grounded takes a number from 0 to 1, such as grounded:0.9")
 
-    def check(completion: ModelResponse, call: AskedCall) -> CheckResult:
+    def check(completion: "ModelResponse", call: AskedCall) -> CheckResult:
         absent, of = missing(text_of(completion), call.stage.source or call.question)
         quality = 1 - len(absent) / of if of else 1.0
         return CheckResult(

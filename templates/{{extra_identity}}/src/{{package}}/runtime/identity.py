@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from .fleet import Fleet
-from .run import Output, SubAgent, read_prompt
+from .subagent import Output, SubAgent, read_prompt
 
 
 @dataclass(frozen=True)

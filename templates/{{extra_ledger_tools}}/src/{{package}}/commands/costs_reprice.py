@@ -16,8 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Exit status 1 while attempts stay unpriced."""
+    from ..configuration import load_prices
     from ..runtime.ledger.reprice import reprice
-    from ..workspace import load_prices
 
     root = find_root()
     told = reprice(

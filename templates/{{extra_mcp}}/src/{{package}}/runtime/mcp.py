@@ -17,7 +17,7 @@ from pydantic import Field, RootModel, model_validator
 from .errors import SettingsError
 from .fleet import Fleet, Settings
 from .mcp_server import SharedServer
-from .run import SubAgent
+from .subagent import SubAgent
 
 if TYPE_CHECKING:
     from pydantic_ai.mcp import MCPToolset

@@ -7,13 +7,16 @@ is asked. A check of your own is a function of the same form: name it in `wiring
 
 import re
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field
-from pydantic_ai.messages import ModelResponse
 
 from .errors import FleetError
-from .run import AskedCall, Check, CheckResult, SubAgent, text_of
-from .shared import MakeCheck
+from .run import AskedCall, Check, CheckResult, MakeCheck
+from .subagent import SubAgent, text_of
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
 
 
 class Score(BaseModel):
@@ -35,7 +38,7 @@ def length(argument: str) -> Check:
     if least > most:
         raise ValueError("no answer has that length: the smaller number comes first")
 
-    def check(completion: ModelResponse, _: AskedCall) -> str | None:
+    def check(completion: "ModelResponse", _: AskedCall) -> str | None:
         size = len(text_of(completion).strip())
         return "too_short" if size < least else "too_long" if size > most else None
 
@@ -60,7 +63,7 @@ def judge(argument: str) -> Check:
     if not re.fullmatch(r"0|1|0?\.\d+|1\.0+|", argument):
         raise ValueError("judge takes a number from 0 to 1, such as judge:0.7")
 
-    async def check(completion: ModelResponse, call: AskedCall) -> CheckResult | None:
+    async def check(completion: "ModelResponse", call: AskedCall) -> CheckResult | None:
         run = call.stage.run
         chain = None if "judge" in run.fleet.stages else call.chain
         given = {"task": call.question, "source": call.stage.source, "answer": text_of(completion)}

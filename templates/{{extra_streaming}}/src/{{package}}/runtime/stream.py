@@ -34,7 +34,8 @@ from .candidates import Candidate
 from .chain import Chain
 from .completion import reject_end, reject_response, repair_response
 from .errors import ChainExhausted, FleetError
-from .failures import Failure, classify_error
+from .failure_kinds import Failure
+from .failures import classify_error
 from .redaction import raise_redacted, redact_error
 from .run import PASSED, CheckResult
 from .stalls import Stalled

@@ -1,5 +1,5 @@
 """Writes the first version, cheaply."""
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 DRAFT = SubAgent("draft", str)

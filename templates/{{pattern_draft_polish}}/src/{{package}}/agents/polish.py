@@ -1,5 +1,5 @@
 """Rewrites a draft by what the scorer found wrong with it."""
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 POLISH = SubAgent("polish", str)

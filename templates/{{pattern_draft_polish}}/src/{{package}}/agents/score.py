@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 
 class Mark(BaseModel):

@@ -95,7 +95,7 @@ async def _run_item(
 ) -> dict[str, object]:
     from pydantic_core import to_jsonable_python
 
-    from ..runtime.run import Request
+    from ..runtime.request import Request
 
     tags = {"batch": batch}
     request = Request(item.text, user_ref=item.user_ref, tags=tags, options=item.options)

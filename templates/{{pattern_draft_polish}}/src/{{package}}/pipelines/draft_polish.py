@@ -14,7 +14,8 @@ from ..agents.polish import POLISH
 from ..agents.score import Mark, make_scorer, read_marks
 from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import Attempt
-from ..runtime.run import Route, Run
+from ..runtime.request import Route
+from ..runtime.run import Run
 
 Criterion = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
 CRITERIA = {

@@ -1,6 +1,6 @@
 """Reads one part of a document and lists what it says, with quotes."""
 
 from ..extraction import Extraction
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 EXTRACT = SubAgent("extract", Extraction)

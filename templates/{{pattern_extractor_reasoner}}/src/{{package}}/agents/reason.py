@@ -1,5 +1,5 @@
 """Answers a question from numbered facts alone; it never sees the document."""
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 REASON = SubAgent("reason", str)

@@ -18,7 +18,8 @@ from ..runtime.errors import AnswerInvalid, ChainExhausted, Escalated, FleetErro
 from ..runtime.facts import Mention, group_by_kind, keep_grounded, merge_mentions
 from ..runtime.fleet import Settings
 from ..runtime.reasoning_report import Reasoned, estimate_tokens
-from ..runtime.run import Route, Run
+from ..runtime.request import Route
+from ..runtime.run import Run
 from ..runtime.splitting import Part, split
 from ..runtime.untrusted import delimit, find_orders
 

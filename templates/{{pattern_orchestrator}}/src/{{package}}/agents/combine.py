@@ -1,5 +1,5 @@
 """Makes one answer of the results of the sub-tasks."""
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 COMBINE = SubAgent("combine", str)

@@ -5,7 +5,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from pydantic import BaseModel, Field
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 
 class Task(BaseModel):

@@ -17,7 +17,8 @@ from ..agents.review import REVIEW
 from ..runtime.errors import AnswerInvalid, ChainExhausted, FleetError
 from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import NANO
-from ..runtime.run import Route, Run
+from ..runtime.request import Route
+from ..runtime.run import Run
 from ..runtime.tasks import OrchestratorReport, TaskResult, show_results, write_output
 from ..runtime.untrusted import delimit
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 
 class Statement(BaseModel):

@@ -18,6 +18,7 @@ from ..runtime.errors import AnswerInvalid, ChainExhausted
 from ..runtime.fetch import Fetcher, FetchRefused, FetchSettings, Page
 from ..runtime.fleet import Settings
 from ..runtime.ledger.queries import DEMO
+from ..runtime.request import Route
 from ..runtime.research_report import (
     Quote,
     Report,
@@ -26,7 +27,7 @@ from ..runtime.research_report import (
     merge_claims,
     number_claims,
 )
-from ..runtime.run import Route, Run
+from ..runtime.run import Run
 from ..runtime.searches.search import Found, Search, SearchFailed
 from ..runtime.untrusted import delimit, find_orders
 

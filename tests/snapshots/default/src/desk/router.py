@@ -5,7 +5,8 @@ from pydantic import Field
 from .agents.classify import CLASSIFY, Verdict
 from .runtime.errors import AnswerInvalid, BudgetReached, ChainExhausted, MissingKey
 from .runtime.fleet import Fleet, Settings
-from .runtime.run import Route, Run
+from .runtime.request import Route
+from .runtime.run import Run
 
 
 class RouterSettings(Settings):

@@ -5,15 +5,14 @@ Commands are in `commands/__init__.py`, because they read this registry.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .agents import analyst as agent_analyst
 from .router import Router
 from .runtime import (
     checks,
-    escalation,
 )
-from .runtime.fleet import Provider
+from .runtime.fleet import Fleet, Provider
 from .runtime.ledger import (
     findings,
     findings_failures,
@@ -25,8 +24,11 @@ from .runtime.providers import (
     anthropic,
     openai,
 )
-from .runtime.run import Equip, SubAgent
-from .runtime.shared import MakeCheck, MakeHuman, OpenStream, OpenTexts
+from .runtime.run import MakeCheck
+from .runtime.subagent import Equip, SubAgent
+
+if TYPE_CHECKING:
+    from .runtime.shared import Human, MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
@@ -53,10 +55,18 @@ CHECKS: dict[str, MakeCheck] = {
 }
 
 ROUTER = Router()
-HUMAN: MakeHuman | None = escalation.human
-STREAM: OpenStream | None = None
 
-TEXTS: OpenTexts | None = None
+
+def open_escalation(root: Path, fleet: Fleet) -> "Human":
+    """Open the tickets of the persons at the end of chains."""
+    from .runtime import escalation
+
+    return escalation.human(root, fleet)
+
+
+HUMAN: "MakeHuman | None" = open_escalation
+STREAM: "OpenStream | None" = None
+TEXTS: "OpenTexts | None" = None
 
 # Where a ledger may be besides a file of SQLite, by the scheme of FLEET_LEDGER_URL.
 LEDGERS: dict[str, OpenServer] = {}

@@ -1,11 +1,25 @@
-"""What commands read of this workspace without opening it.
+"""What this workspace is set to: the parts that fleet.toml names, prices, and the ledger's place.
 
-`wiring` is imported when it is needed: `--help` works where a module of the team does not.
+Nothing is opened, and neither wiring.py nor the model library is imported before it is needed:
+`--help` works where a module of the team does not, and `costs` starts fast.
 """
 
+import os
+from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from .runtime.ledger.location import Location, database_path
+from .runtime.errors import SettingsError
+from .runtime.failure_kinds import ALWAYS
+from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, load
+from .runtime.ledger.location import LedgerSettings, Location, database_path
+
+if TYPE_CHECKING:
+    from .runtime.ledger.prices import Prices
+    from .runtime.run import Check
+
+Part = TypeVar("Part")
 
 
 def ledger_location(root: Path) -> Location:
@@ -13,3 +27,84 @@ def ledger_location(root: Path) -> Location:
     from . import wiring
 
     return database_path(root, wiring.LEDGERS)
+
+
+def find_part(kind: str, name: str, parts: Mapping[str, Part], hint: str = "") -> Part:
+    """Return what wiring.py connects under a name. Raises SettingsError with the names there are."""
+    if name not in parts:
+        close = get_close_matches(name, parts, 1)
+        hint = f" Did you mean '{close[0]}'?" if close else hint
+        known = ", ".join(parts) or "nothing"
+        raise SettingsError(f"{kind} '{name}' is not in wiring.py, which connects {known}.{hint}")
+    return parts[name]
+
+
+def provider_of(ref: ModelRef) -> Provider:
+    """Return the provider of a model. Raises SettingsError."""
+    from . import wiring
+
+    return find_part("fleet.toml: provider", ref.provider, wiring.PROVIDERS)
+
+
+def keys_of(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
+    """Return the environment variables that a model needs beyond what its deployment says."""
+    return provider_of(ref).keys(fleet.deployment(ref))
+
+
+def missing_keys(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
+    """Return those of them that are not set."""
+    return tuple(key for key in keys_of(ref, fleet) if not os.environ.get(key))
+
+
+def require_parts(fleet: Fleet) -> None:
+    """Raise SettingsError where fleet.toml asks for what only an extra brings."""
+    from . import wiring
+
+    rules: set[str] = {fleet.budgets.at_limit}
+    for chain in fleet.chains.values():
+        rules |= {chain.on_exhausted, chain.on_content_filter}
+    if "human" in rules and not wiring.HUMAN:
+        raise SettingsError('fleet.toml: "human" needs `scaffold add extra escalation`.')
+    if fleet.section("ledger", LedgerSettings).record_content and not wiring.TEXTS:
+        raise SettingsError("fleet.toml: record_content needs `scaffold add extra content`.")
+    for name, agent in fleet.agents.items():
+        for key in agent.further:
+            find_part(f"fleet.toml: agents.{name}: key", key, wiring.AGENT_KEYS)
+
+
+def make_checks(stage: str, names: Sequence[str]) -> "list[Check]":
+    """Make the checks that fleet.toml names for a stage, beyond those that every answer gets."""
+    from . import wiring
+
+    known = {**dict.fromkeys(ALWAYS), **wiring.CHECKS}
+    hint = " More come with `scaffold add extra quality_checks`, `agreement` or `grounded`."
+    checks: list[Check] = []
+    for text in names:
+        name, _, argument = text.partition(":")
+        make = find_part("Check", name, known, hint)
+        try:
+            checks += [make(argument)] if make else []
+        except ValueError as error:
+            raise SettingsError(f"fleet.toml: checks of {stage}: {text}: {error}.") from None
+    return checks
+
+
+def load_prices(root: Path) -> "Prices":
+    """Return the list prices of the wired providers, and over them the team's prices.toml."""
+    from . import wiring
+    from .runtime.ledger.prices import Prices
+
+    places = load(root / "fleet.toml").deployments
+    list_ids = {name: provider.PRICES for name, provider in wiring.PROVIDERS.items()}
+    free = {name for name, one in wiring.PROVIDERS.items() if getattr(one, "FREE_NAMES", False)}
+    # Of all providers and deployments: the ledger has models that no chain asks any more.
+    deployed = {f"{name}@{at}": place.model for name in list_ids for at, place in places.items()}
+    deployed = {place: model for place, model in deployed.items() if model}
+
+    def may_differ(ref: ModelRef) -> bool:
+        varies = getattr(wiring.PROVIDERS.get(ref.provider), "price_varies", None)
+        return bool(varies and varies(ref.model, places.get(ref.deployment or "") or Deployment()))
+
+    return Prices.load(
+        root / "prices.toml", list_ids, {**dict.fromkeys(free), **deployed}, may_differ
+    )

@@ -5,7 +5,7 @@ Commands are in `commands/__init__.py`, because they read this registry.
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .runtime.fleet import Provider
 from .runtime.ledger.location import FileFormat, OpenServer
@@ -14,8 +14,11 @@ from .runtime.providers import (
     anthropic,
     openai,
 )
-from .runtime.run import Equip, FixedRouter, SubAgent
-from .runtime.shared import MakeCheck, MakeHuman, OpenStream, OpenTexts
+from .runtime.run import FixedRouter, MakeCheck
+from .runtime.subagent import Equip, SubAgent
+
+if TYPE_CHECKING:
+    from .runtime.shared import MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
     "anthropic": anthropic,
@@ -38,10 +41,9 @@ READERS: list[Callable[[Path], str]] = []
 CHECKS: dict[str, MakeCheck] = {}
 
 ROUTER = FixedRouter()
-HUMAN: MakeHuman | None = None
-STREAM: OpenStream | None = None
-
-TEXTS: OpenTexts | None = None
+HUMAN: "MakeHuman | None" = None
+STREAM: "OpenStream | None" = None
+TEXTS: "OpenTexts | None" = None
 
 # Where a ledger may be besides a file of SQLite, by the scheme of FLEET_LEDGER_URL.
 LEDGERS: dict[str, OpenServer] = {}

@@ -207,7 +207,7 @@ def _connect(server: Server) -> psycopg.Connection[Any]:
 
 @contextmanager
 def _told(server: Server, what: str) -> Generator[None]:
-    """psycopg's errors as LedgerError; the password never shows."""
+    """Raise psycopg's errors as LedgerError; the password never shows."""
     try:
         yield
     except errors.UndefinedTable:

@@ -17,7 +17,7 @@ from .location import Location, select
 from .queries import DEMO, LATER, day_of, dollars, percent, sums
 
 if TYPE_CHECKING:
-    from ..run import SubAgent
+    from ..subagent import SubAgent
     from .prices import Prices
 
 CHARS_PER_TOKEN = 4

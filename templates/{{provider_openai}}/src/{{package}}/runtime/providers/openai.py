@@ -18,7 +18,10 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 
 def price_varies(model: str, deployment: Deployment) -> bool:
-    """At regional addresses: https://developers.openai.com/api/docs/guides/data-residency.md"""
+    """Whether a price varies: at regional addresses, see the source.
+
+    https://developers.openai.com/api/docs/guides/data-residency.md
+    """
     url = deployment.base_url or os.environ.get("OPENAI_BASE_URL") or ""
     return bool(re.match(r"https://[\w-]+\.api\.openai\.com\b", url, re.IGNORECASE))
 

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from ..runtime.run import SubAgent
+from ..runtime.subagent import SubAgent
 
 
 class Verdict(BaseModel):

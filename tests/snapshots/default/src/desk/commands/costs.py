@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
 def examine(report: Report) -> Costs:
     """Look for findings in the rows of a report, and for the forecast of the month."""
     from .. import wiring
-    from ..workspace import load_prices
+    from ..configuration import load_prices
 
     root = fleet.find_root()
     settings, prices = fleet.load(root / "fleet.toml"), load_prices(root)

@@ -24,7 +24,9 @@ Told = tuple[dict[str, Any], str]  # what an action prints with --json, and with
 def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     for act in (list_, show, answer, close, retry):
-        action = actions.add_parser(act.__name__.strip("_"), help=act.__doc__)
+        action = actions.add_parser(
+            act.__name__.strip("_"), help=(act.__doc__ or "").removesuffix(".")
+        )
         action.set_defaults(act=act)
         if act is list_:
             action.add_argument("--state", choices=[*STATES, "all"], default="open")
@@ -49,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def list_(options: argparse.Namespace, tickets: Tickets) -> Told:
-    """what waits, the oldest first"""
+    """List the questions that wait, the oldest first."""
     found = tickets.select(options.state)
     rows = [
         [t.id[-8:], t.state, _utc(t.opened_us), t.stage, t.asked, " ".join(t.question.split())[:60]]
@@ -60,7 +62,7 @@ def list_(options: argparse.Namespace, tickets: Tickets) -> Told:
 
 
 def show(options: argparse.Namespace, tickets: Tickets) -> Told:
-    """one question, its context and every attempt to answer it"""
+    """Show one question, its context and every attempt to answer it."""
     ticket = tickets.get(options.ticket)
     details: Any = json.loads(ticket.details)
     rows = [[a["request_model"], a["outcome"], a["error_type"]] for a in details["attempts"]]
@@ -79,7 +81,7 @@ def show(options: argparse.Namespace, tickets: Tickets) -> Told:
 
 
 def answer(options: argparse.Namespace, tickets: Tickets) -> Told:
-    """answer one, for everybody who waits for it"""
+    """Answer one, for everybody who waits for it."""
     from ..runtime.escalation import accept
 
     ticket, by = tickets.get(options.ticket), _by(options)
@@ -90,14 +92,14 @@ def answer(options: argparse.Namespace, tickets: Tickets) -> Told:
 
 
 def close(options: argparse.Namespace, tickets: Tickets) -> Told:
-    """give up without an answer"""
+    """Give up without an answer."""
     chosen = _chosen(options, tickets)
     closed = [ticket.id for ticket in tickets.resolve(chosen, "closed", _by(options))]
     return {"closed": sorted(closed)}, f"Closed {len(closed)}."
 
 
 def retry(options: argparse.Namespace, tickets: Tickets) -> Told:
-    """ask the models again"""
+    """Ask the models again."""
     from ..runtime.escalation import again
     from ..workspace import Workspace
 

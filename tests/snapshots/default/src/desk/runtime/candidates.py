@@ -16,7 +16,8 @@ from pydantic_ai.profiles import ModelProfile
 
 from .call_budget import CallBudget, RequestSize
 from .errors import SettingsError, exhausted, explain
-from .failures import EXPECTED, Failure
+from .failure_kinds import Failure
+from .failures import EXPECTED
 from .false_success import unmask_errors
 from .fleet import Circuits, ModelRef
 from .retry_after import retry_after_s

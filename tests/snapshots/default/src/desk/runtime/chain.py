@@ -26,7 +26,7 @@ from pydantic_ai.settings import ModelSettings
 from .call import Call
 from .candidates import Candidate
 from .errors import BudgetReached
-from .failures import FILTERED, Failure, Policy
+from .failure_kinds import FILTERED, Failure, Policy
 from .fleet import ChainSettings
 from .half_open import half_open
 from .run import Stage, current

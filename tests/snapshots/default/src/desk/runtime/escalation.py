@@ -30,7 +30,9 @@ from .ledger.attempt import Attempt
 from .ledger.location import Location
 from .ledger.writer import Ledger
 from .redaction import redact_data, redact_secrets
-from .run import OUTPUT_TOOL, AskedCall, Request, Run, SubAgent
+from .request import Request
+from .run import AskedCall, Run
+from .subagent import OUTPUT_TOOL, SubAgent
 
 log = logging.getLogger(__name__)
 

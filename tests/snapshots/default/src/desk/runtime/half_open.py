@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from .call import Call
 from .candidates import Candidate
-from .failures import Failure
+from .failure_kinds import Failure
 
 PAUSES = (0.5, 1, 2)
 """Seconds before each probe of an open circuit, jittered: an outage of a second passes."""

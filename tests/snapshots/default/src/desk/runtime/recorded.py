@@ -15,7 +15,8 @@ from pydantic_ai.usage import RequestUsage
 
 from .errors import SettingsError
 from .fleet import ModelRef, Settings, checked, read_toml
-from .run import OUTPUT_TOOL, Stage, current
+from .run import Stage, current
+from .subagent import OUTPUT_TOOL
 
 _ERRORS = {
     400: exceptions.ModelRequestRejectedError,

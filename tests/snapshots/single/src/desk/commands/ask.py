@@ -11,7 +11,7 @@ from ..runtime.ledger.queries import DEMO, dollars
 from ..runtime.text import printable
 
 if TYPE_CHECKING:
-    from ..runtime.run import Request
+    from ..runtime.request import Request
     from ..workspace import Answer, BuildModel
 
 HELP = "answer one request with the models of fleet.toml"
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Answer the request and print the answer."""
-    from ..runtime.run import Request
+    from ..runtime.request import Request
 
     print_answer(asyncio.run(answer(Request(options.text, id=options.id))), options)
     return 0

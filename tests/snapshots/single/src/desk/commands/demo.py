@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
 def _play(scene: "Scene") -> str:
     """Play one scene as often as it says, print its first answer, and return that run's id."""
     from ..runtime.recorded import RecordedModel, Tape
-    from ..runtime.run import Request
+    from ..runtime.request import Request
 
     request = Request(scene.text, options=scene.options)
     first, *_ = [

@@ -16,7 +16,8 @@ from .call_budget import CallBudget, RequestSize
 from .candidates import Candidate, Eligibility
 from .completion import Examination, repair_response
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, unresolved
-from .failures import CHECK_ERRORS, Failure, classify_error
+from .failure_kinds import Failure
+from .failures import CHECK_ERRORS, classify_error
 from .ledger.attempt import Attempt, new_id
 from .ledger.writer import Ledger
 from .record import CallRecord

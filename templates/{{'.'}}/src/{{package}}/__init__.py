@@ -1,1 +1,0 @@
-"""An agent workspace: one fleet of models behind `Workspace.handle`."""
