@@ -1,4 +1,4 @@
-"""Start git, without the variables that would point it at another repository."""
+"""The one place that starts git: no variable of the caller points it at another repository."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from scaffold.errors import ToolError
 
-_ELSEWHERE = frozenset(
+_NOT_PASSED_ON = frozenset(
     {
         # What git sets for its hooks (`git rev-parse --local-env-vars`), less the user's settings.
         "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -57,7 +57,7 @@ _NO_ROOM = ("No space left on device", "Disk quota exceeded", "Out of diskspace"
 
 
 class RoomError(ToolError):
-    """There is no room on a disk, whatever git was about."""
+    """A disk is full, whatever git was doing."""
 
 
 class GitError(ToolError):
@@ -65,18 +65,18 @@ class GitError(ToolError):
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment for git: the user's, with `more`; it never prompts."""
+    """Return the environment for git: the user's, with `more`; it never prompts."""
     kept = {
         key: value
         for key, value in os.environ.items()
         # An empty name stops a commit, as if none could be found in the settings.
-        if key not in _ELSEWHERE and (value or not re.match("GIT_(AUTHOR|COMMITTER)_", key))
+        if key not in _NOT_PASSED_ON and (value or not re.match("GIT_(AUTHOR|COMMITTER)_", key))
     }
     return kept | {"GIT_TERMINAL_PROMPT": "0"} | dict(more or {})
 
 
 def is_installed() -> bool:
-    """Whether there is a git to start."""
+    """Tell whether git is installed."""
     return shutil.which("git") is not None
 
 
@@ -88,10 +88,15 @@ def git(
     feed: str = "",
     held: Sequence[int] = (),
 ) -> str:
-    """What git printed, byte for byte but for the last line's end; `feed` is its input.
+    """Run git and return what it printed, without the last line's end.
 
-    `held` are open files it keeps open as well. Hooks, daemons and garbage collection never start.
-    Raises GitError, RoomError, ToolError without a git.
+    Hooks, daemons and garbage collection never start. `allowed` are the exit statuses that are not
+    an error, `feed` is the text of its standard input, `held` are open files that it inherits.
+
+    Raises:
+        GitError: git failed.
+        RoomError: A disk is full.
+        ToolError: git is not installed.
     """
     settings = [word for one in _FIXED for word in ("-c", one)]
     try:
@@ -132,5 +137,5 @@ def read_output_start(*words: str, cwd: Path, env: Mapping[str, str], most: int)
 def _error(stderr: bytes, words: Sequence[str]) -> ToolError:
     text = " ".join(stderr.decode("utf-8", "replace").split())
     if any(sign in text for sign in _NO_ROOM):
-        return RoomError(f"There is no room left on a disk: {text}", _MAKE_ROOM)
+        return RoomError(f"A disk is full: {text}", _MAKE_ROOM)
     return GitError(text or f"git {words[0]} failed")

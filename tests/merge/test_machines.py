@@ -139,7 +139,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PATH", str(tmp_path), prepend=":")
-        with pytest.raises(program.RoomError, match="no room left"):
+        with pytest.raises(program.RoomError, match="disk is full"):
             program.git("add", cwd=tmp_path)
 
 
