@@ -1,0 +1,48 @@
+"""Compare what requests cost with one call of the model of `[baseline]` for each of them."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from .configuration import ledger_location, load_prices
+from .runtime.fleet import Fleet, find_root, load
+from .runtime.ledger.queries import day_of
+from .runtime.ledger.report_text import Report
+from .runtime.ledger.saving import Comparison, Saving
+
+
+def comparison(root: Path, fleet: Fleet) -> Comparison | None:
+    """Return what compares with the model of `[baseline]`; None where there is none."""
+    from . import wiring
+
+    model = fleet.baseline_model
+    return Comparison(load_prices(root), model, wiring.BASELINES) if model else None
+
+
+def saving_of(report: Report) -> Saving | None:
+    """Return the saving of the requests of a report, if there is something to compare."""
+    root = find_root()
+    compared = comparison(root, load(root / "fleet.toml"))
+    if compared is None or not report.rows:
+        return None
+    saving = compared.over(ledger_location(root), report.since, environment=report.environment)
+    # The rows of a report's attempts may have been removed meanwhile.
+    return saving if saving.requests or saving.left_out else None
+
+
+def saving_lines(report: Report) -> list[str]:
+    """Return the saving as text."""
+    saving = saving_of(report)
+    if saving is None:
+        return []
+    since = "" if saving.since == report.since else f"Since {day_of(saving.since)}: "
+    return [f"{since}{saving}"]
+
+
+def saving_numbers(report: Report) -> dict[str, Any] | None:
+    """Return the saving as exact numbers."""
+    saving = saving_of(report)
+    if saving is None:
+        return None
+    derived = {"saved_nano_usd": saving.saved_nano_usd, "share": saving.share}
+    return asdict(saving) | {"since": day_of(saving.since)} | derived
