@@ -14,7 +14,8 @@ from genai_prices import Usage
 
 from ..fleet import Fleet, ModelRef
 from .location import Location
-from .queries import Totals, dollars, percent, sums, today
+from .queries import Totals, sums, today
+from .report_text import dollars, percent
 
 if TYPE_CHECKING:
     from .prices import Prices
