@@ -269,7 +269,10 @@ def test_a_browser_shows_the_querys_numbers(
     told = json.loads(next(Tree(dom).root.all("title")).words())
     queries = module(package, "queries")
     rows = queries.sums(path, ("task_type", "request_model"), queries.today() - 6)
-    expected = [[str(row.cost_nano_usd) if row.priced else "", queries.money(row)] for row in rows]
+    expected = [
+        [str(row.cost_nano_usd) if row.priced else "", module(package, "report_text").money(row)]
+        for row in rows
+    ]
     assert sorted(told["nano"]) == sorted(expected)
     assert told["wide"] <= told["shown"], "the page scrolls sideways"
     assert told["paper"] == ("rgb(247, 246, 243)" if dark else "rgb(22, 21, 20)")

@@ -85,8 +85,9 @@ def two_weeks(store: Any, path: Path) -> Path:
     )
 
 
-def test_this_week_against_last(store: Any, queries: Any, path: Path) -> None:
-    report = queries.Report(two_weeks(store, path), ("task_type", "request_model"), 7)
+def test_this_week_against_last(package: str, store: Any, path: Path) -> None:
+    by = ("task_type", "request_model")
+    report = module(package, "report_text").Report(two_weeks(store, path), by, 7)
     dear = next(row for row in report.rows if row.key[1] == DEAR)
     assert (dear.attempts, dear.ok, dear.rejected, dear.skipped) == (20, 15, 5, 6)
     assert dear.cost_nano_usd == 15 * 3_000_000 + 5 * 1_000_000
@@ -349,8 +350,8 @@ def test_tokens_that_were_not_reported_are_no_zero_cost(store: Any, costs: Any, 
 
 
 @given(nano=st.integers(1, 10**15))
-def test_an_amount_is_never_shown_as_nothing(queries: Any, nano: int) -> None:
-    shown = queries.dollars(nano)
+def test_an_amount_is_never_shown_as_nothing(package: str, nano: int) -> None:
+    shown = module(package, "report_text").dollars(nano)
     value = float(shown.removeprefix("$").replace(",", ""))
     assert value > 0
     assert abs(value - nano / 1e9) <= max(0.005 * nano / 1e9, 0.005 if nano >= 10**9 else 0)

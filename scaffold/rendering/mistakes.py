@@ -7,7 +7,7 @@ from types import FrameType, TracebackType
 from typing import NamedTuple
 
 from scaffold.errors import TemplateError, printable
-from scaffold.system import yaml as yaml_text
+from scaffold.system import yaml
 
 QUESTIONS = "copier.yml"
 _MEND = "mend that line, then run it again"
@@ -98,8 +98,8 @@ def _place_of_question(frames: list[tuple[FrameType, int]], root: Path) -> _Plac
             key := frame.f_locals.get("var_name"), str
         ):
             try:
-                line = yaml_text.find_line(yaml_text.read_text(root / QUESTIONS), [key])
-            except (OSError, *yaml_text.UNREADABLE):
+                line = yaml.find_line(yaml.read_text(root / QUESTIONS), [key])
+            except (OSError, *yaml.UNREADABLE):
                 return _Place(QUESTIONS)
             return _Place(QUESTIONS, line)
     setting = next((f.f_code.co_name for f, _ in frames if f.f_code.co_name in _SETTINGS), None)

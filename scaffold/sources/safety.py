@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from scaffold.catalog.core_settings import OLDEST_KEY
 from scaffold.errors import TemplateError, printable
-from scaffold.system import yaml as yaml_text
+from scaffold.system import yaml
 from scaffold.system.paths import ANSWERS_FILE, is_git_name
 from scaffold.system.versions import is_newer, parse_version
 
@@ -86,13 +86,13 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
             f"{name} has no {_QUESTIONS}; name the folder or repository of a template."
         )
     try:
-        settings: object = yaml_text.load_trusted(yaml_text.read_text(path))
-    except yaml_text.KeyTwiceError as error:
+        settings: object = yaml.load_trusted(yaml.read_text(path))
+    except yaml.KeyTwiceError as error:
         raise TemplateError(f"{name}/{_QUESTIONS} {error}; keep one of them.") from None
-    except yaml_text.UNREADABLE as error:
-        place = yaml_text.describe_place(error)
+    except yaml.UNREADABLE as error:
+        place = yaml.describe_place(error)
         raise TemplateError(
-            f"{name}/{_QUESTIONS}{place} is not YAML of one document: {yaml_text.describe_problem(error)}",
+            f"{name}/{_QUESTIONS}{place} is not YAML of one document: {yaml.describe_problem(error)}",
             "mend that line; `!include` and other tags are not taken",
         ) from None
     if settings is None:

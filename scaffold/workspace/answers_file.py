@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from scaffold.errors import TargetError
-from scaffold.system import yaml as yaml_text
+from scaffold.system import yaml
 from scaffold.system.paths import ANSWERS_FILE
 
 
@@ -43,18 +43,18 @@ def read_answers_file(folder: Path) -> AnswersFile:
 def _read_table(path: Path) -> dict[str, Any]:
     _require_own_file(path)
     try:
-        text = yaml_text.read_text(path)
+        text = yaml.read_text(path)
         _require_no_conflict(path, text)
-        table: object = yaml_text.load(text)
+        table: object = yaml.load(text)
     except OSError as error:
         raise TargetError(
             f"{path} cannot be read ({error.strerror}); restore it from git."
         ) from None
-    except yaml_text.KeyTwiceError as error:
+    except yaml.KeyTwiceError as error:
         raise TargetError(f"{path} {error}; keep one of them.") from None
-    except yaml_text.UNREADABLE as error:
-        place = yaml_text.describe_place(error).replace(":", ", line ")
-        reason = f"{yaml_text.describe_problem(error)}{place}"
+    except yaml.UNREADABLE as error:
+        place = yaml.describe_place(error).replace(":", ", line ")
+        reason = f"{yaml.describe_problem(error)}{place}"
         raise TargetError(
             f"{path} is not YAML ({reason}); mend it or restore it from git."
         ) from None

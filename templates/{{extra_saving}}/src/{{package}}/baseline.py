@@ -6,7 +6,8 @@ from typing import Any
 
 from .configuration import ledger_location, load_prices
 from .runtime.fleet import Fleet, find_root, load
-from .runtime.ledger.queries import Report, day_of
+from .runtime.ledger.queries import day_of
+from .runtime.ledger.report_text import Report
 from .runtime.ledger.saving import Comparison, Saving
 
 

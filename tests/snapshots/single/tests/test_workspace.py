@@ -28,7 +28,7 @@ from desk.runtime.errors import (
     ToolsFailed,
 )
 from desk.runtime.fleet import ModelRef
-from desk.runtime.ledger import queries
+from desk.runtime.ledger import queries, report_text
 from desk.runtime.ledger.attempt import NANO, Attempt, new_id
 from desk.runtime.ledger.prices import Prices
 from desk.runtime.ledger.writer import Ledger
@@ -240,7 +240,7 @@ def test_unknown_model_is_unpriced_not_free() -> None:
     ],
 )
 def test_dollars_keep_their_digits(nano: int | None, shown: str) -> None:
-    assert queries.dollars(nano) == shown
+    assert report_text.dollars(nano) == shown
 
 
 @pytest.mark.parametrize("text", ["p:m", "p:a:b", "p:vendor/m", "p:m@eu", "p:a@b@eu"])

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
-from ..runtime.ledger.queries import DEMO, dollars
+from ..runtime.ledger.attempt import DEMO
+from ..runtime.ledger.report_text import dollars
 from ..runtime.text import printable
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from ..configuration import ledger_location
 from ..runtime import fleet
 from ..runtime.errors import FleetError
 from ..runtime.inbox import STATES, Ticket, Tickets
-from ..runtime.ledger.queries import table
+from ..runtime.ledger.report_text import table
 from ..runtime.text import printable
 
 HELP = "Answer what no model could: list, show, answer, close, retry."

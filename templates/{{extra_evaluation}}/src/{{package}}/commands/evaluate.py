@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from ..runtime import fleet
 from ..runtime.errors import FleetError, MissingKey, SettingsError
-from ..runtime.ledger.queries import DEMO, dollars, table
+from ..runtime.ledger.attempt import DEMO
+from ..runtime.ledger.report_text import dollars, table
 
 if TYPE_CHECKING:
     from ..runtime.evals import Case

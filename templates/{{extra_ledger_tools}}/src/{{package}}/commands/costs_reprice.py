@@ -5,7 +5,7 @@ import sys
 
 from ..configuration import ledger_location
 from ..runtime.fleet import find_root
-from ..runtime.ledger.queries import dollars, table
+from ..runtime.ledger.report_text import dollars, table
 
 HELP = "price the attempts that had no price, at the prices of their day"
 

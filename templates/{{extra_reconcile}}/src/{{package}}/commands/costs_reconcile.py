@@ -10,8 +10,9 @@ from ..configuration import ledger_location
 from ..runtime import fleet
 from ..runtime.ledger.export_formats import FIELDS, LABELS, Columns
 from ..runtime.ledger.exports import Export, read
-from ..runtime.ledger.queries import day_of, table
+from ..runtime.ledger.queries import day_of
 from ..runtime.ledger.reconcile import Line, reconcile
+from ..runtime.ledger.report_text import table
 
 HELP = "Compare the ledger with a provider's usage or cost export."
 TOLD = 5

@@ -17,7 +17,7 @@ from ..agents.synthesise import SYNTHESISE
 from ..runtime.errors import AnswerInvalid, ChainExhausted
 from ..runtime.fetch import Fetcher, FetchRefused, FetchSettings, Page
 from ..runtime.fleet import Settings
-from ..runtime.ledger.queries import DEMO
+from ..runtime.ledger.attempt import DEMO
 from ..runtime.request import Route
 from ..runtime.research_report import (
     Quote,

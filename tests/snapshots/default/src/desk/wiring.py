@@ -19,7 +19,7 @@ from .runtime.ledger import (
 )
 from .runtime.ledger.findings import Forecast, SearchFindings
 from .runtime.ledger.location import FileFormat, OpenServer
-from .runtime.ledger.queries import AttemptSums, SavingReport
+from .runtime.ledger.report_text import AttemptSums, SavingReport
 from .runtime.providers import (
     anthropic,
     openai,

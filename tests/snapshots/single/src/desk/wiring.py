@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .runtime.fleet import Provider
 from .runtime.ledger.location import FileFormat, OpenServer
-from .runtime.ledger.queries import AttemptSums, SavingReport
+from .runtime.ledger.report_text import AttemptSums, SavingReport
 from .runtime.providers import (
     anthropic,
     openai,

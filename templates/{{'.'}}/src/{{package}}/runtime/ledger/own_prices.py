@@ -7,7 +7,6 @@ from functools import cache
 from typing import Annotated, Any, Self
 
 from genai_prices import Usage
-from genai_prices.types import ModelPrice, Tier, TieredPrices
 from pydantic import Field, TypeAdapter, model_validator
 from pydantic_ai.usage import RequestUsage
 
@@ -22,7 +21,7 @@ def _same_as(name: str, alias: str) -> Any:
 
 
 class TokenPrices(Settings):
-    """US dollars per million tokens, by genai-prices' names; the aliases are those of the file."""
+    """US dollars per million tokens; the aliases are the names in the file."""
 
     input_mtok: Usd = Field(default=Decimal(0), alias="input_usd")
     output_mtok: Usd = Field(default=Decimal(0), alias="output_usd")
@@ -81,17 +80,34 @@ class OwnPrice(TokenPrices):
         return usd * self.batch_factor if context.get("processing") == "batch" else usd
 
     def _usd_of_tokens(self, usage: RequestUsage) -> Decimal:
-        prices: dict[str, Decimal | TieredPrices] = {
-            name: TieredPrices(
-                getattr(self, name),
-                [Tier(long.above_tokens, getattr(long, name)) for long in self.tiers],
-            )
-            for name in TokenPrices.model_fields
+        longer = [long for long in self.tiers if usage.input_tokens > long.above_tokens]
+        prices: TokenPrices = max(longer, key=lambda long: long.above_tokens, default=self)
+        read, written = usage.cache_read_tokens, usage.cache_write_tokens
+        counts = {
+            "input_mtok": usage.input_tokens - read - written,
+            "output_mtok": usage.output_tokens - (usage.output_reasoning_tokens or 0),
+            "cache_read_mtok": read,
+            "cache_write_mtok": written,
+            "output_reasoning_mtok": usage.output_reasoning_tokens or 0,
         }
+        usd = Decimal(0)
         for key, price in self.unit_usd.items():
-            if key.endswith("_tokens"):
-                prices[f"{key.removesuffix('_tokens')}_mtok"] = price * MILLION
-        return ModelPrice(**prices).calc_price(usage)["total_price"]
+            if key.endswith("_tokens"):  # a part of the tokens above, at a price of its own
+                count = getattr(usage, key, 0)
+                counts[_part_of(key)] -= count
+                usd += price * count
+        if min(counts.values()) < 0:
+            raise ValueError("the counts contradict each other")
+        return usd + sum(getattr(prices, name) * count for name, count in counts.items()) / MILLION
+
+
+def _part_of(key: str) -> str:
+    """Return the price of the tokens that a unit such as input_audio_tokens is a part of."""
+    if key.startswith("cache"):
+        return "cache_read_mtok" if "read" in key else "cache_write_mtok"
+    if key.startswith("output"):
+        return "output_reasoning_mtok" if "reasoning" in key else "output_mtok"
+    return "input_mtok"
 
 
 OWN_PRICES = TypeAdapter(dict[str, list[OwnPrice]])

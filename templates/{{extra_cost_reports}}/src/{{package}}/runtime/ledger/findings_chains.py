@@ -4,7 +4,8 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
 from .findings import ENOUGH, WORTH, Finding, Question
-from .queries import Totals, dollars, total
+from .queries import Totals, total
+from .report_text import dollars
 
 
 def search(question: Question) -> Iterator[Finding]:

@@ -5,19 +5,10 @@ import time
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
 
-from .attempt import DAY_S, NANO
+from .attempt import DAY_S, DEMO, NANO
 from .findings import ENOUGH, MONTH_DAYS, WITHIN, Finding, Question
-from .queries import (
-    DEMO,
-    Totals,
-    day_of,
-    dollars,
-    month_by_task,
-    percent,
-    sums,
-    today,
-    total,
-)
+from .queries import Totals, day_of, month_by_task, sums, today, total
+from .report_text import dollars, percent
 
 REWRITTEN = 0.3
 SPIKE = Decimal("1.5")

@@ -12,22 +12,10 @@ from pathlib import Path
 from string import Template
 
 from ..errors import FleetError
+from .attempt import DEMO
 from .findings import Finding, Question
-from .queries import (
-    DEMO,
-    HEADS,
-    Report,
-    Totals,
-    cells,
-    day_of,
-    dollars,
-    lacking,
-    money,
-    per_success,
-    percent,
-    sums,
-    total,
-)
+from .queries import Totals, day_of, sums, total
+from .report_text import HEADS, Report, cells, dollars, lacking, money, per_success, percent
 from .saving import Saving
 
 WEEKS = 12

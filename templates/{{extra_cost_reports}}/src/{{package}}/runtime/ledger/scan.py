@@ -11,9 +11,10 @@ from operator import add
 from typing import Any
 
 from . import queries
-from .attempt import DAY_US
+from .attempt import DAY_US, DEMO
 from .location import Location, select
-from .queries import COUNTS, DEMO, GROUPS, LATER, MODEL, Report, Totals
+from .queries import COUNTS, GROUPS, LATER, MODEL, Totals
+from .report_text import Report
 from .rollup import BUCKETS, COUNTERS
 
 TAG = "tag:"

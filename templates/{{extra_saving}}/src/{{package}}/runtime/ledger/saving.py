@@ -12,9 +12,10 @@ from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..fleet import ModelRef
-from .attempt import DAY_US, NOT_DELIVERED
+from .attempt import DAY_US, DEMO, NOT_DELIVERED
 from .location import Location, select
-from .queries import DEMO, LATER, day_of, dollars, percent, sums
+from .queries import LATER, day_of, sums
+from .report_text import dollars, percent
 
 if TYPE_CHECKING:
     from ..subagent import SubAgent

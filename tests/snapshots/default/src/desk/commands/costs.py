@@ -10,9 +10,10 @@ from typing import Any
 from pydantic_core import to_json
 
 from ..runtime import fleet
-from ..runtime.ledger import queries
+from ..runtime.ledger import queries, report_text
 from ..runtime.ledger.findings import Finding, Question, find
-from ..runtime.ledger.queries import Report, Totals, dollars, month_total
+from ..runtime.ledger.queries import Totals, month_total
+from ..runtime.ledger.report_text import Report, dollars
 from ..runtime.text import csv_cell, printable
 from . import costs_table
 from .costs_table import cost_report, month_text, saving_lines
@@ -66,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     nothing = f"No calls in these {report.days} days."
     first = findings_text(costs.found) if costs.found or report.rows else nothing
-    lines = [first, "", queries.as_text(report), "", costs.month]
+    lines = [first, "", report_text.as_text(report), "", costs.month]
     print(printable("\n".join([*lines, *saving_lines(report)])))
     return 0
 

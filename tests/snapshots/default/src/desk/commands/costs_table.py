@@ -7,8 +7,9 @@ from datetime import date
 from ..configuration import ledger_location
 from ..runtime import fleet
 from ..runtime.errors import FleetError
-from ..runtime.ledger import queries
-from ..runtime.ledger.queries import dollars
+from ..runtime.ledger import queries, report_text
+from ..runtime.ledger.attempt import DEMO
+from ..runtime.ledger.report_text import dollars
 from ..runtime.text import printable
 
 HELP = "show what each task type cost on each model, this week against last"
@@ -33,14 +34,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the report as a table."""
     report = cost_report(options)
-    alarm = queries.alarm(queries.total(report.rows))
+    alarm = report_text.alarm(queries.total(report.rows))
     lines = [f"{alarm} Run `doctor`.\n"] if alarm else []
-    lines += [queries.as_text(report), "", month_text(report), *saving_lines(report)]
+    lines += [report_text.as_text(report), "", month_text(report), *saving_lines(report)]
     print(printable("\n".join(lines)))
     return 0
 
 
-def cost_report(options: argparse.Namespace) -> queries.Report:
+def cost_report(options: argparse.Namespace) -> report_text.Report:
     """What the options of `costs` ask for; the demo's rows where there are no others yet.
 
     Raises FleetError for an environment that no call was made in.
@@ -49,7 +50,9 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
 
     location = ledger_location(fleet.find_root())
     of_attempts = wiring.ATTEMPT_SUMS
-    report = queries.Report(location, options.by, options.days, options.environment, of_attempts)
+    report = report_text.Report(
+        location, options.by, options.days, options.environment, of_attempts
+    )
     if options.environment and not report.rows:
         known = queries.environments(location)
         if options.environment not in known:
@@ -65,26 +68,26 @@ def cost_report(options: argparse.Namespace) -> queries.Report:
             notes = notes or [f"No calls match in these {report.days} days."]
         print("".join(f"{printable(note)}\n" for note in notes), end="", file=sys.stderr)
         return report
-    demo = queries.Report(location, options.by, options.days, queries.DEMO, of_attempts)
+    demo = report_text.Report(location, options.by, options.days, DEMO, of_attempts)
     told = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"
     print(f"No live calls in these {report.days} days: {told}.\n", file=sys.stderr)
     return demo
 
 
-def saving_lines(report: queries.Report) -> list[str]:
+def saving_lines(report: report_text.Report) -> list[str]:
     """Return what the requests saved, where the workspace measures it."""
     from .. import wiring
 
     return wiring.SAVING.saving_lines(report) if wiring.SAVING else []
 
 
-def month_text(report: queries.Report) -> str:
+def month_text(report: report_text.Report) -> str:
     """What this month has cost so far, in the report's environment."""
     root = fleet.find_root()
     month = queries.month_total(ledger_location(root), report.environment)
     spent = ("≥" if month.unpriced or month.unmeasured else "") + dollars(month.cost_nano_usd)
-    spent += queries.lacking(month)
-    if report.environment not in (None, queries.DEMO):
+    spent += report_text.lacking(month)
+    if report.environment not in (None, DEMO):
         return f"This month: {spent}"  # the budget is one for all of them
     budget = fleet.load(root / "fleet.toml").budgets.month_usd
     limit = f" of {dollars(round(budget.scaleb(9)))}" if budget else ", no budget set"

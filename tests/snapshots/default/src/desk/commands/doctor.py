@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 from ..configuration import ledger_location
 from ..runtime.errors import FleetError, LedgerError, SettingsError
 from ..runtime.fleet import Fleet, ModelRef, Settings, find_root, load
-from ..runtime.ledger import queries
+from ..runtime.ledger import queries, report_text
 from ..runtime.ledger.attempt import DAY_US
 from ..runtime.ledger.location import Location, connect
-from ..runtime.ledger.queries import dollars
+from ..runtime.ledger.report_text import dollars
 from ..runtime.text import printable
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def run(options: argparse.Namespace) -> int:
     _expect_loadable()
     problems = list(_problems(root, settings))
     print(
-        queries.table(["chain", "model", "key", "price per million tokens"], _rows(root, settings))
+        report_text.table(
+            ["chain", "model", "key", "price per million tokens"], _rows(root, settings)
+        )
     )
     with suppress(LedgerError):  # that it cannot be used is among the problems
         print(f"\nTemplate {_template_version(root)}, ledger {ledger_location(root)}")
@@ -359,7 +361,7 @@ def _notes(root: Path, settings: Fleet) -> Iterator[str]:
         for *ref, kind, times in queries.mistakes(ledger_location(root), ALERTS, day_ago):
             yield f"{ModelRef(*ref)}: {kind}, {times} times in the last day"
         today = queries.total(queries.sums(ledger_location(root), (), queries.today()))
-        if told := queries.alarm(today):
+        if told := report_text.alarm(today):
             yield f"Today: {told} See `costs`."
 
 
@@ -373,7 +375,7 @@ async def _live(settings: Fleet) -> int:
         refs = dict.fromkeys(ref for chain in settings.chains.values() for ref in chain.models)
         rows = [await _ask(workspace, ref) for ref in refs]
         failed = sum(row[1] not in ("answers", "no key") for row in rows)
-        print(f"\n{queries.table(['model', 'answer', 'ms', 'cost', 'told'], rows)}")
+        print(f"\n{report_text.table(['model', 'answer', 'ms', 'cost', 'told'], rows)}")
     return failed
 
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from ..configuration import ledger_location
 from ..runtime import fleet
-from ..runtime.ledger import queries
-from ..runtime.ledger.queries import dollars
+from ..runtime.ledger import queries, report_text
+from ..runtime.ledger.attempt import DEMO
+from ..runtime.ledger.report_text import dollars
 from .ask import answer
 
 if TYPE_CHECKING:
@@ -32,9 +33,9 @@ def run(options: argparse.Namespace) -> int:
     run_ids = [_play(scene) for scene in scenes(root / "examples" / "demo")]
     rows = queries.attempts_of(ledger_location(root), run_ids)
     print("The ledger, one row per attempt (of a scene played often, the first time):\n")
-    print(queries.table(COLUMNS, [[*row[:-1], dollars(row[-1])] for row in rows]))
+    print(report_text.table(COLUMNS, [[*row[:-1], dollars(row[-1])] for row in rows]))
     print("\nAnd what `costs --environment demo` makes of it:\n")
-    report = options.parse(["costs", "--environment", queries.DEMO])
+    report = options.parse(["costs", "--environment", DEMO])
     return report.run(report)
 
 

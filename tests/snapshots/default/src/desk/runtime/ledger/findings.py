@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from ..fleet import Fleet, ModelRef
 from .location import Location
-from .queries import Totals, dollars, percent, sums, today
+from .queries import Totals, sums, today
+from .report_text import dollars, percent
 
 if TYPE_CHECKING:
     from .prices import Prices

@@ -4,10 +4,11 @@ import time
 from collections.abc import Iterator, Mapping
 
 from . import queries
-from .attempt import DAY_US
+from .attempt import DAY_US, DEMO
 from .findings import FEW, Finding, Question
 from .location import select
-from .queries import DEMO, Totals, alarm, percent, sums, today, total
+from .queries import Totals, sums, today, total
+from .report_text import alarm, percent
 
 DAYS = 7
 OFTEN = 0.2

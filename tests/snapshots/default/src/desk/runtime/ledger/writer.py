@@ -13,14 +13,16 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 from ..errors import LedgerError, LedgerUnavailable
+from ..fleet import find_root
 from .attempt import DAY_S, Attempt, RowsRefused
-from .location import LedgerSettings, Location, connect
+from .location import Database, LedgerSettings, Location, attempts, connect
 from .rollup import Statement
-from .set_aside import bring_in
+from .sqlite import SqliteDatabase
 
 log = logging.getLogger(__name__)
 
@@ -217,3 +219,29 @@ def _settle(
     for done in waiting:
         if not done.done():  # a cancelled caller has left
             done.set_result(error)
+
+
+def spill_of(ledger: Location) -> Path:
+    """Return where releases up to v0.7 set rows aside that could not be written."""
+    beside = ledger if isinstance(ledger, Path) else find_root() / "data" / "ledger"
+    return beside.with_suffix(".spill.sqlite3")
+
+
+def bring_in(ledger: Location, database: Database) -> int:
+    """Move rows that were set aside into the ledger; return how many are new.
+
+    Raises LedgerError.
+    """
+    spill, new = spill_of(ledger), 0
+    if spill.exists():
+        # The lock keeps an older program from adding rows that would be deleted unread.
+        with closing(SqliteDatabase(spill)) as aside, aside.transaction() as execute:
+            rows = attempts(spill, "")
+            new = database.write(rows, judged=[row for row in rows if row.outcome != "aborted"])
+            execute("DELETE FROM attempts", ())
+    if files := sorted(spill.parent.glob(f"{spill.stem}*.jsonl")):
+        raise LedgerError(
+            f"An earlier release set {files[0]} aside: add the extra ledger_tools, "
+            f"`ledger import {files[0]}`, then remove it."
+        )
+    return new

@@ -1,0 +1,550 @@
+"""The ledger: rows that are committed once, outages, sums, prices and budgets."""
+
+import asyncio
+import contextlib
+import sqlite3
+import time
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai.messages import ModelResponse, NativeToolCallPart
+from pydantic_ai.usage import RequestUsage
+
+from desk.commands import costs_table
+from desk.runtime.budgets import (
+    Limit,
+    Reservation,
+    Reservations,
+    Spending,
+)
+from desk.runtime.errors import (
+    LedgerError,
+    LedgerUnavailable,
+    SettingsError,
+)
+from desk.runtime.fleet import Budgets, ModelRef
+from desk.runtime.ledger import (
+    queries,
+    report_text,
+    sqlite,
+    writer,
+)
+from desk.runtime.ledger.attempt import (
+    DAY_US,
+    DEMO,
+    NANO,
+    Attempt,
+    RowsRefused,
+    new_id,
+)
+from desk.runtime.ledger.location import (
+    LedgerSettings,
+    attempts,
+    connect,
+    database_path,
+    select,
+)
+from desk.runtime.ledger.own_prices import other_units
+from desk.runtime.ledger.price_context import (
+    price_context,
+    tier_text,
+)
+from desk.runtime.ledger.prices import UNPRICED, Prices
+from desk.runtime.ledger.sqlite import SqliteDatabase
+from desk.runtime.ledger.writer import Ledger, spill_of
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a ledger may be made."""
+    return tmp_path / "data" / "ledger.sqlite3"
+
+
+def row(**values: Any) -> Attempt:
+    """An attempt that was answered, with these values."""
+    usual: dict[str, Any] = {
+        "ts_us": time.time_ns() // 1000,
+        "latency_ms": 120,
+        "call_id": new_id(),
+        "run_id": "run",
+        "provider": "openai",
+        "request_model": "small",
+        "task_type": "answering",
+        "stage": "answer",
+        "chain": "main",
+        "attempt": 1,
+        "outcome": "ok",
+        "input_tokens": 1000,
+        "output_tokens": 200,
+        "cost_nano_usd": 130_000,
+        "cost_source": "list",
+    }
+    return Attempt(**{**usual, **values})
+
+
+def play(path: Path, use: Callable[[Ledger], Any], **settings: Any) -> Any:
+    """Use a ledger and close it."""
+
+    async def run() -> Any:
+        ledger = Ledger(path, LedgerSettings(**settings))
+        try:
+            return await use(ledger)
+        finally:
+            ledger.close()
+
+    return asyncio.run(run())
+
+
+def write(path: Path, *batches: Sequence[Attempt], **settings: Any) -> None:
+    """Write batches at once."""
+
+    async def use(ledger: Ledger) -> None:
+        await asyncio.gather(*map(ledger.write, batches))
+
+    play(path, use, **settings)
+
+
+def test_a_row_that_is_written_twice_counts_once(path: Path) -> None:
+    first = row(quality=0.5)
+    write(path, [first], [first], [row()])
+    assert len(attempts(path, "")) == 2
+    (total,) = queries.sums(path, (), queries.today())
+    assert (total.calls, total.attempts, total.ok) == (2, 2, 2)
+    assert (total.cost_nano_usd, total.quality_milli) == (260_000, 500)
+
+
+def test_a_row_that_was_examined_later_counts_as_it_ended(path: Path) -> None:
+    async def use(ledger: Ledger) -> None:
+        first = row(outcome="aborted")
+        await ledger.write([first])
+        first.outcome, first.error_type = "rejected", "empty"
+        await ledger.write([], judged=[first])
+
+    play(path, use)
+    assert [(one.outcome, one.error_type) for one in attempts(path, "")] == [("rejected", "empty")]
+    (total,) = queries.sums(path, (), queries.today())
+    assert (total.rejected, total.aborted, total.wasted_nano_usd) == (1, 0, 130_000)
+
+
+def test_a_wrong_row_is_refused_alone(path: Path) -> None:
+    rows = [row(), row(latency_ms=2**70), row()]
+
+    async def use(ledger: Ledger) -> list[Any]:
+        writes = [ledger.write([one]) for one in rows]
+        return await asyncio.gather(*writes, return_exceptions=True)
+
+    results = play(path, use)
+    assert [isinstance(one, RowsRefused) for one in results] == [False, True, False]
+    assert len(attempts(path, "")) == 2
+
+
+def test_while_rows_cannot_be_written_no_call_is_sent(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite, "LOCK_S", 0.05)
+    monkeypatch.setattr(writer, "RETRY_S", 0.02)
+    write(path, [row()])
+
+    async def use(ledger: Ledger) -> None:
+        with contextlib.closing(sqlite3.connect(path)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            await ledger.write([row()])
+            await ledger.write([row(latency_ms=2**70)])
+            with pytest.raises(LedgerUnavailable, match="another process holds it"):
+                await ledger.ready()
+            other.execute("ROLLBACK")
+        await ledger.ready()
+
+    play(path, use)
+    assert len(attempts(path, "")) == 2
+    assert "1 of them are in memory" in caplog.text and "It is lost" in caplog.text
+    assert "are on disk now" in caplog.text
+
+
+def test_rows_that_are_never_written_are_in_the_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite, "LOCK_S", 0.02)
+    with contextlib.closing(connect(path)), contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        write(path, [row(call_id="the one")])
+        other.execute("ROLLBACK")
+    assert "not in the ledger" in caplog.text and "the one" in caplog.text
+
+
+def test_a_closed_ledger_and_one_of_another_process_say_so(path: Path) -> None:
+    async def run() -> None:
+        ledger = Ledger(path)
+        ledger.close()
+        with pytest.raises(LedgerError, match="is closed"):
+            await ledger.write([row()])
+        ledger._pid -= 1  # pyright: ignore[reportPrivateUsage]
+        with pytest.raises(LedgerError, match="one in each process"):
+            await ledger.ready()
+        ledger.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("files", ["ledger.sqlite3*", "*-wal", "*-shm"])
+def test_files_that_vanish_are_made_again(
+    path: Path, files: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with contextlib.closing(SqliteDatabase(path)) as database:
+        database.write([row()])
+        for file in path.parent.glob(files):
+            file.unlink()
+        database.write([row(call_id="new")])
+    kept = [one.call_id for one in attempts(path, "")]
+    assert kept[-1] == "new" and len(kept) == (1 if files.startswith("ledger") else 2)
+    assert len(caplog.records) == 1
+
+
+def test_an_emptied_file_is_made_again(path: Path) -> None:
+    with contextlib.closing(SqliteDatabase(path)) as database:
+        database.write([row()])
+        path.write_bytes(b"")
+        database.write([row(call_id="new")])
+    assert [one.call_id for one in attempts(path, "")] == ["new"]
+
+
+def test_old_rows_are_removed_and_their_sums_stay(path: Path) -> None:
+    now = time.time_ns() // 1000
+    write(path, [row(ts_us=now - 500 * DAY_US), row(ts_us=now)])
+
+    async def wait(_: Ledger) -> None:
+        for _ in range(200):
+            if len(attempts(path, "")) == 1:
+                return
+            await asyncio.sleep(0.01)
+
+    play(path, wait, retention_days=400)
+    assert len(attempts(path, "")) == 1
+    assert queries.total(queries.sums(path, (), 0)).calls == 2
+
+
+def test_rows_of_earlier_releases_are_brought_in(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with contextlib.closing(connect(spill_of(path))) as beside:
+        beside.write([row(), row()])
+    write(path)
+    assert len(attempts(path, "")) == 2 and attempts(spill_of(path), "") == []
+    path.with_name("ledger.spill.jsonl").write_text("{}")
+    write(path)
+    assert "`ledger import" in caplog.text
+
+
+def test_an_older_schema_is_migrated_and_a_newer_one_is_refused(path: Path) -> None:
+    write(path, [row()])
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.executescript("DROP TABLE rollup; PRAGMA user_version = 1")
+    assert select(path, "SELECT SUM(calls) FROM rollup") == [(1,)]
+    with contextlib.closing(sqlite3.connect(path)) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(LedgerError, match="newer workspace"):
+        connect(path)
+
+
+def test_what_is_not_a_ledger_says_what_to_do(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(LedgerError, match="run `demo` or `ask` first"):
+        select(path, "SELECT 1")
+    path.parent.mkdir()
+    path.write_bytes(b"not a database" * 100)
+    with pytest.raises(LedgerError, match="move the file away"):
+        connect(path)
+    with pytest.raises(LedgerError, match="cannot be opened"):
+        connect(path / "ledger.sqlite3")
+    monkeypatch.setenv("FLEET_LEDGER_URL", "unheard-of://somewhere")
+    with pytest.raises(LedgerError, match="cannot be used here"):
+        database_path(tmp_path)
+
+
+class FakeServer:
+    """A ledger that is not a file."""
+
+    def connect(self) -> SqliteDatabase:
+        raise NotImplementedError
+
+    def select(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+        return [(query, values)]
+
+
+def test_a_ledger_on_a_server_is_opened_by_its_scheme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_LEDGER_URL", "fake://somewhere")
+    server = database_path(tmp_path, {"fake": lambda _: FakeServer()})
+    assert select(server, "SELECT ?", (1,)) == [("SELECT ?", (1,))]
+
+
+def test_counts_that_cannot_be_true_are_not_reported() -> None:
+    wrong = row(input_tokens=-5, output_tokens=10**13)
+    assert (wrong.input_tokens, wrong.output_tokens) == (None, None)
+
+
+# Sums and the report.
+
+
+def report(path: Path, **values: Any) -> report_text.Report:
+    """The last seven days by model."""
+    return report_text.Report(path, ("request_model",), 7, **values)
+
+
+def test_a_report_marks_what_its_sums_lack(path: Path) -> None:
+    free = {"cost_nano_usd": None}
+    write(
+        path,
+        [row(), row(outcome="failed", latency_ms=9000)],
+        [row(request_model="own", cost_source="unpriced", **free)],
+        [
+            row(
+                request_model="quiet",
+                input_tokens=None,
+                output_tokens=None,
+                cost_source="none",
+                **free,
+            )
+        ],
+        [row(ts_us=(queries.today() + 9) * DAY_US)],
+    )
+    text = report_text.as_text(report(path))
+    assert "Unpriced: 1, in no figure below: openai:own (1)" in text
+    assert "Answered without usage: 1" in text and "≥$0.00039" in text
+    assert "dated after today" in text and "(lacks 1 unpriced and 1 without usage)" in text
+    assert queries.month_by_task(path)["answering"] == 390_000
+    assert queries.month_total(path, DEMO).attempts == 0
+    assert queries.environments(path) == ["production"]
+
+
+def test_a_report_of_nothing_is_empty(path: Path) -> None:
+    write(path)
+    assert "Unpriced: none." in report_text.as_text(report(path, environment=DEMO))
+    assert queries.total([]).p95_ms is None
+    with pytest.raises(LedgerError, match="cost_reports"):
+        queries.sums(path, ("agent",), 0)
+
+
+def test_percentiles_come_from_buckets(path: Path) -> None:
+    write(path, [row(latency_ms=ms) for ms in range(100, 1100, 10)])
+    (total,) = queries.sums(path, (), queries.today())
+    assert total.p50_ms == pytest.approx(600, rel=0.1)
+    assert total.p95_ms == pytest.approx(1050, rel=0.2)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "alarm"),
+    [
+        (["ok", "failed"], ""),
+        (["ok", "failed", "failed"], "MOST ATTEMPTS FAILED: 66.7 % of 3."),
+        (["failed"], "ALL 1 ATTEMPTS FAILED."),
+        (["skipped"], "NO MODEL WAS ASKED: all 1 attempts were skipped."),
+    ],
+)
+def test_an_alarm_says_that_most_attempts_fail(path: Path, outcomes: list[str], alarm: str) -> None:
+    write(path, [row(outcome=outcome) for outcome in outcomes])
+    assert report_text.alarm(queries.total(queries.sums(path, (), 0))) == alarm
+
+
+def test_mistakes_are_those_since_the_last_answer(path: Path) -> None:
+    failed = {"outcome": "failed", "error_type": "authentication"}
+    write(path, [row(ts_us=1), row(ts_us=2, **failed), row(ts_us=3, request_model="b", **failed)])
+    write(path, [row(ts_us=4, request_model="b")])
+    found = queries.mistakes(path, ["authentication"], 0)
+    assert found == [("openai", "small", None, "authentication", 1)]
+    assert queries.attempts_of(path, ["run"])[0][:4] == ("answer", "main", "small", "ok")
+
+
+@pytest.mark.parametrize(
+    ("read", "text"),
+    [
+        (costs_table._days, "0"),  # pyright: ignore[reportPrivateUsage]
+        (costs_table._since, "yesterday"),  # pyright: ignore[reportPrivateUsage]
+        (costs_table._since, "9999-01-01"),  # pyright: ignore[reportPrivateUsage]
+        (costs_table._groups, "nothing"),  # pyright: ignore[reportPrivateUsage]
+    ],
+)
+def test_wrong_options_of_costs_are_refused(read: Callable[[str], object], text: str) -> None:
+    with pytest.raises(ArgumentTypeError):
+        read(text)
+
+
+# Prices.
+
+SMALL = ModelRef("openai", "gpt-4.1-mini")
+LISTS = {"openai": "openai", "azure": "openai", "own": None}
+USAGE = RequestUsage(input_tokens=1000, output_tokens=100)
+
+
+@pytest.mark.parametrize(
+    ("price", "usd"),
+    [
+        ({"input_usd": "1", "output_usd": "2"}, "0.0012"),
+        ({"input_usd": "1", "output_usd": "2", "call_usd": "0.5"}, "0.5012"),
+        ({"hour_usd": "36", "parallel": 2}, "0.05"),
+        (
+            {
+                "input_usd": "1",
+                "output_usd": "2",
+                "tiers": [{"above_tokens": 500, "input_usd": "9"}],
+            },
+            "0.009",
+        ),
+    ],
+)
+def test_own_prices_go_first(price: dict[str, Any], usd: str) -> None:
+    cost = Prices({"openai:x": price}, LISTS).cost(ModelRef("openai", "x"), USAGE, seconds=10)
+    assert (cost.nano_usd, cost.source) == (Decimal(usd) * NANO, "override")
+
+
+def test_own_prices_of_units_days_and_factors() -> None:
+    searched = RequestUsage(input_tokens=1000, web_searches=2, input_audio_tokens=100)
+    units = {"web_searches": "0.01", "input_audio_tokens": "0.001"}
+    own = {"input_usd": "0", "output_usd": "0", "unit_usd": units}
+    days = [{"factor": "1"}, {"factor": "0.5", "since": "2026-01-01"}]
+    prices = Prices({"openai:x": own, str(SMALL): days}, LISTS)
+    assert prices.cost(ModelRef("openai", "x"), searched).nano_usd == Decimal("0.12") * NANO
+    assert other_units(searched) == {"web_searches": 2, "input_audio_tokens": 100}
+    then, now = (
+        prices.cost(SMALL, USAGE, at=datetime(year, 6, 1, tzinfo=UTC)).nano_usd or 0
+        for year in (2025, 2026)
+    )
+    assert then == 2 * now > 0
+    assert prices.known(SMALL) == "gpt-4.1-mini x 0.5" and prices.known(ModelRef("openai", "x"))
+    assert set(prices.own) == {"openai:x", str(SMALL)}
+
+
+@pytest.mark.parametrize(
+    "text", ['["a:b"]\n', '["a:b"]\nhour_usd = "1"\nunit_usd = {x = "1"}\n', "["]
+)
+def test_a_wrong_price_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / "prices.toml").write_text(text)
+    with pytest.raises(SettingsError, match=r"prices\.toml"):
+        Prices.load(tmp_path / "prices.toml", LISTS)
+
+
+def test_a_price_follows_what_was_served() -> None:
+    prices = Prices({}, LISTS, {"azure": None, "azure@eu": "gpt-4.1-mini"})
+    listed = prices.cost(SMALL, USAGE)
+    assert listed.source == "list" and listed.nano_usd
+    assert prices.cost(ModelRef("azure", "ours", "eu"), USAGE).nano_usd == listed.nano_usd
+    assert prices.cost(ModelRef("azure", "ours"), USAGE) == UNPRICED
+    assert prices.known(ModelRef("azure", "ours")) == "what the response names"
+    served = prices.cost(ModelRef("openai", "gpt-4.1"), USAGE, served="gpt-4.1-mini-2025-04-14")
+    assert served.nano_usd == listed.nano_usd
+    assert prices.known(ModelRef("own", "x")) is None
+    assert prices.context_window(SMALL) and prices.leaving(SMALL) is None
+
+
+@pytest.mark.parametrize(
+    ("context", "source", "nano"),
+    [
+        ({"cost": "0.25"}, "provider", NANO // 4),
+        (
+            {"cost": "0.25", "is_byok": True, "upstream_inference_cost": "0.5"},
+            "provider",
+            3 * NANO // 4,
+        ),
+        ({"cost": "0.25", "is_byok": True}, "estimated", None),
+        ({"service_tier": "unheard-of"}, "estimated", None),
+        ({"cost": "-1"}, "unpriced", None),
+    ],
+)
+def test_what_a_response_says_of_its_price(
+    context: dict[str, Any], source: str, nano: int | None
+) -> None:
+    cost = Prices({}, LISTS).cost(SMALL, USAGE, context=context)
+    assert cost.source == source and nano in (None, cost.nano_usd)
+
+
+@pytest.mark.parametrize(
+    ("details", "settings", "tier"),
+    [
+        ({}, {}, None),
+        ({"service_tier": "flex"}, {}, "flex"),
+        ({"traffic_type": "ON_DEMAND_FLEX"}, {}, "flex"),
+        ({}, {"openai_service_tier": "priority"}, "priority asked=asked"),
+        ({}, {"extra_body": {"serviceTier": {"type": "reserved"}}}, "reserved asked=asked"),
+        (
+            {},
+            {"bedrock_performance_configuration": {"latency": "optimized"}},
+            "optimized asked=asked",
+        ),
+        ({"inference_geo": "us"}, {}, "inference_geo=us"),
+    ],
+)
+def test_the_tier_names_all_that_changes_a_price(
+    details: dict[str, Any], settings: dict[str, Any], tier: str | None
+) -> None:
+    context = price_context(ModelResponse(parts=[], provider_details=details), settings)
+    assert tier_text(context) == tier
+    text = {"service_tier": tier}
+    ours, again = (Prices({}, LISTS).cost(SMALL, USAGE, context=one) for one in (context, text))
+    assert ours == again
+
+
+def test_tools_of_a_provider_that_nobody_counted_make_an_estimate() -> None:
+    searched = ModelResponse(parts=[NativeToolCallPart("web_search", {})])
+    context = price_context(searched, None)
+    assert context["fees"] == "fees"
+    assert Prices({}, LISTS).cost(SMALL, USAGE, context=context).source == "estimated"
+
+
+# Budgets.
+
+
+class SomeRun:
+    """What budgets read of a run."""
+
+    id, environment, max_cost_usd = "1", "production", Decimal(1)
+
+    def spent_nano(self) -> int:
+        return NANO // 2
+
+
+def test_the_limits_of_a_run_and_what_is_left_of_them() -> None:
+    budgets = Budgets(month_usd=Decimal(10), run_usd=Decimal(2), task_usd={"answering": Decimal(3)})
+    spending = Spending(budgets, dict)
+    spending.add([row(cost_nano_usd=NANO), row(environment=DEMO, cost_nano_usd=NANO)])
+    left = {one.name: one.left_nano() / NANO for one in spending.limits(SomeRun(), "answering")}
+    assert left == {"max_cost_usd": 0.5, "run_usd": 1.5, "month_usd": 9, "answering": 2}
+    assert spending.call_nano(Decimal("0.5")) == NANO / 2
+
+
+def test_a_budget_that_is_used_up_is_named(caplog: pytest.LogCaptureFixture) -> None:
+    read: dict[str, int] = {}
+    budgets = Budgets(month_usd=Decimal(1), task_usd={"drafting": Decimal("0.1")})
+    spending = Spending(budgets, lambda: dict(read), every_s=0)
+
+    async def reached() -> list[str | None]:
+        return [await spending.reached(SomeRun(), task) for task in ("drafting", "answering")]
+
+    assert asyncio.run(reached()) == [None, None]
+    read["drafting"] = 100_000_000
+    assert asyncio.run(reached()) == ["drafting", None]
+    read["answering"] = 800_000_000
+    assert asyncio.run(reached()) == ["drafting", None] and "80 %" in caplog.text
+    assert asyncio.run(Spending(Budgets(run_usd=Decimal("0.1")), dict).reached(SomeRun(), "x"))
+
+
+def test_calls_that_are_made_at_once_keep_to_a_limit() -> None:
+    async def run() -> list[object]:
+        reservations, limit = Reservations(), [Limit("cap", "one", lambda: 100)]
+
+        async def attempt(nano: int, is_most: bool) -> object:
+            held = await reservations.take(limit, "m", nano, is_most=is_most, wait_s=0.5)
+            if isinstance(held, Reservation):
+                await asyncio.sleep(0.01)
+                reservations.release(held, 60)
+            return type(held)
+
+        return await asyncio.gather(attempt(80, True), attempt(30, False), attempt(500, True))
+
+    assert asyncio.run(run()) == [Reservation, Reservation, Limit]
