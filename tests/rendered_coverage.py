@@ -34,11 +34,17 @@ include_namespace_packages = true
 
 @dataclass(frozen=True)
 class FileCoverage:
-    """One file of `src`: its share of covered lines and branches, and the lines that no test runs."""
+    """One file of `src`: its lines and branches, how many are covered, and the lines that are not."""
 
     name: str
-    percent: float
+    covered: int
+    total: int
     missing: tuple[int, ...]
+
+    @property
+    def percent(self) -> float:
+        """The share that is covered."""
+        return 100 * self.covered / max(1, self.total)
 
 
 @dataclass(frozen=True)
@@ -60,11 +66,18 @@ def measure(name: str, folder: Path) -> Coverage:
     if problem:
         raise AssertionError(problem)
     report = json.loads((workspace / "coverage.json").read_text("utf-8"))
-    files = [
-        FileCoverage(file, entry["summary"]["percent_covered"], tuple(entry["missing_lines"]))
-        for file, entry in report["files"].items()
-    ]
-    return Coverage(report["totals"]["percent_covered"], tuple(files))
+    files = tuple(_read_file(name, entry) for name, entry in report["files"].items())
+    return Coverage(report["totals"]["percent_covered"], files)
+
+
+def _read_file(name: str, entry: dict[str, Any]) -> FileCoverage:
+    summary = entry["summary"]
+    return FileCoverage(
+        name=name,
+        covered=summary["covered_lines"] + summary["covered_branches"],
+        total=summary["num_statements"] + summary["num_branches"],
+        missing=tuple(entry["missing_lines"]),
+    )
 
 
 def main() -> None:

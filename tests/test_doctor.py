@@ -259,8 +259,8 @@ def test_doctor_makes_no_ledger(desk: Desk, doctor: Run) -> None:
 def test_a_module_that_does_not_load_is_told_in_a_line(
     desk: Desk, doctor: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.module("workspace")
-    monkeypatch.delattr(importlib.import_module(desk.package), "workspace")
-    monkeypatch.setitem(sys.modules, f"{desk.package}.workspace", None)
+    desk.module("wiring")
+    monkeypatch.delattr(importlib.import_module(desk.package), "wiring")
+    monkeypatch.setitem(sys.modules, f"{desk.package}.wiring", None)
     status, told = doctor()
     assert status == 1 and "cannot be loaded" in told and "Traceback" not in told

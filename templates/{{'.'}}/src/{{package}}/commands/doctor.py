@@ -61,9 +61,9 @@ def run(options: argparse.Namespace) -> int:
 def _expect_loadable() -> object:
     """Load all that `ask` would. Raises SettingsError where a module or a package is broken."""
     try:
-        from .. import workspace
+        from .. import wiring
 
-        return workspace
+        return wiring
     except Exception as error:  # whatever a module of the team raises
         told = f"{type(error).__name__}: {error}"
         raise SettingsError(f"The workspace cannot be loaded ({told}): run `uv sync`.") from error
@@ -97,10 +97,10 @@ def _prices(root: Path) -> "Prices | None":
 
 def _price(ref: ModelRef, prices: "Prices") -> str:
     """`$0.10 in, $0.50 out`, and which entry of the list that is, where it has another name."""
-    from pydantic_ai.usage import RequestUsage
+    from genai_prices import Usage
 
     # Of a short request: long ones have a price of their own in some lists.
-    usages = (RequestUsage(input_tokens=1000), RequestUsage(output_tokens=1000))
+    usages = (Usage(input_tokens=1000), Usage(output_tokens=1000))
     cost = [prices.cost(ref, usage, seconds=0).nano_usd for usage in usages]
     known = prices.known(ref)
     if known is None or None in cost:
@@ -265,9 +265,9 @@ def _host(url: str) -> str | None:
 
 def _of_caps(fleet: Fleet, prices: "Prices") -> Iterator[str]:
     """Chains in which the shortest request costs more than a call may."""
-    from pydantic_ai.usage import RequestUsage
+    from genai_prices import Usage
 
-    short = RequestUsage(input_tokens=100, output_tokens=1)  # with the prompt of its stage
+    short = Usage(input_tokens=100, output_tokens=1)  # with the prompt of its stage
     for name, chain in fleet.chains.items():
         caps = [usd for usd in (chain.max_cost_usd, fleet.budgets.call_usd) if usd]
         costs = [prices.cost(ref, short, served=ref.model).nano_usd for ref in chain.models]

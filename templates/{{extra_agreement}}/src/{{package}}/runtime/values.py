@@ -127,7 +127,7 @@ def _raised(found: re.Match[str]) -> str:
 
 
 def _boxed(said: str) -> str:
-    """What stands in the last `boxed{...}`, braces inside it kept."""
+    """Return what stands in the last `boxed{...}`, braces inside it kept."""
     start = said.rfind("boxed{") + 6
     if start < 6 or _SEVERAL.search(said):
         return said
@@ -177,7 +177,7 @@ def value_of(said: str) -> tuple[Fraction, str] | None:
 
 
 def _number(said: str, *, currency: bool = False) -> tuple[Fraction, int] | None:
-    """The number that a text begins with, and where it ends."""
+    """Return the number that a text begins with, and where it ends."""
     if found := _SCIENTIFIC.match(said):
         return Fraction(found[1]) * Fraction(10) ** int(found[2]), found.end()
     negative = said.startswith("-") and bool(_FRACTION.match(said[1:].lstrip()))

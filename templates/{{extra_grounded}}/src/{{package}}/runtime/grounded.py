@@ -69,7 +69,7 @@ CHECKS: Mapping[str, MakeCheck] = {"grounded": grounded}
 
 
 def missing(answer: str, source: str) -> tuple[list[str], int]:
-    """The quotes and numbers of an answer that its source does not have, and of how many.
+    """Return the quotes and numbers of an answer that its source does not have, and of how many.
 
     A quote is a passage of three words or more in quotation marks, and every `quote` or `quotes`
     of a typed answer. Whole numbers under 10, and scores from 0 to 1 in a typed answer, are taken
@@ -88,7 +88,7 @@ def missing(answer: str, source: str) -> tuple[list[str], int]:
 
 
 def typed(answer: str) -> dict[str, Any] | list[Any] | str:
-    """The object or list that a typed answer is, else the text itself."""
+    """Return the object or list that a typed answer is, else the text itself."""
     try:
         value: Any = json.loads(answer.strip().removeprefix("```json").removesuffix("```"))
     except (ValueError, RecursionError):
@@ -97,17 +97,17 @@ def typed(answer: str) -> dict[str, Any] | list[Any] | str:
 
 
 def plain(text: str) -> str:
-    """A text without what is only spelling: case, typographic signs, kinds of blanks."""
+    """Return a text without what is only spelling: case, typographic signs, kinds of blanks."""
     return unicodedata.normalize("NFKC", text).casefold().translate(_KEYBOARD)
 
 
 def lined(text: str) -> str:
-    """The words of a plain text, a line each: a passage's lines are among those of its text."""
+    """Return the words of a plain text, a line each, so that passages are found in their text."""
     return "\n".join(["", *WORD.findall(text), ""])
 
 
 def readings(number: re.Match[str]) -> list[Decimal]:
-    """What a NUMBER of a plain text may mean without its sign, the likeliest first.
+    """Return what a NUMBER of a plain text may mean without its sign, the likeliest first.
 
     "1.234" is 1234 to some, and "5 m" may be metres.
     """
@@ -122,7 +122,7 @@ def readings(number: re.Match[str]) -> list[Decimal]:
 
 
 def _claims(answer: Any) -> tuple[list[str], list[tuple[str, list[Decimal]]]]:
-    """The quotes of an answer, and the numbers outside them with their readings."""
+    """Return the quotes of an answer, and the numbers outside them with their readings."""
     quotes: list[str] = []
     numbers: list[tuple[str, list[Decimal]]] = []
     parts: list[tuple[str, Any]] = [("", answer)]

@@ -79,7 +79,7 @@ class Opened:
 
 @asynccontextmanager
 async def open_stream(chain: Chain, call: Call) -> AsyncGenerator[StreamedResponse]:
-    """The stream of the first model that speaks; leaving it early books the attempt as aborted."""
+    """Yield the stream of the first model that speaks; to leave it early is to abort it."""
     stream = ChainStream(chain, call)
     try:
         await stream.open()
@@ -150,7 +150,7 @@ class ChainStream(StreamedResponse):
             yield await self._restart(reason)
 
     async def _current(self) -> Events:
-        """The events of the stream now open, each within the call's time."""
+        """Yield the events of the stream now open, each within the call's time."""
         if self._opened is None:
             async for event in self._inner:
                 yield event
@@ -168,7 +168,7 @@ class ChainStream(StreamedResponse):
             yield event
 
     async def _settle(self) -> str | None:
-        """Judge a stream that has ended by itself: None, or why it is no answer."""
+        """Examine a stream that has ended by itself; return why it is not an answer, or None."""
         if self._opened is None:
             return None
         response = self._read()
@@ -188,7 +188,7 @@ class ChainStream(StreamedResponse):
         return result.reason
 
     async def _restart(self, reason: str) -> Restarted:
-        """The next model's stream, announced; StreamCut where the chain says so or nobody is left."""
+        """Announce the next model's stream. Raises StreamCut if the chain says so or nobody is left."""
         before, partial = self._call.rows[-1].request_model, self._inner.get().text or ""
         cut = StreamCut(before, reason, partial)
         if self._chain.rules.on_cut == "fail":
@@ -243,7 +243,7 @@ class ChainStream(StreamedResponse):
         return reason
 
     async def _close(self, outcome: str, result: CheckResult = PASSED) -> None:
-        """Book the open attempt and hang up."""
+        """Record the open attempt and close its stream."""
         opened, self._opened = self._opened, None
         assert opened is not None
         response = self._read()
@@ -262,7 +262,7 @@ class ChainStream(StreamedResponse):
         await opened.stack.aclose()
 
     def _read(self) -> ModelResponse:
-        """What has arrived, as the rest of the workspace can use it."""
+        """Return what has arrived, as the rest of the workspace can use it."""
         typed = not self._call.parameters.allow_text_output
         return repair_response(self._inner.get(), self._call.messages, typed=typed)
 

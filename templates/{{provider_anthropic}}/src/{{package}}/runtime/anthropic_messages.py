@@ -51,7 +51,7 @@ def _tell_price(done: Any, message: Any) -> None:
 
 
 def _measured(event: Any) -> Any:
-    """The same with no tokens where none are reported: the ledger calls that unknown."""
+    """Return the same with no tokens where none are reported: the ledger calls that unknown."""
     if getattr(event, "type", None) == "message_delta":
         if not isinstance(event.usage, BetaMessageDeltaUsage):
             event.usage = BetaMessageDeltaUsage.construct(input_tokens=0, output_tokens=0)

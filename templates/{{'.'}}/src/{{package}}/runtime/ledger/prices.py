@@ -8,18 +8,20 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from genai_prices import Usage, calc_price
 from genai_prices.types import ModelInfo
 from pydantic import ValidationError
-from pydantic_ai.usage import RequestUsage
 
 from ..errors import SettingsError
 from ..fleet import ModelRef, advice
 from .attempt import NANO
 from .own_prices import OWN_PRICES, OwnPrice, other_units
 from .price_context import FEES, GEO_FACTOR, has_prices_for, read_tier_text
+
+if TYPE_CHECKING:
+    from .own_prices import TokenUsage
 
 MOST_USD = 10**9  # of one attempt: more is a mistake, and does not fit into a column
 OWN = "prices.toml"
@@ -78,7 +80,7 @@ class Prices:
     def cost(
         self,
         ref: ModelRef,
-        usage: RequestUsage | None,
+        usage: "TokenUsage | None",
         *,
         context: Mapping[str, Any] | None = None,
         at: datetime | None = None,
@@ -93,7 +95,7 @@ class Prices:
         """
         at, context = at or datetime.now(UTC), read_tier_text(context or {})
         own = self._own_price(ref, at)
-        counted = usage or RequestUsage()
+        counted = usage or Usage()
         try:
             by_time = own and own.is_paid_by_time and seconds is not None
             if own and own.factor is None and (usage is not None or by_time):
@@ -169,7 +171,7 @@ class Prices:
         return None
 
     def _list_usd(
-        self, ref: ModelRef, usage: RequestUsage, context: Mapping[str, Any], at: datetime
+        self, ref: ModelRef, usage: "TokenUsage", context: Mapping[str, Any], at: datetime
     ) -> tuple[Decimal, bool]:
         """Return the list price, and whether the list has a price for all of `context`.
 
@@ -194,20 +196,22 @@ class Prices:
         return price.total_price * factor, is_sure
 
 
-def _reported_usd(usage: RequestUsage, context: Mapping[str, Any]) -> Decimal | None:
+def _reported_usd(usage: "TokenUsage", context: Mapping[str, Any]) -> Decimal | None:
     """Return what the provider says a call cost; None where it does not say, or not all of it.
 
     With own keys at a gateway, `cost` is its fee, and the model's provider sends another bill.
     """
-    cost = usage.cost if usage.cost is not None else context.get("cost")
+    reported = getattr(usage, "cost", None)
+    cost = reported if reported is not None else context.get("cost")
     if context.get("is_byok") is not True:
         return None if cost is None else Decimal(str(cost))
     upstream = context.get("upstream_inference_cost")
     return None if upstream is None else Decimal(str(upstream)) + _fee_usd(usage, context)
 
 
-def _fee_usd(usage: RequestUsage, context: Mapping[str, Any]) -> Decimal:
-    fee = usage.cost if usage.cost is not None else context.get("cost")
+def _fee_usd(usage: "TokenUsage", context: Mapping[str, Any]) -> Decimal:
+    reported = getattr(usage, "cost", None)
+    fee = reported if reported is not None else context.get("cost")
     return Decimal(str(fee or 0))
 
 

@@ -25,12 +25,12 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 
 def price_varies(model: str, deployment: Deployment) -> bool:
-    """Always: whether it is global, of a data zone or regional is in no response."""
+    """Return True: no response says whether it is global, of a data zone or regional."""
     return True
 
 
 def build(model: str, deployment: Deployment) -> "Model":
-    """A client with SDK retries off: every attempt is the chain's."""
+    """Return a client with SDK retries off: every attempt is the chain's."""
     from openai import AsyncAzureOpenAI
     from pydantic_ai.providers.azure import AzureProvider
 

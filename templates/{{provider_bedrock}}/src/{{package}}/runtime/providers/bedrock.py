@@ -13,7 +13,7 @@ PRICES = "aws"
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
-    """The region, unless the deployment says; AWS finds its credentials by itself."""
+    """Return the region, unless the deployment says; AWS finds its credentials by itself."""
     return () if deployment.region else (REGION,)
 
 
@@ -25,7 +25,7 @@ def price_varies(model: str, deployment: Deployment) -> bool:
 
 
 def build(model: str, deployment: Deployment) -> "Model":
-    """A client with SDK retries off: every attempt is the chain's."""
+    """Return a client with SDK retries off: every attempt is the chain's."""
     import boto3  # pyright: ignore[reportMissingTypeStubs] - it has none
     from botocore.config import Config  # pyright: ignore[reportMissingTypeStubs] - nor this
     from pydantic_ai.models.bedrock import BedrockConverseModel

@@ -23,7 +23,7 @@ def price_varies(model: str, deployment: Deployment) -> bool:
 
 
 def build(model: str, deployment: Deployment) -> "Model":
-    """A client with SDK retries off: every attempt is the chain's."""
+    """Return a client with SDK retries off: every attempt is the chain's."""
     from google.genai.types import HttpRetryOptions
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider

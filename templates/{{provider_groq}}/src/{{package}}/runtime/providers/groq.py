@@ -17,7 +17,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 
 def build(model: str, deployment: Deployment) -> "Model":
-    """A client with SDK retries off: every attempt is the chain's."""
+    """Return a client with SDK retries off: every attempt is the chain's."""
     from groq import AsyncGroq, DefaultAsyncHttpxClient
     from pydantic_ai.models.groq import GroqModel
     from pydantic_ai.providers.groq import GroqProvider

@@ -20,7 +20,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 
 def build(model: str, deployment: Deployment) -> "Model":
-    """A client with SDK retries off: every attempt is the chain's."""
+    """Return a client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
 
     from ..openai_chat import OpenAIChat, http_client

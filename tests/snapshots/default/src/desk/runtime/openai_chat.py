@@ -16,7 +16,7 @@ from .replies import find_choice_error
 
 
 def http_client(reasons: Reasons = USUAL) -> DefaultAsyncHttpxClient:
-    """A client for the SDK that puts right the bookkeeping of what it receives."""
+    """Return a client for the SDK that puts right the bookkeeping of what it receives."""
     return DefaultAsyncHttpxClient(event_hooks=hooks(reasons))
 
 

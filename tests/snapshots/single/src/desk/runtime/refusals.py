@@ -1,4 +1,4 @@
-"""Whether a short answer declines what was asked, in English and in words alone.
+"""Recognise a short answer that declines what was asked, in English and in words alone.
 
 A refusal has three marks: the speaker (or the request, or a policy) is its subject, an inability
 or unwillingness its verb, and a task its object; and beside it stand only courtesies, reasons and
@@ -171,7 +171,7 @@ _ABOUT = re.compile(
 
 
 def refuses(text: str) -> bool:
-    """Whether a text is a refusal and nothing more, or JSON with nothing but one in it."""
+    """Return whether a text is a refusal and nothing more, or JSON with only one in it."""
     if text.lstrip()[:1] == "{":
         return _refuses_in_json(text)
     if len(text) > MOST_CHARS or _ABOUT.search(said := _written_out(text)):
@@ -206,7 +206,7 @@ def _written_out(text: str) -> str:
 
 
 def _has_substance(clause: str, wholly: bool) -> bool:
-    """Whether a clause beside a refusal says something of its own."""
+    """Return whether a clause beside a refusal says something of its own."""
     words = re.findall(r"[\w']+", clause)
     if _CUTOFF.search(clause):
         return False

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
+from genai_prices import Usage
+
 from ..fleet import Fleet, ModelRef
 from .location import Location
 from .queries import Totals, sums, today
@@ -70,10 +72,9 @@ class Question:
         return None if call is None or rest is None else calls * call + rest
 
     def _cost(self, ref: ModelRef, asked: int, answered: int, read: int) -> int | None:
-        from pydantic_ai.usage import RequestUsage
-
-        usage = RequestUsage(input_tokens=asked, output_tokens=answered)
-        usage.cache_read_tokens = min(asked, read)
+        usage = Usage(
+            input_tokens=asked, output_tokens=answered, cache_read_tokens=min(asked, read)
+        )
         return self.prices.cost(ref, usage).nano_usd
 
 

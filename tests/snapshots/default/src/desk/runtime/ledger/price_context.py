@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from genai_prices.types import PriceVariant
-from pydantic_ai.messages import ModelResponse
 
 from .own_prices import other_units
+
+if TYPE_CHECKING:
+    from pydantic_ai.messages import ModelResponse
 
 BATCH = {"processing": "batch"}
 USUAL: Mapping[str, Collection[str | None]] = {
@@ -32,7 +34,7 @@ GEO_FACTOR: Mapping[str | None, Decimal] = {"us": Decimal("1.1")}
 """https://platform.claude.com/docs/en/manage-claude/data-residency"""
 
 
-def price_context(response: ModelResponse, settings: Mapping[str, Any] | None) -> dict[str, Any]:
+def price_context(response: "ModelResponse", settings: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what the response says about its price, else what the request asked for."""
     context: dict[str, Any] = dict(response.provider_details or {})
     tier, asked = context.get("service_tier"), _asked_tier(settings or {})

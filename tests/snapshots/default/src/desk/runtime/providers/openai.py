@@ -27,7 +27,7 @@ def price_varies(model: str, deployment: Deployment) -> bool:
 
 
 def build(model: str, deployment: Deployment) -> "Model":
-    """A client with SDK retries off: every attempt is the chain's."""
+    """Return a client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.providers.openai import OpenAIProvider
 
     from ..openai_chat import OpenAIChat, http_client

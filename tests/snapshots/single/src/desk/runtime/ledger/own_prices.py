@@ -4,13 +4,18 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from genai_prices import Usage
 from pydantic import Field, TypeAdapter, model_validator
-from pydantic_ai.usage import RequestUsage
 
 from ..fleet import Settings
+
+if TYPE_CHECKING:
+    from pydantic_ai.usage import RequestUsage
+
+    TokenUsage = RequestUsage | Usage
+    """What a provider reports of a call, or the tokens that a report computes a price for."""
 
 MILLION = 10**6
 Usd = Annotated[Decimal, Field(ge=0)]
@@ -64,7 +69,7 @@ class OwnPrice(TokenPrices):
         return self.hour_usd is not None and not (any(prices) or self.tiers)
 
     def usd(
-        self, usage: RequestUsage, context: Mapping[str, Any], seconds: float | None
+        self, usage: "TokenUsage", context: Mapping[str, Any], seconds: float | None
     ) -> Decimal:
         """Return what a call costs. Raises ValueError where that is not known."""
         usd = self._usd_of_tokens(usage) + self.call_usd
@@ -79,7 +84,7 @@ class OwnPrice(TokenPrices):
             usd += self.hour_usd * Decimal(str(seconds)) / 3600 / self.parallel
         return usd * self.batch_factor if context.get("processing") == "batch" else usd
 
-    def _usd_of_tokens(self, usage: RequestUsage) -> Decimal:
+    def _usd_of_tokens(self, usage: "TokenUsage") -> Decimal:
         longer = [long for long in self.tiers if usage.input_tokens > long.above_tokens]
         prices: TokenPrices = max(longer, key=lambda long: long.above_tokens, default=self)
         read, written = usage.cache_read_tokens, usage.cache_write_tokens
@@ -123,6 +128,6 @@ def is_other_unit(key: str) -> bool:
     return key not in _COLUMNS and key != "requests" and hasattr(Usage(), key)
 
 
-def other_units(usage: RequestUsage) -> dict[str, int | float]:
+def other_units(usage: "TokenUsage") -> dict[str, int | float]:
     """Return what is billed beside text: web searches, tokens of audio or of an hour's cache."""
     return {key: value for key, value in vars(usage).items() if value and is_other_unit(key)}

@@ -17,7 +17,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 
 def build(model: str, deployment: Deployment) -> "Model":
-    """A client with SDK retries off: every attempt is the chain's."""
+    """Return a client with SDK retries off: every attempt is the chain's."""
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
     from ..anthropic_messages import AnthropicMessages
