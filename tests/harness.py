@@ -53,15 +53,14 @@ def pairs(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
     names = list(axes)
 
     def sound(row: list[Any]) -> bool:
+        decided = set(names[: len(row)])
         on = {name for name, value in zip(names, row, strict=False) if value is True}
         features = [feature for feature in catalogue.features if feature.ref in on]
-        kinds = {feature.kind for feature in features}
         conflicts = {other for feature in features for other in feature.conflicts}
-        # A later choice may still bring what a feature requires.
-        whole = len(row) < len(names) or all(
-            kind in kinds for feature in features for kind in feature.requires if kind in KINDS
-        )
-        return whole and not on & conflicts
+        needed = {kind for feature in features for kind in feature.requires if kind in KINDS}
+        # Checked as early as it can be: at the last column it makes the search exponential.
+        choices = [{feature.ref for feature in catalogue.of(kind)} for kind in needed]
+        return not on & conflicts and all(refs & on or not refs <= decided for refs in choices)
 
     rows = AllPairs([axes[name] for name in names], filter_func=sound)
     for at, row in enumerate(rows):
