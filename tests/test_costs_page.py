@@ -75,9 +75,9 @@ def question(package: str, path: Path) -> Any:
 
 
 def page_of(package: str, path: Path, days: int = 7) -> str:
-    queries, findings = module(package, "queries"), module(package, "findings")
+    findings = module(package, "findings")
     report, asked = (
-        queries.Report(path, ("task_type", "request_model"), days),
+        module(package, "report_text").Report(path, ("task_type", "request_model"), days),
         question(package, path),
     )
     page = module(package, "page")

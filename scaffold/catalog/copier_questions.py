@@ -24,7 +24,7 @@ HEADER = (
 )
 SETTINGS: Mapping[str, object] = {
     "_min_copier_version": "9.19",
-    core_settings.OLDEST_KEY: "0.6.0",
+    core_settings.OLDEST_KEY: "0.8.0",
     "_subdirectory": "templates",
     "_exclude": [MANIFEST, "_parts", "*.pyc", "__pycache__"],
     "_envops": {

@@ -28,7 +28,12 @@ from pydantic_ai.usage import RequestUsage
 
 from desk import wiring
 from desk.runtime import half_open
-from desk.runtime.errors import BudgetReached, ChainExhausted, SettingsError, WrongLoop
+from desk.runtime.errors import (
+    BudgetReached,
+    ChainExhausted,
+    SettingsError,
+    WrongLoop,
+)
 from desk.runtime.fleet import ModelRef
 from desk.runtime.request import Request
 from desk.runtime.run import CheckResult

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Literal
 
-from genai_prices import Usage
-
 from ..fleet import Fleet, ModelRef
 from .location import Location
 from .queries import Totals, sums, today
@@ -72,6 +70,8 @@ class Question:
         return None if call is None or rest is None else calls * call + rest
 
     def _cost(self, ref: ModelRef, asked: int, answered: int, read: int) -> int | None:
+        from genai_prices import Usage  # 0.1 s that `--help` does not wait for
+
         usage = Usage(
             input_tokens=asked, output_tokens=answered, cache_read_tokens=min(asked, read)
         )
