@@ -280,7 +280,9 @@ def test_a_check_of_an_extra_that_is_not_there_names_the_extra(
 ) -> None:
     monkeypatch.delitem(desk.module("wiring").CHECKS, "grounded")
     errors = desk.module("runtime.errors")
-    with pytest.raises(errors.SettingsError, match=r"'grounded' is not in wiring.*`scaffold add extra"):
+    with pytest.raises(
+        errors.SettingsError, match=r"'grounded' is not in wiring.*`scaffold add extra"
+    ):
         desk.ask('"grounded"', {"answer": [{"text": "One."}]})
 
 
