@@ -278,16 +278,19 @@ def test_there_is_nothing_to_show(desk: Desk, folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_locked_ledger_keeps_the_rows_without_texts(recording: Desk) -> None:
+def test_a_locked_ledger_sends_no_call_and_stores_no_text(recording: Desk) -> None:
+    unavailable = recording.module("runtime.errors").LedgerUnavailable
+
     async def play() -> None:
         async with recording.open(REPLIES) as workspace:
             with closing(sqlite3.connect(recording.root / "ledger.sqlite3")) as other:
                 other.execute("BEGIN IMMEDIATE")
-                await workspace.handle(recording.module("runtime.run").Request(ASKED))
+                with pytest.raises(unavailable, match="another process holds it"):
+                    await workspace.handle(recording.module("runtime.run").Request(ASKED))
                 other.execute("ROLLBACK")
 
     asyncio.run(play())
-    assert len(recording.rows("outcome")) == 3
+    assert recording.rows("outcome") == []
     assert recording.texts() == []
     assert b"Lovelace" not in recording.bytes()
 

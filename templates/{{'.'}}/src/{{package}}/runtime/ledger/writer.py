@@ -116,9 +116,21 @@ class Ledger:
                 self._commit([write for write in batch if write])
             elif time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + (0 if self._prune() else DAY_S)
-        for row in (row for write in self._unwritten for row in (*write.rows, *write.judged)):
-            log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
+        self._set_aside([row for one in self._unwritten for row in (*one.rows, *one.judged)])
         self._database.close()
+
+    def _set_aside(self, rows: Sequence[Attempt]) -> None:
+        """Keep what the ledger did not take until the end: beside it, else in the log."""
+        if not rows:
+            return
+        try:
+            with closing(SqliteDatabase(spill_of(self.path))) as aside:
+                aside.write(rows)
+        except Exception:  # of any kind: a full disk has room for neither
+            for row in rows:
+                log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
+        else:
+            log.warning("%d attempts wait beside the ledger for the next start", len(rows))
 
     def _take(self, timeout_s: float) -> list[_Write | None]:
         """Return all that waits, after waiting for the first."""
@@ -222,7 +234,7 @@ def _settle(
 
 
 def spill_of(ledger: Location) -> Path:
-    """Return where releases up to v0.7 set rows aside that could not be written."""
+    """Return where rows wait that the ledger did not take before the program ended."""
     beside = ledger if isinstance(ledger, Path) else find_root() / "data" / "ledger"
     return beside.with_suffix(".spill.sqlite3")
 
