@@ -79,6 +79,7 @@ def test_a_workspace_is_covered_by_its_own_tests(name: str) -> None:
     assert coverage_of(name).percent >= LIMIT
 
 
+@pytest.mark.slow
 @pytest.mark.full
 @pytest.mark.parametrize("name", FEATURE_IDS)
 def test_a_features_own_code_is_covered_by_its_tests(name: str) -> None:
