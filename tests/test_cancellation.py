@@ -148,10 +148,10 @@ def test_a_call_that_waits_out_a_rate_limit_keeps_what_it_has(desk: Desk) -> Non
 @pytest.mark.slow
 def test_a_call_that_waits_for_the_ledger_is_in_it_all_the_same(desk: Desk) -> None:
     desk.models = ["openai:ok"]
-    desk.ask()  # makes the file
     request = desk.module("runtime.run").Request
 
     async def use(workspace: Any) -> None:
+        await workspace.handle(request("1"))  # makes the file
         with closing(sqlite3.connect(desk.root / "data" / "ledger.sqlite3")) as other:
             other.execute("BEGIN IMMEDIATE")
             task = asyncio.create_task(workspace.handle(request("2")))

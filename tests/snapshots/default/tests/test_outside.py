@@ -205,6 +205,7 @@ def test_secrets_of_settings_files_and_urls_are_hidden(
 
 def test_errors_and_logs_hold_no_secret(key: str, caplog: pytest.LogCaptureFixture) -> None:
     factory, shown = logging.getLogRecordFactory(), warnings.formatwarning
+    cleaned: BaseException = ValueError(key)
     try:
         redaction.hide_in_logs()
         redaction.hide_in_logs()

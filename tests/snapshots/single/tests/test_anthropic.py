@@ -5,7 +5,7 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic_ai.direct import model_request
@@ -24,15 +24,13 @@ class Gateway(HTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
-    server: Gateway
-
-    def log_message(self, *_: Any) -> None: ...
+    def log_message(self, format: str, *args: Any) -> None: ...
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["content-length"]))
         body = "".join(
             f"event: {event['type']}\ndata: {json.dumps(event)}\n\n"
-            for event in _events(self.server.usage)
+            for event in _events(cast(Gateway, self.server).usage)
         ).encode()
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")

@@ -91,7 +91,7 @@ class Desk:
         next_ = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(next_, Exception):
             raise next_
-        if isinstance(next_, float):
+        if isinstance(next_, float | int):
             await asyncio.sleep(next_)
             next_ = GOOD
         return response(next_, "stop") if isinstance(next_, str) else next_
@@ -399,11 +399,11 @@ def test_a_second_event_loop_is_refused(desk: Desk) -> None:
     desk.use(use)
 
 
-def test_a_model_that_cannot_be_set_up_says_so(desk: Desk) -> None:
+def test_a_model_that_cannot_be_set_up_says_so(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     def build(_: ModelRef) -> FunctionModel:
         raise ImportError("No module named 'one'")
 
-    desk.build = build
+    monkeypatch.setattr(desk, "build", build)
     with pytest.raises(SettingsError, match=r"one:a cannot be set up .* run `uv sync`"):
         desk.ask()
 

@@ -223,7 +223,7 @@ def test_old_rows_are_removed_and_their_sums_stay(path: Path) -> None:
     now = time.time_ns() // 1000
     write(path, [row(ts_us=now - 500 * DAY_US), row(ts_us=now)])
 
-    async def wait(_: Ledger) -> None:
+    async def wait(_ledger: Ledger) -> None:
         for _ in range(200):
             if len(attempts(path, "")) == 1:
                 return
@@ -551,6 +551,7 @@ def test_calls_that_are_made_at_once_keep_to_a_limit() -> None:
                 reservations.release(held, 60)
             return type(held)
 
-        return await asyncio.gather(attempt(80, True), attempt(30, False), attempt(500, True))
+        attempts = (attempt(80, True), attempt(30, False), attempt(500, True))
+        return list(await asyncio.gather(*attempts))
 
     assert asyncio.run(run()) == [Reservation, Reservation, Limit]

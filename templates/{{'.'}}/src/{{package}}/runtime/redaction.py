@@ -118,7 +118,8 @@ def _redact_error(error: BaseException, seen: dict[int, BaseException]) -> BaseE
 
 def _replace_if_secret(error: BaseException, seen: dict[int, BaseException]) -> BaseException:
     """Return the error, or another one in its place where it still shows a secret."""
-    if isinstance(error, BaseExceptionGroup):
+    other: BaseException
+    if isinstance(cast("object", error), BaseExceptionGroup):
         other = _redact_group(cast("BaseExceptionGroup[BaseException]", error), seen)
     else:  # pydantic's texts, for example, cannot be changed
         shown = f"{type(error).__name__}: {error}"

@@ -87,23 +87,29 @@ class OwnPrice(TokenPrices):
     def _usd_of_tokens(self, usage: "TokenUsage") -> Decimal:
         longer = [long for long in self.tiers if usage.input_tokens > long.above_tokens]
         prices: TokenPrices = max(longer, key=lambda long: long.above_tokens, default=self)
-        read, written = usage.cache_read_tokens, usage.cache_write_tokens
+        read, written = _count(usage.cache_read_tokens), _count(usage.cache_write_tokens)
+        reasoned = _count(usage.output_reasoning_tokens)
         counts = {
-            "input_mtok": usage.input_tokens - read - written,
-            "output_mtok": usage.output_tokens - (usage.output_reasoning_tokens or 0),
+            "input_mtok": _count(usage.input_tokens) - read - written,
+            "output_mtok": _count(usage.output_tokens) - reasoned,
             "cache_read_mtok": read,
             "cache_write_mtok": written,
-            "output_reasoning_mtok": usage.output_reasoning_tokens or 0,
+            "output_reasoning_mtok": reasoned,
         }
         usd = Decimal(0)
         for key, price in self.unit_usd.items():
             if key.endswith("_tokens"):  # a part of the tokens above, at a price of its own
-                count = getattr(usage, key, 0)
+                count = _count(getattr(usage, key, 0))
                 counts[_part_of(key)] -= count
                 usd += price * count
         if min(counts.values()) < 0:
             raise ValueError("the counts contradict each other")
-        return usd + sum(getattr(prices, name) * count for name, count in counts.items()) / MILLION
+        costs = (getattr(prices, name) * count for name, count in counts.items())
+        return usd + sum(costs, Decimal(0)) / MILLION
+
+
+def _count(tokens: float | Decimal | None) -> Decimal:
+    return Decimal(tokens or 0)
 
 
 def _part_of(key: str) -> str:
