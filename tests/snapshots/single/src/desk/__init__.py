@@ -27,6 +27,7 @@ from .runtime.errors import (
     WrongLoop,
 )
 from .runtime.request import Request
+from .runtime.subagent import SubAgent
 
 if TYPE_CHECKING:
     from .workspace import Answer, Workspace
@@ -43,6 +44,7 @@ __all__ = [
     "MissingKey",
     "Request",
     "SettingsError",
+    "SubAgent",
     "ToolsFailed",
     "Unanswered",
     "Workspace",

@@ -1,7 +1,7 @@
-"""Say what can go wrong with one attempt, and what a chain does about it.
+"""Classify an error: which kind of failure it is.
 
-One closed set of kinds and one table: change it, and every chain follows. A kind comes from codes
-and types; words decide only where these say nothing (`replies.py`).
+The kinds, and what a chain does after each, are in `failure_kinds.py`. A kind comes from codes and
+types; words decide only where these say nothing (`replies.py`).
 """
 
 import re
