@@ -190,7 +190,7 @@ from pathlib import Path
 from pydantic_ai.messages import ModelResponse, TextPart
 from pydantic_ai.models.function import FunctionModel
 from pydantic_ai.usage import RequestUsage
-from realdesk.commands.batch import play
+from realdesk.commands.batch import run_batch
 
 async def model(messages, _):
     import asyncio
@@ -200,7 +200,7 @@ async def model(messages, _):
     return ModelResponse(parts=[TextPart("echo " + text)], usage=usage)
 
 source, out = map(Path, sys.argv[1:])
-sys.exit(play("answer", source, out, 4, build=lambda _: FunctionModel(model)))
+sys.exit(run_batch("answer", source, out, 4, build=lambda _: FunctionModel(model)))
 """
 
 

@@ -195,7 +195,7 @@ class CallBudget:
     def _most_nano(self, ref: ModelRef, seconds: float) -> tuple[int, bool]:
         """Return what an attempt costs at most, 0 without a price, and if its length is stated."""
         settings = self.settings or ModelSettings()
-        stated = settings.get("max_tokens")
+        stated = settings["max_tokens"] if "max_tokens" in settings else None
         usage = self.size.most_usage(
             answer_tokens=stated or self.answer_tokens,
             caches=any("cache" in name for name in settings),
