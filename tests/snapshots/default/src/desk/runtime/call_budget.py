@@ -194,11 +194,11 @@ class CallBudget:
 
     def _most_nano(self, ref: ModelRef, seconds: float) -> tuple[int, bool]:
         """Return what an attempt costs at most, 0 without a price, and if its length is stated."""
-        settings = self.settings or ModelSettings()
-        stated = settings["max_tokens"] if "max_tokens" in settings else None
+        settings = self.settings
+        stated = settings["max_tokens"] if settings and "max_tokens" in settings else None
         usage = self.size.most_usage(
             answer_tokens=stated or self.answer_tokens,
-            caches=any("cache" in name for name in settings),
+            caches=any("cache" in name for name in settings or ()),
         )
         context = price_context(ModelResponse(parts=[]), self.settings)
         # The model that a deployment serves is not known yet: its name is the best guess.
