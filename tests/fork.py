@@ -80,8 +80,8 @@ def make_fork(folder: Path) -> Path:
     (folder / RUNTIME / "recorded.py").rename(folder / RUNTIME / "replayed.py")
     edit(
         folder / CORE / "feature.yml",
-        "\nrenames:\n",
-        "\nrenames:\n"
+        "kind: core\n",
+        "kind: core\nrenames:\n"
         "  - old: src/{{package}}/runtime/recorded.py\n"
         "    new: src/{{package}}/runtime/replayed.py\n",
     )

@@ -6,7 +6,7 @@ import pytest
 
 from scaffold import cli
 from scaffold.catalog.catalog import Catalogue, load
-from scaffold.catalog.feature import read
+from scaffold.catalog.feature import RENAMES, read
 from scaffold.catalog.path_rules import fill_pattern
 from scaffold.catalog.presets import PRESETS, split
 from scaffold.errors import AnswersError, ManifestError
@@ -63,6 +63,38 @@ def test_a_manifest_with_a_key_twice_ends_a_command(
     error = one_mistake(capsys.readouterr().err)
     assert "feature.yml has the key 'title' twice" in error
     assert not (tmp_path / "desk").exists()
+
+
+def list_renames(path: Path, text: str) -> Path:
+    """Write the file of renames beside a manifest."""
+    (path.parent / RENAMES).parent.mkdir()
+    (path.parent / RENAMES).write_text(text)
+    return path
+
+
+def test_renames_stand_in_the_manifest_and_in_a_file_of_their_own(tmp_path: Path) -> None:
+    text = PATTERN + "renames: [{old: a.md, new: b.md}]\n"
+    path = folder(tmp_path, "{{pattern_relay}}", text)
+    list_renames(path, "- {old: c.md, new: d.md}\n")
+    assert [(one.old, one.new) for one in read(path).renames] == [
+        ("a.md", "b.md"),
+        ("c.md", "d.md"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a: b\n", "{{pattern_relay}}/_parts/renames.yml is not a list"),
+        ("- [", "{{pattern_relay}}/_parts/renames.yml:2 is not YAML"),
+        ("- {old: a.md}\n", "renames.0.new: Field required"),
+    ],
+)
+def test_wrong_renames_are_named(tmp_path: Path, text: str, expected: str) -> None:
+    path = folder(tmp_path, "{{pattern_relay}}", PATTERN)
+    with pytest.raises(ManifestError) as caught:
+        read(list_renames(path, text))
+    assert expected in str(caught.value)
 
 
 def test_a_template_without_a_core_is_refused(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
 from pydantic import (
     BaseModel,
@@ -31,6 +31,8 @@ from scaffold.errors import ManifestError
 from scaffold.system import yaml
 
 MANIFEST = "feature.yml"
+RENAMES = "_parts/renames.yml"
+"""More `renames` of a feature: a list that grows with every release would bury its manifest."""
 CORE = "core"
 CORE_FOLDER = "{{'.'}}"
 _HINT_UNREADABLE = "make it a file that you may read"
@@ -123,22 +125,39 @@ class Feature(BaseModel):
 
 
 def read(path: Path) -> Feature:
-    """Read one feature.yml.
+    """Read one feature.yml, and the renames that its folder lists in a file of their own.
 
     Raises:
         ManifestError: It cannot be used; the message names the file, the line and the fix.
     """
-    where = f"{path.parent.parent.name}/{path.parent.name}/{path.name}"
-    text = ""
+    folder = path.parent
+    where = f"{folder.parent.name}/{folder.name}"
+    text, table = _load(path, f"{where}/{MANIFEST}")
+    if isinstance(table, dict) and (folder / RENAMES).is_file():
+        manifest = cast(dict[str, Any], table)
+        _, listed = _load(folder / RENAMES, f"{where}/{RENAMES}")
+        if not isinstance(listed, list):
+            raise ManifestError(
+                f"{where}/{RENAMES} is not a list", "write - {old: PATH, new: PATH}"
+            )
+        own: list[Any] = manifest.get("renames") or []
+        table = {**manifest, "renames": [*own, *cast(list[Any], listed)]}
+    try:
+        feature = Feature.model_validate(table).model_copy(update={"folder": folder})
+    except ValidationError as error:
+        raise ManifestError(f"{where}/{MANIFEST}:{_describe(text, error)}", _HINT_FIELDS) from None
+    _check_folder(feature, f"{where}/{MANIFEST}")
+    return feature
+
+
+def _load(path: Path, where: str) -> tuple[str, object]:
+    """Return the text of a YAML file of a feature, and what it holds."""
     try:
         text = yaml.read_text(path)
         # The C loader: a template has dozens of manifests, and every command reads all of them.
-        table: object = yaml.load_trusted(text)
-        feature = Feature.model_validate(table).model_copy(update={"folder": path.parent})
+        return text, yaml.load_trusted(text)
     except yaml.KeyTwiceError as error:
         raise ManifestError(f"{where} {error}; keep one of them.") from None
-    except ValidationError as error:
-        raise ManifestError(f"{where}:{_describe(text, error)}", _HINT_FIELDS) from None
     except OSError as error:
         raise ManifestError(
             f"{where} cannot be read ({error.strerror})", _HINT_UNREADABLE
@@ -150,8 +169,6 @@ def read(path: Path) -> Feature:
             f"{where}{yaml.describe_place(error)} is not YAML: {yaml.describe_problem(error)}",
             "quote text that holds a colon or a brace",
         ) from None
-    _check_folder(feature, where)
-    return feature
 
 
 def _describe(text: str, error: ValidationError) -> str:
