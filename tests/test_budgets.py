@@ -129,7 +129,7 @@ def test_what_others_spend_is_noticed_while_this_process_runs(
     spending = budgeting.Spending(budgets, lambda: dict(others), every_s=0)
 
     def reached(task: str) -> str | None:
-        return asyncio.run(spending.reached(*stage(run, task)))
+        return asyncio.run(spending.find_reached(*stage(run, task)))
 
     assert reached("drafting") is None
     others["drafting"] = 100_000_000
@@ -146,7 +146,7 @@ def test_a_task_may_be_called_like_the_months_budget(desk: Desk) -> None:
     budgeting, fleet, run = (desk.module(f"runtime.{name}") for name in ("budgets", "fleet", "run"))
     budgets = fleet.Budgets(month_usd=Decimal(1), task_usd={"month_usd": Decimal(9)})
     spending = budgeting.Spending(budgets, lambda: {"answering": 2 * 10**9})
-    assert asyncio.run(spending.reached(*stage(run, "month_usd"))) == "month_usd"
+    assert asyncio.run(spending.find_reached(*stage(run, "month_usd"))) == "month_usd"
 
 
 def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
@@ -166,7 +166,7 @@ def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
         return row(store, cost_nano_usd=cost)
 
     def reached() -> str | None:
-        return asyncio.run(spending.reached(*stage(run, "answering")))
+        return asyncio.run(spending.find_reached(*stage(run, "answering")))
 
     assert reached() is None
     spending.add([attempt(60_000_000), attempt(None)])
@@ -186,7 +186,7 @@ def test_a_ledger_that_cannot_be_read_stops_no_request(
         raise errors.LedgerError("ledger.sqlite3 is no database")
 
     spending = budgeting.Spending(fleet.Budgets(month_usd=Decimal(1)), unreadable)
-    assert asyncio.run(spending.reached(*stage(run, "answering"))) is None
+    assert asyncio.run(spending.find_reached(*stage(run, "answering"))) is None
     assert "is no database" in caplog.text
 
 

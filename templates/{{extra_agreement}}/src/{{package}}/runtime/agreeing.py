@@ -11,7 +11,7 @@ import re
 import warnings
 from typing import Any, cast
 
-from .grounded import NUMBER, readings, typed
+from .grounded import NUMBER, parse_typed, readings
 from .values import MOST, MOST_DIGITS, final, same_values, value_of
 
 FREE_WORDS = 6
@@ -60,12 +60,12 @@ _LISTED = re.compile(r"\d\w*\s*(?:,|;|&|and)\s*$", re.IGNORECASE)
 
 
 def same(one: str, other: str, field: str = "", *, exact: bool = False) -> bool:
-    """Whether two answers agree: on a field of theirs, on their short fields, or on how they end.
+    """Return whether two answers agree: on one field, on their short fields, or on how they end.
 
     Of a text counts what follows "answer:", else its last line. Free texts in typed answers count
     only where these have nothing else. `exact`: letter by letter, or as equal JSON.
     """
-    left, right = typed(one), typed(other)
+    left, right = parse_typed(one), parse_typed(other)
     if isinstance(left, dict) and isinstance(right, dict):
         return _same_fields(left, right, field, exact=exact)
     if exact:
@@ -94,7 +94,7 @@ def _is_equal(one: Any, other: Any) -> bool:
 
 
 def _is_free(value: Any) -> bool:
-    """Whether a field is a text that each model words in its own way."""
+    """Return whether a field is a text that each model words in its own way."""
     if isinstance(value, list):
         return any(map(_is_free, cast(list[Any], value)))
     if isinstance(value, dict):
@@ -143,7 +143,7 @@ def _same_text(one: str, other: str) -> bool:
 
 
 def _literal(said: str) -> Any:
-    """The list, mapping or quoted text that this is, as JSON or Python write it; else None."""
+    """Return the list, mapping or quoted text that this is, in JSON or Python; else None."""
     if said[:1] not in ("[", "{", "(", "'", '"'):
         return None
     for read in (json.loads, ast.literal_eval):
@@ -175,7 +175,7 @@ def _limits(said: str) -> set[str]:
 
 
 def _choices(said: str) -> set[str]:
-    """What "Paris or London" leaves open, and the letters of "A and C", in whatever order."""
+    """Return what "Paris or London" leaves open, and the letters of "A and C", in any order."""
     parts = re.split(r"\s+or\s+", said.casefold())
     if len(parts) == 1 and re.fullmatch(r"[A-J](?:(?:,|,? and|,? &) ?[A-J])+", said):
         parts = re.findall("[A-J]", said)
@@ -183,8 +183,8 @@ def _choices(said: str) -> set[str]:
 
 
 def _tokens(said: str) -> list[str]:
-    """Words and numbers; the case of a word such as abCd is a part of it."""
-    said = NUMBER.sub(_written, said)
+    """Return words and numbers; the case of a word such as abCd is a part of it."""
+    said = NUMBER.sub(_write_number, said)
     found = _TOKEN.findall(said)
     if _BRACKETS.search(said):
         found = re.findall(rf"{_TOKEN.pattern}|[\[\](){{}},]", said)
@@ -195,7 +195,7 @@ def _is_mixed(word: str) -> bool:
     return word.isalpha() and not (word.islower() or word.isupper() or word.istitle())
 
 
-def _written(number: re.Match[str]) -> str:
+def _write_number(number: re.Match[str]) -> str:
     if number["scale"] or len(number["digits"]) > MOST_DIGITS:
         return number[0]
     digits = f"{number['sign']}{readings(number)[0]:f}"
@@ -203,7 +203,7 @@ def _written(number: re.Match[str]) -> str:
 
 
 def _holds(text: str, short: str) -> bool:
-    """Whether a text says one value, and this is it: "There are 12 km left", "12 km"."""
+    """Return whether a text says one value, and this is it: "There are 12 km left", "12 km"."""
     if short.casefold() in ("yes", "no"):
         there = re.match(rf"{short}\b[,.:;](?!\s?\d)", text, re.IGNORECASE)
         return bool(there) and not _BUT.search(text.casefold())
@@ -214,7 +214,7 @@ def _holds(text: str, short: str) -> bool:
         return [short] == re.findall(r"on\d{4}m\d\dd\d\d", text)
     if _EXPRESSION.search(text.casefold()) or _EXPRESSION.search(short.casefold()):
         return False
-    return _holds_quantity(NUMBER.sub(_written, text), NUMBER.sub(_written, short))
+    return _holds_quantity(NUMBER.sub(_write_number, text), NUMBER.sub(_write_number, short))
 
 
 def _holds_quantity(text: str, short: str) -> bool:

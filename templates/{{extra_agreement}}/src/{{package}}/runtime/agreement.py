@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
 
 
-def agreement(argument: str) -> Check:
-    """`agreement:other` or `agreement:other,intent`: a model of another chain says the same.
+def make_agreement_check(argument: str) -> Check:
+    """Make `agreement:other` or `agreement:other,intent`: another chain's model says the same.
 
     It gets the same request. Compared are the final answers (a number, a choice, a short text),
     or of typed ones the short fields, or the one that is named. With `,exact` at the end they have
@@ -51,4 +51,4 @@ def agreement(argument: str) -> Check:
     return check
 
 
-CHECKS: Mapping[str, MakeCheck] = {"agreement": agreement}
+CHECKS: Mapping[str, MakeCheck] = {"agreement": make_agreement_check}

@@ -19,7 +19,7 @@ _RAISED = "\u2070\xb9\xb2\xb3\u2074\u2075\u2076\u2077\u2078\u2079"
 
 
 def _rules(text: str) -> list[tuple[re.Pattern[str], str]]:
-    """A rule a line: a pattern, an arrow, and what it becomes (`_` is a blank); in this order."""
+    """Read a rule a line: a pattern, an arrow, and what it becomes (`_` is a blank), in order."""
     lines = [line.partition(" ->") for line in text.strip("\n").splitlines()]
     return [(re.compile(pattern), form[1:].replace("_", " ")) for pattern, _, form in lines]
 
@@ -98,14 +98,14 @@ _SEVERAL = re.compile(r"\}\s?(?:\$|\\\))?\s?(?:,|and|or)\s(?:\$|\\\()?\s?\\?boxe
 
 
 def final(text: str) -> str:
-    """How a text ends, with signs and LaTeX as a keyboard has them, and dates as numbers."""
+    """Return how a text ends, with signs and LaTeX as a keyboard has them, and dates as numbers."""
     lines = [line for line in text.splitlines() if re.search(r"[\w\[({]", line)]
     lines = [line for line in lines if not line.startswith("```")] or [text]
-    said = re.sub(f"[{_RAISED}]+", _raised, lines[-1])
+    said = re.sub(f"[{_RAISED}]+", _write_power, lines[-1])
     said = unicodedata.normalize("NFKC", said).replace("\u2044", "/").translate(_SIGNS)
     if len(said) > MOST:
         return " ".join(said.split())
-    said = _boxed(said)
+    said = _open_box(said)
     for pattern, form in _PLAIN:
         said = pattern.sub(form, said)
     said = _MARK.split(said)[-1].strip().rstrip(".;: ")
@@ -114,19 +114,19 @@ def final(text: str) -> str:
         said = said.strip("$ ").rstrip(".")
     if not re.search(r"[\[{(\"']|\b(?:or|and)\b", said):
         said = _EQUALS.split(said)[-1]
-    return " ".join(_CLOCK.sub(_timed, _DATE.sub(_dated, said)).split())
+    return " ".join(_CLOCK.sub(_write_time, _DATE.sub(_write_date, said)).split())
 
 
-def _timed(found: re.Match[str]) -> str:
+def _write_time(found: re.Match[str]) -> str:
     hours = int(found[1]) % 12 + 12 * (found[3] in "pP")
     return f"{hours or '00'}:{found[2] or '00'}"
 
 
-def _raised(found: re.Match[str]) -> str:
+def _write_power(found: re.Match[str]) -> str:
     return "^" + "".join(str(_RAISED.index(digit)) for digit in found[0])
 
 
-def _boxed(said: str) -> str:
+def _open_box(said: str) -> str:
     """Return what stands in the last `boxed{...}`, braces inside it kept."""
     start = said.rfind("boxed{") + 6
     if start < 6 or _SEVERAL.search(said):
@@ -139,7 +139,7 @@ def _boxed(said: str) -> str:
     return said[start:]
 
 
-def _dated(found: re.Match[str]) -> str:
+def _write_date(found: re.Match[str]) -> str:
     part = {name[0]: value for name, value in found.groupdict().items() if value}
     if "a" in part:  # 25/12/2026 is plain, 03/04/2026 is not
         first, second = int(part["a"]), int(part["b"])
@@ -156,7 +156,7 @@ def _dated(found: re.Match[str]) -> str:
 
 
 def value_of(said: str) -> tuple[Fraction, str] | None:
-    """The number that a text is, and its unit ("" for none); None where it is more than that."""
+    """Return the number that a text is, and its unit or ""; None where it is more than that."""
     sign = re.match(r"(-?)\s*(us\$|[$\u20ac\xa3])\s*(?=-?[\d.])", said, re.IGNORECASE)
     unit = _UNITS.get(sign[2].casefold(), "") if sign else ""
     rest = (sign[1] + said[sign.end() :]) if sign else said

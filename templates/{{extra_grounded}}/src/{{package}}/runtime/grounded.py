@@ -1,6 +1,6 @@
 """The check `grounded`: the quotes and numbers of an answer have to be in its source.
 
-How it reads a text is what other comparisons build on: `typed`, `plain`, `WORD` and `NUMBER`.
+Other comparisons read texts in its way: `parse_typed`, `plain`, `WORD` and `NUMBER`.
 """
 
 import json
@@ -50,8 +50,8 @@ _MONTH = re.compile(
 )
 
 
-def grounded(argument: str) -> Check:
-    """`grounded` or `grounded:0.9`: the share of quotes and numbers that the source has."""
+def make_grounded_check(argument: str) -> Check:
+    """Make `grounded` or `grounded:0.9`: the share of quotes and numbers that the source has."""
     if not SHARE.fullmatch(argument):
         raise ValueError("grounded takes a number from 0 to 1, such as grounded:0.9")
 
@@ -65,7 +65,7 @@ def grounded(argument: str) -> Check:
     return check
 
 
-CHECKS: Mapping[str, MakeCheck] = {"grounded": grounded}
+CHECKS: Mapping[str, MakeCheck] = {"grounded": make_grounded_check}
 
 
 def missing(answer: str, source: str) -> tuple[list[str], int]:
@@ -76,18 +76,20 @@ def missing(answer: str, source: str) -> tuple[list[str], int]:
     for the model's own.
     """
     text = plain(source)
-    words = lined(text)
+    words = join_words(text)
     # Numbers in a row may be one or several, as in a table: "120 135 150".
     there = NUMBER.finditer(f"{text}\n{text.replace(' ', '  ')}")
     have = {value for number in there for value in readings(number)}
-    have |= {Decimal(value) for word, value in _SPELT.items() if lined(word) in words}
-    quotes, numbers = _claims(typed(answer))
-    absent = [one for one in quotes if not all(lined(part) in words for part in one.split("..."))]
+    have |= {Decimal(value) for word, value in _SPELT.items() if join_words(word) in words}
+    quotes, numbers = _claims(parse_typed(answer))
+    absent = [
+        one for one in quotes if not all(join_words(part) in words for part in one.split("..."))
+    ]
     absent += [shown for shown, values in numbers if have.isdisjoint(values)]
     return absent, len(quotes) + len(numbers)
 
 
-def typed(answer: str) -> dict[str, Any] | list[Any] | str:
+def parse_typed(answer: str) -> dict[str, Any] | list[Any] | str:
     """Return the object or list that a typed answer is, else the text itself."""
     try:
         value: Any = json.loads(answer.strip().removeprefix("```json").removesuffix("```"))
@@ -101,7 +103,7 @@ def plain(text: str) -> str:
     return unicodedata.normalize("NFKC", text).casefold().translate(_KEYBOARD)
 
 
-def lined(text: str) -> str:
+def join_words(text: str) -> str:
     """Return the words of a plain text, a line each, so that passages are found in their text."""
     return "\n".join(["", *WORD.findall(text), ""])
 

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from itertools import accumulate
 
-from .grounded import WORD, lined, plain
+from .grounded import WORD, join_words, plain
 
 _CHARACTER = re.compile(r".[\u0300-\u036f]*", re.DOTALL)  # with its accents
 
@@ -35,7 +35,7 @@ class Source:
         starts = [0, *accumulate(map(len, characters))]
         places = [at for at, character in enumerate(characters) for _ in forms[character]]
         spelt = "".join(forms[character] for character in characters)
-        self._lines = lined(spelt)
+        self._lines = join_words(spelt)
         self._spans = [
             (starts[places[word.start()]], starts[places[word.end() - 1] + 1])
             for word in WORD.finditer(spelt)
@@ -43,7 +43,7 @@ class Source:
 
     def find(self, quote: str) -> Passage | None:
         """Return the first passage that matches the quote, or None."""
-        wanted = lined(plain(quote))
+        wanted = join_words(plain(quote))
         at = self._lines.find(wanted) if wanted.strip() else -1
         if at < 0:
             return None

@@ -44,7 +44,7 @@ Events = AsyncIterator[ModelResponseStreamEvent]
 
 
 class StreamCut(FleetError):
-    """A stream broke off, and the chain was told not to start again on the next model."""
+    """A stream broke off, and `on_cut` of its chain does not let the next model start again."""
 
     def __init__(self, model: str, reason: str, partial: str) -> None:
         self.model = model
@@ -188,7 +188,7 @@ class ChainStream(StreamedResponse):
         return result.reason
 
     async def _restart(self, reason: str) -> Restarted:
-        """Announce the next model's stream. Raises StreamCut if the chain says so or nobody is left."""
+        """Announce the next model's stream. Raises StreamCut if none may follow, or none is left."""
         before, partial = self._call.rows[-1].request_model, self._inner.get().text or ""
         cut = StreamCut(before, reason, partial)
         if self._chain.rules.on_cut == "fail":
@@ -294,13 +294,13 @@ class ChainStream(StreamedResponse):
 
 
 def _is_whole(response: ModelResponse) -> bool:
-    """Whether a stream has said, before it was cut, that it stopped by itself."""
+    """Return whether a stream has said, before it was cut, that it stopped by itself."""
     said = (response.provider_details or {}).get("finish_reason")
     return bool(said) and reject_end(response) is None
 
 
 def _is_cut(response: ModelResponse) -> bool:
-    """Whether a stream ended by itself, but too early: it says neither why nor what it used.
+    """Return whether a stream ended by itself too early: it says neither why nor what it used.
 
     OpenAI's format has servers that say no more than the usage, which comes last.
     """
@@ -311,14 +311,14 @@ def _is_cut(response: ModelResponse) -> bool:
 
 
 def _has_content(event: ModelResponseStreamEvent) -> bool:
-    """Whether an event brings a piece of thought or answer, not only its envelope."""
+    """Return whether an event brings a piece of thought or answer, not only its envelope."""
     if isinstance(event, PartStartEvent):
         return bool(getattr(event.part, "content", True))
     return isinstance(event, PartDeltaEvent) and bool(getattr(event.delta, "content_delta", True))
 
 
 def _speaks(event: ModelResponseStreamEvent) -> bool:
-    """Whether an event belongs to the answer: a word, a tool call, but not a thought."""
+    """Return whether an event belongs to the answer: a word, a tool call, but not a thought."""
     part = getattr(event, "part", None) or getattr(event, "delta", None)
     silent = (ThinkingPart, ThinkingPartDelta, NativeToolCallPart, NativeToolReturnPart)
     return _has_content(event) and not isinstance(part, silent)

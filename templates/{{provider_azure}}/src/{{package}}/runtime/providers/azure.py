@@ -19,7 +19,7 @@ SCOPE = "https://cognitiveservices.azure.com/.default"
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
-    """Its key, unless it logs in without one, its endpoint, unless given, and the API version."""
+    """Return its key, unless it logs in without; its endpoint, unless given; the API's version."""
     key = () if deployment.keyless else (deployment.key_env or KEY,)
     return (*key, *(() if deployment.base_url else (ENDPOINT,)), VERSION)
 
@@ -55,7 +55,7 @@ def build(model: str, deployment: Deployment) -> "Model":
 
 
 def _entra() -> Callable[[], Awaitable[str]]:
-    """Tokens of Microsoft Entra: a managed identity, the Azure CLI's login, or its variables."""
+    """Return what gets Entra's tokens: by a managed identity, the Azure CLI's login or variables."""
     from azure.identity import DefaultAzureCredential, get_bearer_token_provider
 
     token = get_bearer_token_provider(DefaultAzureCredential(), SCOPE)

@@ -18,7 +18,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 
 def price_varies(model: str, deployment: Deployment) -> bool:
-    """Outside the USA: the list has the prices there, and apart those of Claude everywhere."""
+    """Return True outside the USA, whose prices the list has; those of Claude it has everywhere."""
     region = deployment.region or os.environ.get(REGION) or "us-"
     in_list = model.startswith("global.") or "anthropic." in model
     return not in_list and (not region.startswith("us-") or region.startswith("us-gov"))

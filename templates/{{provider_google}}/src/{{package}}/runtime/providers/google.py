@@ -17,7 +17,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 
 def price_varies(model: str, deployment: Deployment) -> bool:
-    """At Vertex AI's regional addresses, which may cost more than its global one."""
+    """Return True at Vertex AI's regional addresses, which may cost more than its global one."""
     url = (deployment.base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL") or "").lower()
     return "aiplatform." in url and "//aiplatform.googleapis.com" not in url
 

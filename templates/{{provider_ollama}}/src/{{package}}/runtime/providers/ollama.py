@@ -13,7 +13,7 @@ USUAL_URL = "http://localhost:11434/v1"
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
-    """None: it is your own machine."""
+    """Return none: it is your own machine."""
     return ()
 
 

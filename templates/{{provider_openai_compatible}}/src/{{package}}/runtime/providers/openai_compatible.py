@@ -14,7 +14,7 @@ PRICES = None
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
-    """Where the server is, unless the deployment says; a key only where that names one."""
+    """Return where the server is, unless the deployment says; a key only where that names one."""
     url = () if deployment.base_url else (URL,)
     return (*url, deployment.key_env) if deployment.key_env else url
 
