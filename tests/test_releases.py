@@ -1,4 +1,4 @@
-"""Releases: pinned, reproducible, rendered from the bundle, and clear when something is wrong."""
+"""Releases: known by hash, reproducible, rendered from the bundle, clear when one is damaged."""
 
 import json
 import os
@@ -12,8 +12,7 @@ import pytest
 
 from scaffold import cli
 from scaffold.errors import TemplateError, ToolError
-from scaffold.sources import cut_release as release
-from scaffold.sources import releases
+from scaffold.sources import cut_release, releases
 from scaffold.system.git import git
 from scaffold.workspace.repository import create_repository
 from tests.conftest import ROOT
@@ -37,39 +36,39 @@ def tree_of(bundle: Path, tag: str, work: Path) -> str:
 
 @pytest.mark.parametrize("version", releases.list_releases())
 def test_a_released_version_is_what_it_was(version: str, tmp_path: Path) -> None:
-    pins = releases.list_releases()[version]
-    assert tree_of(releases.BUNDLE, version, tmp_path / "clone") == pins.tree
+    hashes = releases.list_releases()[version]
+    assert tree_of(releases.BUNDLE, version, tmp_path / "clone") == hashes.tree
     with releases.open_source(ref=version) as source:
-        assert releases.fingerprint(source.root) == pins.fingerprint
+        assert releases.fingerprint(source.root) == hashes.fingerprint
 
 
 @pytest.mark.slow
 def test_a_second_release_keeps_the_first_and_is_reproducible(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
-    made: list[str] = []
+    texts: list[str] = []
     for turn in ("a", "b"):
-        bundle, pins = tmp_path / f"{turn}.bundle", tmp_path / f"{turn}.json"
-        release.release("1.0.0", root, bundle, pins)
-        release.release("1.1.0", root, bundle, pins)
-        made.append(pins.read_text())
-    known = json.loads(made[0])
-    assert made[0] == made[1]
+        bundle, hashes = tmp_path / f"{turn}.bundle", tmp_path / f"{turn}.json"
+        cut_release.release("1.0.0", root, bundle, hashes)
+        cut_release.release("1.1.0", root, bundle, hashes)
+        texts.append(hashes.read_text())
+    known = json.loads(texts[0])
+    assert texts[0] == texts[1]
     assert list(known) == ["v1.0.0", "v1.1.0"]
     assert tree_of(tmp_path / "a.bundle", "v1.0.0", tmp_path / "x") == known["v1.0.0"]["tree"]
 
 
 def test_a_release_is_refused_with_advice(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
-    bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
+    bundle, hashes = tmp_path / "t.bundle", tmp_path / "t.json"
     for version, message in (("1", "is not a version"), ("2.0.0", "has no heading")):
         with pytest.raises(TemplateError, match=message):
-            release.release(version, root, bundle, pins)
-    release.release("1.0.0", root, bundle, pins)
+            cut_release.release(version, root, bundle, hashes)
+    cut_release.release("1.0.0", root, bundle, hashes)
     with pytest.raises(TemplateError, match="released already"):
-        release.release("1.0.0", root, bundle, pins)
+        cut_release.release("1.0.0", root, bundle, hashes)
     (root / "copier.yml").write_text("stale: true\n")
     with pytest.raises(TemplateError, match="stale"):
-        release.release("1.1.0", root, bundle, pins)
+        cut_release.release("1.1.0", root, bundle, hashes)
 
 
 def test_a_template_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
@@ -80,7 +79,7 @@ def test_a_template_that_wants_to_run_code_is_refused(tmp_path: Path) -> None:
         pass
 
 
-def test_a_folder_that_is_no_template_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_template_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TemplateError, match=r"copier\.yml"), releases.open_source(str(tmp_path)):
         pass
 
@@ -99,9 +98,9 @@ def test_a_changed_template_has_another_fingerprint(tmp_path: Path) -> None:
 def test_a_damaged_list_is_reported(
     text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pins = tmp_path / "releases.json"
-    pins.write_text(text)
-    monkeypatch.setattr(releases, "HASHES", pins)
+    hashes = tmp_path / "releases.json"
+    hashes.write_text(text)
+    monkeypatch.setattr(releases, "HASHES", hashes)
     assert cli.run(["new", str(tmp_path / "desk"), "--defaults", "--no-git"]) == 1
     shown = capsys.readouterr().err
     assert "list of released templates is damaged" in one_mistake(shown)
@@ -118,7 +117,7 @@ def test_a_missing_or_tampered_bundle_is_reported(
         root = template(tmp_path / "template")
         heading = f"## {next(iter(releases.list_releases())).removeprefix('v')} - 2026-01-01\n"
         (root / "CHANGELOG.md").write_text(heading)
-        release.release(heading.split()[1], root, bundle, tmp_path / "pins.json")
+        cut_release.release(heading.split()[1], root, bundle, tmp_path / "hashes.json")
     monkeypatch.setattr(releases, "BUNDLE", bundle)
     with (
         pytest.raises(TemplateError, match="bundle of released templates is damaged or missing"),
@@ -150,37 +149,37 @@ def test_the_installed_templates_are_found_by_their_unreleased_name() -> None:
 @pytest.mark.slow
 def test_a_release_that_was_interrupted_is_cut_again(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
-    bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
-    release.release("1.0.0", root, bundle, pins)
-    listed = pins.read_bytes()
-    release.release("1.1.0", root, bundle, pins)
-    whole = pins.read_bytes()
-    pins.write_bytes(listed)
-    release.release("1.1.0", root, bundle, pins)
-    assert pins.read_bytes() == whole
+    bundle, hashes = tmp_path / "t.bundle", tmp_path / "t.json"
+    cut_release.release("1.0.0", root, bundle, hashes)
+    listed = hashes.read_bytes()
+    cut_release.release("1.1.0", root, bundle, hashes)
+    whole = hashes.read_bytes()
+    hashes.write_bytes(listed)
+    cut_release.release("1.1.0", root, bundle, hashes)
+    assert hashes.read_bytes() == whole
     assert [path.name for path in tmp_path.glob(".*")] == []
 
 
 def test_a_release_that_fails_changes_neither_file(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
-    bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
-    release.release("1.0.0", root, bundle, pins)
-    before = pins.read_bytes()
+    bundle, hashes = tmp_path / "t.bundle", tmp_path / "t.json"
+    cut_release.release("1.0.0", root, bundle, hashes)
+    before = hashes.read_bytes()
     bundle.write_bytes(b"no bundle")
     with pytest.raises(ToolError):
-        release.release("1.1.0", root, bundle, pins)
+        cut_release.release("1.1.0", root, bundle, hashes)
     bundle.unlink()
     with pytest.raises(TemplateError, match="restore it"):
-        release.release("1.1.0", root, bundle, pins)
-    assert pins.read_bytes() == before
+        cut_release.release("1.1.0", root, bundle, hashes)
+    assert hashes.read_bytes() == before
 
 
 def test_versions_only_go_up(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
-    bundle, pins = tmp_path / "t.bundle", tmp_path / "t.json"
-    release.release("1.1.0", root, bundle, pins)
+    bundle, hashes = tmp_path / "t.bundle", tmp_path / "t.json"
+    cut_release.release("1.1.0", root, bundle, hashes)
     with pytest.raises(TemplateError, match=r"older than v1\.1\.0"):
-        release.release("1.0.0", root, bundle, pins)
+        cut_release.release("1.0.0", root, bundle, hashes)
 
 
 def test_the_command_releases_a_copy(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from scaffold import cli
 from scaffold.catalog.catalog import Catalogue
 from scaffold.errors import TemplateError
-from scaffold.rendering import render
+from scaffold.rendering import pair, render
+from scaffold.sources.template import Source
 from tests.specs import complete
 
 SOURCE = "somewhere"
@@ -39,7 +40,8 @@ def test_a_second_render_is_the_same_to_the_byte(
 
 def test_preview_names_what_a_render_writes(catalogue: Catalogue, workspace: Path) -> None:
     spec = complete(catalogue, {}, folder_name="desk")
-    assert render.preview(catalogue.root, spec.answers()) == render.list_files(workspace)
+    source = Source(catalogue.root, SOURCE, "v1", released=True, trusted=True)
+    assert pair.preview(source, spec.answers()) == render.list_files(workspace)
 
 
 def test_a_template_with_tasks_does_not_run_them(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,12 +97,11 @@ def _full(place: Path) -> Path:
     return place / "x"
 
 
-@pytest.mark.parametrize("made", [_dangling, _loop, _file, _under_a_file, _full])
+@pytest.mark.parametrize("create", [_dangling, _loop, _file, _under_a_file, _full])
 def test_what_cannot_be_written_is_refused_and_kept(
-    tmp_path: Path, made: object, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, create: Callable[[Path], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert callable(made)
-    wanted = made(tmp_path)
+    wanted = create(tmp_path)
     before = sorted(tmp_path.rglob("*"))
     assert cli.run(["new", str(wanted), "--defaults", "--no-git"]) == 1
     assert one_mistake(capsys.readouterr().err)

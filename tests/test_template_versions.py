@@ -81,7 +81,7 @@ def test_how_a_user_has_git_print_changes_no_version(
         assert own.list_newer("v1.0.0") == ["v1.1.0"]
 
 
-def test_a_tag_of_a_folder_is_no_version(history: Path) -> None:
+def test_a_tag_of_a_folder_is_not_a_version(history: Path) -> None:
     git(history, "tag", "v1.0.0")
     git(history, "tag", "-a", "-m", "one", "v1.1.0")
     git(history, "tag", "-a", "-m", "again", "v1.2.0", "v1.1.0")
@@ -204,7 +204,7 @@ def test_a_hostile_address_gets_one_short_line(src: str) -> None:
     assert len(str(caught.value)) < 400
 
 
-def test_uncommitted_changes_are_no_version(
+def test_uncommitted_changes_are_not_a_version(
     fork: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     root = Path(shutil.copytree(fork, tmp_path / "template"))
@@ -281,6 +281,16 @@ def test_a_partial_clone_is_refused(fork: Path, tmp_path: Path) -> None:
     git(root, "config", "include.path", str(root / "more"))
     with pytest.raises(TemplateError, match="partial clone"), template.open_template(str(root)):
         pass
+
+
+def test_versions_with_names_that_are_alike_are_two(fork: Path, tmp_path: Path) -> None:
+    root = Path(shutil.copytree(fork, tmp_path / "template"))
+    git(root, "tag", "next/one", "v1.0.0")
+    git(root, "tag", "next-one", "v1.1.0")
+    with template.open_template(str(root)) as own:
+        first, second = (own.check_out(name).root for name in ("next/one", "next-one"))
+        assert first != second
+        assert not list(first.rglob("HISTORY.md")) and list(second.rglob("HISTORY.md"))
 
 
 def test_a_version_with_a_submodule_names_it(fork: Path, tmp_path: Path) -> None:

@@ -127,8 +127,7 @@ def test_a_dry_run_leaves_no_trace_and_predicts_the_result(
     done = read_json(capsys)
     assert done["changes"] == plan["changes"]
     commit(desk)
-    made = git(desk, "diff", "--find-renames", "HEAD~1", "HEAD")
-    assert made == plan["diff"]
+    assert git(desk, "diff", "--find-renames", "HEAD~1", "HEAD") == plan["diff"]
 
 
 @pytest.mark.slow
@@ -329,7 +328,9 @@ def test_answers_of_the_wrong_type(
     assert status(desk) == []
 
 
-def test_a_folder_that_is_no_workspace(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_not_a_workspace(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     git(tmp_path, "init", "--quiet")
     assert update(tmp_path) == 1
     assert "is not a workspace" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """`scaffold add`, `remove`, `check` and `diff` through the program's edge, in real repositories."""
 
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -24,9 +25,9 @@ def read_answers(folder: Path) -> dict[str, Any]:
 def first_bare(fork: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Create a workspace with as little as possible, at the fork's first version."""
     words = ["patterns=[]", "extras=[]", "agents=[]", "providers=[anthropic]"]
-    given = [f"--set={word}" for word in words]
+    settings = [f"--set={word}" for word in words]
     place = tmp_path_factory.mktemp("bare") / "desk"
-    return new(place, "--template", str(fork), "--ref", "v1.0.0", *given)
+    return new(place, "--template", str(fork), "--ref", "v1.0.0", *settings)
 
 
 @pytest.fixture
@@ -168,8 +169,6 @@ def test_mistakes_are_reported_with_a_way_out(
 def test_the_way_out_of_a_provider_in_use_works(
     desk: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import shlex
-
     assert cli.run(["remove", "provider", "openai", str(desk)]) == 1
     way_out = shlex.split(capsys.readouterr().err.partition("take it out with ")[2])
     assert cli.run(["remove", "provider", "openai", str(desk), *way_out]) == 0

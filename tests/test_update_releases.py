@@ -11,8 +11,7 @@ import pytest
 import yaml
 
 from scaffold import cli
-from scaffold.sources import cut_release as release
-from scaffold.sources import releases
+from scaffold.sources import cut_release, releases
 from tests.conftest import ROOT
 from tests.fork import append, commit, edit, files, git, new
 
@@ -44,8 +43,8 @@ def work_like_a_team(desk: Path) -> None:
     commit(desk)
 
 
-def has_all_of_it(desk: Path) -> None:
-    """Every line of `work_like_a_team`, where it belongs."""
+def assert_all_is_there(desk: Path) -> None:
+    """Assert that every line of `work_like_a_team` is where it belongs."""
     package = desk / "src/desk"
     assert '"anthropic:claude-haiku-4-5"' in (desk / "fleet.toml").read_text("utf-8")
     assert (package / "prompts/answer.md").read_text("utf-8").endswith("Be kind.\n")
@@ -70,16 +69,16 @@ def next_release(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         shutil.copy(path, root)
     shutil.copytree(ROOT / "templates", root / "templates")
     (root / "CHANGELOG.md").write_text(f"## {NEXT} - 2099-01-01\n")
-    bundle, pins = root / releases.BUNDLE.name, root / releases.HASHES.name
-    release.release(NEXT, root, bundle, pins)
-    return bundle, pins
+    bundle, hashes = root / releases.BUNDLE.name, root / releases.HASHES.name
+    cut_release.release(NEXT, root, bundle, hashes)
+    return bundle, hashes
 
 
 @pytest.fixture
 def with_next(next_release: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    bundle, pins = next_release
+    bundle, hashes = next_release
     monkeypatch.setattr(releases, "BUNDLE", bundle)
-    monkeypatch.setattr(releases, "HASHES", pins)
+    monkeypatch.setattr(releases, "HASHES", hashes)
 
 
 @pytest.mark.usefixtures("with_next")
@@ -91,7 +90,7 @@ def test_every_release_updates_to_the_next_with_the_teams_work(
     work_like_a_team(desk)
     assert cli.run(["check", str(desk)]) == 3
     assert cli.run(["update", str(desk)]) in (0, 3)
-    has_all_of_it(desk)
+    assert_all_is_there(desk)
     conflicts = git(desk, "diff", "--name-only", "--diff-filter=U").split()
     assert set(conflicts) <= {"AGENTS.md"}, capsys.readouterr().out
     recorded = yaml.safe_load((desk / ".copier-answers.yml").read_text("utf-8"))
@@ -159,7 +158,7 @@ def _install(tmp_path: Path) -> Path:
             shutil.copy(ROOT / name, root / name)
     append(root / "CHANGELOG.md", f"\n## {NEXT} - 2099-01-01\n")
     data = root / "scaffold/data"
-    release.release(NEXT, root, data / "templates.bundle", data / "releases.json")
+    cut_release.release(NEXT, root, data / "templates.bundle", data / "releases.json")
     environment = tmp_path / "environment"
     for words in (
         ["uv", "build", "--quiet", "--wheel", "--out-dir", str(tmp_path / "dist"), str(root)],
@@ -201,7 +200,7 @@ def test_from_the_wheel_offline_in_an_empty_environment(tmp_path: Path) -> None:
     assert scaffold("update", "desk", "--dry-run") == 0
     assert files(desk) == before
     status = scaffold("update", "desk")
-    has_all_of_it(desk)
+    assert_all_is_there(desk)
     conflicts = git(desk, "diff", "--name-only", "--diff-filter=U").split()
     assert (status, conflicts) in [(0, []), (3, ["AGENTS.md"])]
     commit(desk)

@@ -17,7 +17,7 @@ from scaffold.merge.protected import (
     leave_out,
     split_team_owned,
 )
-from scaffold.merge.repository import ANSWERS_FILE, Workspace, read_head
+from scaffold.merge.repository import Workspace, read_head, require_answers_file
 from scaffold.merge.scratch import (
     Blob,
     Files,
@@ -27,6 +27,7 @@ from scaffold.merge.scratch import (
 )
 from scaffold.merge.sides import Sides, build_sides, find_moves, hash_render
 from scaffold.merge.three_way import Merged, MergeInput, Stages
+from scaffold.system.paths import ANSWERS_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,7 @@ def plan(
     with open_scratch(workspace) as scratch:
         around = scratch.read_committed_tree()
         today = scratch.list_files(around)
-        _require_answers_file(workspace, today)
+        require_answers_file(workspace, today)
         sides = _read_sides(scratch, today, (before, after), renames or {})
         split = split_team_owned(sides, team_owned, follow=follow)
         yield _compute(scratch, around, sides, split, _distinct_names(labels))
@@ -141,12 +142,6 @@ def _compute(
         files=final.files,
         theirs=sides.after,
     )
-
-
-def _require_answers_file(workspace: Workspace, today: Files) -> None:
-    if ANSWERS_FILE not in today:
-        answers = workspace.folder / ANSWERS_FILE
-        raise MergeError(f"git does not have {answers}; run git add and git commit first.")
 
 
 def _read_sides(

@@ -13,6 +13,7 @@ from scaffold.merge.repository import Workspace, split_records, tracks_modes
 from scaffold.merge.scratch import Blob, Files, ScratchRepository
 from scaffold.merge.sides import Sides, is_within
 from scaffold.merge.three_way import Merged
+from scaffold.merge.worktree import find_blocking_parent, list_parents
 
 _REPOSITORY_ONLY = ("core.excludesFile=/dev/null",)
 
@@ -68,13 +69,8 @@ def find_behind_files(sides: Sides, after: Files) -> dict[str, Blob | None]:
     return {
         path: sides.before.get(path)
         for path, blob in after.items()
-        if sides.before.get(path) != blob and not own.isdisjoint(_parents(path))
+        if sides.before.get(path) != blob and not own.isdisjoint(list_parents(path))
     }
-
-
-def _parents(path: str) -> list[str]:
-    parts = path.split("/")
-    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,10 +145,8 @@ def leave_out(merged: Merged, obstacles: Obstacles) -> Merged:
 
 def _find_obstacle(workspace: Workspace, path: str, leaving: Collection[str]) -> str | None:
     """Return what is in the way: a file, a folder with files, or a parent that is not a folder."""
-    for above in _parents(path):
-        place = workspace.folder / above
-        if place.is_symlink() or (place.exists() and not place.is_dir()):
-            return None if above in leaving else above
+    if (above := find_blocking_parent(workspace.folder, path)) is not None:
+        return None if above in leaving else above
     place = workspace.folder / path
     if place.is_dir() and not place.is_symlink():
         return path if _has_other_files(workspace.folder, place, leaving) else None

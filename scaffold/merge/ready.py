@@ -11,10 +11,10 @@ from scaffold.errors import MergeError
 from scaffold.merge import journal as journals
 from scaffold.merge.journal import Journal, Progress
 from scaffold.merge.repository import (
-    ANSWERS_FILE,
     Git,
     Workspace,
     list_uncommitted,
+    require_answers_file,
     split_records,
 )
 
@@ -158,9 +158,7 @@ def _require_tracked(workspace: Workspace) -> None:
     """Raise MergeError unless git has the workspace's files and looks at all of them."""
     printed = workspace.git("ls-files", "-v", "-z", "--", workspace.pathspec)
     marks = {line[2:].removeprefix(workspace.prefix): line[0] for line in split_records(printed)}
-    if ANSWERS_FILE not in marks:
-        answers = workspace.folder / ANSWERS_FILE
-        raise MergeError(f"git does not have {answers}; run git add and git commit first.")
+    require_answers_file(workspace, marks)
     hidden = {path: mark for path, mark in sorted(marks.items()) if mark == "S" or mark.islower()}
     if hidden:
         raise MergeError(

@@ -11,8 +11,8 @@ from packaging.version import Version
 from scaffold.errors import MergeError, ToolError
 from scaffold.system import git as program
 from scaffold.system.git import GitError
+from scaffold.system.paths import ANSWERS_FILE
 
-ANSWERS_FILE = ".copier-answers.yml"
 # The first one with `git merge-tree --write-tree`.
 _OLDEST_GIT = Version("2.38")
 
@@ -150,6 +150,13 @@ def locate(folder: Path) -> Workspace:
 def read_head(git: Git) -> str | None:
     """Return the commit checked out, None before the first one."""
     return git("rev-parse", "--quiet", "--verify", "HEAD^{commit}", allowed=(0, 1)) or None
+
+
+def require_answers_file(workspace: Workspace, paths: Collection[str]) -> None:
+    """Raise MergeError unless git has the answers file among these paths of the workspace."""
+    if ANSWERS_FILE not in paths:
+        answers = workspace.folder / ANSWERS_FILE
+        raise MergeError(f"git does not have {answers}; run git add and git commit first.")
 
 
 def tracks_modes(git: Git) -> bool:

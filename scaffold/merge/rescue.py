@@ -122,7 +122,8 @@ def _rescue(workspace: Workspace, git: Git, journal: Journal, met: _Encounter) -
             message = f"scaffold kept {what} during an update ({secrets.token_hex(4)})"
             commit = stash.create(workspace, git, journal, stash.Work(edits, {}), message)
             journal = journal.model_copy(update={"rescued": (*journal.rescued, commit)})
-            # git's list first: the edit is safe from here on, whether the journal gets written or not.
+            # git's list first: from here on the edit is safe, whether the journal gets written
+            # or not.
             git("stash", "store", "--message", message, commit)
             journals.write(workspace, journal)
     return journal

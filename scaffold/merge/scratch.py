@@ -4,7 +4,6 @@ Nothing in it survives, so a dry run leaves nothing behind.
 """
 
 import re
-import tempfile
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scaffold.merge.repository import Git, Workspace, split_records
+from scaffold.system.signals import work_folder
 
 
 class Blob(NamedTuple):
@@ -118,11 +118,21 @@ def parse_tree(printed: str) -> dict[str, Blob]:
     return {path: Blob(*details.split()[::2]) for details, path in lines}
 
 
+def parse_index(printed: str) -> dict[str, dict[int, Blob]]:
+    """Return what `git ls-files --stage -z` lists: path to stage to blob."""
+    entries: dict[str, dict[int, Blob]] = {}
+    for line in split_records(printed):
+        details, path = line.split("\t", 1)
+        mode, oid, stage = details.split()
+        entries.setdefault(path, {})[int(stage)] = Blob(mode, oid)
+    return entries
+
+
 @contextmanager
 def open_scratch(workspace: Workspace) -> Generator[ScratchRepository]:
     """Create a scratch repository for a workspace, and delete it when the block ends."""
-    with tempfile.TemporaryDirectory(prefix="scaffold-merge-") as name:
-        folder = Path(name).resolve()
+    with work_folder() as place:
+        folder = place.resolve()
         bare = folder / "scratch.git"
         _create(bare, workspace)
         variables = {

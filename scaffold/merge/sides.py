@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from scaffold.merge.repository import ANSWERS_FILE, Git, split_records, tracks_modes
-from scaffold.merge.scratch import Blob, Files, ScratchRepository
+from scaffold.merge.repository import Git, tracks_modes
+from scaffold.merge.scratch import Blob, Files, ScratchRepository, parse_index
+from scaffold.system.paths import ANSWERS_FILE
 
 _REGULAR = {"100644", "100755"}
 _ATTRIBUTES = ".gitattributes"
@@ -89,8 +90,8 @@ def _hash_folder(scratch: ScratchRepository, folder: Path) -> dict[str, Blob]:
     team = scratch.team.with_variables(GIT_INDEX_FILE=index, GIT_WORK_TREE=folder.resolve())
     git = Git(folder, team.variables)
     git("add", "--all", "--force", ".", config=_AS_RENDERED)
-    lines = (line.split("\t", 1) for line in split_records(git("ls-files", "--stage", "-z")))
-    return {path: Blob(*details.split()[:2]) for details, path in lines}
+    entries = parse_index(git("ls-files", "--stage", "-z"))
+    return {path: versions[0] for path, versions in entries.items()}
 
 
 def _find_attribute_files(scratch: ScratchRepository, team: Files) -> list[Path]:

@@ -6,8 +6,7 @@ In one merge git would pair a dropped file with any similar new one and move the
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scaffold.merge.repository import split_records
-from scaffold.merge.scratch import Blob, Files, ScratchRepository
+from scaffold.merge.scratch import Blob, Files, ScratchRepository, parse_index
 
 # Whatever the user's own settings say: results must not differ between two machines.
 _SETTINGS = (
@@ -89,11 +88,7 @@ def _merge_once(scratch: ScratchRepository, inputs: MergeInput) -> Merged:
     tree, _, rest = printed.partition("\0")
     listed, _, messages = ("\0" + rest).partition("\0\0")
     start = len(scratch.workspace.prefix)
-    stages: dict[str, dict[int, Blob]] = {}
-    for line in split_records(listed):
-        details, path = line.split("\t", 1)
-        mode, oid, stage = details.split()
-        stages.setdefault(path[start:], {})[int(stage)] = Blob(mode, oid)
+    stages = {path[start:]: versions for path, versions in parse_index(listed).items()}
     files = scratch.list_files(tree)
     return Merged(tree=tree, files=files, stages=stages, reasons=_parse_messages(messages, start))
 

@@ -55,9 +55,7 @@ def resume(workspace: Workspace) -> MergeReport | None:
     """
     with lock_repository(workspace) as git:
         journal = journals.read(workspace)
-        if journal is None or journals.is_over(workspace, journal):
-            return None
-        if journal.progress is Progress.APPLIED:
+        if journal is None or journal.progress is Progress.APPLIED:
             return None
         workspace = _move_to_journal(workspace, journal)
         _require_not_overtaken(workspace, git, journal)
@@ -67,7 +65,10 @@ def resume(workspace: Workspace) -> MergeReport | None:
 
 
 def abort(workspace: Workspace) -> MergeReport:
-    """Take an uncommitted update back: files and index as they were. Raises MergeError without one."""
+    """Take an uncommitted update back: files and index as they were.
+
+    Raises MergeError when there is none, and in another folder than the update's.
+    """
     with lock_repository(workspace) as git:
         journal = journals.read(workspace)
         if journal is None or _is_gone(workspace, git, journal):
@@ -116,7 +117,8 @@ def _apply(workspace: Workspace, git: Git, journal: Journal, autostash: bool) ->
             if journal.work:
                 goal = aim_without_work(known)
                 prepare(workspace, git, journal, goal, rescue=False).switch.run()
-            # Without rescue: whoever edits a file right now shall hear of it before it is written over.
+            # Without rescue: whoever edits a file right now shall hear of it before it is
+            # written over.
             ready = prepare(workspace, git, journal, aim_forward(known), rescue=False)
             # From here on an update that is killed will be finished.
             journal = journal.at(Progress.APPLYING)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scaffold.errors import MergeError
-from scaffold.merge.repository import Git, Workspace, split_records
-from scaffold.merge.scratch import Blob, Files, parse_tree
+from scaffold.merge.repository import Git, Workspace
+from scaffold.merge.scratch import Blob, Files, parse_index, parse_tree
 from scaffold.merge.three_way import Stages
 from scaffold.system.git import GitError
 
@@ -47,18 +47,13 @@ def read_disk(workspace: Workspace, own: Git, paths: Collection[str]) -> dict[st
 
 def read_index(git: Git) -> dict[str, dict[int, Blob]]:
     """Return the index: path to stage to blob, stage 0 where there is not a conflict."""
-    entries: dict[str, dict[int, Blob]] = {}
-    for line in split_records(git("ls-files", "--stage", "-z")):
-        details, path = line.split("\t", 1)
-        mode, oid, stage = details.split()
-        entries.setdefault(path, {})[int(stage)] = Blob(mode, oid)
-    return entries
+    return parse_index(git("ls-files", "--stage", "-z"))
 
 
 def is_file(top: Path, path: str) -> bool:
     """Tell whether a file or a link is at a path, and not behind a link."""
     place = top / path
-    if _find_blocking_parent(top, path) is not None:
+    if find_blocking_parent(top, path) is not None:
         return False
     return place.is_symlink() or place.is_file()
 
@@ -70,7 +65,7 @@ def find_in_the_way(top: Path, paths: Iterable[str]) -> set[str]:
     """
     found: set[str] = set()
     for path in paths:
-        if (parent := _find_blocking_parent(top, path)) is not None:
+        if (parent := find_blocking_parent(top, path)) is not None:
             found.add(parent)
         elif (top / path).is_dir() and not (top / path).is_symlink():
             found |= set(_list_folder(top, path))
@@ -95,10 +90,15 @@ def _format_conflicts(stages: Mapping[str, Stages], hashes: str) -> str:
     return "".join(lines)
 
 
-def _find_blocking_parent(top: Path, path: str) -> str | None:
+def list_parents(path: str) -> list[str]:
+    """Return the folders that a path is in, the outermost first."""
     parts = path.split("/")
-    for depth in range(1, len(parts)):
-        above = "/".join(parts[:depth])
+    return ["/".join(parts[:depth]) for depth in range(1, len(parts))]
+
+
+def find_blocking_parent(top: Path, path: str) -> str | None:
+    """Return the outermost parent of a path that is there and is a link or not a folder."""
+    for above in list_parents(path):
         place = top / above
         if place.is_symlink() or (os.path.lexists(place) and not place.is_dir()):
             return above
@@ -149,8 +149,8 @@ class Switch:
     def run(self) -> None:
         """Write the files, then replace the index in one step. Raises GitError, MergeError."""
         try:
-            # git writes the paths in which the two trees differ, and nothing at all if one of them is not
-            # as the first tree says, in the index or on disk.
+            # git writes the paths in which the two trees differ, and nothing at all if one of them
+            # is not as the first tree says, in the index or on disk.
             self.git("read-tree", "-m", "-u", self.source, self.target)
         except GitError as error:
             if "uptodate" in str(error) or "would be overwritten" in str(error):

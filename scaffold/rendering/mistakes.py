@@ -24,8 +24,6 @@ _HINTS = {
     "AssertionError": "render a file or a folder of that name, not both",
     "UnicodeDecodeError": "save that file as UTF-8, or take `.jinja` off its name",
 }
-
-
 _SETTINGS = ("exclude", "skip_if_exists", "templates_suffix", "envops", "min_copier_version")
 
 
@@ -85,11 +83,9 @@ def _place(error: BaseException, root: Path) -> _Place:
         return _Place(str(Path(inner).resolve().relative_to(root.resolve())), number)
     if any(frame.f_code.co_name in ("match_exclude", "match_skip") for frame, _ in frames):
         return _Place(f"{QUESTIONS} (_exclude or _skip_if_exists)")
-    return (
-        _Place(file, None)
-        if file and file.startswith("templates/")
-        else _place_of_question(frames, root)
-    )
+    if file and file.startswith("templates/"):
+        return _Place(file)
+    return _place_of_question(frames, root)
 
 
 def _place_of_question(frames: list[tuple[FrameType, int]], root: Path) -> _Place:

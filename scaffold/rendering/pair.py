@@ -62,7 +62,7 @@ def render_both(before: Job, after: Job) -> None:
 
 
 def preview(source: Source, answers: Mapping[str, Any]) -> list[str]:
-    """Return the paths that a render would write, sorted, with `/` between their parts."""
+    """Return the paths that a render would write, as `list_files` does."""
     with work_folder() as folder:
         Job(source, answers, folder / "render").run()
         return list_files(folder / "render")

@@ -21,7 +21,7 @@ _OUTWARD = ("expanduser", "expandvars", "fileglob", "realpath", "relpath")
 
 @contextmanager
 def patch_jinja() -> Generator[None]:
-    """Within the block jinja2 compiles each text once and has none of the outward filters."""
+    """Let jinja2 compile each text once within the block, and take the outward filters away."""
     patched: Any = Environment
     compiled: dict[Any, Any] = {}
     disarmed: WeakSet[Environment] = WeakSet()

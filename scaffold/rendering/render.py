@@ -8,7 +8,6 @@ from typing import Any
 
 from scaffold.errors import ScaffoldError, TemplateError, is_system_error, printable
 from scaffold.system.paths import ANSWERS_FILE, find_unfit
-from scaffold.system.signals import work_folder
 
 _RECORDED = re.compile(r"^(?:_commit|_src_path):.*\n(?:[ \t].*\n)*", re.MULTILINE)
 
@@ -68,13 +67,6 @@ def _run_copier(root: Path, target: Path, answers: Mapping[str, Any]) -> Scaffol
 
             return explain(error, root)
     return None
-
-
-def preview(root: Path, answers: Mapping[str, Any]) -> list[str]:
-    """Return the paths that a render would write, as `list_files` does; writes nothing."""
-    with work_folder() as folder:
-        render(root, folder, answers, source="", commit=None)
-        return list_files(folder)
 
 
 def list_files(folder: Path) -> list[str]:

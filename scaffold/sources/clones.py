@@ -91,7 +91,7 @@ def clone(src: str, folder: Path) -> None:
         hints = [hint for pattern, hint in _HINTS if re.search(pattern, reason)]
         plain = "does not exist" in reason and local_place(src) is not None
         raise TemplateError(
-            f"The template cannot be had: {_short(reason)}",
+            f"The template cannot be had: {printable(reason, 300).rstrip('.')}",
             [*hints, _PLAIN if plain else _MOVED][0],
         ) from None
     (folder / "info").mkdir(exist_ok=True)
@@ -144,8 +144,3 @@ def _require_whole(src: Path, folder: Path) -> None:
                 f"{src} is a partial clone; run `git fetch --refetch --no-filter` there, or clone"
                 " it again without --filter."
             )
-
-
-def _short(reason: str) -> str:
-    text = reason if len(reason) <= 300 else f"{reason[:299]}…"
-    return text.rstrip(".")

@@ -38,9 +38,9 @@ def release(version: str, root: Path, bundle: Path = BUNDLE, hashes: Path = HASH
     known = read_hashes(hashes)
     _check(tag, root, known, bundle)
     with tempfile.TemporaryDirectory() as folder:
-        made, released = _build_bundle(root, bundle, Path(folder), tag, date, known)
+        new_bundle, released = _build_bundle(root, bundle, Path(folder), tag, date, known)
         text = format_hashes({**known, tag: released})
-        _replace_both(bundle, made, hashes, text)
+        _replace_both(bundle, new_bundle, hashes, text)
 
 
 def _check(tag: str, root: Path, known: dict[str, ReleaseHashes], bundle: Path) -> None:
@@ -91,16 +91,16 @@ def _build_bundle(
     run("add", "--all", "--force")
     run("commit", "--quiet", "--allow-empty", "--message", f"Templates {tag}")
     run("tag", tag)
-    made = work / "made.bundle"
-    run("bundle", "create", "--quiet", str(made), "HEAD", "main", "--tags")
+    new_bundle = work / "new.bundle"
+    run("bundle", "create", "--quiet", str(new_bundle), "HEAD", "main", "--tags")
     commit, tree = run("rev-parse", "HEAD"), run("rev-parse", "HEAD^{tree}")
-    return made, ReleaseHashes(commit=commit, tree=tree, fingerprint=fingerprint(root))
+    return new_bundle, ReleaseHashes(commit=commit, tree=tree, fingerprint=fingerprint(root))
 
 
-def _replace_both(bundle: Path, made: Path, hashes: Path, text: str) -> None:
+def _replace_both(bundle: Path, new_bundle: Path, hashes: Path, text: str) -> None:
     # A bundle may have a version that is not listed, so it is replaced first.
     beside = bundle.with_name(f".{bundle.name}.new")
-    shutil.copy(made, beside)
+    shutil.copy(new_bundle, beside)
     listed = hashes.with_name(f".{hashes.name}.new")
     listed.write_text(text, encoding="utf-8")
     beside.replace(bundle)
@@ -116,7 +116,7 @@ def _author_and_date(date: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """`python -m scaffold.sources.cut_release X.Y.Z`."""
+    """Cut the release that the command line names."""
     if len(sys.argv) != 2:
         sys.exit("usage: python -m scaffold.sources.cut_release X.Y.Z")
     try:

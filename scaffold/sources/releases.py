@@ -18,6 +18,7 @@ from scaffold.errors import TemplateError, printable
 from scaffold.sources import template as templates
 from scaffold.sources.clones import clone, local_place
 from scaffold.sources.template import Source, Template
+from scaffold.system.paths import ANSWERS_FILE
 from scaffold.system.signals import work_folder
 from scaffold.system.versions import is_newer
 
@@ -116,8 +117,8 @@ class Releases(Template):
             return version
         if known and is_newer(version, known[-1]):
             raise TemplateError(
-                f"Release {printable(version)} is newer than this scaffold, which has {known[-1]}; upgrade"
-                " scaffold."
+                f"Release {printable(version)} is newer than this scaffold, which has {known[-1]};"
+                " upgrade scaffold."
             )
         raise TemplateError(
             f"Release {printable(ref)} does not exist; choose from {', '.join(known) or 'none'}."
@@ -130,14 +131,15 @@ class Releases(Template):
             return here
         if "+local." in ref:
             raise TemplateError(
-                f"The unreleased templates {printable(ref)} are not here any more; to update from the nearest"
-                f" release, set `_commit: {printable(ref.partition('+')[0])}` in .copier-answers.yml and"
-                " commit that."
+                f"The unreleased templates {printable(ref)} are not here any more; to update from"
+                f" the nearest release, set `_commit: {printable(ref.partition('+')[0])}` in"
+                f" {ANSWERS_FILE} and commit that."
             )
-        hashes = list_releases()[self.resolve(ref)]
-        if self._commit_of(self.resolve(ref)) != hashes.commit:
+        version = self.resolve(ref)
+        hashes = list_releases()[version]
+        if self._commit_of(version) != hashes.commit:
             raise TemplateError(DAMAGED.format("bundle"))
-        source = Template.check_out(self, self.resolve(ref))
+        source = Template.check_out(self, version)
         if fingerprint(source.root) != hashes.fingerprint:
             raise TemplateError(DAMAGED.format("bundle"))
         return replace(source, trusted=True)

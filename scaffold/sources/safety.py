@@ -64,8 +64,8 @@ def _require_plain_settings(settings: Mapping[str, Any], name: str) -> None:
         allowed = _ENVOPS.get(str(key))
         if allowed is None or value not in allowed:
             raise TemplateError(
-                f"{where} sets _envops.{printable(str(key))} to {printable(str(value))}, which scaffold"
-                f" does not take; leave it out, or choose from {', '.join(_ENVOPS)}."
+                f"{where} sets _envops.{printable(str(key))} to {printable(str(value))}, which"
+                f" scaffold does not take; leave it out, or choose from {', '.join(_ENVOPS)}."
             )
 
 
@@ -92,7 +92,8 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     except yaml.UNREADABLE as error:
         place = yaml.describe_place(error)
         raise TemplateError(
-            f"{name}/{_QUESTIONS}{place} is not YAML of one document: {yaml.describe_problem(error)}",
+            f"{name}/{_QUESTIONS}{place} is not YAML of one document:"
+            f" {yaml.describe_problem(error)}",
             "mend that line; `!include` and other tags are not taken",
         ) from None
     if settings is None:
@@ -104,8 +105,8 @@ def _settings(path: Path, name: str) -> dict[str, Any]:
     misshapen = [key for key, value in table.items() if key[:1] != "_" and isinstance(value, list)]
     if misshapen:
         raise TemplateError(
-            f"{name}/{_QUESTIONS}: the question {printable(misshapen[0])} is a list; write a mapping with"
-            " `type` and `default`."
+            f"{name}/{_QUESTIONS}: the question {printable(misshapen[0])} is a list; write a"
+            " mapping with `type` and `default`."
         )
     if missing := [key for key in _ASKED if key not in table]:
         raise TemplateError(f"{name}/{_QUESTIONS} does not ask for {missing[0]}", _GENERATE)
@@ -145,7 +146,7 @@ def _require_own_files(root: Path, name: str) -> None:
 
 
 def _entries(root: Path) -> Iterator[os.DirEntry[str]]:
-    """copier.yml and everything below templates/; links are named, not followed."""
+    """Yield copier.yml and everything below templates/; links are named, not followed."""
     with os.scandir(root) as top:
         waiting = [entry for entry in top if entry.name in (_QUESTIONS, _FIXED["_subdirectory"])]
     while waiting:

@@ -3,7 +3,6 @@
 A version is a tag such as v1.2.0 or 1.2.0; any other commit is named as `git describe` does.
 """
 
-import re
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from scaffold.errors import TemplateError, printable
 from scaffold.sources.clones import canonical, clone, require_modest_tree, run_git
 from scaffold.sources.safety import require_safe_template
 from scaffold.system.git import GitError
+from scaffold.system.paths import ANSWERS_FILE
 from scaffold.system.signals import work_folder
 from scaffold.system.versions import list_finished, parse_version
 
@@ -92,9 +92,10 @@ class Template:
     def check_out(self, ref: str) -> Source:
         """Check out one version. Raises TemplateError, also for one that is not safe to render."""
         name = self.resolve(ref)
-        root = self.folder / "checked-out" / re.sub(r"[^\w.+-]", "-", name)
+        commit = self._commit_of(name)
+        # Not the name: two tags may differ in a character that no folder may have.
+        root = self.folder / "checked-out" / commit
         if not root.is_dir():
-            commit = self._commit_of(name)
             require_modest_tree(self.folder, commit, self.src_path)
             self._require_no_submodule(name)
             root.mkdir(parents=True)
@@ -171,7 +172,7 @@ class Template:
             return TemplateError(
                 f"The workspace was made from uncommitted changes of {self.src_path}, which no"
                 f" version has; to update from the nearest, write `_commit: {printable(plain)}` in"
-                " .copier-answers.yml and commit that."
+                f" {ANSWERS_FILE} and commit that."
             )
         if ref == "HEAD":
             return TemplateError(

@@ -52,6 +52,7 @@ _FIXED = (
     "safe.bareRepository=explicit",
     "submodule.recurse=false",
 )
+_GIT = ("git", *(word for setting in _FIXED for word in ("-c", setting)))
 _MAKE_ROOM = "free some, or set TMPDIR to a folder on another disk"
 _NO_ROOM = ("No space left on device", "Disk quota exceeded", "Out of diskspace")
 
@@ -98,10 +99,9 @@ def git(
         RoomError: A disk is full.
         ToolError: git is not installed.
     """
-    settings = [word for one in _FIXED for word in ("-c", one)]
     try:
         done = subprocess.run(
-            ["git", *settings, *words],
+            [*_GIT, *words],
             cwd=cwd,
             env=environment(env),
             input=feed.encode("utf-8", "surrogateescape"),
@@ -119,9 +119,8 @@ def git(
 
 def read_output_start(*words: str, cwd: Path, env: Mapping[str, str], most: int) -> bytes:
     """Return the first `most` bytes of what git prints; git is stopped there."""
-    settings = [word for one in _FIXED for word in ("-c", one)]
     with subprocess.Popen(
-        ["git", *settings, *words],
+        [*_GIT, *words],
         cwd=cwd,
         env=environment(env),
         stdin=subprocess.DEVNULL,

@@ -48,8 +48,6 @@ def _leave(_number: int, _frame: FrameType | None) -> None:
 
 
 _HINT = "free some room, or set TMPDIR to a folder on another disk"
-
-
 PAUSES_S = (0.0, 0.1, 0.4)
 """How long to wait before each attempt to remove the folder after a signal.
 

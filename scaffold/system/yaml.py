@@ -10,7 +10,10 @@ UNREADABLE = (yaml.YAMLError, ValueError, AttributeError, RecursionError)
 """What PyYAML raises for a text that is not YAML, or not a date, or nested without end."""
 
 _LIBYAML: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Ten times as fast as yaml.SafeLoader, where PyYAML has it (its wheels do); endless nesting would kill the process."""
+"""Ten times as fast as yaml.SafeLoader, where PyYAML has it (its wheels do).
+
+Endless nesting would kill the process.
+"""
 
 MOST_BYTES = 1_000_000
 """The longest text that is read."""
@@ -19,8 +22,6 @@ MOST_NODES = 100_000
 """The most values a text may hold, with each alias counted as what it stands for."""
 MOST_ANSWERS = 10_000
 """The same for a set of answers, each of which is checked against others."""
-
-
 LONGEST_NUMBER = 1000
 """The most characters of a number: one in base 60 takes a time that grows with their square."""
 _NOT_PLAIN = tuple(f"tag:yaml.org,2002:{name}" for name in ("binary", "omap", "pairs", "set"))
@@ -53,7 +54,10 @@ def read_text(path: Path) -> str:
 
 
 def load(text: str, loader: Any = yaml.SafeLoader, most: int = MOST_ANSWERS) -> Any:
-    """Return what a text holds, of plain types only. Raises what UNREADABLE lists, or KeyTwiceError."""
+    """Return what a text holds, of plain types only.
+
+    Raises what UNREADABLE lists, or KeyTwiceError.
+    """
     _require_modest(text, most)
     reader = loader(text)
     try:

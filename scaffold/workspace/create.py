@@ -109,7 +109,7 @@ def create_workspace(request: CreateRequest, *, ask: Ask | None = None) -> Creat
 
 def _check(request: CreateRequest) -> list[ScaffoldError]:
     """Return what is wrong with the target and the tools."""
-    checks: list[Callable[[], object]] = [lambda: target.require_usable(request.folder)]
+    checks: list[Callable[[], None]] = [lambda: target.require_usable(request.folder)]
     if request.uses_git:
         checks.append(require_git)
     if request.verify:

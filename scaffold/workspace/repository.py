@@ -4,6 +4,7 @@ from pathlib import Path
 
 from scaffold.errors import ToolError
 from scaffold.system.git import GitError, git, is_installed
+from scaffold.workspace.target import find_existing
 
 _NEUTRAL = {"user.name": "scaffold", "user.email": "scaffold@localhost"}
 
@@ -16,9 +17,7 @@ def require_git() -> None:
 
 def is_in_work_tree(path: Path) -> bool:
     """Tell whether a folder, or the nearest one above it that exists, is in a git work tree."""
-    place = path.absolute()
-    while not place.is_dir():
-        place = place.parent
+    place = find_existing(path.absolute())
     try:
         return git("rev-parse", "--is-inside-work-tree", cwd=place) == "true"
     except GitError:

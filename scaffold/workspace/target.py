@@ -11,8 +11,8 @@ from scaffold.errors import TargetError, system_hint
 from scaffold.system.signals import ignore_signals, unwind_on_sigterm
 
 
-def require_usable(folder: Path) -> Path:
-    """Return the absolute path of a folder that is absent or empty. Raises TargetError."""
+def require_usable(folder: Path) -> None:
+    """Raise TargetError unless a folder is absent or empty, and can be written."""
     try:
         target = folder.resolve()
         if folder.is_symlink() and not target.exists():
@@ -24,7 +24,6 @@ def require_usable(folder: Path) -> Path:
         _require_parent(folder, find_existing(target))
     except (OSError, RuntimeError, ValueError) as error:
         raise TargetError(f"{folder} cannot be used ({_reason(error)}); name another.") from error
-    return target
 
 
 def find_existing(target: Path) -> Path:
@@ -90,7 +89,10 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _place(error: OSError, staging: Path, target: Path) -> str:
-    """Return what could not be written: something in a temporary folder is not the target's fault."""
+    """Return what could not be written.
+
+    Something in a temporary folder is not the target's fault.
+    """
     name = error.filename
     outside = isinstance(name, str) and name and not Path(name).is_relative_to(staging)
     return str(name) if outside else str(target)

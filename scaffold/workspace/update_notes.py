@@ -10,6 +10,7 @@ from scaffold.catalog.kinds import KINDS, Selection
 from scaffold.catalog.path_rules import fill_pattern
 from scaffold.errors import ManifestError
 from scaffold.merge import Plan
+from scaffold.system.paths import ANSWERS_FILE
 from scaffold.workspace.answers_file import AnswersFile
 
 _MOST_LINES = 5
@@ -24,7 +25,7 @@ def list_absent_features(
     """
     return [
         f"{feature.kind} {feature.name} is recorded, but none of its files is here. If it was"
-        " written into .copier-answers.yml by hand, take it out there, commit, and run"
+        f" written into {ANSWERS_FILE} by hand, take it out there, commit, and run"
         f" `scaffold add {feature.kind} {feature.name}`."
         for feature in catalogue.list_enabled(selection)
         if feature.kind in KINDS and not feature.hidden and _is_absent(feature, workspace)

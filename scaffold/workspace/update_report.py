@@ -186,7 +186,7 @@ def _files(changes: Sequence[Change]) -> dict[str, object]:
 
 
 def _left(outcome: MergeReport) -> dict[str, object]:
-    """Return which work is not on disk, which files were left alone, and the commands that restore the rest."""
+    """Return which work is not on disk, which files were left alone, and commands for the rest."""
     return {
         "stash": outcome.stash,
         "rescued": outcome.rescued,
