@@ -103,9 +103,11 @@ def test_a_typed_answer_has_to_fit(desk: Desk) -> None:
     escalation = desk.module("runtime.escalation")
     for wrong in ("twelve", '{"amount": -1}', "{}", "   "):
         with pytest.raises(desk.module("runtime.errors").AnswerInvalid):
-            escalation.validated(ticket, wrong)
+            escalation.validate_answer(ticket, wrong)
     tickets = desk.module("runtime.inbox").Tickets(desk.root)
-    tickets.resolve([ticket], "answered", "ada", escalation.validated(ticket, '{"amount": 12}'))
+    tickets.resolve(
+        [ticket], "answered", "ada", escalation.validate_answer(ticket, '{"amount": 12}')
+    )
     tickets.close()
     assert asyncio.run(ask()) == Figure(amount=12)
 
@@ -207,7 +209,7 @@ def test_an_answer_whose_process_was_killed_before_it_was_in_the_ledger_comes_in
         desk.handle("How many vans?", id="vans")
     else:
         asyncio.run(escalation.accept(tickets, tickets.get(second), "Two.", "bob", desk.ledger()))
-    assert tickets.unbooked() == []
+    assert tickets.find_unbooked() == []
     tickets.close()
     assert desk.rows("response_model").count(("ada",)) == 1
 
@@ -363,7 +365,7 @@ def test_an_answer_of_any_type_is_good_when_the_request_comes_again(
         asyncio.run(ask())
     (ticket,) = desk.tickets()
     with pytest.raises(errors.AnswerInvalid):
-        escalation.validated(ticket, wrong)
+        escalation.validate_answer(ticket, wrong)
     with closing(inbox.Tickets(desk.root)) as tickets:
         asyncio.run(escalation.accept(tickets, ticket, json.dumps(right), "ada", desk.ledger()))
     assert asyncio.run(ask()) == TypeAdapter(output).validate_python(right)

@@ -80,7 +80,7 @@ def test_a_resolved_ticket_is_not_asked_again(desk: Desk) -> None:
         with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
             tickets.resolve([ticket], "answered", "ada", "Twelve.")
             async with desk.start() as workspace:
-                await escalation.again(tickets, tickets.get(ticket.id), workspace.start)
+                await escalation.ask_again(tickets, tickets.get(ticket.id), workspace.start)
 
     before = desk.rows("outcome")
     with pytest.raises(errors.FleetError, match="is answered already, by ada"):
@@ -102,7 +102,7 @@ def test_a_retry_has_to_pass_the_checks_of_its_sub_agent(desk: Desk) -> None:
     async def retry() -> None:
         with closing(desk.module("runtime.inbox").Tickets(desk.root)) as tickets:
             async with desk.start({"text": "Twelve."}, {"text": "Twelve."}) as workspace:
-                await escalation.again(tickets, ticket, partial(start, workspace))
+                await escalation.ask_again(tickets, ticket, partial(start, workspace))
 
     with pytest.raises(desk.module("runtime.errors").ChainExhausted, match="impolite"):
         asyncio.run(retry())

@@ -29,7 +29,7 @@ class Date(Fact):
     """Something that has happened or will happen at a date or time."""
 
     event: str
-    date: str = Field(description="YYYY-MM-DD where the document tells it, else its own words")
+    date: str = Field(description="YYYY-MM-DD where the document has it, else its own words")
 
 
 class Decision(Fact):

@@ -1,4 +1,4 @@
-"""Runs eval sets through the real flow."""
+"""`evaluate`: run eval sets through the real flow."""
 
 import argparse
 import asyncio
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from ..runtime.evals import Case
     from ..workspace import Workspace
 
-HELP = "Run eval sets through the real flow, and show the accuracy per task."
+HELP = "run eval sets through the real flow, and show the accuracy per task"
 CONCURRENCY = 8
 
 
 @dataclass(frozen=True, slots=True)
 class CaseResult:
-    """One case, run: what does not hold of its result, and what it cost in nano-dollars."""
+    """One case, run: what its result misses, and what it cost in nano-dollars."""
 
     pipeline: str
     id: str
@@ -45,6 +45,7 @@ class Accuracy:
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the pipeline and how its cases are run."""
     parser.add_argument("pipeline", nargs="?", help="evals/PIPELINE.jsonl (default: every set)")
     parser.add_argument(
         "--recorded", action="store_true", help="the cases' own replies instead of models"
@@ -53,7 +54,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 1 when a case missed what is expected of it."""
+    """Run the cases and print how they came out; exit status 1 when a case missed what is expected of it."""
     from ..runtime.evals import load
 
     root = fleet.find_root()

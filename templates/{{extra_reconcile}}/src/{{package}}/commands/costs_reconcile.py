@@ -14,7 +14,7 @@ from ..runtime.ledger.queries import day_of
 from ..runtime.ledger.reconcile import Line, reconcile
 from ..runtime.ledger.report_text import table
 
-HELP = "Compare the ledger with a provider's usage or cost export."
+HELP = "compare the ledger with a provider's usage or cost export"
 TOLD = 5
 
 

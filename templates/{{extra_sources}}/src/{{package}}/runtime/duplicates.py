@@ -2,7 +2,7 @@
 
 Made for claims of a sentence. A wrong merge loses a claim and a missed one only repeats it, so
 every word that carries meaning has to be matched: names and numbers with their units, negations,
-hedges, quantities, tenses, and who did what to whom. What may differ is spelling, the voice of the
+hedges, quantities, tenses, and who acts on what. What may differ is spelling, the voice of the
 verb, and where a phrase stands. Meaning is out of reach: paraphrases are different claims.
 """
 

@@ -69,7 +69,7 @@ class Wording:
     """The words of a sentence in order, each in one form, and where its phrases begin.
 
     A past tense is a word of its own, `-ed`, after its verb. A sentence in the passive voice that
-    says by whom reads as the active one. `defined`: "is" stands beside a description with "the".
+    says who acts reads as the active one. `defined`: "is" stands beside a description with "the".
     """
 
     words: tuple[str, ...]

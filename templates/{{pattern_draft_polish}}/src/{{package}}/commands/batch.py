@@ -1,4 +1,4 @@
-"""Runs a pipeline on every line of a file."""
+"""`batch`: run a pipeline on every line of a file."""
 
 import argparse
 import asyncio
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..runtime.batches import Item, Results
     from ..workspace import BuildModel, Workspace
 
-HELP = "Run a pipeline on every line of a JSON Lines file; go on where it was stopped."
+HELP = "run a pipeline on every line of a JSON Lines file; go on where it was stopped"
 SHOWN_FAILURES = 3
 
 

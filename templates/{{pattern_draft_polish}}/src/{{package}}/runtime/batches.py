@@ -95,7 +95,7 @@ class Results:
         self._file.close()
 
     def missing(self, items: dict[str, Item]) -> list[tuple[str, Item]]:
-        """Return what is not done yet.
+        """Return the requests that are still to be done.
 
         Raises:
             BatchError: An id was done for another request.

@@ -27,7 +27,7 @@ class Part:
 
 
 def split(text: str, size: int, overlap: int) -> list[Part]:
-    """Parts of at most `size` characters that cover the text; `overlap` < `size` / 2.
+    """Return parts of at most `size` characters that cover the text; `overlap` < `size` / 2.
 
     Each part after the first repeats at most `overlap` characters of the one before it, from the
     start of a paragraph, speaker's turn or sentence where there is one.

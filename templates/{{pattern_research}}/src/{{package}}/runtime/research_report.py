@@ -16,7 +16,7 @@ AROUND = 500
 
 
 class Quote(BaseModel):
-    """Where a claim is from, with the passage as it stands there."""
+    """Where a claim is from, with the passage word for word."""
 
     url: str
     title: str

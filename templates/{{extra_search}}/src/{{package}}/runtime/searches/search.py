@@ -9,7 +9,7 @@ import os
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 
 import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -55,12 +55,9 @@ class Hits(list[Found]):
 
 
 class Search(Protocol):
-    """What each module of runtime/searches offers."""
+    """What each module of runtime/searches offers. `REMOTE`: whether a query leaves this machine."""
 
-    @property
-    def REMOTE(self) -> bool:  # noqa: N802, a constant of the module
-        """Whether a query leaves this machine."""
-        ...
+    REMOTE: Final[bool]
 
     async def search(self, query: str, limit: int, fleet: Fleet) -> list[Found]:
         """Return at most `limit` results, best first; `Hits` where some were left out.
@@ -90,7 +87,7 @@ class Page(Reply):
     url: str
     title: str | None = None
 
-    def found(self, text: str | None = None) -> Found:
+    def to_found(self, text: str | None = None) -> Found:
         """Return the page as a result, named by its URL if it has no title."""
         return Found(self.title or self.url, self.url, text)
 
@@ -126,7 +123,7 @@ async def ask(
     """Send one request and return its JSON as `answer`.
 
     Raises:
-        SearchFailed: There is no such answer; the message never shows the headers.
+        SearchFailed: It did not come; the message never shows the headers.
     """
     client = httpx2.AsyncClient(timeout=timeout_s, headers={"Accept-Encoding": "gzip"})
     try:

@@ -43,4 +43,4 @@ async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
             "text_decorations": "false",
         },
     )
-    return [page.found() for page in answer.web.results]
+    return [page.to_found() for page in answer.web.results]

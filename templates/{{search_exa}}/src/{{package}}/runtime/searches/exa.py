@@ -35,4 +35,4 @@ async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
         headers={"x-api-key": require_key("EXA_API_KEY")},
         body={"query": query, "numResults": limit, "contents": {"text": True}},
     )
-    return [page.found(page.text or None) for page in answer.results]
+    return [page.to_found(page.text or None) for page in answer.results]

@@ -27,4 +27,4 @@ async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
         timeout_s=settings.timeout_s,
         params={"q": query, "format": "json"},
     )
-    return [page.found() for page in answer.results[:limit]]
+    return [page.to_found() for page in answer.results[:limit]]

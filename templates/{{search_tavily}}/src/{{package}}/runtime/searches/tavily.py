@@ -41,4 +41,4 @@ async def search(query: str, limit: int, fleet: Fleet) -> list[Found]:
             "include_raw_content": "text",
         },
     )
-    return [page.found(page.raw_content) for page in answer.results]
+    return [page.to_found(page.raw_content) for page in answer.results]
