@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from importlib.metadata import version
-from typing import Any, NoReturn, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from scaffold.commands import add, advise, check, diff, new, remove, update
 from scaffold.commands import list as list_command
@@ -30,10 +30,8 @@ class Command(Protocol):
 
     Options: type[Any]
 
-    @property
-    def HELP(self) -> str:  # noqa: N802 - a constant of the module
-        """What the command does, in a line."""
-        ...
+    HELP: Final[str]
+    """What the command does, in a line."""
 
     def configure(self, parser: argparse.ArgumentParser, /) -> None:
         """Declare the options."""

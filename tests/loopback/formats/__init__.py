@@ -1,7 +1,7 @@
 """The wire formats: one module per provider, found by the first segment of a request's path."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from tests.loopback.formats import anthropic, bedrock, google, mistral, openai
 from tests.loopback.reply import Reply
@@ -10,10 +10,8 @@ from tests.loopback.reply import Reply
 class Format(Protocol):
     """How one provider's API reads and writes."""
 
-    @property
-    def STREAM_TYPE(self) -> str:  # noqa: N802 - a constant of the module
-        """The content type of a stream."""
-        ...
+    STREAM_TYPE: Final[str]
+    """The content type of a stream."""
 
     def asked(self, path: str, body: dict[str, Any]) -> tuple[str, bool]:
         """The model a request names, and whether it wants a stream."""

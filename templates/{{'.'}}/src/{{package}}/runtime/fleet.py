@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -102,8 +102,8 @@ class Provider(Protocol):
     `price_varies(model, deployment)`: whether a price there may differ from the list's.
     """
 
-    @property
-    def PRICES(self) -> str | None: ...  # noqa: N802 - an attribute is invariant: no `str` fits it
+    PRICES: Final[str | None]
+
     def keys(self, deployment: Deployment) -> tuple[str, ...]: ...
     def build(self, model: str, deployment: Deployment) -> "Model": ...
 
