@@ -15,14 +15,7 @@ from typing import Any, Final, NoReturn, Protocol
 
 from scaffold.commands import add, advise, check, diff, new, remove, update
 from scaffold.commands import list as list_command
-from scaffold.errors import (
-    AnswersError,
-    ExitStatus,
-    ScaffoldError,
-    SeveralErrors,
-    UsageError,
-    system_hint,
-)
+from scaffold.errors import ExitStatus, ScaffoldError, UsageError, system_hint
 
 
 class Command(Protocol):
@@ -102,13 +95,13 @@ def _run_command(words: Sequence[str]) -> ExitStatus:
     if bare := next((word for word in words if re.fullmatch(r"--[a-z-]+=--", word)), None):
         # Python 3.11's argparse takes this for an option without a value.
         raise UsageError(f"{bare}: `--` is not a value; leave the option out.")
-    parsed = vars(_parser(words).parse_args(words))
+    parsed = vars(_build_parser(words).parse_args(words))
     command = COMMANDS[parsed["command"]]
     names = [field.name for field in fields(command.Options)]
     return command.run(command.Options(**{name: parsed[name] for name in names}))
 
 
-def _parser(words: Sequence[str]) -> Parser:
+def _build_parser(words: Sequence[str]) -> Parser:
     """Build the parser, with the options of those commands alone that the words name."""
     parser = Parser(
         prog="scaffold",
@@ -147,7 +140,7 @@ def _print_cancelled(*, as_json: bool) -> ExitStatus:
 
 def _print_error(error: ScaffoldError, *, as_json: bool) -> ExitStatus:
     if as_json:
-        print(json.dumps({"error": _as_json(error)}, ensure_ascii=False))
+        print(json.dumps({"error": _to_json(error)}, ensure_ascii=False))
         return error.exit_status
     for problem, hint in error.pairs[:MOST_PROBLEMS]:
         print(f"error: {shorten(problem)}", file=sys.stderr)
@@ -158,13 +151,12 @@ def _print_error(error: ScaffoldError, *, as_json: bool) -> ExitStatus:
     return error.exit_status
 
 
-def _as_json(error: ScaffoldError) -> dict[str, object]:
-    problems = error.problems if isinstance(error, AnswersError | SeveralErrors) else ()
+def _to_json(error: ScaffoldError) -> dict[str, object]:
     hint = "\n".join(dict.fromkeys(hint for _, hint in error.pairs if hint))
     return {
         "message": str(error),
         "hint": hint,
-        "problems": [problem.as_json() for problem in problems],
+        "problems": [problem.as_json() for problem in error.problems],
     }
 
 

@@ -72,23 +72,6 @@ def is_system_error(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _SYSTEM_HINTS
 
 
-class ScaffoldError(Exception):
-    """The base: what is wrong and, as `hint`, what to do; neither ever holds a secret.
-
-    A text alone is split at its last semicolon: "what is wrong; what to do".
-    """
-
-    exit_status = ExitStatus.MISTAKE
-
-    def __init__(self, problem: str, hint: str = "") -> None:
-        super().__init__(f"{problem}; {hint}" if hint else problem)
-        first, _, last = problem.rpartition("; ")
-        self.pairs: tuple[tuple[str, str], ...] = (
-            ((problem, hint),) if hint or not first else ((first, last),)
-        )
-        """What is printed, in this order: each problem with its hint, which may be empty."""
-
-
 @dataclass(frozen=True)
 class Problem:
     """One thing wrong with one answer: its key, what is wrong, and what to do instead."""
@@ -103,6 +86,25 @@ class Problem:
     def as_json(self) -> dict[str, str]:
         """Return the problem under the keys that `--json` has for it."""
         return {"key": self.key, "what": self.what, "way_out": self.hint}
+
+
+class ScaffoldError(Exception):
+    """The base: what is wrong and, as `hint`, what to do; neither ever holds a secret.
+
+    A text alone is split at its last semicolon: "what is wrong; what to do".
+    """
+
+    exit_status = ExitStatus.MISTAKE
+    problems: tuple[Problem, ...] = ()
+    """What is wrong with answers, where the error is about answers."""
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        super().__init__(f"{problem}; {hint}" if hint else problem)
+        first, _, last = problem.rpartition("; ")
+        self.pairs: tuple[tuple[str, str], ...] = (
+            ((problem, hint),) if hint or not first else ((first, last),)
+        )
+        """What is printed, in this order: each problem with its hint, which may be empty."""
 
 
 class AnswersError(ScaffoldError):
@@ -132,12 +134,7 @@ class SeveralErrors(ScaffoldError):
     """What several checks of one run refused, a line each."""
 
     def __init__(self, errors: Sequence[ScaffoldError]) -> None:
-        self.problems = tuple(
-            problem
-            for error in errors
-            if isinstance(error, AnswersError)
-            for problem in error.problems
-        )
+        self.problems = tuple(problem for error in errors for problem in error.problems)
         super().__init__("\n".join(map(str, errors)))
         self.pairs = tuple(pair for error in errors for pair in error.pairs)
 

@@ -29,7 +29,7 @@ def write_example(root: Path) -> list[str]:
 
 @pytest.fixture
 def workspace(tmp_path: Path) -> Path:
-    """A workspace rendered from the templates with the example's feature in them."""
+    """Render a workspace from the templates with the example's feature in them."""
     root = tmp_path / "clone"
     shutil.copytree(ROOT / "templates", root / "templates")
     assert len(write_example(root)) == 7

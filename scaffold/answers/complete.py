@@ -62,14 +62,16 @@ def list_missing(given: PartialSpec) -> list[str]:
 def fill(catalogue: Catalogue, given: PartialSpec, folder_name: str) -> WorkspaceSpec:
     """Return the answers with every missing one defaulted; they are not checked yet."""
     # Package, kinds, agents and chains each follow from what comes before them.
-    project = _default(given.project_name, names.default_project(folder_name))
+    project = _fill_default(given.project_name, names.default_project(folder_name))
     chosen = _choose(catalogue, given)
-    agents = _list_agents(catalogue, given, chosen)
+    agents = given.agents
+    if agents is None:
+        agents = propose_agents(catalogue, Selection(features=chosen))
     selection = Selection(features=chosen, agent_chains=[agent.chain for agent in agents])
     return WorkspaceSpec(
         project_name=project,
-        package=_default(given.package, names.default_package(project)),
-        description=_default(given.description, core_settings.DESCRIPTION),
+        package=_fill_default(given.package, names.default_package(project)),
+        description=_fill_default(given.description, core_settings.DESCRIPTION),
         patterns=chosen["pattern"],
         providers=chosen["provider"],
         search=chosen["search"],
@@ -79,13 +81,13 @@ def fill(catalogue: Catalogue, given: PartialSpec, folder_name: str) -> Workspac
         extras=chosen["extra"],
         agents=agents,
         chains=_list_chains(catalogue, given, selection),
-        quality_threshold=_default(given.quality_threshold, THRESHOLD),
-        monthly_budget_usd=_default(given.monthly_budget_usd, BUDGET),
+        quality_threshold=_fill_default(given.quality_threshold, THRESHOLD),
+        monthly_budget_usd=_fill_default(given.monthly_budget_usd, BUDGET),
         settings=_list_settings(catalogue, given, selection),
     )
 
 
-def _default(value: Value | None, default: Value) -> Value:
+def _fill_default(value: Value | None, default: Value) -> Value:
     return default if value is None else value
 
 
@@ -97,19 +99,17 @@ def _choose(catalogue: Catalogue, given: PartialSpec) -> dict[str, list[str]]:
         chosen_names = answered.get(kind.name)
         if chosen_names is None:
             chosen_names = catalogue.default_choice(kind, Selection(features=chosen))
-        if kind.builtin and kind.many and kind.builtin not in chosen_names:
+        if kind.many:
             # The command line of a workspace cannot be left out, so nobody has to name it.
-            chosen_names = [kind.builtin, *chosen_names]
+            absent = [name for name in kind.builtins if name not in chosen_names]
+            chosen_names = [*absent, *chosen_names]
         chosen[kind.name] = chosen_names
     return chosen
 
 
-def _list_agents(
-    catalogue: Catalogue, given: PartialSpec, chosen: dict[str, list[str]]
-) -> list[Agent]:
-    if given.agents is not None:
-        return given.agents
-    proposed = catalogue.default_agents(Selection(features=chosen))
+def propose_agents(catalogue: Catalogue, selection: Selection) -> list[Agent]:
+    """Return the sub-agents that a workspace has unless the team names its own."""
+    proposed = catalogue.default_agents(selection)
     return [Agent.model_validate(agent.model_dump()) for agent in proposed]
 
 

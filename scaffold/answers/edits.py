@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scaffold.answers.spec import Agent, Chains, PartialSpec
-from scaffold.catalog.catalog import Catalogue, tier_of
+from scaffold.catalog.catalog import Catalogue, list_providers, tier_of
 from scaffold.catalog.feature import Feature
 from scaffold.catalog.kinds import KINDS
 from scaffold.errors import AnswersError, Problem
@@ -35,7 +35,7 @@ def add_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: str
             ]
         )
     many = KINDS[kind].many
-    notes = [] if many else [f"It replaces {other}." for other in _without_builtin(kind, chosen)]
+    notes = [] if many else [f"It replaces {other}." for other in _drop_builtin(kind, chosen)]
     after = answers.choose(kind, [*chosen, name] if many else [name])
     for other, proposed in _list_needed(feature):
         if not after.selection.names(other):
@@ -51,14 +51,14 @@ def remove_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: 
         AnswersError: It is not chosen, or another feature needs it.
     """
     key, chosen = KINDS[kind].answer_key, answers.selection.names(kind)
-    if name not in _without_builtin(kind, chosen):
-        raise _unknown(key, kind, name, _without_builtin(kind, chosen))
+    if name not in _drop_builtin(kind, chosen):
+        raise _refuse_unknown(key, kind, name, _drop_builtin(kind, chosen))
     feature = _get(catalogue, kind, name)
     after = answers.choose(kind, [other for other in chosen if other != name])
     still_on = catalogue.list_enabled(after.selection)
     if needing := [other for other in still_on if feature.ref in other.requires]:
         raise AnswersError(
-            [Problem(key, f"{one.name} needs {name}", _hint_to_remove(one)) for one in needing]
+            [Problem(key, f"{one.name} needs {name}", _describe_removal(one)) for one in needing]
         )
     notes: list[str] = []
     for other, proposed in _list_needed(feature):
@@ -69,15 +69,15 @@ def remove_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: 
     return _drop_idle_chains(catalogue, answers, after), notes
 
 
-def _without_builtin(kind: str, chosen: Sequence[str]) -> list[str]:
-    return [name for name in chosen if name != KINDS[kind].builtin]
+def _drop_builtin(kind: str, chosen: Sequence[str]) -> list[str]:
+    return [name for name in chosen if name not in KINDS[kind].builtins]
 
 
 def _list_needed(feature: Feature) -> list[tuple[str, list[str]]]:
     return [(kind, names) for kind, names in feature.proposes.items() if kind in feature.requires]
 
 
-def _hint_to_remove(feature: Feature) -> str:
+def _describe_removal(feature: Feature) -> str:
     return f"first `scaffold remove {feature.kind} {feature.name}`"
 
 
@@ -96,7 +96,7 @@ def remove_agent(catalogue: Catalogue, answers: PartialSpec, name: str) -> Parti
     agents = answers.agents or []
     names = [agent.name for agent in agents]
     if name not in names:
-        raise _unknown("agents", "agent", name, names)
+        raise _refuse_unknown("agents", "agent", name, names)
     after = answers.replace(agents=[agent for agent in agents if agent.name != name])
     return _drop_idle_chains(catalogue, answers, after)
 
@@ -104,7 +104,7 @@ def remove_agent(catalogue: Catalogue, answers: PartialSpec, name: str) -> Parti
 def list_asked_providers(answers: PartialSpec) -> set[str]:
     """Return the providers that some chain names a model of."""
     chains = answers.chains or {}
-    return {ref.partition(":")[0] for refs in chains.values() for ref in refs}
+    return {provider for refs in chains.values() for provider in list_providers(refs)}
 
 
 def extend_chain(
@@ -113,7 +113,7 @@ def extend_chain(
     """Let a chain ask the provider's default model of its tier last."""
     chains = answers.chains or {}
     if chain not in chains:
-        raise _unknown("chains", "chain", chain, list(chains))
+        raise _refuse_unknown("chains", "chain", chain, list(chains))
     tier = catalogue.chains_used(answers.selection).get(chain, tier_of(chain))
     model = catalogue.default_models(tier, [provider])[0]
     return answers.replace(chains={**chains, chain: [*chains[chain], model]})
@@ -136,10 +136,10 @@ def _get(catalogue: Catalogue, kind: str, name: str) -> Feature:
         return catalogue.get(kind, name)
     except KeyError:
         key = KINDS[kind].answer_key
-        raise _unknown(key, kind, name, [one.name for one in catalogue.of(kind)]) from None
+        raise _refuse_unknown(key, kind, name, [one.name for one in catalogue.of(kind)]) from None
 
 
-def _unknown(key: str, kind: str, name: str, known: Sequence[str]) -> AnswersError:
+def _refuse_unknown(key: str, kind: str, name: str, known: Sequence[str]) -> AnswersError:
     close = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {close[0]}?" if close else f"there are: {', '.join(known) or 'none'}"
     return AnswersError([Problem(key, f"unknown {kind} '{name}'", hint)])

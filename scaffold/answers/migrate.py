@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from scaffold.answers.edits import add_feature
 from scaffold.answers.spec import PartialSpec
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalogue, list_providers
 from scaffold.catalog.estimate import price_pattern
 from scaffold.catalog.feature import CORE, Feature
 from scaffold.catalog.kinds import KINDS
@@ -81,7 +81,7 @@ def _list_split_off(before: Catalogue, after: Catalogue, answers: PartialSpec) -
 def _drop_absent(
     after: Catalogue, answers: PartialSpec, kind: str
 ) -> tuple[PartialSpec, list[str]]:
-    known = {feature.name for feature in after.of(kind)} | {KINDS[kind].builtin}
+    known = {feature.name for feature in after.of(kind)} | {*KINDS[kind].builtins}
     chosen = answers.selection.names(kind)
     absent = [name for name in chosen if name not in known]
     if absent:
@@ -147,7 +147,7 @@ def _list_moves(before: Catalogue, after: Catalogue, answers: PartialSpec) -> It
 def _are_known(refs: Sequence[str], answers: PartialSpec) -> bool:
     """Tell whether models, as fleet.toml has them, are all of providers that are chosen."""
     providers = answers.selection.names("provider")
-    return all(ref.partition(":")[0] in providers for ref in refs)
+    return all(provider in providers for provider in list_providers(refs))
 
 
 def _describe_move(after: Catalogue, answers: PartialSpec, move: _Move) -> str:

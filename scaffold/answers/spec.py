@@ -67,7 +67,7 @@ class PartialSpec(BaseModel):
         return {
             kind.name: [value] if isinstance(value, str) else list(value)
             for kind in KINDS.values()
-            if (value := self._choice(kind)) is not None
+            if (value := self._get_choice(kind)) is not None
         }
 
     def list_given(self) -> set[str]:
@@ -90,7 +90,7 @@ class PartialSpec(BaseModel):
         changes = {key: getattr(later, key) for key in later.list_given() - later.settings.keys()}
         return self.replace(**changes, settings={**self.settings, **later.settings})
 
-    def _choice(self, kind: Kind) -> str | list[str] | None:
+    def _get_choice(self, kind: Kind) -> str | list[str] | None:
         return cast("str | list[str] | None", getattr(self, kind.answer_key))
 
 

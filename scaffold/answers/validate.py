@@ -16,12 +16,6 @@ MOST_NUMBER = 1e15
 
 _HINT_PACKAGE = "take another, such as my_agents"
 _HINT_REQUIRES = "take it out of `requires`, or add that feature to the template"
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "str": (str,),
-    "int": (int,),
-    "float": (int, float),
-    "bool": (bool,),
-}
 
 
 def check_names(catalogue: Catalogue, spec: WorkspaceSpec, recorded: PartialSpec) -> list[Problem]:
@@ -80,8 +74,7 @@ def check_choices(catalogue: Catalogue, selection: Selection) -> list[Problem]:
 
 
 def _check_kind(catalogue: Catalogue, selection: Selection, kind: Kind) -> Iterator[Problem]:
-    known = [kind.builtin] if kind.builtin else []
-    known += [feature.name for feature in catalogue.of(kind.name)]
+    known = [*kind.builtins, *(feature.name for feature in catalogue.of(kind.name))]
     chosen = selection.names(kind.name)
     for name in chosen:
         if name not in known:
@@ -123,22 +116,10 @@ def check_questions(
 
 def check_setting(question: Question, value: object) -> str | None:
     """Return what is wrong with the answer to a feature's question, or None."""
-    # In Python, True is an integer.
-    is_misplaced_bool = isinstance(value, bool) and question.type != "bool"
-    if not isinstance(value, _TYPES[question.type]) or is_misplaced_bool:
+    if not question.has_type(value):
         return f"should be of type {question.type}"
-    if question.choices and value not in question.choices:
-        return f"is not one of {', '.join(question.choices)}"
-    if isinstance(value, int | float):
-        return _check_number(question, value)
-    return names.text_problem(value) if isinstance(value, str) else None
-
-
-def _check_number(question: Question, value: float) -> str | None:
-    if not -MOST_NUMBER <= value <= MOST_NUMBER:
+    if isinstance(value, int | float) and not -MOST_NUMBER <= value <= MOST_NUMBER:
         return f"is not a number from {-MOST_NUMBER:g} to {MOST_NUMBER:g}"
-    if question.min is not None and not value >= question.min:
-        return f"is less than {question.min:g}"
-    if question.max is not None and not value <= question.max:
-        return f"is more than {question.max:g}"
-    return None
+    if problem := question.find_problem(value):
+        return problem
+    return names.text_problem(value) if isinstance(value, str) else None

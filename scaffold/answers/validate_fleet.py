@@ -23,8 +23,8 @@ def check_agents(catalogue: Catalogue, spec: WorkspaceSpec, recorded: PartialSpe
     A recorded name stays good, although a feature of that name may come to the template.
     """
     old = {agent.name for agent in recorded.agents or ()}
-    owners = _list_owners(catalogue.features)
-    owners_on = _list_owners(catalogue.list_enabled(spec.selection))
+    owners = list_owners(catalogue.features)
+    owners_on = list_owners(catalogue.list_enabled(spec.selection))
     problems: list[Problem] = []
     seen: set[str] = set()
     for agent in spec.agents:
@@ -49,7 +49,7 @@ def _check_details(agent: Agent, key: str) -> Iterator[Problem]:
         yield Problem(f"{key}.chain", problem, "name a chain such as cheap")
 
 
-def _list_owners(features: Iterable[Feature]) -> dict[str, str]:
+def list_owners(features: Iterable[Feature]) -> dict[str, str]:
     """Return names that a sub-agent's files or its table in fleet.toml would share → the owner."""
     owners: dict[str, str] = {}
     for feature in features:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scaffold.answers.spec import WorkspaceSpec
 from scaffold.catalog.break_even import describe_judges
-from scaffold.catalog.catalog import Catalogue, tier_of
+from scaffold.catalog.catalog import Catalogue, list_providers, tier_of
 from scaffold.catalog.core_settings import AGENT_CHAIN
 from scaffold.catalog.manifest import TIERS
 from scaffold.catalog.prices import find_model
@@ -26,7 +26,7 @@ def list_warnings(catalogue: Catalogue, spec: WorkspaceSpec) -> list[str]:
 def _doubt_chains(catalogue: Catalogue, spec: WorkspaceSpec) -> Iterator[str]:
     yield from _list_unused(catalogue, spec)
     for name, refs in spec.chains.items():
-        if len({ref.partition(":")[0] for ref in refs}) == 1:
+        if len(list_providers(refs)) == 1:
             yield f"Chain {name} has one provider: when it is down, nothing answers."
 
 

@@ -58,49 +58,49 @@ def advise(
     )
     if baseline.too_long:
         return _advise_too_long(load, baseline, best)
-    replaced = (
-        () if baseline is asked else (f"{_misfit(load, asked)}, so {baseline.name} is compared",)
-    )
-    saving = _saving(baseline, best)
-    against = _reasons_against(load, baseline, best, saving, upkeep)
-    reasons = against or _reasons_for(baseline, best, saving, upkeep)
+    replaced: list[str] = []
+    if baseline is not asked:
+        replaced = [f"{_describe_misfit(load, asked)}, so {baseline.name} is compared"]
+    saving = _compute_saving(baseline, best)
+    against = _list_reasons_against(load, baseline, best, saving, upkeep)
+    reasons = against or _list_reasons_for(baseline, best, saving, upkeep)
     return Advice(
         verdict=ONE_MODEL if against else SPLIT,
         reasons=(*replaced, *reasons),
         baseline=baseline,
         best=best,
         saving_usd=saving,
-        break_even_calls=_break_even(load, saving, upkeep),
+        break_even_calls=_find_break_even(load, saving, upkeep),
     )
 
 
 def _advise_too_long(load: Load, baseline: Alternative, best: Alternative | None) -> Advice:
     """Advise without a saving: what does not fit a context window has no price to compare."""
-    reasons = [_misfit(load, baseline)]
+    reasons = [_describe_misfit(load, baseline)]
     if best is None:
         reasons.append("nor any pattern: send less")
         return Advice(verdict=ONE_MODEL, reasons=tuple(reasons), baseline=baseline)
     reasons.append(f"{best.name} takes them, for about ${best.usd_per_month:,.0f} a month")
-    reasons.append(_reason_to_leave(best))
+    reasons.append(_describe_limit(best))
     return Advice(verdict=SPLIT, reasons=tuple(reasons), baseline=baseline, best=best)
 
 
-def _misfit(load: Load, alternative: Alternative) -> str:
+def _describe_misfit(load: Load, alternative: Alternative) -> str:
     tokens = load.input_tokens + load.output_tokens
     return f"{tokens:,} tokens do not fit the context window of {alternative.too_long[0]}"
 
 
-def _reason_to_leave(best: Alternative) -> str:
+def _describe_limit(best: Alternative) -> str:
     return f"leave it where this holds: {best.when_not.rstrip('.')}"
 
 
-def _saving(baseline: Alternative, best: Alternative | None) -> Decimal | None:
+def _compute_saving(baseline: Alternative, best: Alternative | None) -> Decimal | None:
     if best is None or best.usd_per_month is None or baseline.usd_per_month is None:
         return None
     return baseline.usd_per_month - best.usd_per_month
 
 
-def _break_even(load: Load, saving: Decimal | None, upkeep: Upkeep) -> int | None:
+def _find_break_even(load: Load, saving: Decimal | None, upkeep: Upkeep) -> int | None:
     if saving is None or saving <= 0 or not load.calls_per_day:
         return None
     per_call = saving / load.calls_per_day
@@ -108,7 +108,7 @@ def _break_even(load: Load, saving: Decimal | None, upkeep: Upkeep) -> int | Non
     return max(FEW_CALLS, int(upkeep.usd_per_month / per_call) + 1)
 
 
-def _reasons_for(
+def _list_reasons_for(
     baseline: Alternative, best: Alternative | None, saving: Decimal | None, upkeep: Upkeep
 ) -> list[str]:
     """Return the reasons to split, once there are none against it."""
@@ -117,11 +117,11 @@ def _reasons_for(
     return [
         f"{best.name} saves about ${saving:,.0f} of ${baseline.usd_per_month:,.0f} a month",
         f"that is more than its upkeep of ${upkeep.usd_per_month:,.0f} a month",
-        _reason_to_leave(best),
+        _describe_limit(best),
     ]
 
 
-def _reasons_against(
+def _list_reasons_against(
     load: Load,
     baseline: Alternative,
     best: Alternative | None,

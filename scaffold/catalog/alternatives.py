@@ -60,40 +60,42 @@ def list_alternatives(catalogue: Catalogue, load: Load, providers: list[str]) ->
     patterns = [pattern for pattern in catalogue.of("pattern") if pattern.estimate]
     return Alternatives(
         singles=tuple(
-            _single_model(catalogue, load, tier, providers, name=name)
+            _price_single_model(catalogue, load, tier, providers, name=name)
             for tier, name in _SINGLE_MODELS.items()
         ),
-        patterns=tuple(_pattern(catalogue, load, pattern, providers) for pattern in patterns),
+        patterns=tuple(_price_pattern(catalogue, load, pattern, providers) for pattern in patterns),
     )
 
 
-def _single_model(
+def _price_single_model(
     catalogue: Catalogue, load: Load, tier: Tier, providers: list[str], *, name: str
 ) -> Alternative:
     ref = catalogue.default_models(tier, providers)[0]
     read, written = Decimal(load.input_tokens), Decimal(load.output_tokens)
-    long = _too_long(catalogue, ref, read + written)
+    long = _list_too_long(catalogue, ref, read + written)
     # A price for a request that no one can send would win every comparison of prices.
     usd = None if long else price_call(catalogue, ref, read, written)
-    return Alternative(name=name, models=(ref,), usd_per_month=_per_month(load, usd), too_long=long)
+    return Alternative(
+        name=name, models=(ref,), usd_per_month=_price_month(load, usd), too_long=long
+    )
 
 
-def _pattern(
+def _price_pattern(
     catalogue: Catalogue, load: Load, pattern: Feature, providers: list[str]
 ) -> Alternative:
     chosen = {"provider": providers, "pattern": [pattern.name]}
     chains = catalogue.default_chains(Selection(features=chosen))
     sources = pattern.baseline.source_tokens if pattern.baseline else 0
     work = Load(load.calls_per_day, load.input_tokens + sources, load.output_tokens)
-    long = _parts_too_long(catalogue, load, pattern, chains)
+    long = _list_parts_too_long(catalogue, load, pattern, chains)
     usd = None if long else price_request(catalogue, chains, pattern, load)
     return Alternative(
         name=pattern.name,
         models=tuple(dict.fromkeys(chains[part.chain][0] for part in pattern.estimate)),
-        usd_per_month=_per_month(load, usd),
+        usd_per_month=_price_month(load, usd),
         when_not=pattern.when_not,
         same_work={
-            tier: _single_model(catalogue, work, tier, providers, name=tier)
+            tier: _price_single_model(catalogue, work, tier, providers, name=tier)
             for tier in _SINGLE_MODELS
         },
         comparable=not sources,
@@ -102,7 +104,7 @@ def _pattern(
     )
 
 
-def _parts_too_long(
+def _list_parts_too_long(
     catalogue: Catalogue, load: Load, pattern: Feature, chains: Chains
 ) -> tuple[str, ...]:
     """Return the models that a part of a pattern's work does not fit, each once."""
@@ -111,17 +113,17 @@ def _parts_too_long(
         ref
         for part in pattern.estimate
         if not part.in_parts
-        for ref in _too_long(
+        for ref in _list_too_long(
             catalogue, chains[part.chain][0], sum(scale_part(part, load, usual), Decimal(0))
         )
     ]
     return tuple(dict.fromkeys(refs))
 
 
-def _too_long(catalogue: Catalogue, ref: str, tokens: Decimal) -> tuple[str, ...]:
+def _list_too_long(catalogue: Catalogue, ref: str, tokens: Decimal) -> tuple[str, ...]:
     window = find_model(catalogue, ref).context_window
     return (ref,) if window and tokens > window else ()
 
 
-def _per_month(load: Load, usd: Decimal | None) -> Decimal | None:
+def _price_month(load: Load, usd: Decimal | None) -> Decimal | None:
     return None if usd is None else usd * load.calls_per_day * DAYS

@@ -33,7 +33,7 @@ def find_break_even(
     asked = {**chains, **({pattern.judged_by: [judge]} if pattern.judged_by else {})}
     request = usual_request(catalogue, pattern).input_tokens
     at_none, at_many = (
-        _saving(catalogue, asked, pattern, Load(0, request, tokens), writer)
+        _compute_saving(catalogue, asked, pattern, Load(0, request, tokens), writer)
         for tokens in (0, REQUESTS)
     )
     if at_none is None or at_many is None:
@@ -50,7 +50,7 @@ def compare_judges(
     """Return each model that might judge, the chosen one first, with its break-even tokens."""
     if pattern.judged_by is None:
         return []
-    chains, writer = catalogue.default_chains(selection), _writer(catalogue, selection)
+    chains, writer = catalogue.default_chains(selection), _find_writer(catalogue, selection)
     providers = selection.names("provider")
     offered = [catalogue.default_models(tier, providers) for tier in reversed(TIERS)]
     judges = [chains[pattern.judged_by][0], *(refs[0] for refs in offered if refs)]
@@ -67,8 +67,9 @@ def describe_judges(catalogue: Catalogue, pattern: Feature, selection: Selection
         return None
     if all(tokens is None for _, tokens in judges):
         return f"From which length on {pattern.name} pays is unknown: a model has no list price."
+    writer = _find_writer(catalogue, selection)
     return (
-        f"{pattern.name} costs less than {_writer(catalogue, selection)} writing outright by who"
+        f"{pattern.name} costs less than {writer} writing outright, depending on the model that"
         f" scores (chain {pattern.judged_by}): {_list_lengths(judges)}."
     )
 
@@ -83,7 +84,7 @@ def _describe_length(tokens: int | None) -> str:
     return f"from texts of {tokens:,} tokens on" if tokens else "at any length"
 
 
-def _saving(
+def _compute_saving(
     catalogue: Catalogue, chains: Chains, pattern: Feature, load: Load, writer: str
 ) -> Decimal | None:
     read, written = Decimal(load.input_tokens), Decimal(load.output_tokens)
@@ -93,7 +94,7 @@ def _saving(
     return None if outright is None or split is None else outright - split
 
 
-def _writer(catalogue: Catalogue, selection: Selection) -> str:
+def _find_writer(catalogue: Catalogue, selection: Selection) -> str:
     """Return the model that would write outright: the first of the expensive chain."""
     refs = catalogue.default_chains(selection).get("expensive")
     return (refs or catalogue.default_models("expensive", selection.names("provider")))[0]

@@ -73,7 +73,7 @@ class Catalogue:
         Features that the kinds before it chose may propose others, as `selection` has them.
         """
         before = selection or Selection()
-        on = [kind.builtin] if kind.builtin else []
+        on = kind.builtins
         if kind.many:
             on += [feature.name for feature in self.of(kind.name) if feature.default]
             for feature, names in self.proposals(kind):
@@ -134,6 +134,11 @@ def tier_of(chain: str) -> Tier:
     return _TIER_OF.get(chain, "balanced")
 
 
+def list_providers(refs: Iterable[str]) -> list[str]:
+    """Return the providers of some `provider:model`, each once."""
+    return list(dict.fromkeys(ref.partition(":")[0] for ref in refs))
+
+
 def template_root() -> Path:
     """Return the template that this installation carries; in a checkout, the checkout."""
     # The wheel carries templates/ and copier.yml in `_template` (see pyproject.toml).
@@ -152,12 +157,12 @@ def load(root: Path | None = None) -> Catalogue:
     if not any(feature.kind == CORE for feature in features):
         raise ManifestError(f"{root.name}/templates has no core {MANIFEST}; take another template.")
     _require_unique(features)
-    kinds, levels = [CORE, *KINDS], _levels(features)
+    kinds, levels = [CORE, *KINDS], _find_levels(features)
     features.sort(key=lambda f: (levels[f.ref], kinds.index(f.kind), f.order, f.name))
     return Catalogue(root, tuple(features))
 
 
-def _levels(features: Iterable[Feature]) -> dict[str, int]:
+def _find_levels(features: Iterable[Feature]) -> dict[str, int]:
     """Return feature → how many steps of requirements lead to it.
 
     Whether a feature is on depends on those that require it, so they have to come first.

@@ -99,7 +99,7 @@ def _ask_names() -> dict[str, Any]:
 
 
 def _ask_kind(catalogue: Catalogue, kind: Kind) -> dict[str, Any]:
-    choices = {kind.builtin: kind.builtin} if kind.builtin else {}
+    choices = {name: name for name in kind.builtins}
     choices |= {f"{f.title}: {f.summary}": f.name for f in catalogue.of(kind.name)}
     asked: dict[str, Any] = {"type": "str", "help": f"Which {kind.answer_key}"}
     if not choices:

@@ -88,12 +88,11 @@ def list_mix(catalogue: Catalogue, selection: Selection) -> list[Share]:
 
 def describe_mix(shares: Sequence[Share]) -> str:
     """Return a mix as text: `1,000 requests of 900 tokens in, 350 out: 100 % router`."""
+    parts = ", ".join(f"{share.percent} % {share.name}" for share in shares)
     if not all(share.sized for share in shares):
-        parts = ", ".join(f"{share.percent} % {share.name}" for share in shares)
         return f"{REQUESTS:,} requests of the usual size: {parts}"
     if len({share.size for share in shares}) == 1 and not shares[0].source_tokens:
         size = f"{shares[0].input_tokens:,} tokens in, {shares[0].output_tokens:,} out"
-        parts = ", ".join(f"{share.percent} % {share.name}" for share in shares)
         return f"{REQUESTS:,} requests of {size}: {parts}"
     parts = ", ".join(f"{share.percent} % {share.name} ({share.size})" for share in shares)
     mean_in = sum(share.percent * share.input_tokens for share in shares) // 100

@@ -24,6 +24,11 @@ class Kind:
     many: bool = True
     builtin: str | None = None
 
+    @property
+    def builtins(self) -> list[str]:
+        """The choice that needs no feature folder, as a list that may be empty."""
+        return [self.builtin] if self.builtin else []
+
 
 KINDS: Mapping[str, Kind] = {
     kind.name: kind

@@ -1,12 +1,13 @@
 """The parts of a manifest: stages, estimates, questions, variables and models of one feature."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeGuard
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 Tier = Literal["cheap", "balanced", "expensive"]
 TIERS: tuple[Tier, ...] = ("cheap", "balanced", "expensive")
 SettingValue = str | int | float | bool
+_TYPES = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
 
 
 class Part(BaseModel):
@@ -88,12 +89,12 @@ class Wires(Part):
     """What a feature adds to the registries of a workspace, by the modules that hold it.
 
     In `wiring.py`: `pipeline` with what it `handles`, for the router, and the registries that it
-    `takes` as arguments (`searches`); `router`; `checks`;
-    `agent_key`, whose `equip` reads the key of that name under `[agents.X]`; `reader`, whose
-    `read(path)` returns the text of a file; `human`, `stream` and `texts`; the module that
-    measures the `saving`; modules of `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`) and
-    with the `forecast` of the month; `ledgers` by URL scheme, and `exports`
-    by the suffix of the files that they write.
+    `takes` as arguments (`searches`); `router`; `checks`; `agent_key`, whose `equip` reads the key
+    of that name under `[agents.X]`; `reader`, whose `read(path)` returns the text of a file;
+    `human`, `stream` and `texts`; the module that measures the `saving`; modules of
+    `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`) and with the
+    `forecast` of the month; `ledgers` by URL scheme, and `exports` by the suffix of the files that
+    they write.
 
     Elsewhere: `commands` of `commands/__init__.py`, by the words that call them; modules of
     `runtime/converters` named like the suffix of the files that they read (`converters`); the
@@ -155,18 +156,28 @@ class Question(Part):
 
     @model_validator(mode="after")
     def _check_default(self) -> Self:
-        value = self.default
-        kinds = {"str": (str,), "int": (int,), "float": (int, float), "bool": (bool,)}
-        if type(value) not in kinds[self.type]:
-            raise ValueError(f"the default {value!r} is not of type {self.type}")
-        if self.choices and value not in self.choices:
-            raise ValueError(f"the default {value!r} is not one of {', '.join(self.choices)}")
-        if not isinstance(value, str | bool):
-            if self.min is not None and value < self.min:
-                raise ValueError(f"the default {value} is less than {self.min}")
-            if self.max is not None and value > self.max:
-                raise ValueError(f"the default {value} is more than {self.max}")
+        if not self.has_type(self.default):
+            raise ValueError(f"the default {self.default!r} is not of type {self.type}")
+        if problem := self.find_problem(self.default):
+            raise ValueError(f"the default {self.default!r} {problem}")
         return self
+
+    def has_type(self, value: object) -> TypeGuard[SettingValue]:
+        """Tell whether a value has the type of the answer."""
+        # The type itself is compared: in Python, True is an integer.
+        return type(value) in _TYPES[self.type]
+
+    def find_problem(self, value: SettingValue) -> str | None:
+        """Return why a value of the right type is not a choice, or is out of bounds, or None."""
+        if self.choices and value not in self.choices:
+            return f"is not one of {', '.join(self.choices)}"
+        if isinstance(value, str | bool):
+            return None
+        if self.min is not None and not value >= self.min:
+            return f"is less than {self.min:g}"
+        if self.max is not None and not value <= self.max:
+            return f"is more than {self.max:g}"
+        return None
 
 
 class EnvVar(Part):

@@ -117,7 +117,7 @@ def list_installed() -> frozenset[str]:
 
 
 @cache
-def _system_commands() -> frozenset[str]:
+def _list_system_commands() -> frozenset[str]:
     return frozenset(SYSTEM_COMMANDS.read_text("utf-8").split())
 
 
@@ -142,7 +142,7 @@ def project_problem(name: str) -> str | None:
     slug = slug_of(name)
     if slug.replace("-", "_") in OWN | list_installed():
         return "is the name of something the workspace installs"
-    if slug in _system_commands() or re.fullmatch(ENVIRONMENT, slug):
+    if slug in _list_system_commands() or re.fullmatch(ENVIRONMENT, slug):
         return "would hide the command of that name in the workspace's environment"
     if slug in DEVICES:
         return "is a device on Windows, so a program cannot be called that"

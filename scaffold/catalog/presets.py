@@ -23,7 +23,7 @@ class Preset:
     answers: Mapping[str, Any]
 
 
-def _agent(name: str, description: str) -> dict[str, str]:
+def _propose_agent(name: str, description: str) -> dict[str, str]:
     return {"name": name, "description": description, "chain": AGENT_CHAIN}
 
 
@@ -49,8 +49,8 @@ PRESETS: Mapping[str, Preset] = {
                 "patterns": ["router", "draft_polish"],
                 **_WITH_REPORTS,
                 "agents": [
-                    _agent("billing", "Invoices, payments, refunds and subscriptions"),
-                    _agent("technical", "Errors, set-up and how a feature works"),
+                    _propose_agent("billing", "Invoices, payments, refunds and subscriptions"),
+                    _propose_agent("technical", "Errors, set-up and how a feature works"),
                 ],
             },
         ),
@@ -93,7 +93,7 @@ def split(catalogue: Catalogue, preset: Preset) -> tuple[dict[str, Any], list[st
     for kind in KINDS.values():
         if kind.answer_key not in answers:
             continue
-        known = [*_builtin(kind), *(feature.name for feature in catalogue.of(kind.name))]
+        known = [*kind.builtins, *(feature.name for feature in catalogue.of(kind.name))]
         wanted = _list_names(catalogue, kind, preset, known)
         absent += [f"{kind.name}:{name}" for name in wanted if name not in known]
         # The rest of the preset is still of use: the caller says what is left out.
@@ -119,7 +119,3 @@ def _select(preset: Preset) -> Selection:
         kind.name: preset.answers.get(kind.answer_key, []) for kind in KINDS.values() if kind.many
     }
     return Selection(features=chosen)
-
-
-def _builtin(kind: Kind) -> list[str]:
-    return [kind.builtin] if kind.builtin else []

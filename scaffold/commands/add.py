@@ -1,11 +1,10 @@
 """`scaffold add KIND NAME [DIR]`: one feature or sub-agent more, at the same template version."""
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from scaffold.commands import arguments
+from scaffold.commands.arguments import ChangeOptions
 from scaffold.commands.output import print_report
 from scaffold.errors import ExitStatus
 
@@ -13,19 +12,13 @@ HELP = "Add a pattern, provider, sub-agent, search, engine, framework, surface o
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
+class Options(ChangeOptions):
     """What the command line says, under the names of its options."""
 
     kind: str
     name: str
-    dir: Path
     description: str | None
     chain: str | None
-    set: Sequence[str]
-    dry_run: bool
-    autostash: bool
-    template: str | None
-    json: bool
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -42,19 +35,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: Options) -> ExitStatus:
     """Add the feature or sub-agent."""
     from scaffold.workspace.features import Addition, add_feature
-    from scaffold.workspace.update import UpdateRequest
 
-    request = UpdateRequest(
-        folder=options.dir,
-        values=options.set,
-        template=options.template,
-        dry_run=options.dry_run,
-        autostash=options.autostash,
-    )
     addition = Addition(
         kind=options.kind,
         name=options.name,
         description=options.description,
         chain=options.chain,
     )
-    return print_report(add_feature(request, addition), as_json=options.json)
+    return print_report(add_feature(options.request(), addition), as_json=options.json)

@@ -6,7 +6,7 @@ from decimal import Decimal
 from scaffold.catalog.advice import SPLIT, Advice
 from scaffold.catalog.alternatives import Alternative, Alternatives
 from scaffold.catalog.break_even import describe_judges
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalogue, list_providers
 from scaffold.catalog.estimate import Load
 from scaffold.catalog.kinds import Selection
 
@@ -37,9 +37,9 @@ def as_json(advice: Advice, alternatives: Alternatives, load: Load) -> dict[str,
         "reasons": advice.reasons,
         "baseline": advice.baseline.name,
         "pattern": advice.best.name if advice.best else None,
-        "saving_usd_per_month": _plain(advice.saving_usd),
+        "saving_usd_per_month": _to_text(advice.saving_usd),
         "break_even_calls_per_day": advice.break_even_calls,
-        "options": [_as_row(one, load) for one in alternatives.all()],
+        "options": [_to_row(one, load) for one in alternatives.all()],
     }
 
 
@@ -66,7 +66,7 @@ def _format_price(one: Alternative) -> str:
 def _list_notes(advice: Advice, alternatives: Alternatives, catalogue: Catalogue) -> list[str]:
     """Say from which length on a judging pattern pays, and what is claimed of the best one."""
     refs = [ref for one in alternatives.all() for ref in one.models]
-    providers = list(dict.fromkeys(ref.partition(":")[0] for ref in refs))
+    providers = list_providers(refs)
     notes: list[str] = []
     for pattern in catalogue.of("pattern"):
         chosen = Selection(features={"provider": providers, "pattern": [pattern.name]})
@@ -76,12 +76,12 @@ def _list_notes(advice: Advice, alternatives: Alternatives, catalogue: Catalogue
     return [line for note in notes if note for line in [*textwrap.wrap(note, _WIDTH), ""]]
 
 
-def _as_row(one: Alternative, load: Load) -> dict[str, object]:
-    same_work = {tier: _plain(single.usd_per_month) for tier, single in one.same_work.items()}
+def _to_row(one: Alternative, load: Load) -> dict[str, object]:
+    same_work = {tier: _to_text(single.usd_per_month) for tier, single in one.same_work.items()}
     return {
         "name": one.name,
         "models": one.models,
-        "usd_per_month": _plain(one.usd_per_month),
+        "usd_per_month": _to_text(one.usd_per_month),
         "one_model_usd_per_month": same_work or None,
         "input_tokens": load.input_tokens + one.source_tokens,
         "output_tokens": load.output_tokens,
@@ -90,5 +90,5 @@ def _as_row(one: Alternative, load: Load) -> dict[str, object]:
     }
 
 
-def _plain(amount: Decimal | None) -> str | None:
+def _to_text(amount: Decimal | None) -> str | None:
     return None if amount is None else f"{amount:f}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING
 
+from scaffold.commands import arguments
 from scaffold.errors import AnswersError, ExitStatus, UsageError
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=Decimal(100),
         help="of that (100)",
     )
-    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    arguments.add_json(parser)
 
 
 def run(options: Options) -> ExitStatus:

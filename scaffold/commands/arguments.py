@@ -1,13 +1,43 @@
 """Arguments that several commands take. Imported to build the parser, so nothing heavy here."""
 
 import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from scaffold.catalog.kinds import KINDS
 from scaffold.system.paths import LONGEST_PATH
 
+if TYPE_CHECKING:
+    from scaffold.workspace.update import UpdateRequest
+
 ADDABLE = (*KINDS, "agent")
 """What `add` and `remove` take as KIND: the kinds of feature, and sub-agents."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOptions:
+    """What the command line says to every command that changes a workspace."""
+
+    dir: Path
+    set: Sequence[str]
+    dry_run: bool
+    autostash: bool
+    template: str | None
+    json: bool
+
+    def request(self) -> "UpdateRequest":
+        """Return what the workspace is asked for."""
+        from scaffold.workspace.update import UpdateRequest
+
+        return UpdateRequest(
+            folder=self.dir,
+            values=self.set,
+            template=self.template,
+            dry_run=self.dry_run,
+            autostash=self.autostash,
+        )
 
 
 def parse_text(word: str) -> str:
@@ -45,6 +75,11 @@ def add_workspace(parser: argparse.ArgumentParser) -> None:
         default=Path(),
         help="the workspace's folder (default: here)",
     )
+    add_json(parser)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Take --json."""
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
@@ -76,7 +111,7 @@ def add_values(parser: argparse.ArgumentParser) -> None:
 
 
 def add_change(parser: argparse.ArgumentParser) -> None:
-    """Take what every command takes that changes a workspace."""
+    """Take what `ChangeOptions` holds, besides what `add_workspace` takes."""
     add_values(parser)
     parser.add_argument("--dry-run", action="store_true", help="print plan and diff, write nothing")
     parser.add_argument(

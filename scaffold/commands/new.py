@@ -78,7 +78,7 @@ def run(options: Options) -> ExitStatus:
     from scaffold.workspace.create import create_workspace
 
     with unwind_on_sigterm():
-        report = create_workspace(_request(options), ask=_wizard(options))
+        report = create_workspace(_make_request(options), ask=_find_wizard(options))
     try:
         return _report(options, report)
     except KeyboardInterrupt:
@@ -88,7 +88,7 @@ def run(options: Options) -> ExitStatus:
         return ExitStatus.INTERRUPTED
 
 
-def _request(options: Options) -> "CreateRequest":
+def _make_request(options: Options) -> "CreateRequest":
     from scaffold.answers.inputs import Sources
     from scaffold.workspace.create import CreateRequest
 
@@ -104,7 +104,7 @@ def _request(options: Options) -> "CreateRequest":
     )
 
 
-def _wizard(options: Options) -> "Ask | None":
+def _find_wizard(options: Options) -> "Ask | None":
     quiet = options.defaults or options.answers or options.json
     if quiet or not (sys.stdin.isatty() and sys.stdout.isatty()):
         return None

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from questionary import Choice
 
 from scaffold.answers.spec import Agent
+from scaffold.answers.validate_fleet import list_owners
 from scaffold.catalog import names
 from scaffold.catalog.core_settings import AGENT_CHAIN
 from scaffold.wizard.prompts import Back, ask_in_order, ask_one, ask_text, print_title, say
@@ -54,8 +55,8 @@ def _change(state: State, agents: list[Agent], action: str) -> list[Agent]:
 
 
 def _edit(state: State, agent: Agent) -> Agent:
-    stages = {stage.name for feature in state.catalogue.features for stage in feature.stages}
-    taken = stages | {other.name for other in state.answers.agents or []}
+    owned = list_owners(state.catalogue.features).keys()
+    taken = owned | {other.name for other in state.answers.agents or []}
     fields = {"name": agent.name, "description": agent.description, "chain": agent.chain}
 
     def find_problem(name: str) -> str | None:

@@ -7,6 +7,7 @@ from questionary import Choice
 
 from scaffold.answers.spec import Chains
 from scaffold.catalog import names
+from scaffold.catalog.catalog import list_providers
 from scaffold.catalog.prices import describe_model, find_model, list_models
 from scaffold.wizard.prompts import Back, ask_in_order, ask_one, ask_text, print_title, say
 from scaffold.wizard.state import State
@@ -31,7 +32,7 @@ def _ask_chain(state: State, name: str, chains: Chains) -> None:
         for place, ref in enumerate(refs, 1):
             say(f"  {place}. {describe_model(find_model(state.catalogue, ref))}")
         say(f"\n  {state.describe_estimate(chains)}")
-        if len({ref.partition(":")[0] for ref in refs}) == 1:
+        if len(list_providers(refs)) == 1:
             say("  One provider only: when it is down, nothing answers.")
         say()
         action = ask_one(f"Chain {name}", _list_actions(refs))

@@ -37,7 +37,7 @@ def ask_in_order(steps: Sequence[Callable[[], None]]) -> None:
 
 def print_title(text: str) -> None:
     """Clear the screen and print a title and the keys; the scrollback keeps what was above."""
-    questionary.print("\n" * (_size().lines - 1))
+    questionary.print("\n" * (_measure().lines - 1))
     print("\x1b[H\x1b[J", end="", flush=True)
     say(text)
     say(f"{KEYS}\n")
@@ -50,11 +50,11 @@ def say(text: str = "") -> None:
 
 def fits(text: str, rest: int) -> bool:
     """Tell whether a text and `rest` more lines fit on the screen at once."""
-    return _wrap(text).count("\n") + rest < _size().lines
+    return _wrap(text).count("\n") + rest < _measure().lines
 
 
 def _wrap(text: str) -> str:
-    width = max(20, _size().columns - 1)
+    width = max(20, _measure().columns - 1)
     lines: list[str] = []
     for line in text.split("\n"):
         indent = " " * (len(line) - len(line.lstrip()))
@@ -97,26 +97,26 @@ def ask_many(message: str, choices: Sequence[Choice]) -> list[str]:
         questionary.checkbox(
             message,
             choices=[_fit(choice) for choice in choices],
-            instruction=_instruction(message, f"({PICK}{f', {FILTER}' if long else ''})"),
+            instruction=_fit_instruction(message, f"({PICK}{f', {FILTER}' if long else ''})"),
             use_search_filter=long,
             use_jk_keys=False,
         )
     )
 
 
-def _instruction(message: str, whole: str) -> str:
+def _fit_instruction(message: str, whole: str) -> str:
     # A prompt breaks in the middle of a word where it does not fit.
-    return whole if len(f"? {message} {whole}") < _size().columns else f"({SHORT})"
+    return whole if len(f"? {message} {whole}") < _measure().columns else f"({SHORT})"
 
 
-def _size() -> os.terminal_size:
+def _measure() -> os.terminal_size:
     # Ask the terminal, as the prompts do; the variable COLUMNS may be stale.
     return os.get_terminal_size(sys.stdout.fileno())
 
 
 def _fit(choice: Choice) -> Choice:
     # A list does not wrap: what is wider than the terminal would vanish without a sign.
-    room = max(20, _size().columns - 7)
+    room = max(20, _measure().columns - 7)
     line = str(choice.title)
     short = line if len(line) <= room else line[: room - 1] + "…"
     return Choice(short, choice.value, checked=choice.checked)

@@ -43,8 +43,7 @@ def _ask_kind(state: State, kind: Kind) -> None:
     lines = {feature.name: f"{feature.title:<{width}}  {feature.summary}" for feature in features}
     if kind.many:
         choices = [Choice(line, name, checked=name in chosen) for name, line in lines.items()]
-        builtin = [kind.builtin] if kind.builtin else []
-        state.choose(kind, [*builtin, *ask_many(f"Which {kind.answer_key}?", choices)])
+        state.choose(kind, [*kind.builtins, *ask_many(f"Which {kind.answer_key}?", choices)])
     else:
         choices = [Choice(f"{kind.builtin} (default)", kind.builtin)]
         choices += [Choice(line, name) for name, line in lines.items()]

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from scaffold.answers.complete import complete
-from scaffold.answers.spec import Agent, PartialSpec, WorkspaceSpec
-from scaffold.catalog.catalog import Catalogue
+from scaffold.answers.complete import complete, propose_agents
+from scaffold.answers.spec import PartialSpec, WorkspaceSpec
+from scaffold.catalog.catalog import Catalogue, list_providers
 from scaffold.catalog.estimate import describe_estimate
 from scaffold.catalog.kinds import KINDS, Kind
 
@@ -67,7 +67,7 @@ class State:
     def settle(self) -> None:
         """Let sub-agents and chains follow the patterns and providers that are chosen now."""
         if self.given.agents is None and not self.own_agents:
-            self.answer(agents=self._propose_agents())
+            self.answer(agents=propose_agents(self.catalogue, self.answers.selection))
         providers = self.answers.providers or [one.name for one in self.catalogue.of("provider")]
         # A chain that only an earlier choice used goes; one of the command line stays.
         selection = replace(self.answers.selection, chains=self.given.chains or {})
@@ -75,7 +75,7 @@ class State:
         kept = {
             name: refs
             for name, refs in (self.answers.chains or {}).items()
-            if name in used and {ref.partition(":")[0] for ref in refs} <= set(providers)
+            if name in used and {*list_providers(refs)} <= set(providers)
         }
         self.answer(chains=kept)
 
@@ -86,7 +86,3 @@ class State:
     def describe_estimate(self, chains: Mapping[str, Sequence[str]]) -> str:
         """Return what 1,000 requests of a mix cost on these chains, in one line."""
         return describe_estimate(self.catalogue, replace(self.answers.selection, chains=chains))
-
-    def _propose_agents(self) -> list[Agent]:
-        proposed = self.catalogue.default_agents(self.answers.selection)
-        return [Agent.model_validate(agent.model_dump()) for agent in proposed]
