@@ -149,14 +149,14 @@ def recorded(prices: Any) -> str:
     table = prices.Prices({}, {"anthropic": "anthropic", "google": "google"})
     off: list[float] = []
     for line in gzip.decompress(RECORDED.read_bytes()).decode().splitlines():
-        for model, told in json.loads(line)["models"].items():
-            if told.get("recorded_cost_usd") is None:
+        for model, known in json.loads(line)["models"].items():
+            if known.get("recorded_cost_usd") is None:
                 continue
             usage = RequestUsage(
-                input_tokens=told["input_tokens"], output_tokens=told["output_tokens"]
+                input_tokens=known["input_tokens"], output_tokens=known["output_tokens"]
             )
             cost = table.cost(prices.ModelRef(providers[model], model), usage)
-            off.append(abs(cost.nano_usd / 1e9 - told["recorded_cost_usd"]))
+            off.append(abs(cost.nano_usd / 1e9 - known["recorded_cost_usd"]))
     within = sum(one <= 1e-6 for one in off)
     return f"recorded costs: {within} of {len(off)} within 1e-6 USD, the worst {max(off):.1e}"
 
@@ -205,14 +205,14 @@ def steady(store: Any, place: Path, seconds: float) -> None:
     print(f"5,000 rows/s: p50 {half:.2f} ms, p99 {tail:.2f} ms (goal 2; each round: {each})")
 
 
-def killed(store: Any, package: str, folder: Path, times: int) -> None:
+def kill(store: Any, package: str, folder: Path, times: int) -> None:
     """Print what of the acknowledged rows is lost or doubled by kill -9."""
     path = folder / "killed.sqlite3"
-    told = ledger_package.acknowledged_until_killed(folder / "w", package, path, times)
+    known = ledger_package.write_until_killed(folder / "w", package, path, times)
     store.Ledger(path).close()
     there = [key for (key,) in store.select(path, "SELECT call_id FROM attempts")]
-    lost, doubled = len(told - set(there)), len(there) - len(set(there))
-    print(f"{times} times kill -9: {len(told):,} acknowledged, {lost} lost, {doubled} doubled")
+    lost, doubled = len(known - set(there)), len(there) - len(set(there))
+    print(f"{times} times kill -9: {len(known):,} acknowledged, {lost} lost, {doubled} doubled")
 
 
 def main() -> None:
@@ -231,7 +231,7 @@ def main() -> None:
         print(priced(ledger_package.module(package, "prices")))
         throughput(store, place, count)
         steady(store, place, 1 if options.quick else 5)
-        killed(store, package, place, 5 if options.quick else 50)
+        kill(store, package, place, 5 if options.quick else 50)
         fill(store, place / "weeks.sqlite3", rows)
         rollup_ms, scan_ms = report(package, store, place / "weeks.sqlite3")
         print(

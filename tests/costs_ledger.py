@@ -26,7 +26,7 @@ def attempts(store: Any, count: int, *, days_ago: int = 1, **given: Any) -> list
 
 
 def write(store: Any, path: Path, *groups: Sequence[Any]) -> Path:
-    """A ledger that holds these attempts."""
+    """Write a ledger of these attempts."""
     database = store.connect(path)
     try:
         database.write([attempt for group in groups for attempt in group])

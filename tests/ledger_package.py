@@ -70,7 +70,7 @@ def module(package: str, name: str) -> Any:
 def start(
     folder: Path, code: str, *words: object, within: Sequence[str] = ()
 ) -> subprocess.Popen[str]:
-    """Python code in a process of its own that knows the rendered package and these tests.
+    """Run Python code in a process of its own that knows the rendered package and these tests.
 
     `within` is a program that runs it.
     """
@@ -106,8 +106,8 @@ asyncio.run(play())
 """
 
 
-def acknowledged_until_killed(folder: Path, package: str, path: Path, times: int) -> set[str]:
-    """The calls that writing processes were told are committed until kill -9, at random moments."""
+def write_until_killed(folder: Path, package: str, path: Path, times: int) -> set[str]:
+    """Write until kill -9, at random moments; return the calls that were known to be committed."""
     acknowledged: set[str] = set()
     for _ in range(times):
         process = start(folder, WRITE, path, package)
@@ -123,7 +123,7 @@ def acknowledged_until_killed(folder: Path, package: str, path: Path, times: int
 
 
 def row(store: Any, **given: Any) -> Any:
-    """An attempt that answered; whatever a test cares about is given."""
+    """Make an attempt that answered, with the values that a test cares about."""
     usual = {
         "ts_us": time.time_ns() // 1000,
         "latency_ms": 120,
@@ -145,7 +145,7 @@ def row(store: Any, **given: Any) -> Any:
 
 
 def call(id_: str, messages: list[Any], *answered: tuple[Any, Any]) -> Any:
-    """What is read of a call to a chain when its texts are stored: rows with their completions."""
+    """Make what is read of a call when its texts are stored: rows with their completions."""
     return SimpleNamespace(
         id=id_,
         messages=messages,
@@ -155,7 +155,7 @@ def call(id_: str, messages: list[Any], *answered: tuple[Any, Any]) -> Any:
 
 
 def fold(store: Any, rows: Iterable[Any]) -> dict[tuple[Any, ...], dict[str, int]]:
-    """What rows add up to in the rollup, counted one by one: its key -> counters."""
+    """Add rows up as the rollup does, one by one: its key -> counters."""
     rollup: dict[tuple[Any, ...], dict[str, int]] = {}
     for row in rows:
         key = (row.ts_us // store.DAY_US, row.environment, "", row.task_type, row.provider)

@@ -48,13 +48,13 @@ def keys(store: Any, path: Path) -> list[tuple[str, int]]:
 
 
 def rollup(store: Any, path: Path) -> dict[Any, Any]:
-    """The stored rollup as `ledger_package.fold` gives it."""
+    """Return the stored rollup as `ledger_package.fold` does."""
     names = (*store.ROLLUP_KEY, *store.COUNTERS)
     rows = store.select(path, f"SELECT {', '.join(names)} FROM rollup")
     at = len(store.ROLLUP_KEY)
     return {row[:at]: dict(zip(store.COUNTERS, row[at:], strict=True)) for row in rows}
 
 
-def stored(store: Any, path: Path) -> list[Any]:
+def read_rows(store: Any, path: Path) -> list[Any]:
     rows = store.select(path, f"SELECT {', '.join(store.COLUMNS)} FROM attempts")
     return [store.Attempt(**dict(zip(store.COLUMNS, row, strict=True))) for row in rows]

@@ -43,7 +43,7 @@ def command(
 
 
 def list_price(model: str, row: Any) -> Decimal:
-    """What these tokens cost at list price, by the provider's public prices."""
+    """Return what these tokens cost at list price, by the provider's public prices."""
     provider, _, name = model.partition(":")
     usage = Usage(input_tokens=row.input_tokens, output_tokens=row.output_tokens)
     return calc_price(usage, name, provider_id=provider).total_price
@@ -52,8 +52,8 @@ def list_price(model: str, row: Any) -> Decimal:
 def test_the_first_line_of_the_demos_report_is_true(
     package: str, command: Any, tmp_path: Path
 ) -> None:
-    status, told = command("demo")
-    first = told.partition("makes of it:\n\n")[2].splitlines()[0]
+    status, printed = command("demo")
+    first = printed.partition("makes of it:\n\n")[2].splitlines()[0]
     assert status == 0 and first.startswith("1. $")
     finding = json.loads(command("costs", "--json", "--environment", "demo")[1])["findings"][0]
     assert finding["text"] in first

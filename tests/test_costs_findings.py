@@ -1,4 +1,4 @@
-"""Findings on ledgers whose truth is known: what is there is found, what is not is not."""
+"""Findings on ledgers whose truth is known: what is there is found, and nothing else."""
 
 import importlib
 from collections.abc import Iterator
@@ -45,7 +45,9 @@ def question(findings: Any, path: Path, *, budget_usd: object = 0, **given: Any)
     fleet = importlib.import_module(f"{package}.runtime.fleet").Fleet.model_validate(
         {"chains": {"main": {"models": REFS}}, "budgets": {"month_usd": budget_usd}}
     )
-    own = {ref: {"input_usd": asked, "output_usd": told} for ref, (asked, told) in USD.items()}
+    own = {
+        ref: {"input_usd": asked, "output_usd": answered} for ref, (asked, answered) in USD.items()
+    }
     return findings.Question(path, fleet, module(package, "prices").Prices(own, {}), **given)
 
 
@@ -54,8 +56,8 @@ def find(findings: Any, question: Any) -> list[Any]:
     return findings.find(question, importlib.import_module(f"{package}.wiring").FINDINGS)
 
 
-def asked(findings: Any, path: Path, **given: Any) -> list[Any]:
-    """What costs too much; what does not work is `urgent`."""
+def find_costly(findings: Any, path: Path, **given: Any) -> list[Any]:
+    """Find what costs too much; what does not work is `urgent`."""
     found = find(findings, question(findings, path, **given))
     return [finding for finding in found if not finding.urgent]
 
@@ -85,7 +87,7 @@ def test_a_cheaper_model_that_does_as_well_is_evidence(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:
     path = write(store, tmp_path / "l.sqlite3", dear(store, 50), cheap(store, 40))
-    (found,) = asked(findings, path)
+    (found,) = find_costly(findings, path)
     same_tokens = 50 * (400 * 100 + 20 * 500)
     assert (found.kind, found.basis) == ("cheaper_model", "evidence")
     assert found.nano_usd_per_month == 50 * 2_500_000 - same_tokens
@@ -115,7 +117,7 @@ def test_evidence_takes_thirty_verdicts_and_two_points(
 ) -> None:
     failed = cheap(store, other_failed, outcome="rejected", error_type="malformed", days_ago=2)
     path = write(store, tmp_path / "l.sqlite3", dear(store, n), cheap(store, other_n), failed)
-    assert ("cheaper_model" in kinds(asked(findings, path))) is is_evidence
+    assert ("cheaper_model" in kinds(find_costly(findings, path))) is is_evidence
 
 
 def test_a_model_without_a_list_price_counts_at_what_its_calls_cost(
@@ -123,7 +125,7 @@ def test_a_model_without_a_list_price_counts_at_what_its_calls_cost(
 ) -> None:
     own = attempts(store, 40, model="own-server", cost_nano_usd=100_000, chain="other")
     path = write(store, tmp_path / "l.sqlite3", dear(store, 50), own)
-    (found,) = asked(findings, path)
+    (found,) = find_costly(findings, path)
     assert found.kind == "cheaper_model"
     assert found.nano_usd_per_month == 50 * (2_500_000 - 100_000)
 
@@ -137,14 +139,14 @@ def test_a_judged_model_that_scores_less_is_not_as_good(
         dear(store, 40, quality=0.9, quality_source="judge"),
         cheap(store, 40, quality=0.8, quality_source="judge"),
     )
-    assert "cheaper_model" not in kinds(asked(findings, path))
+    assert "cheaper_model" not in kinds(find_costly(findings, path))
 
 
 def test_short_answers_of_a_dear_model_are_a_hypothesis(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:
     path = write(store, tmp_path / "l.sqlite3", dear(store, 12))
-    (found,) = asked(findings, path)
+    (found,) = find_costly(findings, path)
     assert (found.kind, found.basis) == ("try_cheaper", "hypothesis")
     assert found.evidence["other_nano_usd"] == 12 * (400 * 100 + 20 * 500)
     assert "FLEET_ENVIRONMENT=trial" in found.action
@@ -164,28 +166,28 @@ def test_no_hypothesis_where_it_would_be_wrong(
     store: Any, findings: Any, tmp_path: Path, given: dict[str, Any]
 ) -> None:
     path = write(store, tmp_path / "l.sqlite3", dear(store, 20, **given))
-    assert asked(findings, path) == []
+    assert find_costly(findings, path) == []
 
 
 def test_a_model_is_no_cheaper_one_than_itself(store: Any, findings: Any, tmp_path: Path) -> None:
     fallen = attempts(store, 20, model=CHEAP, output_tokens=20, cost_nano_usd=400_000)
-    assert asked(findings, write(store, tmp_path / "l.sqlite3", fallen)) == []
+    assert find_costly(findings, write(store, tmp_path / "l.sqlite3", fallen)) == []
 
 
 def test_few_calls_are_no_finding(store: Any, findings: Any, tmp_path: Path) -> None:
-    assert asked(findings, write(store, tmp_path / "l.sqlite3", dear(store, 9))) == []
+    assert find_costly(findings, write(store, tmp_path / "l.sqlite3", dear(store, 9))) == []
 
 
 def test_recorded_rows_stay_apart(store: Any, findings: Any, tmp_path: Path) -> None:
     path = write(store, tmp_path / "l.sqlite3", dear(store, 50, environment="demo"))
-    assert asked(findings, path, budget_usd=Decimal("0.0001")) == []
-    assert kinds(asked(findings, path, environment="demo")) == ["try_cheaper"]
+    assert find_costly(findings, path, budget_usd=Decimal("0.0001")) == []
+    assert kinds(find_costly(findings, path, environment="demo")) == ["try_cheaper"]
 
 
 def fallen_back(
     store: Any, count: int, first_cost: int | None, outcome: str = "rejected"
 ) -> list[Any]:
-    """Calls whose first model was refused and whose second answered, long and dear."""
+    """Make calls whose first model was refused and whose second answered, long and dear."""
     rows: list[Any] = []
     long = {"task_type": "answering", "output_tokens": 900, "chain": "main"}
     firsts = attempts(
@@ -212,7 +214,7 @@ def test_escalations_that_cost_more_than_they_save(
         store, 10, model=CHEAP, cost_nano_usd=800_000, task_type="answering", output_tokens=900
     )
     path = write(store, tmp_path / "l.sqlite3", fallen_back(store, 40, 800_000), fine)
-    (found,) = asked(findings, path)
+    (found,) = find_costly(findings, path)
     assert found.kind == "escalation_costs_more"
     spent = 40 * 1_800_000 + 10 * 800_000
     assert found.nano_usd_per_month == spent - 50 * 1_000_000
@@ -224,12 +226,12 @@ def test_a_fallback_that_pays_is_not_a_finding(store: Any, findings: Any, tmp_pa
         store, 300, model=CHEAP, cost_nano_usd=10_000, task_type="answering", output_tokens=900
     )
     path = write(store, tmp_path / "l.sqlite3", fallen_back(store, 40, 10_000), fine)
-    assert asked(findings, path) == []
+    assert find_costly(findings, path) == []
 
 
 def test_a_chain_whose_second_model_answers_most(store: Any, findings: Any, tmp_path: Path) -> None:
     path = write(store, tmp_path / "l.sqlite3", fallen_back(store, 40, None, "failed"))
-    (found,) = asked(findings, path)
+    (found,) = find_costly(findings, path)
     assert found.kind == "second_answers_most"
     assert found.evidence["answered_later"] == 40 and found.evidence["failures"] == 40
 
@@ -245,7 +247,7 @@ def test_drafts_that_are_rewritten_too_often(
         attempts(store, 100, task_type="drafting", cost_nano_usd=500 * MICRO, **long),
         attempts(store, rewritten, task_type="rewriting", cost_nano_usd=900 * MICRO, **long),
     )
-    found = asked(findings, path)
+    found = find_costly(findings, path)
     assert kinds(found) == expected
     if found:
         assert found[0].nano_usd_per_month == 40 * 500 * MICRO
@@ -282,7 +284,7 @@ def test_spikes_against_the_four_weeks_before(
     expected: list[str],
 ) -> None:
     rows = weekly(store, *(cost * MICRO * 10 for cost in costs), calls=calls)
-    found = asked(findings, write(store, tmp_path / "l.sqlite3", rows))
+    found = find_costly(findings, write(store, tmp_path / "l.sqlite3", rows))
     assert kinds(found) == expected
     if found:
         assert found[0].nano_usd_per_month == round(35 * 100 * MICRO * 10 * 30 / 7)
@@ -291,16 +293,16 @@ def test_spikes_against_the_four_weeks_before(
 def test_today_alone_is_no_spike(store: Any, findings: Any, tmp_path: Path) -> None:
     rows = weekly(store, *[10 * MICRO] * 5)
     burst = attempts(store, 500, days_ago=0, cost_nano_usd=10 * MICRO, output_tokens=900)
-    assert asked(findings, write(store, tmp_path / "l.sqlite3", rows, burst)) == []
+    assert find_costly(findings, write(store, tmp_path / "l.sqlite3", rows, burst)) == []
 
 
 def test_a_month_over_its_budget(store: Any, findings: Any, tmp_path: Path) -> None:
     rows = attempts(store, 40, days_ago=0, cost_nano_usd=10**8, output_tokens=900)
     path = write(store, tmp_path / "l.sqlite3", rows)
-    (found,) = asked(findings, path, budget_usd=Decimal("1.5"))
+    (found,) = find_costly(findings, path, budget_usd=Decimal("1.5"))
     assert found.kind == "over_budget"
     assert found.nano_usd_per_month == 4 * 10**9 - 15 * 10**8
-    assert asked(findings, path, budget_usd=Decimal(5)) == []
+    assert find_costly(findings, path, budget_usd=Decimal(5)) == []
 
 
 @pytest.mark.parametrize(
@@ -361,7 +363,7 @@ def test_no_ledger_yields_a_saving_larger_than_its_spend(
         rows.append(attempts(store, count, cost_source=source, **shape))
     write(store, path, *rows)
     spent = sum(row.cost_nano_usd or 0 for group in rows for row in group)
-    found = asked(findings, path)
+    found = find_costly(findings, path)
     ranked = [finding.nano_usd_per_month for finding in found]
     assert ranked == sorted(ranked, reverse=True)
     for finding in found:
@@ -372,13 +374,13 @@ def test_no_ledger_yields_a_saving_larger_than_its_spend(
             assert min(finding.evidence["n"], finding.evidence["other_n"]) >= 30
 
 
-def failed(store: Any, count: int, **given: Any) -> list[Any]:
+def failures(store: Any, count: int, **given: Any) -> list[Any]:
     usual = {"outcome": "failed", "error_type": "authentication", "cost_nano_usd": None}
     return dear(store, count, **{**usual, "cost_source": "none", **given})
 
 
 def test_the_first_line_shouts_when_all_fail(store: Any, findings: Any, tmp_path: Path) -> None:
-    found = urgent(findings, write(store, tmp_path / "l.sqlite3", failed(store, 8)))
+    found = urgent(findings, write(store, tmp_path / "l.sqlite3", failures(store, 8)))
     assert kinds(found)[0] == "all_fail" and found[0].urgent
     assert found[0].text.startswith("ALL 8 ATTEMPTS FAILED.")
     assert "doctor" in found[0].action
@@ -387,7 +389,7 @@ def test_the_first_line_shouts_when_all_fail(store: Any, findings: Any, tmp_path
 def test_the_first_line_shouts_when_no_model_was_asked(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:
-    skipped = failed(store, 8, outcome="skipped", error_type="no_key")
+    skipped = failures(store, 8, outcome="skipped", error_type="no_key")
     found = urgent(findings, write(store, tmp_path / "l.sqlite3", skipped))
     assert found[0].text.startswith("NO MODEL WAS ASKED: all 8 attempts were skipped.")
 
@@ -396,14 +398,14 @@ def test_a_model_that_fails_often_stands_before_what_costs(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:
     path = write(
-        store, tmp_path / "l.sqlite3", dear(store, 50), cheap(store, 40), failed(store, 20)
+        store, tmp_path / "l.sqlite3", dear(store, 50), cheap(store, 40), failures(store, 20)
     )
     found = urgent(findings, path)
     assert kinds(found)[0] == "fails_often" and DEAR in found[0].text
 
 
 def test_what_seldom_fails_is_no_finding(store: Any, findings: Any, tmp_path: Path) -> None:
-    path = write(store, tmp_path / "l.sqlite3", cheap(store, 100), failed(store, 2))
+    path = write(store, tmp_path / "l.sqlite3", cheap(store, 100), failures(store, 2))
     assert "fails_often" not in kinds(urgent(findings, path))
     assert "all_fail" not in kinds(urgent(findings, path))
 
@@ -411,7 +413,7 @@ def test_what_seldom_fails_is_no_finding(store: Any, findings: Any, tmp_path: Pa
 def test_an_open_circuit_is_told_until_the_model_answers(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:
-    skipped = failed(store, 3, outcome="skipped", error_type="circuit_open", days_ago=0)
+    skipped = failures(store, 3, outcome="skipped", error_type="circuit_open", days_ago=0)
     path = write(store, tmp_path / "l.sqlite3", cheap(store, 12), skipped)
     assert "circuit_open" in kinds(urgent(findings, path))
 
@@ -424,10 +426,10 @@ def test_a_model_whose_cost_is_not_all_known_is_not_called_cheaper(
     bare = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
     rows = [dear(store, 40), cheap(store, 40, **own)]
     path = write(store, tmp_path / "known.sqlite3", *rows)
-    assert "cheaper_model" in kinds(asked(findings, path))
+    assert "cheaper_model" in kinds(find_costly(findings, path))
     rows = [*rows, cheap(store, 40, **{**own, **bare, "cost_source": "none"})]
     path = write(store, tmp_path / "unknown.sqlite3", *rows)
-    assert "cheaper_model" not in kinds(asked(findings, path))
+    assert "cheaper_model" not in kinds(find_costly(findings, path))
 
 
 def test_each_deployment_has_findings_of_its_own(store: Any, findings: Any, tmp_path: Path) -> None:
@@ -437,27 +439,27 @@ def test_each_deployment_has_findings_of_its_own(store: Any, findings: Any, tmp_
         store,
         tmp_path / "l.sqlite3",
         dear(store, 40, deployment="eu"),
-        failed(store, 30, deployment="us", **skipped),
-        failed(store, 20, deployment="us"),
-        failed(store, 20, deployment="asia"),
-        failed(store, 3, deployment="asia", **skipped),
+        failures(store, 30, deployment="us", **skipped),
+        failures(store, 20, deployment="us"),
+        failures(store, 20, deployment="asia"),
+        failures(store, 3, deployment="asia", **skipped),
         dear(store, 40),
     )
     found = urgent(findings, path)
-    told = {(one.kind, one.evidence["model"]) for one in found}
+    pairs = {(one.kind, one.evidence["model"]) for one in found}
     kinds_ = ("circuit_open", "fails_often")
     at = [f"anthropic:{DEAR}@{place}" for place in ("us", "asia")]
-    assert told == {(kind, model) for kind in kinds_ for model in at}
+    assert pairs == {(kind, model) for kind in kinds_ for model in at}
 
 
 def test_a_circuit_is_told_in_its_own_environment(
     store: Any, findings: Any, tmp_path: Path
 ) -> None:
-    skipped = failed(store, 3, outcome="skipped", error_type="circuit_open", days_ago=0)
+    skipped = failures(store, 3, outcome="skipped", error_type="circuit_open", days_ago=0)
     path = write(store, tmp_path / "l.sqlite3", cheap(store, 12, environment="demo"), skipped)
-    for environment, told in ((None, True), ("production", True), ("demo", False)):
+    for environment, is_shown in ((None, True), ("production", True), ("demo", False)):
         found = find(findings, question(findings, path, environment=environment))
-        assert ("circuit_open" in kinds(found)) is told, environment
+        assert ("circuit_open" in kinds(found)) is is_shown, environment
 
 
 def test_answers_without_usage_are_told(store: Any, findings: Any, tmp_path: Path) -> None:

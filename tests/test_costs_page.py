@@ -116,9 +116,9 @@ def test_every_cell_of_the_heatmap_is_the_querys(package: str, path: Path, text:
 def test_weeks_add_up_to_the_query(package: str, path: Path, text: str) -> None:
     queries = module(package, "queries")
     weeks = tables(text)["Cost in weeks of seven days, the last one ending today"]
-    told = sum(int(amount.attributes["value"] or 0) for amount in weeks.all("data"))
+    weekly = sum(int(amount.attributes["value"] or 0) for amount in weeks.all("data"))
     all_ = queries.total(queries.sums(path, (), queries.today() + 1 - 84))
-    assert told == all_.cost_nano_usd
+    assert weekly == all_.cost_nano_usd
 
 
 def test_findings_and_what_is_unpriced_are_listed(package: str, path: Path, text: str) -> None:
@@ -242,7 +242,7 @@ def chromium() -> str:
 
 
 def browse(page: Path, *flags: str) -> str:
-    """What headless Chromium prints about a page, offline and without a profile."""
+    """Return what headless Chromium prints about a page, offline and without a profile."""
     quiet = "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --hide-scrollbars"
     quiet += " --disable-background-networking --disable-component-update --disable-sync"
     profile = f"--user-data-dir={page.parent / 'profile'}"
@@ -266,16 +266,16 @@ def test_a_browser_shows_the_querys_numbers(
     page.write_text(text.replace("</body>", f"{probe}</body>"), "utf-8")
     flags = (f"--window-size={width},2000", f"--blink-settings=preferredColorScheme={dark}")
     dom = browse(page, *flags, "--dump-dom")
-    told = json.loads(next(Tree(dom).root.all("title")).words())
+    measured = json.loads(next(Tree(dom).root.all("title")).words())
     queries = module(package, "queries")
     rows = queries.sums(path, ("task_type", "request_model"), queries.today() - 6)
     expected = [
         [str(row.cost_nano_usd) if row.priced else "", module(package, "report_text").money(row)]
         for row in rows
     ]
-    assert sorted(told["nano"]) == sorted(expected)
-    assert told["wide"] <= told["shown"], "the page scrolls sideways"
-    assert told["paper"] == ("rgb(247, 246, 243)" if dark else "rgb(22, 21, 20)")
+    assert sorted(measured["nano"]) == sorted(expected)
+    assert measured["wide"] <= measured["shown"], "the page scrolls sideways"
+    assert measured["paper"] == ("rgb(247, 246, 243)" if dark else "rgb(22, 21, 20)")
     picture = tmp_path / "costs.png"
     browse(page, *flags, f"--screenshot={picture}")
     assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" and picture.stat().st_size > 20_000

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.ledger_package import importable, module
-from tests.test_costs_report import varied
+from tests.test_costs_report import write_varied
 from tests.test_ledger_postgresql import location, pytestmark, server
 
 __all__ = ["location", "pytestmark", "server"]
@@ -32,7 +32,7 @@ def test_both_databases_answer_alike(
 ) -> None:
     queries, reports = module(package, "queries"), module(package, "report_text")
     wiring = importlib.import_module(f"{package}.wiring")
-    places = [varied(store, location), varied(store, tmp_path / "l.sqlite3")]
+    places = [write_varied(store, location), write_varied(store, tmp_path / "l.sqlite3")]
     for by in ((), ("task_type", "request_model"), ("week", "chain"), ("user_ref",), ("tag:team",)):
         first, second = (
             vars(reports.Report(place, by, 14, None, wiring.ATTEMPT_SUMS)) for place in places

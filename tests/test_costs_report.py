@@ -63,8 +63,8 @@ def costs(
         monkeypatch.setattr("sys.argv", ["desk", "costs", *words])
         with pytest.raises(SystemExit) as ended:
             cli.main()
-        told = capsys.readouterr()
-        return ended.value.code, told.out + told.err
+        printed = capsys.readouterr()
+        return ended.value.code, printed.out + printed.err
 
     return run
 
@@ -101,8 +101,8 @@ def test_this_week_against_last(package: str, store: Any, path: Path) -> None:
 
 def test_json_and_csv_tell_the_same_exact_numbers(store: Any, costs: Any, path: Path) -> None:
     two_weeks(store, path)
-    status, told = costs("--json")
-    whole = json.loads(told)
+    status, printed = costs("--json")
+    whole = json.loads(printed)
     assert status == 0
     _, lines = costs("--csv")
     rows = list(csv.DictReader(io.StringIO(lines)))
@@ -118,8 +118,8 @@ def test_json_and_csv_tell_the_same_exact_numbers(store: Any, costs: Any, path: 
 
 def test_text_puts_what_is_unpriced_before_the_sums(store: Any, costs: Any, path: Path) -> None:
     two_weeks(store, path)
-    _, told = costs()
-    top, _, table = told.partition("task_type")
+    _, printed = costs()
+    top, _, table = printed.partition("task_type")
     assert "Unpriced: 2, in no figure below: own:own (2)." in top
     assert "≥$0.05, 22 calls" not in top  # skipped calls began too
     assert "≥$0.05" in top
@@ -137,11 +137,11 @@ def test_every_total_says_how_many_calls_lack_usage(store: Any, costs: Any, path
     today: dict[str, Any] = {"days_ago": 0}
     answered = attempts(store, 1, cost_nano_usd=65_000, **today)
     write(store, path, without_usage(store, 9, **today), answered)
-    _, told = costs()
-    assert f"Answered without usage: 9, in no figure below: anthropic:{DEAR} (9)." in told
-    assert "≥$0.000065 (lacks 9 without usage), 10 calls" in told
-    assert "≈$0.000065" in told and "$0.0000065" not in told  # one measured call cost that
-    assert "This month: ≥$0.000065 (lacks 9 without usage)" in told
+    _, printed = costs()
+    assert f"Answered without usage: 9, in no figure below: anthropic:{DEAR} (9)." in printed
+    assert "≥$0.000065 (lacks 9 without usage), 10 calls" in printed
+    assert "≈$0.000065" in printed and "$0.0000065" not in printed  # one measured call cost that
+    assert "This month: ≥$0.000065 (lacks 9 without usage)" in printed
     whole = json.loads(costs("--json")[1])
     assert whole["unmeasured"] == {f"anthropic:{DEAR}": 9}
     assert (whole["total"]["unmeasured"], whole["rows"][0]["unmeasured"]) == (9, 9)
@@ -150,10 +150,10 @@ def test_every_total_says_how_many_calls_lack_usage(store: Any, costs: Any, path
 
 def test_csv_holds_no_escape_sequence(store: Any, costs: Any, path: Path) -> None:
     write(store, path, attempts(store, 1, task_type="\x1b[31mred", model="\x1b[0m=cmd()"))
-    told = costs("--csv")[1]
-    row = next(iter(csv.DictReader(io.StringIO(told))))
+    printed = costs("--csv")[1]
+    row = next(iter(csv.DictReader(io.StringIO(printed))))
     assert (row["task_type"], row["request_model"]) == ("red", "'=cmd()")
-    assert "\x1b" not in told
+    assert "\x1b" not in printed
 
 
 def test_what_is_all_unmeasured_is_not_free(store: Any, costs: Any, path: Path) -> None:
@@ -170,8 +170,8 @@ def test_no_success_has_no_least_cost(store: Any, costs: Any, path: Path) -> Non
     rejected = attempts(store, 3, outcome="rejected", cost_nano_usd=1_000_000)
     unpriced: dict[str, Any] = {"cost_nano_usd": None, "cost_source": "unpriced"}
     write(store, path, rejected, attempts(store, 2, outcome="rejected", **unpriced))
-    told = costs()[1]
-    assert "≥$0.003" in told and "≥-" not in told
+    printed = costs()[1]
+    assert "≥$0.003" in printed and "≥-" not in printed
 
 
 def test_small_amounts_keep_their_digits(store: Any, costs: Any, path: Path) -> None:
@@ -233,9 +233,9 @@ def test_by_week_and_day_are_named_by_their_first_day(
     ],
 )
 def test_wrong_words_are_usage(costs: Any, words: tuple[str, ...], advice: str) -> None:
-    status, told = costs(*words)
+    status, printed = costs(*words)
     assert status == 2
-    assert advice in told
+    assert advice in printed
 
 
 def test_escalations_are_a_share_of_the_tasks_calls(store: Any, costs: Any, path: Path) -> None:
@@ -260,9 +260,9 @@ def test_demo_rows_stand_in_only_while_there_are_no_others(
     store: Any, costs: Any, path: Path
 ) -> None:
     write(store, path, attempts(store, 3, environment="demo"))
-    status, told = costs()
-    assert status == 0 and "the demo's recorded ones" in told and DEAR in told
-    assert "This month: $0.00" in told and "billed to nobody" in told
+    status, printed = costs()
+    assert status == 0 and "the demo's recorded ones" in printed and DEAR in printed
+    assert "This month: $0.00" in printed and "billed to nobody" in printed
 
 
 def test_the_demo_has_cost_the_month_nothing(store: Any, costs: Any, path: Path) -> None:
@@ -281,8 +281,8 @@ def test_help_loads_no_library_for_models(package: str, cli: ModuleType) -> None
     )
     env = {**os.environ, "PYTHONPATH": str(Path(cli.__file__ or "").parents[1])}
     words = [sys.executable, "-c", code]
-    told = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=True)
-    assert told.stdout.splitlines()[-1] == "set()"
+    printed = subprocess.run(words, env=env, capture_output=True, text=True, timeout=60, check=True)
+    assert printed.stdout.splitlines()[-1] == "set()"
 
 
 def test_no_ledger_is_advice(costs: Any) -> None:
@@ -292,15 +292,15 @@ def test_no_ledger_is_advice(costs: Any) -> None:
 
 def test_an_empty_file_is_a_ledger_without_calls(costs: Any, path: Path) -> None:
     path.write_bytes(b"")
-    status, told = costs()
-    assert status == 0 and "run `demo` or `ask` first" in told
+    status, printed = costs()
+    assert status == 0 and "run `demo` or `ask` first" in printed
 
 
 def test_a_file_that_is_no_ledger_is_advice(costs: Any, path: Path) -> None:
     path.write_bytes(b"not a database at all" * 100)
-    status, told = costs()
+    status, printed = costs()
     assert status not in (0, None)
-    assert "Traceback" not in told and "\n" not in str(status)
+    assert "Traceback" not in printed and "\n" not in str(status)
 
 
 def test_a_corrupt_ledger_is_advice(store: Any, costs: Any, path: Path) -> None:
@@ -310,8 +310,8 @@ def test_a_corrupt_ledger_is_advice(store: Any, costs: Any, path: Path) -> None:
     content = bytearray(path.read_bytes())
     content[4096:] = os.urandom(len(content) - 4096)
     path.write_bytes(content)
-    status, told = costs()
-    assert "cannot be read" in str(status) and "Traceback" not in told
+    status, printed = costs()
+    assert "cannot be read" in str(status) and "Traceback" not in printed
 
 
 def test_a_read_only_ledger_is_read(store: Any, costs: Any, path: Path) -> None:
@@ -336,9 +336,9 @@ def test_rows_of_a_clock_that_ran_ahead_are_counted_and_told(
     store: Any, costs: Any, path: Path
 ) -> None:
     write(store, path, attempts(store, 4, days_ago=-3000), attempts(store, 4, days_ago=20_000))
-    status, told = costs()
+    status, printed = costs()
     assert status == 0
-    assert "4 calls are dated after today" in told
+    assert "4 calls are dated after today" in printed
 
 
 def test_tokens_that_were_not_reported_are_no_zero_cost(store: Any, costs: Any, path: Path) -> None:
@@ -369,8 +369,8 @@ def test_months_are_calendar_months(store: Any, queries: Any, path: Path) -> Non
     assert queries.month_by_task(path, "demo").total() == 0
 
 
-def varied(store: Any, path: Path) -> Path:
-    """Attempts that differ in all that a counter of the rollup looks at."""
+def write_varied(store: Any, path: Path) -> Path:
+    """Write attempts that differ in all that a counter of the rollup looks at."""
     rows: list[Any] = []
     for at, outcome in enumerate([*store.OUTCOMES, "ok", "ok"]):
         unpriced = at % 4 == 3
@@ -398,7 +398,7 @@ def test_a_scan_of_the_attempts_adds_up_to_the_rollup(
     package: str, store: Any, queries: Any, path: Path, by: tuple[str, ...]
 ) -> None:
     scan = module(package, "scan")
-    varied(store, path)
+    write_varied(store, path)
     for environment, found in ((None, True), ("demo", True), ("staging", False)):
         asked = (path, by, today() - 13, today() + 1, environment)
         assert scan.sums(*asked) == queries.sums(*asked)
@@ -416,7 +416,7 @@ def test_a_scan_of_the_attempts_adds_up_to_the_rollup(
 def test_by_what_only_attempts_have(
     store: Any, costs: Any, path: Path, by: str, expected: dict[str, int]
 ) -> None:
-    varied(store, path)
+    write_varied(store, path)
     name = "user_ref" if by == "user" else by
     rows = json.loads(costs("--json", "--by", by)[1])["rows"]
     assert {row[name]: row["attempts"] for row in rows} == expected
@@ -425,7 +425,7 @@ def test_by_what_only_attempts_have(
 def test_a_scan_shows_its_progress_on_a_terminal_only(
     package: str, store: Any, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    varied(store, path)
+    write_varied(store, path)
     shown = io.StringIO()
     monkeypatch.setattr("sys.stderr", shown)
     asked = (path, ("agent",), today() - 13, today() + 1, None)
@@ -438,14 +438,14 @@ def test_a_scan_shows_its_progress_on_a_terminal_only(
 
 @pytest.fixture(scope="module")
 def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A package without any extra."""
+    """Render a package without any extra."""
     with importable(tmp_path_factory.mktemp("plain") / "w", "plain_desk") as name:
         yield name
 
 
 @pytest.fixture(scope="module")
 def usual(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A package with the findings that new workspaces have, and no more."""
+    """Render a package with the findings that new workspaces have, and no more."""
     folder = tmp_path_factory.mktemp("usual") / "w"
     with importable(folder, "usual_desk", extras=["findings"]) as name:
         yield name
@@ -482,12 +482,12 @@ def test_an_environment_that_no_call_was_made_in_names_those_there_are(
 ) -> None:
     write(store, path, attempts(store, 3), attempts(store, 2, environment="staging"))
     for words in ((), ("--json",), ("--csv",)):
-        told, printed = costs("--environment", "nope", *words)
-        assert told == (
+        status, table = costs("--environment", "nope", *words)
+        assert status == (
             "error: No calls match: none was made in environment 'nope'. "
             "Take --environment production or staging, or run `ask` first."
         )
-        assert printed == ""
+        assert table == ""
     assert costs("--environment", "staging")[0] == 0
 
 

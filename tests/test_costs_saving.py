@@ -74,14 +74,14 @@ class Desk:
         database.write(rows)
         database.close()
 
-    def compared(self, environment: str | None = None) -> Any:
+    def compare(self, environment: str | None = None) -> Any:
         baseline = importlib.import_module(f"{self.package}.baseline")
         fleet = importlib.import_module(f"{self.package}.runtime.fleet")
         comparison = baseline.comparison(self.root, fleet.load(self.root / "fleet.toml"))
         day = NOW // self.store.DAY_US
         return comparison.over(self.path, day - 7, environment=environment)
 
-    def repeated(self, pipeline: str) -> int:
+    def repeat_tokens(self, pipeline: str) -> int:
         wiring = importlib.import_module(f"{self.package}.wiring")
         return wiring.BASELINES[pipeline].repeated_tokens()
 
@@ -98,7 +98,7 @@ def on_opus(read: int, written: int) -> int:
 def test_a_routed_answer_is_compared_with_its_last_call_alone(desk: Desk) -> None:
     run_id = desk.run(None, ("classify", 300, 40))
     desk.write([desk.attempt(run_id, "answer", "answer", 900, 350)])
-    saving = desk.compared()
+    saving = desk.compare()
     assert saving.cost_nano_usd == 300 * 100 + 40 * 500 + 900 * 100 + 350 * 500
     assert saving.baseline_nano_usd == on_opus(900, 350)
     assert (saving.answered, saving.unanswered, saving.left_out) == (1, 0, 0)
@@ -111,10 +111,10 @@ def test_a_routed_answer_is_compared_with_its_last_call_alone(desk: Desk) -> Non
 def test_a_document_is_read_once_and_what_each_piece_repeats_as_well(desk: Desk) -> None:
     parts = [("extract", 3000, 400), ("extract", 2500, 300), ("extract", 1200, 0)]
     desk.run("extractor_reasoner", *parts, ("reason", 900, 200))
-    repeated = desk.repeated("extractor_reasoner")
+    repeated = desk.repeat_tokens("extractor_reasoner")
     assert 0 < repeated < 1200
     read = 3000 + 2500 + 1200 - 2 * repeated
-    assert desk.compared().baseline_nano_usd == on_opus(read, 200)
+    assert desk.compare().baseline_nano_usd == on_opus(read, 200)
 
 
 def test_drafts_marks_and_judges_are_no_part_of_it(desk: Desk) -> None:
@@ -122,7 +122,7 @@ def test_drafts_marks_and_judges_are_no_part_of_it(desk: Desk) -> None:
     desk.run("draft_polish", ("draft", 610, 440), ("score", 1310, 110), ("polish", 1400, 500))
     judge = desk.attempt(shipped, "draft_polish", "judge", 2000, 50, parent_id="a call")
     desk.write([judge])
-    saving = desk.compared()
+    saving = desk.compare()
     assert saving.answered == 2
     assert saving.baseline_nano_usd == on_opus(600, 450) + on_opus(610, 500)
 
@@ -138,19 +138,19 @@ def test_the_delivered_version_is_what_it_would_have_written(
         error = {"error_type": desk.store.NOT_DELIVERED} if at in put_back else {}
         desk.write([desk.attempt(run_id, "draft_polish", stage, 100 + at, written, **error)])
         desk.write([desk.attempt(run_id, "draft_polish", "score", 200, 5)])
-    assert desk.compared().baseline_nano_usd == on_opus(100, delivered)
+    assert desk.compare().baseline_nano_usd == on_opus(100, delivered)
 
 
 def test_what_doctor_asked_is_nobodys_request(desk: Desk) -> None:
     desk.run(None, ("doctor", 20, 5))
     desk.run("answer", ("answer", 900, 350))
-    saving = desk.compared()
+    saving = desk.compare()
     assert (saving.requests, saving.left_out) == (1, 0)
 
 
 def test_a_batch_is_compared_with_a_batch(desk: Desk) -> None:
     desk.run("answer", ("answer", 900, 350), service_tier="batch")
-    assert desk.compared().baseline_nano_usd * 2 == on_opus(900, 350)
+    assert desk.compare().baseline_nano_usd * 2 == on_opus(900, 350)
 
 
 def test_retries_and_refused_answers_cost_but_count_once(desk: Desk) -> None:
@@ -158,7 +158,7 @@ def test_retries_and_refused_answers_cost_but_count_once(desk: Desk) -> None:
     poor = desk.attempt(run_id, "answer", "answer", 100, 5, outcome="rejected", call_id=call_id)
     good = desk.attempt(run_id, "answer", "answer", 100, 50, attempt=2, call_id=call_id)
     desk.write([poor, good])
-    saving = desk.compared()
+    saving = desk.compare()
     assert saving.cost_nano_usd == poor.cost_nano_usd + good.cost_nano_usd
     assert saving.baseline_nano_usd == on_opus(100, 50)
 
@@ -166,20 +166,20 @@ def test_retries_and_refused_answers_cost_but_count_once(desk: Desk) -> None:
 def test_a_call_of_the_model_itself_saves_nothing_and_costs_nothing_more(desk: Desk) -> None:
     more = {"request_model": "claude-opus-5-5", "reasoning_output_tokens": 300}
     desk.run("answer", ("answer", 900, 350), **more)
-    saving = desk.compared()
+    saving = desk.compare()
     assert saving.saved_nano_usd == 0
     assert str(saving).endswith("saved $0.00 (0.0 %).")
 
 
 def test_what_another_model_thinks_is_not_the_answer(desk: Desk) -> None:
     desk.run("answer", ("answer", 900, 350), reasoning_output_tokens=300)
-    assert desk.compared().baseline_nano_usd == on_opus(900, 50)
+    assert desk.compare().baseline_nano_usd == on_opus(900, 50)
 
 
 def test_a_loss_is_called_one(desk: Desk) -> None:
     run_id = desk.run("answer", ("answer", 10, 10), request_model="claude-opus-5-5")
     desk.write([desk.attempt(run_id, None, "classify", 400, 10)])
-    assert "; cost $0.000045 more (18.8 %)." in str(desk.compared())
+    assert "; cost $0.000045 more (18.8 %)." in str(desk.compare())
 
 
 def test_requests_without_an_answer_of_a_model_cost_and_are_compared_with_nothing(
@@ -197,26 +197,26 @@ def test_requests_without_an_answer_of_a_model_cost_and_are_compared_with_nothin
     desk.write([desk.attempt(asked, "answer", "answer", 90, 9, outcome="rejected"),
                 desk.attempt(asked, "answer", "answer", 0, 0, outcome="escalated")])  # fmt: skip
     desk.run(None, ("classify", 300, 40))
-    saving = desk.compared()
+    saving = desk.compare()
     assert (saving.answered, saving.unanswered) == (1, 3)
     assert saving.baseline_nano_usd == on_opus(600, 450)
     assert "3 got no answer of a model" in str(saving)
 
 
 def test_nothing_that_cost_nothing_is_not_a_saving(package: str) -> None:
-    told = str(module(package, "saving").Saving("own:model", 0, unanswered=15, left_out=2))
-    assert "saved" not in told and "nothing to compare" in told
-    assert "15 got no answer" in told and "2 more are left out" in told
+    text = str(module(package, "saving").Saving("own:model", 0, unanswered=15, left_out=2))
+    assert "saved" not in text and "nothing to compare" in text
+    assert "15 got no answer" in text and "2 more are left out" in text
 
 
 def test_what_is_not_known_is_in_neither_figure(desk: Desk) -> None:
     desk.run("answer", ("answer", 900, 350))
-    before = desk.compared()
+    before = desk.compare()
     unpriced = {"cost_nano_usd": None, "cost_source": "unpriced"}
     desk.run("answer", ("answer", 900, 350), **unpriced)
     unmeasured = {"input_tokens": None, "output_tokens": None, "cost_nano_usd": None}
     desk.run("answer", ("answer", 0, 0), cost_source="none", **unmeasured)
-    saving = desk.compared()
+    saving = desk.compare()
     assert saving.left_out == 2
     assert (saving.cost_nano_usd, saving.baseline_nano_usd) == (
         before.cost_nano_usd,
@@ -228,9 +228,9 @@ def test_other_days_and_the_demo_are_counted_apart(desk: Desk) -> None:
     desk.run("answer", ("answer", 900, 350), environment="demo")
     desk.run("answer", ("answer", 100, 10))
     desk.run("answer", ("answer", 5000, 5000), ts_us=NOW - 30 * desk.store.DAY_US)
-    assert desk.compared().baseline_nano_usd == on_opus(100, 10)
-    assert desk.compared("demo").baseline_nano_usd == on_opus(900, 350)
-    assert desk.compared("staging").answered == 0
+    assert desk.compare().baseline_nano_usd == on_opus(100, 10)
+    assert desk.compare("demo").baseline_nano_usd == on_opus(900, 350)
+    assert desk.compare("staging").answered == 0
 
 
 def test_a_model_without_a_price_is_not_compared_with(desk: Desk) -> None:
@@ -248,15 +248,15 @@ def test_a_long_period_is_cut_to_its_last_days(desk: Desk, monkeypatch: pytest.M
     for days in range(5):
         desk.run("answer", ("answer", 900, 350), ts_us=NOW - days * desk.store.DAY_US)
     monkeypatch.setattr(desk.saving, "MOST_ROWS", 2)
-    saving = desk.compared()
+    saving = desk.compare()
     assert (saving.since, saving.answered) == (NOW // desk.store.DAY_US - 1, 2)
     monkeypatch.setattr(desk.saving, "MOST_ROWS", 0)
-    assert desk.compared().answered == 1
+    assert desk.compare().answered == 1
 
 
 def test_a_clock_that_ran_far_ahead_stops_nothing(desk: Desk) -> None:
     desk.run("answer", ("answer", 900, 350), ts_us=9_000_000 * desk.store.DAY_US)
-    assert desk.compared().answered == 1
+    assert desk.compare().answered == 1
 
 
 CALLS = st.tuples(st.integers(0, 50_000), st.integers(0, 5_000))
@@ -282,7 +282,7 @@ def test_sums_are_exact_for_any_requests(
         delivered = 0 if pipeline == "draft_polish" and len(calls) <= 2 else -1
         read = calls[0][0] if pipeline == "draft_polish" else calls[-1][0]
         baseline += Decimal(4_000 * read + 20_000 * calls[delivered][1])
-    saving = desk.compared()
+    saving = desk.compare()
     assert (saving.cost_nano_usd, saving.baseline_nano_usd) == (cost, baseline)
     assert saving.answered == len(runs)
 

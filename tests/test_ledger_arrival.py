@@ -24,7 +24,7 @@ from pydantic_ai.messages import ModelRequest
 from tests import ledger_package
 from tests.fleets import Desk, desk, loopback, until
 from tests.loopback import Reply
-from tests.stores import folder, keys, path, rollup, store, stored, write
+from tests.stores import folder, keys, path, read_rows, rollup, store, write
 
 __all__ = ["desk", "folder", "loopback", "path", "store"]
 QUESTION = [ModelRequest.user_text_prompt("What is it?")]
@@ -34,11 +34,11 @@ def whole(desk: Desk) -> bool:
     """Whether the rollup of a desk's ledger is what its rows add up to."""
     store = ledger_package.module(desk.package, "store")
     ledger = desk.root / "data" / "ledger.sqlite3"
-    return rollup(store, ledger) == ledger_package.fold(store, stored(store, ledger))
+    return rollup(store, ledger) == ledger_package.fold(store, read_rows(store, ledger))
 
 
-def asked_with(desk: Desk, check: Callable[..., Any]) -> Any:
-    """The answer of one ask whose completion a check sees."""
+def ask_with(desk: Desk, check: Callable[..., Any]) -> Any:
+    """Return the answer of one ask whose completion a check sees."""
     run = desk.module("runtime.run")
 
     async def use(workspace: Any) -> Any:
@@ -56,7 +56,7 @@ def test_a_completion_is_in_the_ledger_before_it_is_checked(desk: Desk) -> None:
         seen.append(desk.rows(columns))
         return "too_short" if len(seen) == 1 else None
 
-    asked_with(desk, check)
+    ask_with(desk, check)
     first, second = ("gpt-6-luna", "aborted", None, 120, "list"), "claude-haiku-4-5"
     rejected = ("gpt-6-luna", "rejected", "too_short", 120, "list")
     assert seen == [[first], [rejected, (second, "aborted", None, 120, "list")]]
@@ -200,9 +200,9 @@ def test_the_rollup_follows_what_became_of_rows(
 
     asyncio.run(play())
     write(store, path)
-    found = {(row.call_id, row.attempt): row.outcome for row in stored(store, path)}
+    found = {(row.call_id, row.attempt): row.outcome for row in read_rows(store, path)}
     assert found == {(row.call_id, row.attempt): row.outcome for row in ended}
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
     assert keys(store, store.spill_of(path)) == [] if store.spill_of(path).exists() else True
 
 
@@ -216,7 +216,7 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # where who started us
 """
 
 
-def killed(desk: Desk, program: str, *, when: Callable[[], bool], by: signal.Signals) -> int:
+def kill_once(desk: Desk, program: str, *, when: Callable[[], bool], by: signal.Signals) -> int:
     """Run a program in a desk's folder, and kill it once something is so: its return code."""
     desk.write()
     (desk.root / "program.py").write_text(HEAD + textwrap.dedent(program))
@@ -230,10 +230,10 @@ def killed(desk: Desk, program: str, *, when: Callable[[], bool], by: signal.Sig
         while not when() and process.poll() is None and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(by)
-        _, told = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=60)
     finally:
         process.kill()
-    print(told.decode())
+    print(err.decode())
     return process.returncode
 
 
@@ -255,7 +255,7 @@ CHECK = """
 def test_a_process_killed_while_it_checks_leaves_a_true_row(desk: Desk) -> None:
     desk.models = ["openai:gpt-6-luna"]
     checking = (desk.root / "checking").exists
-    killed(desk, CHECK, when=checking, by=signal.SIGKILL)
+    kill_once(desk, CHECK, when=checking, by=signal.SIGKILL)
     rows = desk.rows("outcome, input_tokens, cost_source, cost_nano_usd > 0")
     assert rows == [("aborted", 120, "list", 1)]
     assert whole(desk)
@@ -288,7 +288,7 @@ def test_who_waits_for_a_person_has_paid_attempts_in_the_ledger(
             except sqlite3.OperationalError:
                 return False
 
-    killed(desk, WAIT, when=waiting, by=by)
+    kill_once(desk, WAIT, when=waiting, by=by)
     assert desk.rows("request_model, outcome, error_type, input_tokens") == [
         ("empty", "rejected", "empty", 120)
     ]
@@ -314,7 +314,7 @@ def test_a_signal_that_ends_a_program_records_what_is_in_flight(
 ) -> None:
     desk.models = ["openai:gpt-6-luna"]
     desk.server.script["gpt-6-luna"] = [Reply(fault="hang")]
-    code = killed(desk, IN_FLIGHT, when=lambda: len(desk.hits()) == 3, by=by)
+    code = kill_once(desk, IN_FLIGHT, when=lambda: len(desk.hits()) == 3, by=by)
     assert desk.rows("outcome, cost_source") == [("aborted", "estimated")] * 3
     assert code == -by
 

@@ -57,7 +57,7 @@ class Desk(recorded.Desk):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The default workspace with stored texts, and the tools that erase."""
+    """Render the default workspace with stored texts, and the tools that erase."""
     place = tmp_path_factory.mktemp("content") / "w"
     default = [extra.name for extra in harness.CATALOGUE.of("extra") if extra.default]
     harness.render_workspace(
@@ -84,7 +84,7 @@ def recording(desk: Desk) -> Desk:
 
 @pytest.fixture
 def redact(desk: Desk) -> Iterator[list[Any]]:
-    """The list in wiring.py that a team fills."""
+    """Yield the list in wiring.py that a team fills."""
     hooks = desk.module("wiring").REDACT
     yield hooks
     hooks.clear()

@@ -20,7 +20,7 @@ import pytest
 from tests import ledger_package
 from tests.fleets import Desk, desk, loopback, until
 from tests.loopback import Reply
-from tests.stores import folder, keys, path, rollup, store, stored, write
+from tests.stores import folder, keys, path, read_rows, rollup, store, write
 
 __all__ = ["desk", "folder", "loopback", "path", "store"]
 
@@ -81,10 +81,12 @@ def test_a_ledger_that_is_deleted_is_made_anew(
 
     asyncio.run(play())
     assert keys(store, path) == sorted((row.call_id, 1) for row in kept)
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
     assert (mode(path), mode(path.parent)) == (0o600, 0o700)
-    (told,) = [one.getMessage() for one in caplog.records if "deleted or replaced" in one.message]
-    assert str(path) in told and "3 attempts of this process" in told
+    (warning,) = [
+        one.getMessage() for one in caplog.records if "deleted or replaced" in one.message
+    ]
+    assert str(path) in warning and "3 attempts of this process" in warning
 
 
 def remove(*sides: str) -> Any:
@@ -221,7 +223,7 @@ def test_deleted_at_any_moment_nothing_acknowledged_since_is_lost(store: Any, pa
     deleted = asyncio.run(play())
     there = {key for key, _ in keys(store, path)}
     assert {key for at, key in acknowledged if at > deleted} <= there
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
 
 
 class Broken:
@@ -279,9 +281,9 @@ def test_rows_wait_in_memory_and_come_back_by_themselves(
         ledger = store.Ledger(path)
         broken.error = error
         await asyncio.gather(*(ledger.write([row]) for row in rows))  # which are paid for
-        with pytest.raises(store.LedgerUnavailable, match="20 of them") as told:
+        with pytest.raises(store.LedgerUnavailable, match="20 of them") as refused:
             await ledger.ready()
-        assert advice in str(told.value)
+        assert advice in str(refused.value)
         broken.error = None
         await until(lambda: not ledger._unwritten)  # nobody has to ask for it
         await ledger.ready()
@@ -289,7 +291,7 @@ def test_rows_wait_in_memory_and_come_back_by_themselves(
 
     asyncio.run(play())
     assert len(keys(store, path)) == 20
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
 
 
 def test_a_wrong_row_among_those_in_memory_is_lost_alone(
@@ -412,7 +414,7 @@ def test_texts_go_on_being_stored_in_a_ledger_that_is_made_anew(desk: Desk) -> N
 
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MB."""
+    """Mount a file system of 1 MB."""
     place = tmp_path / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)]
@@ -455,13 +457,13 @@ def test_ten_thousand_rows_a_second_are_written(store: Any, path: Path) -> None:
     commits = 0
     write_ = store.SqliteDatabase.write
 
-    def counted(database: Any, *given: Any) -> int:
+    def count_commit(database: Any, *given: Any) -> int:
         nonlocal commits
         commits += 1
         return write_(database, *given)
 
     async def play() -> None:
-        store.SqliteDatabase.write = counted
+        store.SqliteDatabase.write = count_commit
         ledger = store.Ledger(path)
         for _ in range(10):
             rows = [ledger_package.row(store) for _ in range(1000)]

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests import ledger_package
-from tests.stores import PACKAGE, folder, keys, path, rollup, store, stored, write
+from tests.stores import PACKAGE, folder, keys, path, read_rows, rollup, store, write
 
 __all__ = ["folder", "path", "store"]
 
@@ -42,7 +42,7 @@ def test_rows_of_a_locked_ledger_come_in_later(
 
     asyncio.run(play())
     assert len(keys(store, path)) == 5
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
     assert "another process holds it" in caplog.text
 
 
@@ -54,7 +54,7 @@ def test_what_was_set_aside_is_brought_in_at_the_next_opening(
     write(store, store.spill_of(path), [row], [ledger_package.row(store) for _ in range(2500)])
     write(store, path)
     assert len(keys(store, path)) == 2501
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
     assert keys(store, store.spill_of(path)) == []
     assert "2500 attempts that were set aside are in the ledger now" in caplog.text
 
@@ -135,15 +135,15 @@ def test_a_full_disk_keeps_every_acknowledged_row(
     assert resource.getrlimit(resource.RLIMIT_FSIZE)[1] == resource.RLIM_INFINITY
     assert signal.SIGXFSZ
     process = ledger_package.start(folder, FULL, path, limit)
-    out, told = process.communicate(timeout=60)
-    assert process.returncode == 0, told
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
     done = int(out.split("done ")[1])
     write(store, path)
     assert len(keys(store, path)) >= done
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
     assert done == 2 if limit == 1 else done > 5
     assert "refused No model is asked while attempts cannot be recorded, 1 of them" in out
-    assert "are on disk now" in told
+    assert "are on disk now" in err
 
 
 READ_ONLY = f"""
@@ -184,10 +184,10 @@ def test_what_is_read_only_is_told_before_a_call_is_sent(
     if root and shutil.which("setpriv") is None:
         pytest.skip("root may write everywhere")
     process = ledger_package.start(folder, READ_ONLY, path, within=within)
-    out, told = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=60)
     closed.chmod(0o700)
-    assert process.returncode == 0, told
-    assert "make the file and its folder" in out + told
+    assert process.returncode == 0, err
+    assert "make the file and its folder" in out + err
     write(store, path)
     assert "refused" in out
     assert len(keys(store, path)) == (1 if there else 0)
@@ -227,5 +227,5 @@ def test_rows_for_a_database_that_breaks_are_set_aside(
 
     asyncio.run(play())
     assert "No model is asked while attempts cannot be recorded, 1 of them" in caplog.text
-    [kept] = stored(store, store.spill_of(path))
+    [kept] = read_rows(store, store.spill_of(path))
     assert kept.outcome == "ok"

@@ -24,7 +24,7 @@ BIN = next((str(bin) for bin in sorted(Path("/usr/lib/postgresql").glob("*/bin")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
-        BIN is None and shutil.which("initdb") is None, reason="there is no PostgreSQL here"
+        BIN is None and shutil.which("initdb") is None, reason="PostgreSQL is not installed here"
     ),
 ]
 
@@ -85,7 +85,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         yield ledger_package.module(name, "store")
 
 
-def located(store: Any, root: Path) -> Any:
+def locate(store: Any, root: Path) -> Any:
     package = store.__name__.partition(".")[0]
     return importlib.import_module(f"{package}.configuration").ledger_location(root)
 
@@ -100,7 +100,7 @@ def location(server: Server, store: Any, tmp_path: Path, monkeypatch: pytest.Mon
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name}".encode())
     monkeypatch.setenv("FLEET_LEDGER_URL", server.url(name))
-    return located(store, tmp_path)
+    return locate(store, tmp_path)
 
 
 def write(store: Any, location: Any, *batches: list[Any], **settings: Any) -> None:
@@ -174,8 +174,8 @@ def test_what_had_no_price_gets_one_and_the_rollup_knows(store: Any, location: A
     prices = ledger_package.module(PACKAGE, "prices").Prices({}, {"openai": "openai"})
     reprice = ledger_package.module(PACKAGE, "reprice").reprice
     for expected in (2, 0):
-        told = reprice(location, prices, dry_run=False, progress=lambda _: None)
-        assert told.priced.total() == expected
+        repriced = reprice(location, prices, dry_run=False, progress=lambda _: None)
+        assert repriced.priced.total() == expected
     assert count(store, location, "COUNT(*) FROM attempts WHERE cost_source = 'unpriced'") == 0
     assert_rollup_adds_up(store, location)
 
@@ -216,12 +216,12 @@ def test_a_wrong_row_is_told_to_its_caller_alone(store: Any, location: Any) -> N
     async def play() -> list[Any]:
         ledger = store.Ledger(location)
         writes = [ledger.write([row]) for row in [ledger_package.row(store), *wrong]]
-        told = await asyncio.gather(*writes, return_exceptions=True)
+        results = await asyncio.gather(*writes, return_exceptions=True)
         ledger.close()
-        return told
+        return results
 
-    told = asyncio.run(play())
-    assert [isinstance(one, store.LedgerError) for one in told] == [False, True, True, True]
+    results = asyncio.run(play())
+    assert [isinstance(one, store.LedgerError) for one in results] == [False, True, True, True]
     assert count(store, location) == 1
 
 
@@ -301,7 +301,7 @@ def test_a_wrong_address_is_told_without_the_password(
     store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FLEET_LEDGER_URL", "postgresql://fleet:secret@127.0.0.1:9/x")
-    location = located(store, tmp_path)
+    location = locate(store, tmp_path)
     for use in (store.Ledger, lambda place: store.select(place, "SELECT 1")):
         with pytest.raises(store.LedgerError, match="cannot be") as error:
             use(location)

@@ -144,14 +144,14 @@ def test_recorded_provider_costs_are_reproduced(prices: Any, listed: Any) -> Non
     names = {"claude-3-haiku-20240307": "anthropic", "gemini-2.0-flash-001": "google"}
     rows = 0
     for line in gzip.decompress(RECORDED.read_bytes()).decode().splitlines():
-        for model, told in json.loads(line)["models"].items():
-            if told.get("recorded_cost_usd") is None:
+        for model, record in json.loads(line)["models"].items():
+            if record.get("recorded_cost_usd") is None:
                 continue
             usage = RequestUsage(
-                input_tokens=told["input_tokens"], output_tokens=told["output_tokens"]
+                input_tokens=record["input_tokens"], output_tokens=record["output_tokens"]
             )
             got = listed.cost(prices.ModelRef(names[model], model), usage)
-            assert abs(got.nano_usd / 1e9 - told["recorded_cost_usd"]) <= 1e-6
+            assert abs(got.nano_usd / 1e9 - record["recorded_cost_usd"]) <= 1e-6
             rows += 1
     assert rows > 500
 
@@ -242,15 +242,15 @@ output_usd = "3"
 
 
 def test_a_batch_is_known_by_its_service_tier(prices: Any, listed: Any, tmp_path: Path) -> None:
-    """As Anthropic tells it: an attempt is booked at the price at which it would be repriced."""
-    told = {"service_tier": "batch"}
+    """As Anthropic reports it: an attempt is booked at the price at which it would be repriced."""
+    batched = {"service_tier": "batch"}
     claude, usage = ref(prices, "anthropic:claude-sonnet-4-5"), RequestUsage(input_tokens=1000)
-    batch = listed.cost(claude, usage, context=told)
+    batch = listed.cost(claude, usage, context=batched)
     assert batch == listed.cost(claude, usage, context=prices.BATCH)
     assert batch.nano_usd * 2 == listed.cost(claude, usage).nano_usd
     text = '["openai:own"]\ninput_usd = 1\noutput_usd = 2\nbatch_factor = "0.5"\n'
     table = own(prices, tmp_path, text)
-    assert table.cost(ref(prices, "openai:own"), usage, context=told).nano_usd == 500_000
+    assert table.cost(ref(prices, "openai:own"), usage, context=batched).nano_usd == 500_000
 
 
 def test_a_tier_has_all_its_own_prices(prices: Any, tmp_path: Path) -> None:
@@ -360,7 +360,7 @@ def test_the_cost_a_provider_reports_counts(prices: Any, listed: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "place"),
     [
         ('["openai:x"]\ninput_usd = "1"\n', "give input_usd and output_usd"),
         ('["openai:x"]\ninput_usd = "-1"\noutput_usd = "1"\n', "openai:x.0.input_usd"),
@@ -371,11 +371,11 @@ def test_the_cost_a_provider_reports_counts(prices: Any, listed: Any) -> None:
         ('["openai:x"]\nhour_usd = "1"\nunit_usd = {searches = "1"}\n', "'searches' is not a unit"),
     ],
 )
-def test_a_wrong_file_says_where(prices: Any, tmp_path: Path, text: str, told: str) -> None:
+def test_a_wrong_file_says_where(prices: Any, tmp_path: Path, text: str, place: str) -> None:
     with pytest.raises(Exception, match=r"prices\.toml") as error:
         own(prices, tmp_path, text)
     assert type(error.value).__name__ == "SettingsError"
-    assert told in str(error.value)
+    assert place in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -392,8 +392,8 @@ def test_the_examples_in_prices_toml_are_right(prices: Any, tmp_path: Path) -> N
 MILLION = {"input_tokens": 1_000_000}
 
 
-def usage_of(**told: Any) -> Any:
-    return RequestUsage(**{**MILLION, **told})
+def usage_of(**counts: Any) -> Any:
+    return RequestUsage(**{**MILLION, **counts})
 
 
 @pytest.mark.parametrize(
@@ -446,7 +446,7 @@ def test_the_price_follows_what_was_served(
 
 
 @pytest.mark.parametrize(
-    ("told", "nano", "source"),
+    ("response_details", "nano", "source"),
     [
         ({"cost": 0.5, "is_byok": False, "upstream_inference_cost": 0.5}, 500_000_000, "provider"),
         ({"cost": 0.5}, 500_000_000, "provider"),
@@ -455,9 +455,11 @@ def test_the_price_follows_what_was_served(
     ],
 )
 def test_own_keys_at_a_gateway_cost_their_provider_and_the_fee(
-    prices: Any, listed: Any, told: dict[str, Any], nano: int, source: str
+    prices: Any, listed: Any, response_details: dict[str, Any], nano: int, source: str
 ) -> None:
-    cost = listed.cost(ref(prices, "openrouter:openai/gpt-4.1-mini"), usage_of(), context=told)
+    cost = listed.cost(
+        ref(prices, "openrouter:openai/gpt-4.1-mini"), usage_of(), context=response_details
+    )
     assert (cost.nano_usd, cost.source) == (nano, source)
 
 
@@ -594,22 +596,29 @@ BOOKED: list[tuple[str, str, str, dict[str, Any], str, float | None]] = [
 
 
 @pytest.mark.parametrize(
-    ("provider", "model", "told", "source", "factor"), [(case[0], *case[2:]) for case in BOOKED]
+    ("provider", "model", "response_details", "source", "factor"),
+    [(case[0], *case[2:]) for case in BOOKED],
 )
 def test_what_changes_a_price_is_booked_as_the_table_says(
     prices: Any,
     listed: Any,
     provider: str,
     model: str,
-    told: dict[str, Any],
+    response_details: dict[str, Any],
     source: str,
     factor: float | None,
 ) -> None:
-    details = {name: v for name, v in told.items() if name not in ("asked", "parts", "usage")}
-    usage = usage_of(**told.get("usage", {}))
-    parts = [NativeToolCallPart(tool_name="code_execution", args={})] if "parts" in told else []
+    details = {
+        name: v for name, v in response_details.items() if name not in ("asked", "parts", "usage")
+    }
+    usage = usage_of(**response_details.get("usage", {}))
+    parts = (
+        [NativeToolCallPart(tool_name="code_execution", args={})]
+        if "parts" in response_details
+        else []
+    )
     response = ModelResponse(parts=parts, usage=usage, provider_details=details or None)
-    context = prices.price_context(response, told.get("asked"))
+    context = prices.price_context(response, response_details.get("asked"))
     plain = listed.cost(prices.ModelRef(provider, model), usage_of())
     cost = listed.cost(prices.ModelRef(provider, model), usage, context=context)
     assert cost.source == source
@@ -647,7 +656,7 @@ VARYING = [
 
 @pytest.fixture(scope="module")
 def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """A workspace with the providers whose prices depend on where they are asked."""
+    """Render a workspace with the providers whose prices depend on where they are asked."""
     providers = ["openai", "azure", "google", "bedrock"]
     folder = tmp_path_factory.mktemp("varying") / "w"
     with ledger_package.importable(folder, "varying", providers=providers):

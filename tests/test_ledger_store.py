@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import ledger_package
-from tests.stores import PACKAGE, folder, keys, path, rollup, store, stored, write
+from tests.stores import PACKAGE, folder, keys, path, read_rows, rollup, store, write
 
 __all__ = ["folder", "path", "store"]
 
@@ -50,7 +50,7 @@ def test_the_rollup_is_what_the_rows_add_up_to(
     write(store, path, *([ledger_package.row(store, **one) for one in rows] for rows in batches))
     given_keys = {(one["call_id"], one["attempt"]) for rows in batches for one in rows}
     assert {tuple(key) for key in keys(store, path)} == given_keys
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
     for total in rollup(store, path).values():
         assert all(value >= 0 for value in total.values())
 
@@ -93,12 +93,12 @@ def test_a_wrong_row_is_told_to_its_caller_alone(store: Any, path: Path) -> None
     async def play() -> list[Any]:
         ledger = store.Ledger(path)
         writes = [ledger.write([row]) for row in (*good[:2], *wrong, good[2])]
-        told = await asyncio.gather(*writes, return_exceptions=True)
+        results = await asyncio.gather(*writes, return_exceptions=True)
         ledger.close()
-        return told
+        return results
 
-    told = asyncio.run(play())
-    assert [isinstance(one, store.LedgerError) for one in told] == [
+    results = asyncio.run(play())
+    assert [isinstance(one, store.LedgerError) for one in results] == [
         *[False] * 2,
         *[True] * 5,
         False,
@@ -143,7 +143,7 @@ def test_a_ledger_of_version_1_gets_its_rollup(store: Any, path: Path) -> None:
     [(calls,)] = store.select(path, "SELECT SUM(calls) FROM rollup")
     assert calls == 50
     write(store, path, [ledger_package.row(store)])
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
     assert len(keys(store, path)) == 51
 
 
@@ -155,33 +155,35 @@ def test_processes_that_open_at_once_migrate_once(store: Any, folder: Path, path
     version_1(store, path, 3000)
     processes = [ledger_package.start(folder, OPEN, path) for _ in range(3)]
     for process in processes:
-        _, told = process.communicate(timeout=60)
-        assert process.returncode == 0, told
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
 
 
 @pytest.mark.slow
 def test_writers_that_create_at_once(store: Any, tmp_path: Path) -> None:
     """SQLite does not wait for the change to WAL by itself: without a retry, some of these fail."""
     for at in range(40):
-        path, told = tmp_path / f"{at}.sqlite3", list[Exception]()
+        path, failures = tmp_path / f"{at}.sqlite3", list[Exception]()
         together = threading.Barrier(8)
 
         def create(
-            path: Path = path, together: threading.Barrier = together, told: list[Exception] = told
+            path: Path = path,
+            together: threading.Barrier = together,
+            failures: list[Exception] = failures,
         ) -> None:
             together.wait(10)
             try:
                 store.connect(path).close()
             except store.LedgerError as error:
-                told.append(error)
+                failures.append(error)
 
         threads = [threading.Thread(target=create) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join(30)
-        assert told == []
+        assert failures == []
         assert keys(store, path) == []
 
 
@@ -194,7 +196,7 @@ def test_a_migration_killed_anywhere_starts_again(store: Any, folder: Path, path
         process.kill()
         process.communicate(timeout=60)
     assert len(keys(store, path)) == 20_000
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
 
 
 def test_a_newer_ledger_is_refused(store: Any, path: Path) -> None:
@@ -260,9 +262,11 @@ def test_a_wrong_row_is_refused_alone(store: Any, path: Path) -> None:
 
     async def play() -> list[Any]:
         ledger = store.Ledger(path)
-        told = await asyncio.gather(*(ledger.write([row]) for row in rows), return_exceptions=True)
+        results = await asyncio.gather(
+            *(ledger.write([row]) for row in rows), return_exceptions=True
+        )
         ledger.close()
-        return told
+        return results
 
     assert [isinstance(one, store.RowsRefused) for one in asyncio.run(play())] == [
         False,
@@ -313,13 +317,13 @@ def test_callers_that_left_disturb_nobody(store: Any, path: Path) -> None:
 
 
 def kill_nine(store: Any, folder: Path, path: Path, times: int) -> None:
-    """Kill a writing process at random moments; what it was told is committed must be there."""
-    acknowledged = ledger_package.acknowledged_until_killed(folder, PACKAGE, path, times)
+    """Kill a writing process at random moments; what it knows to be committed must be there."""
+    acknowledged = ledger_package.write_until_killed(folder, PACKAGE, path, times)
     there = [key for key, _ in keys(store, path)]
     assert len(there) == len(set(there))
     assert acknowledged <= set(there)
     assert len(acknowledged) > 20 * times
-    assert rollup(store, path) == ledger_package.fold(store, stored(store, path))
+    assert rollup(store, path) == ledger_package.fold(store, read_rows(store, path))
 
 
 def test_nothing_acknowledged_is_lost_in_a_kill(store: Any, folder: Path, path: Path) -> None:

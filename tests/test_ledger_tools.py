@@ -47,7 +47,7 @@ def write(store: Any, path: Path, rows: list[Any]) -> None:
     asyncio.run(play())
 
 
-def stored(store: Any, path: Path) -> list[tuple[Any, ...]]:
+def read_rows(store: Any, path: Path) -> list[tuple[Any, ...]]:
     names = ", ".join(store.COLUMNS)
     return store.select(path, f"SELECT {names} FROM attempts ORDER BY call_id, attempt")
 
@@ -93,7 +93,7 @@ def test_what_is_exported_can_be_imported(
     assert transfer.export(one, file, format_, ALL, seen.append) == len(attempts)
     assert transfer.import_(other, file, format_, seen.append) == (len(attempts), [])
     assert transfer.import_(other, file, format_, seen.append) == (0, [])
-    assert stored(store, other) == stored(store, one)
+    assert read_rows(store, other) == read_rows(store, one)
     assert rollup(store, other) == rollup(store, one)
     assert [path.name for path in place.iterdir() if "part" in path.name] == []
 
@@ -136,11 +136,11 @@ def test_a_file_with_broken_rows_is_imported_as_far_as_it_goes(
     assert done.stdout.startswith("2 new attempts")
     assert "latency_ms" in done.stderr and "2 rows" in done.stderr
     assert "Traceback" not in done.stderr
-    assert len(stored(store, ledger)) == 2
+    assert len(read_rows(store, ledger)) == 2
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "told"),
+    ("name", "content", "message"),
     [
         ("x.csv", b"a,b\n1,2\n", "no column"),
         ("x.parquet", b"PAR0", "cannot be read"),
@@ -150,14 +150,14 @@ def test_a_file_with_broken_rows_is_imported_as_far_as_it_goes(
     ],
 )
 def test_a_wrong_file_is_told_in_one_line(
-    folder: Path, ledger: Path, tmp_path: Path, name: str, content: bytes | None, told: str
+    folder: Path, ledger: Path, tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     assert ledger.parent.parent == folder
     if content is not None:
         (tmp_path / name).write_bytes(content)
     done = command(folder, "ledger", "import", str(tmp_path / name))
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
-    assert told in done.stderr
+    assert message in done.stderr
 
 
 def test_an_export_that_fails_leaves_the_old_file(
@@ -182,7 +182,7 @@ def test_a_user_is_erased_and_the_sums_stay(store: Any, folder: Path, ledger: Pa
     left = b"".join(path.read_bytes() for path in ledger.parent.glob("ledger*"))
     assert b"ada-4711" not in left
     open_.close()
-    assert len(stored(store, ledger)) == 1
+    assert len(read_rows(store, ledger)) == 1
     assert store.select(ledger, "SELECT SUM(calls) FROM rollup") == [(7,)]
     store.connect(ledger).close()
     left = b"".join(path.read_bytes() for path in ledger.parent.glob("ledger*"))
@@ -221,10 +221,10 @@ def test_what_had_no_price_gets_one(store: Any, folder: Path, ledger: Path) -> N
     (folder / "prices.toml").write_text(
         '["openai:ft:own"]\ninput_usd = "1"\noutput_usd = "5"\n', "utf-8"
     )
-    before = stored(store, ledger)
+    before = read_rows(store, ledger)
     dry = command(folder, "costs", "reprice", "--dry-run")
     assert dry.returncode == 1, dry.stderr
-    assert stored(store, ledger) == before
+    assert read_rows(store, ledger) == before
     done = command(folder, "costs", "reprice")
     assert "would be priced" in dry.stdout and "would be priced" not in done.stdout
     assert dry.stdout.split("ft:own")[1].split() == done.stdout.split("ft:own")[1].split()
@@ -239,7 +239,8 @@ def test_what_had_no_price_gets_one(store: Any, folder: Path, ledger: Path) -> N
     assert costs["nobody-knows-it"] is None
     assert costs["gpt-5-nano"] > 130_000
     attempts = [
-        store.Attempt(**dict(zip(store.COLUMNS, row, strict=True))) for row in stored(store, ledger)
+        store.Attempt(**dict(zip(store.COLUMNS, row, strict=True)))
+        for row in read_rows(store, ledger)
     ]
     expected = [
         (*key, *total.values()) for key, total in ledger_package.fold(store, attempts).items()

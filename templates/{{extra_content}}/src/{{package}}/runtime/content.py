@@ -34,9 +34,9 @@ INSERT = "INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 def texts(
     location: Location, settings: LedgerSettings, redact: Sequence[Redact] = ()
 ) -> Texts | None:
-    """What stores a call's texts; None where none are recorded. Older ones go either way."""
+    """Return what stores a call's texts; None where none are recorded. Old ones go either way."""
     days = min(settings.content_days, settings.retention_days or settings.content_days)
-    if settings.record_content or recorded(location):
+    if settings.record_content or _has_texts(location):
         with closing(connect(location)) as database, database.transaction() as execute:
             for query, values in [(TABLE, ()), (INDEX, ()), _prune(days)]:
                 execute(query, values)
@@ -50,8 +50,8 @@ def texts(
     return statements if settings.record_content else None
 
 
-def recorded(location: Location) -> bool:
-    """Whether the ledger has any texts."""
+def _has_texts(location: Location) -> bool:
+    """Return whether the ledger has any texts."""
     try:
         return bool(select(location, "SELECT 1 FROM contents LIMIT 1"))
     except LedgerError:
@@ -80,18 +80,18 @@ def _prune(days: int) -> Statement:
 
 
 def _text(messages: Sequence[ModelMessage], redact: Sequence[Redact]) -> str:
-    told = ModelMessagesTypeAdapter.dump_python([*messages], mode="json", exclude_none=True)
-    text = json.dumps(_redacted(told, redact), ensure_ascii=False)
+    dumped = ModelMessagesTypeAdapter.dump_python([*messages], mode="json", exclude_none=True)
+    text = json.dumps(_redact(dumped, redact), ensure_ascii=False)
     return text.encode(errors="replace").decode()  # a cut answer may end in half a character
 
 
-def _redacted(value: JsonValue, redact: Sequence[Redact]) -> JsonValue:
-    """The same with every text in it redacted, and without the bytes of files."""
+def _redact(value: JsonValue, redact: Sequence[Redact]) -> JsonValue:
+    """Redact every text in a value, and leave out the bytes of files."""
     if isinstance(value, dict):
         left_out = "data" if value.get("kind") == "binary" else None
-        return {key: _redacted(one, redact) for key, one in value.items() if key != left_out}
+        return {key: _redact(one, redact) for key, one in value.items() if key != left_out}
     if isinstance(value, list):
-        return [_redacted(one, redact) for one in value]
+        return [_redact(one, redact) for one in value]
     if isinstance(value, str):
         for hook in redact:
             value = hook(value)

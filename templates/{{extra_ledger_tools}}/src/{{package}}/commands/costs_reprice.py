@@ -15,26 +15,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 1 while attempts stay unpriced."""
+    """Price them; exit status 1 while attempts stay unpriced."""
     from ..configuration import load_prices
     from ..runtime.ledger.reprice import reprice
 
     root = find_root()
-    told = reprice(
+    result = reprice(
         ledger_location(root), load_prices(root), dry_run=options.dry_run, progress=_progress
     )
     rows = [
-        [model, told.priced[model], dollars(told.nano_usd[model]), told.unpriced[model]]
-        for model in sorted(told.priced.keys() | told.unpriced.keys())
+        [model, result.priced[model], dollars(result.nano_usd[model]), result.unpriced[model]]
+        for model in sorted(result.priced.keys() | result.unpriced.keys())
     ]
     if not rows:
         print("Every attempt has a price.")
         return 0
     verb = "would be priced" if options.dry_run else "priced"
     print(table(["model", verb, "cost", "still unpriced"], rows))
-    if told.unpriced:
+    if result.unpriced:
         print("\nGive the others a price in prices.toml, then run this again.")
-    return 1 if told.unpriced else 0
+    return 1 if result.unpriced else 0
 
 
 def _progress(rows: int) -> None:

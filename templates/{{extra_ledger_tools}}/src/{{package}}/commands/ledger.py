@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export.add_argument("--until", type=_day, default=date(9999, 1, 1), help="first day not taken")
     take = actions.add_parser("import", help="book the attempts of a file; known ones stay")
     for action in (export, take):
-        action.add_argument("file", type=Path, help="its ending tells the format")
+        action.add_argument("file", type=Path, help="its ending names the format")
         action.add_argument("--format", help="where the ending does not")
     show = actions.add_parser("show", help="what was asked and answered, where that is recorded")
     show.add_argument("id", help="of a call, or of a run: `ask` prints it")
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 1 where rows of an import were left out, or there is nothing to show."""
+    """Do it; exit status 1 where rows of an import were left out, or nothing is to show."""
     actions = {"export": _export, "import": _import, "show": _show, "erase": _erase}
     return actions[options.action](options)
 

@@ -15,7 +15,7 @@ from ..runtime.ledger.reconcile import Line, reconcile
 from ..runtime.ledger.report_text import table
 
 HELP = "compare the ledger with a provider's usage or cost export"
-TOLD = 5
+MOST_SHOWN = 5
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -34,7 +34,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 0: compared, whatever came out."""
+    """Compare and print; the exit status is 0, whatever came out."""
     exports = [read(Path(file), options.map) for file in options.files]
     for export in exports:
         _tell_unread(export)
@@ -49,9 +49,9 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _tell_unread(export: Export) -> None:
-    for broken in export.broken[:TOLD]:
+    for broken in export.broken[:MOST_SHOWN]:
         print(f"{export.name}: left out, {broken}", file=sys.stderr)
-    if len(export.broken) > TOLD:
+    if len(export.broken) > MOST_SHOWN:
         print(f"{export.name}: {len(export.broken)} rows left out in all", file=sys.stderr)
     if export.unread:
         print(f"{export.name}: columns not read: {', '.join(export.unread)}", file=sys.stderr)
@@ -66,15 +66,15 @@ def _print(lines: list[Line], *, show_all: bool) -> None:
     print(f"{agree:,} of {len(lines):,} figures agree.")
     if usd:
         theirs, ours = sum(line.provider for line in usd), sum(line.ledger for line in usd)
-        print(f"Provider {_shown('usd', theirs)}, ledger {_shown('usd', ours)}.")
+        print(f"Provider {_format('usd', theirs)}, ledger {_format('usd', ours)}.")
     rows = [
         [
             day_of(line.day),
             line.model or "all models",
             line.kind,
-            _shown(line.kind, line.provider),
-            _shown(line.kind, line.ledger),
-            _shown(line.kind, line.difference),
+            _format(line.kind, line.provider),
+            _format(line.kind, line.ledger),
+            _format(line.kind, line.difference),
             line.why or "agrees",
         ]
         for line in lines
@@ -85,7 +85,7 @@ def _print(lines: list[Line], *, show_all: bool) -> None:
         print(f"\n{table(heads, rows)}")
 
 
-def _shown(kind: str, number: Decimal | int) -> str:
+def _format(kind: str, number: Decimal | int) -> str:
     text = f"{Decimal(number).normalize():,f}"
     return f"${text}" if kind == "usd" else text
 
@@ -110,7 +110,7 @@ def _as_dict(lines: list[Line], exports: list[Export]) -> dict[str, object]:
 
 
 def _columns(text: str) -> Columns:
-    """`day=date,model=name,cached=a,cached=b`: a field that is named twice is added up."""
+    """Parse `day=date,model=name,cached=a,cached=b`; a field that is named twice is added up."""
     found: dict[str, tuple[str, ...]] = {}
     for pair in text.split(","):
         field, equals, column = (part.strip() for part in pair.partition("="))

@@ -9,7 +9,7 @@ from .report_text import dollars
 
 
 def search(question: Question) -> Iterator[Finding]:
-    """Escalations that do not pay, and first models that seldom answer."""
+    """Find escalations that do not pay, and first models that seldom answer."""
     rows = question.month("task_type", "chain", "provider", "request_model")
     for task, chain in dict.fromkeys(row.key[:2] for row in rows):
         models = [row for row in rows if row.key[:2] == (task, chain)]
@@ -20,7 +20,7 @@ def search(question: Question) -> Iterator[Finding]:
 
 
 def _dear_escalation(asked: Totals, first: Totals, models: Sequence[Totals]) -> Iterator[Finding]:
-    """Retries and escalations cost more than asking the later model at once would have."""
+    """Find retries and escalations that cost more than asking the later model at once."""
     direct = [
         (round(Decimal(model.cost_nano_usd) * asked.ok / model.ok), model.key[2:])
         for model in models
@@ -45,7 +45,7 @@ def _dear_escalation(asked: Totals, first: Totals, models: Sequence[Totals]) -> 
 
 
 def _second(asked: Totals, first: Totals) -> Iterator[Finding]:
-    """More than half of the answers come from models that are there to fall back on."""
+    """Find a chain most of whose answers come from the models to fall back on."""
     later, lost = asked.ok - first.ok, first.failed + first.rejected
     if 2 * later <= asked.ok:
         return

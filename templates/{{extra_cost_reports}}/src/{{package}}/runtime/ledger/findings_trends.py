@@ -15,7 +15,7 @@ SPIKE = Decimal("1.5")
 
 
 def search(question: Question) -> Iterator[Finding]:
-    """Spikes against the four weeks before, drafts thrown away, and the budget."""
+    """Find spikes against the four weeks before, drafts thrown away, and the budget."""
     now = today()
     rows = sums(question.location, ("task_type", "week"), now - 35, now, question.environment)
     for task in dict.fromkeys(row.key[0] for row in rows):
@@ -26,7 +26,7 @@ def search(question: Question) -> Iterator[Finding]:
 
 
 def _spike(task: str, weeks: Sequence[Totals]) -> Iterator[Finding]:
-    """The last seven whole days cost half as much again as the dearest of four weeks before."""
+    """Find seven whole days that cost half as much again as the dearest of four weeks before."""
     if len(weeks) < 5 or any(week.attempts < ENOUGH for week in weeks):
         return
     last, before = weeks[-1], total(weeks[:-1])
@@ -49,7 +49,7 @@ def _spike(task: str, weeks: Sequence[Totals]) -> Iterator[Finding]:
 
 
 def _drafts(question: Question) -> Iterator[Finding]:
-    """Drafts are rewritten so often that drafting hardly pays."""
+    """Find out whether drafts are rewritten so often that drafting hardly pays."""
     tasks = {row.key[0]: row for row in question.month("task_type")}
     drafts, rewrites = tasks.get("drafting"), tasks.get("rewriting")
     if not drafts or not rewrites or drafts.ok < ENOUGH or drafts.unpriced:
@@ -68,7 +68,7 @@ def _drafts(question: Question) -> Iterator[Finding]:
 
 
 def forecast_nano_usd(question: Question) -> int | None:
-    """The month so far, and the rest of it at the pace of the last seven whole days.
+    """Add to the month so far the rest of it, at the pace of the last seven whole days.
 
     None while fewer than five of those days have calls, and for the demo.
     """
@@ -84,7 +84,7 @@ def forecast_nano_usd(question: Question) -> int | None:
 
 
 def _over_budget(question: Question) -> Iterator[Finding]:
-    """The month is over its budget, or will be."""
+    """Find out whether the month is over its budget, or will be."""
     budget = round(question.fleet.budgets.month_usd * NANO)
     spent = month_by_task(question.location, question.environment).total()
     end = max(spent, forecast_nano_usd(question) or 0)

@@ -26,13 +26,13 @@ class Html(str):
 
 
 def tag(name: str, *children: str, **attributes: str) -> Html:
-    """An element; an attribute's trailing `_` is dropped and its other ones become `-`."""
-    told = "".join(
+    """Write an element; an attribute's last `_` is dropped, and its other ones become `-`."""
+    written = "".join(
         f' {key.removesuffix("_").replace("_", "-")}="{escape(value)}"'
         for key, value in attributes.items()
     )
     inner = "".join(child if isinstance(child, Html) else escape(child) for child in children)
-    return Html(f"<{name}{told}>{inner}</{name}>")
+    return Html(f"<{name}{written}>{inner}</{name}>")
 
 
 def write(path: Path, page: str) -> str:
@@ -51,7 +51,7 @@ def html(
     question: Question,
     saving: Saving | None = None,
 ) -> str:
-    """The whole page. Raises LedgerError."""
+    """Write the whole page. Raises LedgerError."""
     frame = Template(Path(__file__).with_name("page.html").read_text("utf-8"))
     return frame.substitute(
         title=f"Costs, {day_of(asked.since)} to {day_of(asked.today)}",
@@ -63,7 +63,7 @@ def html(
         heat=_heat(asked, question),
         weeks=_weeks(asked, question),
         detail=_detail(asked),
-        unpriced=_unpriced(asked),
+        unpriced=_list_unpriced(asked),
         made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
@@ -124,7 +124,7 @@ def _finding(finding: Finding) -> Html:
 
 
 def _heat(asked: Report, question: Question) -> Html:
-    """Tasks down, models across, the dearest first; the warmer a cell, the more it cost."""
+    """Set tasks down, models across, the dearest first; the warmer a cell, the more it cost."""
     by = ("task_type", "request_model")
     pairs = sums(question.location, by, asked.since, environment=asked.environment)
     found = {row.key: row for row in pairs}
@@ -151,7 +151,7 @@ def _warm(row: Totals | None, most: int) -> Html:
 
 
 def _weeks(asked: Report, question: Question) -> Html:
-    """The weeks since the first call, at least the report's own, 26 at most."""
+    """Set a line for each week since the first call, at least the report's own, 26 at most."""
     shown = min(26, max(WEEKS, -(-asked.days // 7)))
     first, end = asked.today + 1 - 7 * shown, asked.today + 1
     weeks = sums(question.location, ("week",), first, end, asked.environment)
@@ -182,17 +182,17 @@ def _detail(asked: Report) -> Html:
     return _table(caption, names, [f"{head[0].upper()}{head[1:]}" for head in HEADS], rows)
 
 
-def _unpriced(asked: Report) -> str:
-    told = "" if asked.unpriced else tag("p", "Every attempt that was billed has a price.")
+def _list_unpriced(asked: Report) -> str:
+    parts = "" if asked.unpriced else tag("p", "Every attempt that was billed has a price.")
     for what, models, hint in (
         ("a price", asked.unpriced, "Add their prices to prices.toml."),
         ("usage", asked.unmeasured, "Their provider did not say how many tokens they took."),
     ):
         rows = [_row(model, [tag("td", f"{count:,}")]) for model, count in models.items()]
         if rows:
-            told += tag("p", f"Their cost is in no figure on this page. {hint}")
-            told += _table(f"Models without {what}", ["Model"], ["Attempts"], rows)
-    return told
+            parts += tag("p", f"Their cost is in no figure on this page. {hint}")
+            parts += _table(f"Models without {what}", ["Model"], ["Attempts"], rows)
+    return parts
 
 
 def _table(

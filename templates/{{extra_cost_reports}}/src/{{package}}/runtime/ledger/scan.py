@@ -24,7 +24,7 @@ Key = tuple[Any, ...]
 def sums(
     location: Location, by: Sequence[str], since: int, until: int, environment: str | None
 ) -> list[Totals]:
-    """As `queries.sums`, of the attempts that retention has left. Progress goes to a terminal."""
+    """Add up as `queries.sums`, the attempts that retention has left. Progress goes to a terminal."""
     groups: dict[Key, list[int]] = {}
     days = queries.sums(location, ("day",), since, until, environment)
     all_, done = queries.total(days).attempts, 0
@@ -62,7 +62,7 @@ def _title(name: str) -> str:
 
 
 def _tags(location: Location, since: int) -> list[str]:
-    """The tags that calls have had since a day, by name."""
+    """Return the tags that calls have had since a day, by name."""
     query = "SELECT DISTINCT tags FROM attempts WHERE ts_us >= ?"
     rows = select(location, query, (since * DAY_US,))
     return sorted({tag for (tags,) in rows for tag in json.loads(tags)})
@@ -108,6 +108,6 @@ def _totals(by: Sequence[str], groups: dict[Key, list[int]]) -> list[Totals]:
     return sorted(found, key=lambda row: (-row.cost_nano_usd, row.key))
 
 
-def _show(told: str) -> None:
+def _show(text: str) -> None:
     if sys.stderr.isatty():
-        print(f"\r\x1b[K{told}", end="", file=sys.stderr, flush=True)
+        print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ def write(lines: Path, path: Path) -> None:
 
 
 def pages(path: Path) -> Iterator[list[bytes]]:
-    """The rows of a Parquet file as JSON, some thousand at a time. Raises LedgerError."""
+    """Yield the rows of a Parquet file as JSON, some thousand at a time. Raises LedgerError."""
     try:
         with duckdb.connect() as database:
             rows = database.execute("SELECT * FROM read_parquet(?)", [str(path)])

@@ -72,7 +72,7 @@ class Server:
 
     def select(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read, with `?` for values; a sum of integers comes as an integer."""
-        with _told(self, "read"), closing(_connect(self)) as connection:
+        with _ledger_errors(self, "read"), closing(_connect(self)) as connection:
             rows = connection.execute(_sql(query), values).fetchall()
         return [tuple(map(_plain, row)) for row in rows]
 
@@ -84,7 +84,7 @@ class Database:
         self._server = server
         self._days: set[int] = set()
         self.writer = ""
-        with _told(server, "opened"):
+        with _ledger_errors(server, "opened"):
             self._connection = self._open()
 
     def write(
@@ -99,7 +99,7 @@ class Database:
         for day in {row.ts_us // DAY_US for row in rows} - self._days:
             self._add_partition(day)
         with self._cursor() as cursor:
-            cursor.execute(_sql(_WRITE), [Json([*map(_named, rows)]), self.writer])
+            cursor.execute(_sql(_WRITE), [Json([*map(_fields_of, rows)]), self.writer])
             [(new,)] = cursor.fetchall()
             run = _runs(cursor)
             set_verdicts(run, self.writer, judged, with_day=True)
@@ -121,7 +121,7 @@ class Database:
         with self._cursor() as cursor:
             # Only one process prunes, and it rather stops than makes writers wait.
             cursor.execute("SET LOCAL lock_timeout = '2s'")
-            if not _locked(cursor, "SELECT pg_try_advisory_xact_lock(%s)", SCHEMA_LOCK):
+            if not _try_lock(cursor, "SELECT pg_try_advisory_xact_lock(%s)", SCHEMA_LOCK):
                 return False
             cursor.execute(
                 "SELECT substr(relname, 10)::bigint FROM pg_class JOIN pg_inherits ON inhrelid = oid "
@@ -167,7 +167,7 @@ class Database:
 
     @contextmanager
     def _cursor(self) -> Generator[psycopg.Cursor[Any]]:
-        with _told(self._server, "written"):
+        with _ledger_errors(self._server, "written"):
             if self._connection.closed:
                 self._connection = self._open()
             try:
@@ -183,19 +183,19 @@ class Database:
 
 
 def _runs(cursor: psycopg.Cursor[Any]) -> Execute:
-    return lambda query, values: cursor.execute(_sql(query), _cleaned(values)).rowcount
+    return lambda query, values: cursor.execute(_sql(query), _strip_nul(values)).rowcount
 
 
 def _claim_writer(connection: psycopg.Connection[Any]) -> str:
-    """The first free number, held while the connection lives: rollup rows stay few."""
+    """Hold the first free number while the connection lives: rollup rows stay few."""
     with connection.cursor() as cursor:
         number = 0
-        while not _locked(cursor, "SELECT pg_try_advisory_lock(%s, %s)", WRITER_LOCK, number):
+        while not _try_lock(cursor, "SELECT pg_try_advisory_lock(%s, %s)", WRITER_LOCK, number):
             number += 1
     return f"writer-{number}"
 
 
-def _locked(cursor: psycopg.Cursor[Any], query: LiteralString, *values: int) -> bool:
+def _try_lock(cursor: psycopg.Cursor[Any], query: LiteralString, *values: int) -> bool:
     return cursor.execute(query, values).fetchone() == (True,)
 
 
@@ -206,7 +206,7 @@ def _connect(server: Server) -> psycopg.Connection[Any]:
 
 
 @contextmanager
-def _told(server: Server, what: str) -> Generator[None]:
+def _ledger_errors(server: Server, what: str) -> Generator[None]:
     """Raise psycopg's errors as LedgerError; the password never shows."""
     try:
         yield
@@ -222,12 +222,12 @@ def _line(error: psycopg.Error) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
-def _named(row: Attempt) -> dict[str, Any]:
-    values = dict(zip(COLUMNS, _cleaned(values_of(row)), strict=True))
+def _fields_of(row: Attempt) -> dict[str, Any]:
+    values = dict(zip(COLUMNS, _strip_nul(values_of(row)), strict=True))
     return {"day": row.ts_us // DAY_US, **values}
 
 
-def _cleaned(values: Sequence[Any]) -> list[Any]:
+def _strip_nul(values: Sequence[Any]) -> list[Any]:
     # PostgreSQL's text has no NUL character; a request's reference may.
     return [value.replace("\0", "") if isinstance(value, str) else value for value in values]
 

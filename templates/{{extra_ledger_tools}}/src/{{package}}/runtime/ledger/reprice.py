@@ -45,11 +45,11 @@ def reprice(
 
     Raises LedgerError; what was priced until then stays priced.
     """
-    told, seen = Repricing(), 0
+    result, seen = Repricing(), 0
     database = None if dry_run else connect(location)
     try:
         for rows in pages(location, "cost_source = 'unpriced'", -1, 2**62):
-            now_priced = [priced for row in rows if (priced := _priced(row, prices, told))]
+            now_priced = [priced for row in rows if (priced := _price(row, prices, result))]
             if database and now_priced:
                 _book(database, now_priced)
             seen += len(rows)
@@ -57,7 +57,7 @@ def reprice(
     finally:
         if database:
             database.close()
-    return told
+    return result
 
 
 def _book(database: Database, rows: Sequence[Attempt]) -> None:
@@ -69,7 +69,7 @@ def _book(database: Database, rows: Sequence[Attempt]) -> None:
                 execute(ADD_COST, (database.writer, *key))
 
 
-def _priced(row: Attempt, prices: Prices, told: Repricing) -> Attempt | None:
+def _price(row: Attempt, prices: Prices, result: Repricing) -> Attempt | None:
     ref = ModelRef(row.provider, row.request_model, row.deployment)
     cost = prices.cost(
         ref,
@@ -80,17 +80,17 @@ def _priced(row: Attempt, prices: Prices, told: Repricing) -> Attempt | None:
         served=row.response_model,
     )
     if cost.nano_usd is None:
-        told.unpriced[str(ref)] += 1
+        result.unpriced[str(ref)] += 1
         return None
-    told.priced[str(ref)] += 1
-    told.nano_usd[str(ref)] += cost.nano_usd
+    result.priced[str(ref)] += 1
+    result.nano_usd[str(ref)] += cost.nano_usd
     # The tokens of what broke off are an estimate, whatever they are priced by.
     source = "estimated" if row.outcome in ("aborted", "failed") else cost.source
     return replace(row, cost_nano_usd=cost.nano_usd, cost_source=source, price_version=cost.version)
 
 
 def usage_of(row: Attempt) -> RequestUsage:
-    """An attempt's usage as its provider reported it."""
+    """Return an attempt's usage as its provider reported it."""
     other: Mapping[str, Any] = json.loads(row.other_units or "{}")
     return RequestUsage(
         input_tokens=row.input_tokens or 0,

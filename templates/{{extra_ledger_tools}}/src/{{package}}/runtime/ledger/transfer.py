@@ -27,7 +27,7 @@ Format = str | FileFormat
 
 
 def pages(location: Location, which: str, since_us: int, until_us: int) -> Iterator[list[Attempt]]:
-    """The attempts of a span of time that an SQL condition takes, oldest first.
+    """Yield the attempts of a span of time that an SQL condition takes, oldest first.
 
     In pages: the ledger may be larger than RAM.
     """
@@ -74,7 +74,7 @@ def import_(
 
 
 def _book(database: Database, rows: Sequence[Attempt], wrong: list[str]) -> int:
-    """Write rows without those that are refused, which are added to `wrong`: the number of new."""
+    """Write rows; the refused ones are added to `wrong`. Returns the number of new rows."""
     try:
         return database.write(rows)
     except RowsRefused as error:
@@ -103,7 +103,7 @@ def erase(location: Location, user_ref: str) -> int:
 
 
 def texts(location: Location, id_: str) -> list[tuple[Any, ...]]:
-    """What was asked and answered in a call or a run, as JSON: stage, model, outcome, both texts.
+    """Return what a call or a run was asked and answered: stage, model, outcome, JSON of both.
 
     Raises LedgerError when the ledger has none at all.
     """
@@ -118,7 +118,7 @@ def texts(location: Location, id_: str) -> list[tuple[Any, ...]]:
 
 
 def _has_texts(location: Location) -> bool:
-    """Whether texts have ever been recorded in this ledger."""
+    """Return whether texts have ever been recorded in this ledger."""
     try:
         select(location, "SELECT 1 FROM contents LIMIT 1")
     except LedgerError:
@@ -167,7 +167,7 @@ def _csv_writer(file: IO[str]) -> WritePage:
 
 
 def _read(path: Path, format_: Format) -> Iterator[tuple[list[Attempt], list[str]]]:
-    """Pages of a file: its attempts, and what is wrong with the other rows."""
+    """Yield pages of a file: its attempts, and what is wrong with the other rows."""
     try:
         if not isinstance(format_, str):
             for lines in format_.pages(path):
@@ -182,7 +182,7 @@ def _read(path: Path, format_: Format) -> Iterator[tuple[list[Attempt], list[str
 
 
 def parse_rows(lines: Iterable[str | bytes]) -> tuple[list[Attempt], list[str]]:
-    """JSON Lines as attempts, and what is wrong with each line that is none."""
+    """Parse JSON Lines; return the attempts, and what is wrong with each other line."""
     rows, broken, parse = list[Attempt](), list[str](), TypeAdapter(Attempt).validate_json
     for line in lines:
         if not line.strip():
@@ -197,7 +197,7 @@ def parse_rows(lines: Iterable[str | bytes]) -> tuple[list[Attempt], list[str]]:
 
 
 def _csv_lines(file: Iterable[str], path: Path) -> Iterator[bytes]:
-    """A CSV's rows as JSON. An empty cell is NULL where the column may be."""
+    """Yield a CSV's rows as JSON. An empty cell is NULL where the column may be."""
     table = csv.DictReader(file)
     missing = {"ts_us", "call_id", "attempt"} - set(table.fieldnames or ())
     if missing:

@@ -1,4 +1,4 @@
-"""A provider's usage or cost export, read row by row: what is broken is told, the rest goes on.
+"""A provider's usage or cost export, read row by row: what is broken is named, the rest goes on.
 
 Known: OpenAI's and Anthropic's usage and cost APIs as JSON (one answer, a list, or one a line;
 of Anthropic both the reports and the newer analytics) and their dashboards' CSV. Any other CSV is
@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import FleetError
+from .attempt import DAY_S
 from .export_formats import FORMATS, KINDS, LABELS, Columns, Format
 
 COUNTED = {*KINDS, "total_input"}
-DAY_S = 86_400
 
 
 @dataclass(slots=True)
@@ -36,7 +36,7 @@ class Billed:
 class Export:
     """An export by (day, model), what could not be read of it, and columns nobody asked for.
 
-    `days` it tells of, also those on which nothing was asked. A dashboard's CSV is `rounded` to
+    `days` are those that it covers, also where nothing was asked. A dashboard's CSV is `rounded` to
     the digits it shows; an API's JSON is not.
     """
 
@@ -66,7 +66,7 @@ def read(path: Path, columns: Columns | None = None) -> Export:
         heads, rows = _csv_rows(text) if export.rounded else _json_rows(text, export)
     except csv.Error as error:
         raise FleetError(f"{path} cannot be read as CSV: {error}.") from None
-    format_ = Format("map", None, (), columns) if columns else _recognised(path, heads)
+    format_ = Format("map", None, (), columns) if columns else _recognise(path, heads)
     export.name, export.provider = f"{path.name} ({format_.name})", format_.provider
     used = {name for names in format_.columns.values() for name in names}
     if missing := sorted(used - {*heads}) if columns else []:
@@ -81,7 +81,7 @@ def read(path: Path, columns: Columns | None = None) -> Export:
 
 
 def plain_name(model: str) -> str:
-    """A model's name without its date, as different exports and price lists write it."""
+    """Strip a model's name of its date, as different exports and price lists write it."""
     name = re.sub(r"[ ._]+", "-", model.strip().lower())
     return re.sub(r"-(\d{8}|\d{4}-\d{2}-\d{2}|latest)$", "", name)
 
@@ -126,7 +126,7 @@ def _day(values: Mapping[str, list[Any]]) -> int:
 
 
 def _seconds(value: object) -> float:
-    """Since 1970, of a time in seconds or as ISO 8601; UTC where it names no zone."""
+    """Return seconds since 1970 of a time in seconds or ISO 8601; UTC where it names no zone."""
     text = str(value).strip()
     if re.fullmatch(r"\d{9,11}(\.0*)?", text):
         return float(text)
@@ -142,7 +142,7 @@ def _count(value: object) -> int:
 
 
 def _usd(value: object, parts: int) -> tuple[Decimal, Decimal]:
-    """An amount, and half of its last digit."""
+    """Return an amount, and half of its last digit."""
     number = _number(value)
     exponent = number.as_tuple().exponent
     digits = exponent if isinstance(exponent, int) else 0
@@ -162,7 +162,7 @@ def _number(value: object) -> Decimal:
     return number
 
 
-def _recognised(path: Path, heads: Iterable[str]) -> Format:
+def _recognise(path: Path, heads: Iterable[str]) -> Format:
     names = {*heads}
     for format_ in FORMATS:
         if names.issuperset(format_.mark):
@@ -184,7 +184,7 @@ def _csv_rows(text: str) -> Rows:
 
 
 def _json_rows(text: str, export: Export) -> Rows:
-    """The results of every bucket of every page, each with its bucket's times; or flat rows."""
+    """Return the results of every page's buckets, each with its bucket's times; or flat rows."""
     rows: list[tuple[str, dict[str, Any]]] = []
     for page in _pages(text, export):
         if page.get("has_more"):

@@ -30,7 +30,7 @@ class Line:
 
 
 def merge(exports: Iterable[Export]) -> dict[tuple[int, str], Billed]:
-    """Several exports added up: pages of one, or the usage and the costs of the same days."""
+    """Add up several exports: pages of one, or the usage and the costs of the same days."""
     merged: dict[tuple[int, str], Billed] = {}
     for export in exports:
         for key, billed in export.billed.items():
@@ -44,7 +44,7 @@ def merge(exports: Iterable[Export]) -> dict[tuple[int, str], Billed]:
 
 
 def reconcile(location: Location, providers: Set[str], exports: Sequence[Export]) -> list[Line]:
-    """Every figure of the exports' days, by day and model: of these providers, or of all.
+    """Compare every figure of the exports' days, by day and model: of these providers, or all.
 
     A model "" is an export that does not tell models apart: it is held against the day's total.
     Raises LedgerError.
@@ -52,8 +52,8 @@ def reconcile(location: Location, providers: Set[str], exports: Sequence[Export]
     days, billed = {day for export in exports for day in export.days}, merge(exports)
     if not days:
         return []
-    booked = _booked(location, providers, days, grouped=any(model for _, model in billed))
-    told = {(day, kind) for export in exports for day in export.days for kind in export.kinds}
+    booked = _ledger_totals(location, providers, days, grouped=any(model for _, model in billed))
+    covered = {(day, kind) for export in exports for day in export.days for kind in export.kinds}
     return [
         line
         for day, model in sorted({*billed, *booked})
@@ -62,13 +62,13 @@ def reconcile(location: Location, providers: Set[str], exports: Sequence[Export]
             model,
             billed.get((day, model)),
             booked.get((day, model)),
-            [kind for kind in KINDS if (day, kind) in told],
-            (day, "usd") in told,
+            [kind for kind in KINDS if (day, kind) in covered],
+            (day, "usd") in covered,
         )
     ]
 
 
-def _booked(
+def _ledger_totals(
     location: Location, providers: Set[str], days: set[int], *, grouped: bool
 ) -> dict[tuple[int, str], Totals]:
     rows = sums(location, ("day", "provider", "request_model"), min(days), max(days) + 1)
@@ -83,8 +83,8 @@ def _booked(
 def _lines(
     day: int, model: str, known: Billed | None, own: Totals | None, kinds: list[str], costed: bool
 ) -> Iterator[Line]:
-    told, counts = known.tokens if known else {}, _counts(own)
-    pairs = {kind: (told.get(kind, 0), counts[kind]) for kind in kinds}
+    billed, counts = known.tokens if known else {}, _counts(own)
+    pairs = {kind: (billed.get(kind, 0), counts[kind]) for kind in kinds}
     for kind, (theirs, ours) in pairs.items():
         if theirs or ours:
             why = _why_count(kind, theirs, ours, known, own)
@@ -98,7 +98,7 @@ def _lines(
 
 
 def _why_count(kind: str, theirs: int, ours: int, known: Billed | None, own: Totals | None) -> str:
-    """What explains a difference in tokens or requests; empty where there is none."""
+    """Explain a difference in tokens or requests; empty where there is none."""
     if theirs == ours:
         return ""
     if own is None:
@@ -116,7 +116,7 @@ def _why_count(kind: str, theirs: int, ours: int, known: Billed | None, own: Tot
 def _why_usd(
     theirs: Decimal, ours: Decimal, known: Billed | None, own: Totals | None, same_tokens: bool
 ) -> str:
-    """What explains a difference in dollars; empty where there is none."""
+    """Explain a difference in dollars; empty where there is none."""
     if theirs == ours:
         return ""
     if own is None:
@@ -137,7 +137,7 @@ def _why_usd(
 
 
 def _counts(own: Totals | None) -> dict[str, int]:
-    """The ledger's counts in an export's terms: cached tokens are apart from the other input."""
+    """Count in an export's terms: cached tokens are apart from the other input."""
     if own is None:
         return dict.fromkeys(KINDS, 0)
     read, write = own.cache_read_input_tokens, own.cache_creation_input_tokens
