@@ -61,12 +61,12 @@ from desk.runtime.ledger.writer import Ledger, spill_of
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """Where a ledger may be made."""
+    """Return where a ledger may be made."""
     return tmp_path / "data" / "ledger.sqlite3"
 
 
 def row(**values: Any) -> Attempt:
-    """An attempt that was answered, with these values."""
+    """Make an attempt that was answered, with these values."""
     usual: dict[str, Any] = {
         "ts_us": time.time_ns() // 1000,
         "latency_ms": 120,
@@ -183,6 +183,39 @@ def test_rows_that_are_never_written_are_set_aside_or_in_the_log(
         assert {found.call_id for found in attempts(path, "")} == {"the one", "the next"}
 
 
+def test_a_wrong_row_takes_no_other_one_into_the_log(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite, "LOCK_S", 0.02)
+    with contextlib.closing(connect(path)), contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        write(path, [row(call_id="good")], [row(call_id="wrong", latency_ms=2**70)])
+        other.execute("ROLLBACK")
+    assert [found.call_id for found in attempts(spill_of(path), "")] == ["good"]
+    assert 'not in the ledger: {"ts_us"' in caplog.text and '"wrong"' in caplog.text
+    assert "1 attempts wait beside the ledger" in caplog.text
+
+
+def test_an_attempt_and_its_verdict_are_one_that_is_set_aside(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sqlite, "LOCK_S", 0.02)
+
+    async def use(ledger: Ledger) -> None:
+        await ledger.write([row(call_id="one", outcome="aborted")])
+        await ledger.write([], judged=[row(call_id="one", outcome="rejected")])
+        with pytest.raises(LedgerUnavailable, match=r", 1 of them are in memory"):
+            await ledger.ready()
+
+    with contextlib.closing(connect(path)), contextlib.closing(sqlite3.connect(path)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        play(path, use)
+        other.execute("ROLLBACK")
+    assert "1 attempts wait beside the ledger" in caplog.text
+    write(path)
+    assert [found.outcome for found in attempts(path, "")] == ["rejected"]
+
+
 def test_a_closed_ledger_and_one_of_another_process_say_so(path: Path) -> None:
     async def run() -> None:
         ledger = Ledger(path)
@@ -274,21 +307,26 @@ def test_what_is_not_a_ledger_says_what_to_do(
 
 
 class FakeServer:
-    """A ledger that is not a file."""
+    """A ledger at an address: it keeps rows in a file, and answers with what it is asked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def connect(self) -> SqliteDatabase:
-        raise NotImplementedError
+        return SqliteDatabase(self._path)
 
     def select(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         return [(query, values)]
 
 
 def test_a_ledger_on_a_server_is_opened_by_its_scheme(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FLEET_LEDGER_URL", "fake://somewhere")
-    server = database_path(tmp_path, {"fake": lambda _: FakeServer()})
+    server = database_path(tmp_path, {"fake": lambda _: FakeServer(path)})
     assert select(server, "SELECT ?", (1,)) == [("SELECT ?", (1,))]
+    with contextlib.closing(connect(server)) as database:
+        assert database.write([row()]) == 1
 
 
 def test_counts_that_cannot_be_true_are_not_reported() -> None:
@@ -300,7 +338,7 @@ def test_counts_that_cannot_be_true_are_not_reported() -> None:
 
 
 def report(path: Path, **values: Any) -> report_text.Report:
-    """The last seven days by model."""
+    """Report the last seven days by model."""
     return report_text.Report(path, ("request_model",), 7, **values)
 
 
@@ -530,14 +568,14 @@ def test_a_budget_that_is_used_up_is_named(caplog: pytest.LogCaptureFixture) -> 
     spending = Spending(budgets, lambda: dict(read), every_s=0)
 
     async def reached() -> list[str | None]:
-        return [await spending.reached(SomeRun(), task) for task in ("drafting", "answering")]
+        return [await spending.find_reached(SomeRun(), task) for task in ("drafting", "answering")]
 
     assert asyncio.run(reached()) == [None, None]
     read["drafting"] = 100_000_000
     assert asyncio.run(reached()) == ["drafting", None]
     read["answering"] = 800_000_000
     assert asyncio.run(reached()) == ["drafting", None] and "80 %" in caplog.text
-    assert asyncio.run(Spending(Budgets(run_usd=Decimal("0.1")), dict).reached(SomeRun(), "x"))
+    assert asyncio.run(Spending(Budgets(run_usd=Decimal("0.1")), dict).find_reached(SomeRun(), "x"))
 
 
 def test_calls_that_are_made_at_once_keep_to_a_limit() -> None:

@@ -13,18 +13,18 @@ from email.utils import format_datetime
 from pathlib import Path
 from socket import gaierror
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import pytest
 from pydantic import BaseModel, ValidationError
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
-from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from desk import wiring
 from desk.runtime import false_success, redaction, text
-from desk.runtime.errors import explain, unresolved
+from desk.runtime.errors import explain, explain_lookup
 from desk.runtime.fleet import Deployment
 from desk.runtime.private import private_file
 from desk.runtime.refusals import refuses
@@ -135,7 +135,7 @@ def test_a_moment_is_a_wait_from_now_on() -> None:
         ("I can't help with that. " + "The rest is an answer. " * 40, False),
     ],
 )
-def test_a_refusal_is_told_from_an_answer(said: str, is_refusal: bool) -> None:
+def test_a_refusal_is_distinguished_from_an_answer(said: str, is_refusal: bool) -> None:
     assert refuses(said) is is_refusal
 
 
@@ -238,8 +238,8 @@ def test_what_helps_is_said_with_an_error_of_this_machine() -> None:
     assert explain(OSError(24, "Too many open files")).endswith("lower [limits] of fleet.toml")
     error = ConnectionError("down")
     error.__cause__ = gaierror("not known")
-    assert "DNS" in unresolved(error)
-    assert unresolved(ConnectionError("down")) == ""
+    assert "DNS" in explain_lookup(error)
+    assert explain_lookup(ConnectionError("down")) == ""
 
 
 def test_a_private_file_is_its_owners_alone(tmp_path: Path) -> None:
@@ -266,10 +266,11 @@ class AsyncByteStream:
 
 
 def read(kind: str, *chunks: bytes) -> Any:
-    """A response of status 200 after the hooks of a client, and what its stream says."""
+    """Return the status that a 200 has after the hooks of a client, and what its stream says."""
     hooks: dict[str, list[Any]] = {"request": [], "response": []}
     client = SimpleNamespace(_client=SimpleNamespace(event_hooks=hooks))
-    false_success.unmask_errors(SimpleNamespace(provider=SimpleNamespace(client=client)))  # type: ignore[arg-type]
+    model = SimpleNamespace(provider=SimpleNamespace(client=client))
+    false_success.unmask_errors(cast(Model, model))
 
     async def whole() -> bytes:
         return b"".join(chunks)

@@ -10,8 +10,8 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 from desk.runtime.errors import ChainExhausted, SettingsError
 from desk.runtime.fleet import ModelRef
-from desk.runtime.run import Request, SubAgent
-from desk.runtime.subagent import OUTPUT_TOOL
+from desk.runtime.request import Request
+from desk.runtime.subagent import OUTPUT_TOOL, SubAgent
 from desk.workspace import Workspace
 
 ANSWER = "Paris is the capital of France."

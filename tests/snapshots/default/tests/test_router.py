@@ -51,7 +51,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def choose(root: Path, *classified: Reply, text: str = "short") -> Route:
-    """The route a request takes when the classifier gives these replies."""
+    """Return the route a request takes when the classifier gives these replies."""
     tape = Tape(Scene(title="test", text=text, replies={"classify": list(classified)}))
 
     async def play() -> Route:
@@ -118,9 +118,9 @@ def test_a_retired_setting_warns_and_stops_nothing(
     (root / "fleet.toml").write_text(FLEET + "long_from_chars = 50\n")
     for _ in range(2):
         assert choose(root, verdict(complexity=5)).chain == "expensive"
-    told = [record.getMessage() for record in caplog.records]
-    assert len([one for one in told if "router.long_from_chars" in one]) == 1
-    assert "delete the line" in "".join(told)
+    warnings = [record.getMessage() for record in caplog.records]
+    assert len([one for one in warnings if "router.long_from_chars" in one]) == 1
+    assert "delete the line" in "".join(warnings)
 
 
 def test_a_misspelt_setting_is_an_error_that_names_the_right_one(root: Path) -> None:

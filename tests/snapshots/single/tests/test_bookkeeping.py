@@ -83,7 +83,7 @@ def test_a_tool_call_is_whole() -> None:
     assert filled["function"]["arguments"] == '{"at": 1}'
 
 
-def test_tool_calls_of_a_stream_are_told_apart() -> None:
+def test_tool_calls_of_a_stream_are_kept_apart() -> None:
     def piece(index: int | None, id_: str | None, name: str | None, arguments: str) -> Any:
         function = {"name": name, "arguments": arguments}
         call = {"index": index, "id": id_, "function": function}

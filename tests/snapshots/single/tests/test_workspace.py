@@ -67,7 +67,7 @@ RIGHT = Reply(answer={"name": "Ada", "age": 36}, input_tokens=20, output_tokens=
 
 @pytest.fixture(autouse=True)
 def own_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Every test has a ledger of its own and no key in its environment."""
+    """Give every test a ledger of its own and no key in its environment."""
     monkeypatch.setenv("FLEET_ROOT", str(ROOT))
     monkeypatch.setenv("FLEET_LEDGER_URL", f"sqlite:///{tmp_path}/ledger.sqlite3")
     for key in keys():
@@ -76,19 +76,19 @@ def own_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def keys_by_model() -> list[tuple[str, ...]]:
-    """The variables that each model of this workspace needs."""
+    """Return the variables that each model of this workspace needs."""
     settings = fleet.load(ROOT / "fleet.toml")
     refs = [ref for chain in settings.chains.values() for ref in chain.models]
     return [keys_of(ref, settings) for ref in refs]
 
 
 def keys() -> list[str]:
-    """The variables of this workspace's models."""
+    """Return the variables of this workspace's models."""
     return [key for needed in keys_by_model() for key in needed]
 
 
 def play(root: Path, build: BuildModel, agent: SubAgent[Any], settings: str = "") -> Any:
-    """A sub-agent's answer, in a workspace of one chain with two models."""
+    """Return a sub-agent's answer, in a workspace of one chain with two models."""
     (root / "fleet.toml").write_text(FLEET + settings)
 
     async def ask() -> Any:
@@ -99,7 +99,7 @@ def play(root: Path, build: BuildModel, agent: SubAgent[Any], settings: str = ""
 
 
 def ask(root: Path, *replies: Reply, agent: SubAgent[Any] = ANSWER) -> Any:
-    """A sub-agent's answer when its models give these replies."""
+    """Return a sub-agent's answer when its models give these replies."""
     tape = Tape(Scene(title="test", text="?", replies={agent.name: list(replies)}))
     return play(root, lambda ref: RecordedModel(ref, tape), agent)
 
@@ -159,7 +159,7 @@ def test_typed_answer_is_repaired_once_by_the_same_model(
 
 
 def use_tools(root: Path, agent: SubAgent[Any], called: str, settings: str = "") -> Any:
-    """The answer of a sub-agent whose model calls one tool until it has a result."""
+    """Return the answer of a sub-agent whose model calls one tool until it has a result."""
 
     def model(messages: list[ModelMessage], _: AgentInfo) -> ModelResponse:
         last = messages[-1].parts[-1]
@@ -171,12 +171,12 @@ def use_tools(root: Path, agent: SubAgent[Any], called: str, settings: str = "")
 
 
 def balance(number: int) -> int:
-    """What is left on an account."""
+    """Return what is left on an account."""
     return number + 41
 
 
 def broken(number: int) -> int:
-    """Never works."""
+    """Fail at every call."""
     raise OSError(f"no account {number}")
 
 
@@ -255,7 +255,7 @@ def test_bad_model_reference_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "told"),
+    ("wrong", "problem"),
     [
         ('[chains.b]\nmodels = ["x"]\n[stages.s]\nchain = "b"', r"chains\.b\.models\.0.*task_type"),
         ('[stages.s]\nchain = "b"\ntask_type = "t"', r"stages\.s\.chain is 'b', which is not"),
@@ -264,13 +264,13 @@ def test_bad_model_reference_is_refused(text: str) -> None:
         ('[agents.a]\ndescription = "?"\nchain = "main"\nchecks = ["x"]', "'x' is not in wiring"),
     ],
 )
-def test_wrong_settings_are_named(tmp_path: Path, wrong: str, told: str) -> None:
+def test_wrong_settings_are_named(tmp_path: Path, wrong: str, problem: str) -> None:
     (tmp_path / "fleet.toml").write_text(FLEET + wrong)
-    with pytest.raises(SettingsError, match=told):
+    with pytest.raises(SettingsError, match=problem):
         Workspace.open(tmp_path)
 
 
-def test_a_file_that_is_no_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_not_text_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "texts"
     folder.mkdir()
     for name in ("answer.md", "scene.toml"):
@@ -300,9 +300,9 @@ def test_demo_runs_and_costs_show_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert command(monkeypatch, "demo") == 0
-    told = capsys.readouterr().out
-    assert "Recorded answers" in told
-    assert "overloaded" in told
+    shown = capsys.readouterr().out
+    assert "Recorded answers" in shown
+    assert "overloaded" in shown
     assert command(monkeypatch, "costs") == 0
     assert "answering" in capsys.readouterr().out
     assert queries.month_by_task(ledger_location(ROOT)).total() == 0
@@ -313,8 +313,8 @@ def test_ask_without_a_key_says_which_to_set(
 ) -> None:
     if not all(keys_by_model()):
         pytest.skip("a model of this fleet needs no key, and would be asked")
-    told = str(command(monkeypatch, "ask", "Hello?"))
-    assert any(f"Set {key}" in told for key in keys())
+    shown = str(command(monkeypatch, "ask", "Hello?"))
+    assert any(f"Set {key}" in shown for key in keys())
     assert {row[0] for row in ledger_rows(own_ledger, "outcome")} == {"skipped"}
 
 
@@ -324,6 +324,6 @@ def test_doctor_tells_keys_but_not_their_values(
     for key in keys():
         monkeypatch.setenv(key, "https://very-secret.example")
     assert command(monkeypatch, "doctor") == 0
-    told = capsys.readouterr().out
-    assert all(f"{key} set" in told for key in keys())
-    assert "very-secret" not in told
+    shown = capsys.readouterr().out
+    assert all(f"{key} set" in shown for key in keys())
+    assert "very-secret" not in shown

@@ -21,7 +21,7 @@ class Router:
     CHAINS = ("cheap", "expensive")
 
     async def choose(self, run: Run) -> Route:
-        """The route of a run's request; the expensive chain's where the classifier fails.
+        """Return the route of a request; the expensive chain's where the classifier fails.
 
         At 600 characters, the length of a request says no more than chance about how hard it is.
         """
@@ -34,7 +34,7 @@ class Router:
 
 
 def _by_verdict(fleet: Fleet, verdict: Verdict, expensive_from: int) -> Route:
-    """Where a verdict leads; an unsure one to the expensive chain's plain answer."""
+    """Return where a verdict leads; an unsure one to the expensive chain's plain answer."""
     reason = f"complexity {verdict.complexity}, {verdict.reason}"
     chain = "expensive" if verdict.complexity >= expensive_from else "cheap"
     pipeline = agent = "answer"
@@ -50,5 +50,5 @@ def _by_verdict(fleet: Fleet, verdict: Verdict, expensive_from: int) -> Route:
 
 def _question(fleet: Fleet, text: str) -> str:
     named = {**fleet.pipelines, **fleet.agents}
-    told = [f"- {name}: {one.description}" for name, one in named.items()] or ["(none)"]
-    return "\n".join(["Sub-agents and pipelines:", *told, "", f"<request>\n{text}\n</request>"])
+    listed = [f"- {name}: {one.description}" for name, one in named.items()] or ["(none)"]
+    return "\n".join(["Sub-agents and pipelines:", *listed, "", f"<request>\n{text}\n</request>"])

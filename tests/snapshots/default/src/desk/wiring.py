@@ -53,6 +53,7 @@ SAVING: SavingReport | None = baseline
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip | type[Any]] = {}
 
+# How `run` reads a file: with the first of these, else as UTF-8 text.
 READERS: list[Callable[[Path], str]] = []
 
 # Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
@@ -70,6 +71,7 @@ def open_escalation(root: Path, fleet: Fleet) -> "Human":
     return escalation.human(root, fleet)
 
 
+# The person at the end of a chain, streaming and stored texts; None without the extra for it.
 HUMAN: "MakeHuman | None" = open_escalation
 STREAM: "OpenStream | None" = None
 TEXTS: "OpenTexts | None" = None

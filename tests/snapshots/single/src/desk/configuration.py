@@ -52,7 +52,7 @@ def keys_of(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
 
 
 def missing_keys(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
-    """Return those of them that are not set."""
+    """Return those variables of a model that are not set."""
     return tuple(key for key in keys_of(ref, fleet) if not os.environ.get(key))
 
 

@@ -35,12 +35,14 @@ SAVING: SavingReport | None = None
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip | type[Any]] = {}
 
+# How `run` reads a file: with the first of these, else as UTF-8 text.
 READERS: list[Callable[[Path], str]] = []
 
 # Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
 CHECKS: dict[str, MakeCheck] = {}
 
 ROUTER = FixedRouter()
+# The person at the end of a chain, streaming and stored texts; None without the extra for it.
 HUMAN: "MakeHuman | None" = None
 STREAM: "OpenStream | None" = None
 TEXTS: "OpenTexts | None" = None

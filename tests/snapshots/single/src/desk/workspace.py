@@ -65,7 +65,7 @@ class Answer:
 
 
 async def answer(run: Run, route: Route) -> str:
-    """The plain pipeline: the route's sub-agent answers on the route's chain."""
+    """Ask the route's sub-agent on the route's chain: the plain pipeline."""
     agent = find_part("Sub-agent", route.agent, run.agents)
     return await run.ask(agent, run.request.text, chain=route.chain)
 
@@ -98,7 +98,7 @@ class Workspace:
         return await self._answer(self.start(request), route)
 
     def start(self, request: Request) -> Run:
-        """A run that has asked nothing yet."""
+        """Return a run that has asked nothing yet."""
         return Run(
             request,
             self.fleet,
@@ -136,7 +136,7 @@ class Workspace:
         }
         self._human = wiring.HUMAN(root, fleet) if wiring.HUMAN else None
         prices, location = load_prices(root), ledger_location(root)
-        models = _candidates(fleet, prices, build)
+        models = _make_candidates(fleet, prices, build)
         self._candidates = models.values()
         texts = wiring.TEXTS(location, books) if wiring.TEXTS else None
         self.ledger = Ledger(location, books)
@@ -152,26 +152,14 @@ class Workspace:
         )
         self._under_way = shared.under_way
         self._ending = ExitStack()
-        asked = {
-            name: [models[ref] for ref in rules.models] for name, rules in fleet.chains.items()
-        }
-        self.chains = {
-            name: Chain(
-                name,
-                rules=rules,
-                candidates=asked[name],
-                shared=shared,
-                cheap=asked.get("cheap", ()),
-            )
-            for name, rules in fleet.chains.items()
-        }
+        self.chains = _make_chains(fleet, models, shared)
 
     async def __aenter__(self) -> Self:
         _end_in_order(self._ending)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Calls that are still under way are cancelled, and in the ledger as aborted."""
+        """Cancel the calls that are still under way: the ledger has them as aborted."""
         async with AsyncExitStack() as closing:
             closing.callback(self._ending.close)
             closing.callback(self.ledger.close)
@@ -207,10 +195,27 @@ def _end_in_order(closing: ExitStack) -> None:
             closing.callback(loop.remove_signal_handler, signal.SIGTERM)
 
 
-def _candidates(
+def _make_chains(
+    fleet: Fleet, models: Mapping[ModelRef, Candidate], shared: Shared
+) -> dict[str, Chain]:
+    """Make the chains; each has the cheap one's models for a budget that is used up."""
+    asked = {name: [models[ref] for ref in rules.models] for name, rules in fleet.chains.items()}
+    return {
+        name: Chain(
+            name,
+            rules=rules,
+            candidates=asked[name],
+            shared=shared,
+            cheap=asked.get("cheap", ()),
+        )
+        for name, rules in fleet.chains.items()
+    }
+
+
+def _make_candidates(
     fleet: Fleet, prices: Prices, build: BuildModel | None
 ) -> dict[ModelRef, Candidate]:
-    """Every model of the chains, each once: what one chain learns of it, the others know."""
+    """Make every model of the chains once: what one chain learns of it, the others know."""
     gates: dict[str, AbstractAsyncContextManager[Any]] = {}
     found: dict[ModelRef, Candidate] = {}
     for ref in dict.fromkeys(ref for chain in fleet.chains.values() for ref in chain.models):

@@ -21,8 +21,6 @@ from .costs_table import cost_report, month_text, saving_lines
 SHOWN = 5
 DERIVED = tuple(name for name, own in vars(Totals).items() if isinstance(own, property))
 NUMBERS = (*queries.COUNTS, *DERIVED)
-
-
 HELP = "show what each task cost on each model, and what should change"
 
 
@@ -93,7 +91,7 @@ def _write_csv(report: Report) -> None:
 
 
 def findings_text(found: Sequence[Finding]) -> str:
-    """The dearest findings, two lines each."""
+    """Write the dearest findings, two lines each."""
     lines: list[str] = []
     for at, finding in enumerate(found[:SHOWN], 1):
         dear = f"{dollars(finding.nano_usd_per_month)} a month: "
@@ -140,6 +138,6 @@ def _as_dict(costs: Costs) -> dict[str, Any]:
 
 
 def _numbers(row: Totals | None) -> dict[str, int | float | None]:
-    """Exact numbers; null where something is not known, which is not 0."""
-    told = {name: getattr(row, name, None) for name in NUMBERS}
-    return told if row and row.priced else told | {"cost_nano_usd": None}
+    """Return exact numbers; null where something is not known, which is not 0."""
+    numbers = {name: getattr(row, name, None) for name in NUMBERS}
+    return numbers if row and row.priced else numbers | {"cost_nano_usd": None}

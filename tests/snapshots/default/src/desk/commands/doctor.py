@@ -26,16 +26,17 @@ if TYPE_CHECKING:
     from ..runtime.ledger.prices import Prices
     from ..workspace import Workspace
 
-HELP = "Check all that `ask` needs: keys, prices, checks, prompts, budgets, the ledger."
+HELP = "check all that `ask` needs: keys, prices, checks, prompts, budgets, the ledger"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    told = "send one small request to each model, which is billed, and tell what came of it"
-    parser.add_argument("--live", action="store_true", help=told)
+    """Add the option to ask the models."""
+    live = "send one small request to each model, which is billed, and show what came of it"
+    parser.add_argument("--live", action="store_true", help=live)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Exit status 1 where `ask` cannot work, or a model did not answer with --live."""
+    """Check the workspace; exit status 1 where `ask` cannot work, or a model did not answer with --live."""
     root = find_root()
     settings = load(root / "fleet.toml")
     _expect_loadable()
@@ -65,8 +66,8 @@ def _expect_loadable() -> object:
 
         return wiring
     except Exception as error:  # whatever a module of the team raises
-        told = f"{type(error).__name__}: {error}"
-        raise SettingsError(f"The workspace cannot be loaded ({told}): run `uv sync`.") from error
+        reason = f"{type(error).__name__}: {error}"
+        raise SettingsError(f"The workspace cannot be loaded ({reason}): run `uv sync`.") from error
 
 
 def _rows(root: Path, settings: Fleet) -> list[list[object]]:
@@ -75,19 +76,19 @@ def _rows(root: Path, settings: Fleet) -> list[list[object]]:
     prices, rows = _prices(root), list[list[object]]()
     for name, chain in settings.chains.items():
         for ref in chain.models:
-            told = "unknown provider"
+            state = "unknown provider"
             with suppress(FleetError):
                 missing = missing_keys(ref, settings)
                 keys = (
                     f"{k} {'not set' if k in missing else 'set'}" for k in keys_of(ref, settings)
                 )
-                told = ", ".join(keys) or "no key needed"
-            rows.append([name, str(ref), told, _price(ref, prices) if prices else "-"])
+                state = ", ".join(keys) or "no key needed"
+            rows.append([name, str(ref), state, _price(ref, prices) if prices else "-"])
     return rows
 
 
 def _prices(root: Path) -> "Prices | None":
-    """None where prices.toml cannot be read, which is a problem of its own."""
+    """Return the prices; None where prices.toml cannot be read, which is a problem of its own."""
     from ..configuration import load_prices
 
     with suppress(FleetError):
@@ -96,7 +97,7 @@ def _prices(root: Path) -> "Prices | None":
 
 
 def _price(ref: ModelRef, prices: "Prices") -> str:
-    """`$0.10 in, $0.50 out`, and which entry of the list that is, where it has another name."""
+    """Return `$0.10 in, $0.50 out`, and the name of that entry in the list where it is another."""
     from genai_prices import Usage
 
     # Of a short request: long ones have a price of their own in some lists.
@@ -110,12 +111,12 @@ def _price(ref: ModelRef, prices: "Prices") -> str:
 
 
 def _cents(text: str) -> str:
-    """`$0.10` for `$0.1`."""
+    """Return `$0.10` for `$0.1`."""
     return text + "0" if text[-2:-1] == "." else text
 
 
 def _problems(root: Path, settings: Fleet) -> Iterator[str]:
-    """What keeps `ask` from working, each with what to do."""
+    """Yield what keeps `ask` from working, each with what to do."""
     from .. import configuration
 
     attempts: list[Callable[[], object]] = [lambda: configuration.require_parts(settings)]
@@ -165,7 +166,7 @@ def _expect_prompt(stage: str) -> None:
 
 
 def settings_problems(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
-    """What no request could get past, each with what to do."""
+    """Yield what no request could get past, each with what to do."""
     yield from _of_tables(fleet)
     yield from _of_stages(fleet)
     yield from _of_addresses(fleet)
@@ -174,7 +175,7 @@ def settings_problems(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
 
 
 def _without_effect(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
-    """What has no effect, or not the one it seems to have."""
+    """Yield what has no effect, or not the one it seems to have."""
     from .. import wiring
 
     for table in fleet.model_extra or {}:
@@ -201,7 +202,7 @@ def _without_effect(fleet: Fleet, prices: "Prices | None") -> Iterator[str]:
 
 
 def _of_tables(fleet: Fleet) -> Iterator[str]:
-    """The tables that a router, pipeline, search or a key of a sub-agent reads, by their module."""
+    """Check the tables that a router, pipeline, search or key of a sub-agent reads, by module."""
     from .. import wiring
 
     pipelines = [getattr(pipeline, "func", pipeline) for pipeline in wiring.PIPELINES.values()]
@@ -220,7 +221,7 @@ def _of_tables(fleet: Fleet) -> Iterator[str]:
 
 
 def _of_stages(fleet: Fleet) -> Iterator[str]:
-    """Stages and chains that the code asks for, and fleet.toml does not have."""
+    """Yield stages and chains that the code asks for, and fleet.toml does not have."""
     from .. import wiring
     from ..runtime.run import FixedRouter
 
@@ -239,7 +240,7 @@ def _of_stages(fleet: Fleet) -> Iterator[str]:
 
 
 def _of_addresses(fleet: Fleet) -> Iterator[str]:
-    """Addresses without a host, and keys that no header can carry."""
+    """Yield addresses without a host, and keys that no header can carry."""
     from ..configuration import keys_of
 
     found = {f"deployments.{at}.base_url": one.base_url for at, one in fleet.deployments.items()}
@@ -264,7 +265,7 @@ def _host(url: str) -> str | None:
 
 
 def _of_caps(fleet: Fleet, prices: "Prices") -> Iterator[str]:
-    """Chains in which the shortest request costs more than a call may."""
+    """Yield chains in which the shortest request costs more than a call may."""
     from genai_prices import Usage
 
     short = Usage(input_tokens=100, output_tokens=1)  # with the prompt of its stage
@@ -329,7 +330,7 @@ def _of_budgets(root: Path, settings: Fleet) -> Iterator[str]:
 
 
 def _of_servers(settings: Fleet) -> Iterator[str]:
-    """MCP servers whose command is not installed or whose variables are not set."""
+    """Yield MCP servers whose command is not installed or whose variables are not set."""
     servers: Any = (settings.model_extra or {}).get("mcp", {})
     for name, server in servers.items():
         command: list[str] = server.get("command") or []
@@ -341,7 +342,7 @@ def _of_servers(settings: Fleet) -> Iterator[str]:
 
 
 def _notes(root: Path, settings: Fleet) -> Iterator[str]:
-    """What works, and will not for long or not for everybody."""
+    """Yield what works, and will not for long or not for everybody."""
     from ..runtime.failure_kinds import ALERTS
 
     classes = {one for places in settings.data.further.values() for one in places}
@@ -361,12 +362,12 @@ def _notes(root: Path, settings: Fleet) -> Iterator[str]:
         for *ref, kind, times in queries.mistakes(ledger_location(root), ALERTS, day_ago):
             yield f"{ModelRef(*ref)}: {kind}, {times} times in the last day"
         today = queries.total(queries.sums(ledger_location(root), (), queries.today()))
-        if told := report_text.alarm(today):
-            yield f"Today: {told} See `costs`."
+        if alarm := report_text.alarm(today):
+            yield f"Today: {alarm} See `costs`."
 
 
 async def _live(settings: Fleet) -> int:
-    """Ask every model once: how many did not answer."""
+    """Ask every model once; return how many did not answer."""
     from ..workspace import Workspace
 
     failed = 0
@@ -375,12 +376,12 @@ async def _live(settings: Fleet) -> int:
         refs = dict.fromkeys(ref for chain in settings.chains.values() for ref in chain.models)
         rows = [await _ask(workspace, ref) for ref in refs]
         failed = sum(row[1] not in ("answers", "no key") for row in rows)
-        print(f"\n{report_text.table(['model', 'answer', 'ms', 'cost', 'told'], rows)}")
+        print(f"\n{report_text.table(['model', 'answer', 'ms', 'cost', 'reason'], rows)}")
     return failed
 
 
 async def _ask(workspace: "Workspace", ref: ModelRef) -> list[object]:
-    """One row: the model, whether it answers, how long it took, what it cost, why it does not."""
+    """Ask a model; return its row: the model, whether it answers, how long it took, what it cost, why it does not."""
     from pydantic_ai.direct import model_request
     from pydantic_ai.messages import ModelRequest
 
@@ -403,14 +404,14 @@ async def _ask(workspace: "Workspace", ref: ModelRef) -> list[object]:
         prompt = [ModelRequest.user_text_prompt(run.request.text)]
         chain = Chain("doctor", rules=rules, candidates=[candidate], shared=shared)
         await model_request(chain, prompt)
-        answer, told = "answers", None
+        answer, reason = "answers", None
     except FleetError as error:
         answer = run.attempts[-1].error_type if run.attempts else "failed"
-        told = "" if run.attempts else str(error)
+        reason = "" if run.attempts else str(error)
     finally:
         current.reset(token)
     took = round((time.perf_counter() - started) * 1000)
-    return [str(ref), answer, took, dollars(run.spent_nano() or None), told]
+    return [str(ref), answer, took, dollars(run.spent_nano() or None), reason]
 
 
 def _template_version(root: Path) -> str:

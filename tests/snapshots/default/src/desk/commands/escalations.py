@@ -17,11 +17,12 @@ from ..runtime.inbox import STATES, Ticket, Tickets
 from ..runtime.ledger.report_text import table
 from ..runtime.text import printable
 
-HELP = "Answer what no model could: list, show, answer, close, retry."
-Told = tuple[dict[str, Any], str]  # what an action prints with --json, and without
+HELP = "answer what no model could: list, show, answer, close, retry"
+Output = tuple[dict[str, Any], str]  # what an action prints with --json, and without
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the actions and their options; the help of an action is its docstring."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     for act in (list_, show, answer, close, retry):
         action = actions.add_parser(
@@ -44,13 +45,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    """Do the action and print what came of it."""
     with closing(Tickets(fleet.find_root())) as tickets:
-        told, lines = options.act(options, tickets)
-    print(json.dumps(told) if options.json else printable(lines))
+        figures, lines = options.act(options, tickets)
+    print(json.dumps(figures) if options.json else printable(lines))
     return 0
 
 
-def list_(options: argparse.Namespace, tickets: Tickets) -> Told:
+def list_(options: argparse.Namespace, tickets: Tickets) -> Output:
     """List the questions that wait, the oldest first."""
     found = tickets.select(options.state)
     rows = [
@@ -61,7 +63,7 @@ def list_(options: argparse.Namespace, tickets: Tickets) -> Told:
     return {"tickets": [_public(t) for t in found]}, lines if found else "Nothing waits."
 
 
-def show(options: argparse.Namespace, tickets: Tickets) -> Told:
+def show(options: argparse.Namespace, tickets: Tickets) -> Output:
     """Show one question, its context and every attempt to answer it."""
     ticket = tickets.get(options.ticket)
     details: Any = json.loads(ticket.details)
@@ -80,7 +82,7 @@ def show(options: argparse.Namespace, tickets: Tickets) -> Told:
     return _public(ticket) | {"details": details}, lines
 
 
-def answer(options: argparse.Namespace, tickets: Tickets) -> Told:
+def answer(options: argparse.Namespace, tickets: Tickets) -> Output:
     """Answer one, for everybody who waits for it."""
     from ..runtime.escalation import accept
 
@@ -91,23 +93,23 @@ def answer(options: argparse.Namespace, tickets: Tickets) -> Told:
     return _public(done), f"{done.id} is answered by {done.resolved_by}."
 
 
-def close(options: argparse.Namespace, tickets: Tickets) -> Told:
+def close(options: argparse.Namespace, tickets: Tickets) -> Output:
     """Give up without an answer."""
-    chosen = _chosen(options, tickets)
+    chosen = _choose(options, tickets)
     closed = [ticket.id for ticket in tickets.resolve(chosen, "closed", _by(options))]
     return {"closed": sorted(closed)}, f"Closed {len(closed)}."
 
 
-def retry(options: argparse.Namespace, tickets: Tickets) -> Told:
+def retry(options: argparse.Namespace, tickets: Tickets) -> Output:
     """Ask the models again."""
-    from ..runtime.escalation import again
+    from ..runtime.escalation import ask_again
     from ..workspace import Workspace
 
-    chosen = _chosen(options, tickets)
+    chosen = _choose(options, tickets)
 
     async def ask() -> list[BaseException | None]:
         async with Workspace.open() as workspace:
-            asked = (again(tickets, ticket, workspace.start) for ticket in chosen)
+            asked = (ask_again(tickets, ticket, workspace.start) for ticket in chosen)
             return await asyncio.gather(*asked, return_exceptions=True)
 
     failed = {t.id: error for t, error in zip(chosen, asyncio.run(ask()), strict=True) if error}
@@ -116,8 +118,8 @@ def retry(options: argparse.Namespace, tickets: Tickets) -> Told:
     return {"answered": answered, "open": list(failed)}, "\n".join(lines[:2])
 
 
-def _chosen(options: argparse.Namespace, tickets: Tickets) -> list[Ticket]:
-    """The open tickets that the options name. Raises FleetError if one of them is resolved."""
+def _choose(options: argparse.Namespace, tickets: Tickets) -> list[Ticket]:
+    """Return the tickets that the options name. Raises FleetError where a name fits none."""
     if options.tickets:
         return [tickets.get(id_) for id_ in dict.fromkeys(options.tickets)]
     if not (options.all or options.stage):

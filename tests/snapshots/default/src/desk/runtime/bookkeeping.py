@@ -6,11 +6,13 @@ paid for. The hooks stand before them, at the HTTP client, for whole answers and
 
 import copy
 import json
-import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, cast
+
+from .false_success import wrap_stream
 
 Parts = AsyncIterator[bytes]
 _COUNTED = ("prompt_tokens", "completion_tokens")
@@ -44,29 +46,15 @@ def hooks(reasons: Reasons = USUAL) -> dict[str, list[Callable[..., Any]]]:
         kind = response.headers.get("content-type", "")
         if response.status_code == 200 and coding in ("", "identity"):
             if "event-stream" in kind:
-                response.stream = _stream(response, _events, replace(reasons, unsaid=None))
+                wrap_stream(response, partial(_events, reasons=replace(reasons, unsaid=None)))
             elif "json" in kind:
-                response.stream = _stream(response, _whole, reasons)
+                wrap_stream(response, partial(_whole, reasons=reasons))
 
     return {"request": [], "response": [put_right]}
 
 
-def _stream(response: Any, read: Callable[..., Parts], reasons: Reasons) -> Any:
-    """The body of a response, as its own HTTP library (httpx or httpx2) has streams."""
-    library, inner = sys.modules[type(response).__module__.partition(".")[0]], response.stream
-
-    class Filled(library.AsyncByteStream):
-        def __aiter__(self) -> Parts:
-            return read(inner, reasons)
-
-        async def aclose(self) -> None:
-            await inner.aclose()
-
-    return Filled()
-
-
 async def _whole(inner: Parts, reasons: Reasons) -> Parts:
-    yield _filled(b"".join([part async for part in inner]), b"", reasons, {})
+    yield _fill_line(b"".join([part async for part in inner]), b"", reasons, {})
 
 
 async def _events(inner: Parts, reasons: Reasons) -> Parts:
@@ -74,12 +62,12 @@ async def _events(inner: Parts, reasons: Reasons) -> Parts:
     async for part in inner:
         *lines, rest = (rest + part).split(b"\n")
         if lines:
-            yield b"".join(_filled(line, b"data:", reasons, counted) + b"\n" for line in lines)
-    yield _filled(rest, b"data:", reasons, counted)
+            yield b"".join(_fill_line(line, b"data:", reasons, counted) + b"\n" for line in lines)
+    yield _fill_line(rest, b"data:", reasons, counted)
 
 
-def _filled(line: bytes, before: bytes, reasons: Reasons, counted: dict[str, Any]) -> bytes:
-    """A body, or a line of one, put right; as it is where it is not an answer."""
+def _fill_line(line: bytes, before: bytes, reasons: Reasons, counted: dict[str, Any]) -> bytes:
+    """Return a body, or a line of one, put right; as it is where it is not an answer."""
     if not line.startswith(before) or b'"choices"' not in line:
         return line
     with suppress(ValueError, AttributeError, RecursionError):
@@ -167,7 +155,7 @@ def _fill_choice(choice: dict[str, Any], at: int, name: str) -> None:
 
 
 def _number_calls(answer: Any, begun: list[tuple[int | None, str | None]]) -> None:
-    """Number the tool calls of a stream as they begin: some servers do not, or all with 0."""
+    """Give the tool calls of a stream their numbers: some servers give none, or 0 to all."""
     deltas = _dicts([choice.get("delta") for choice in _dicts(answer.get("choices"))])
     for call in (call for delta in deltas for call in _dicts(delta.get("tool_calls"))):
         functions = _dicts([call.get("function")])
@@ -181,7 +169,7 @@ def _number_calls(answer: Any, begun: list[tuple[int | None, str | None]]) -> No
 def _number(
     index: int | None, begins: bool, id_: str | None, begun: list[tuple[int | None, str | None]]
 ) -> int:
-    """The number of a call that begins, or of the one that a piece belongs to."""
+    """Return the number of a call that begins, or of the one that a piece belongs to."""
     known = (index, id_ or None)
     if begins and id_:
         same = [at for at, one in enumerate(begun) if one == known]
@@ -203,7 +191,7 @@ def _fill_call(call: dict[str, Any], at: int) -> None:
 
 
 def _text(parts: list[Any]) -> Any:
-    """The text of a content that is a list of texts; another list as it is."""
+    """Return the text of a content that is a list of texts; another list as it is."""
     texts: list[Any] = [(_dicts([part]) or [{"text": part}])[0].get("text") for part in parts]
     return "".join(texts) if all(isinstance(text, str) for text in texts) else parts
 
@@ -223,7 +211,7 @@ def _dicts(values: Any) -> list[dict[str, Any]]:
 
 
 def _count(value: Any) -> int | None:
-    """A whole number, as a number or as text; None for anything else."""
+    """Return a whole number, given as a number or as text; None for anything else."""
     with suppress(TypeError, ValueError, OverflowError):
         return None if isinstance(value, bool) else int(float(value))
     return None

@@ -68,7 +68,7 @@ class Reservations:
         """
         until = time.monotonic() + wait_s
         while True:
-            wanted = nano if is_most else self._wanted(limits, model, nano)
+            wanted = nano if is_most else self._estimate(limits, model, nano)
             tight = next((one for one in limits if self._lacks(one, wanted, is_most)), None)
             if tight is None:
                 names = frozenset(one.of for one in limits)
@@ -90,11 +90,11 @@ class Reservations:
         self._released.set()
         self._released = asyncio.Event()
 
-    def _wanted(self, limits: Sequence[Limit], model: str, nano: int) -> float:
+    def _estimate(self, limits: Sequence[Limit], model: str, nano: int) -> float:
         """Return what to reserve where the length of an answer is not stated.
 
         For the first attempt of a model that is all that is left of a small limit, because
-        nothing tells what it will cost.
+        nothing shows yet what it will cost.
         """
         if model in self._excess:
             return nano * self._excess[model]
@@ -174,7 +174,7 @@ class Spending:
             found.append(Limit(task, f"task {task}", _left(usd, lambda: self._spent[task])))
         return found
 
-    async def reached(self, run: BudgetedRun, task: str) -> str | None:
+    async def find_reached(self, run: BudgetedRun, task: str) -> str | None:
         """Return the budget that is used up, if one is; warn once when 80 % of one is spent."""
         budgets = self._budgets
         if 0 < budgets.run_usd * NANO <= run.spent_nano():

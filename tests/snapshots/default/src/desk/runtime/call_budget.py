@@ -157,7 +157,7 @@ class CallBudget:
         return least < self.left_nano()
 
     async def reserve(self, ref: ModelRef, *, wait_s: float, time_left_s: float) -> bool:
-        """Set aside what an attempt may cost at most; return False where there is no room."""
+        """Set aside what an attempt may cost at most; return False where too little is left."""
         limits = [one for one in self.limits() if not (self.past_budgets and one.is_budget)]
         limits += self._caps()
         if not limits:

@@ -159,7 +159,7 @@ class Chain(Model):
     async def answer(
         self, call: Call, ask: Ask[Answer], among: Sequence[Candidate] | None = None
     ) -> Answer | ModelResponse:
-        """Ask in order, then once more whom a retry may help, then a person: first answer wins."""
+        """Ask in order, again where a retry may help, then a person: the first answer wins."""
         if earlier := await call.earlier_answer():
             return earlier
         candidates = list(await self._affordable(call) if among is None else among)
@@ -213,19 +213,21 @@ class Chain(Model):
         return stops
 
     async def _affordable(self, call: Call) -> Sequence[Candidate]:
-        """Return whom to ask: its own candidates, or those of `at_limit` if a budget is used up."""
-        if not (budget := await self.shared.spending.reached(call.stage.run, call.stage.task_type)):
+        """Return the models to ask: the chain's own, or the cheap ones if a budget is used up."""
+        stage = call.stage
+        budget = await self.shared.spending.find_reached(stage.run, stage.task_type)
+        if not budget:
             return self.candidates
         left = await self._at_limit(call)
         for candidate in self.candidates:
             if candidate not in left:
                 call.skip(candidate, OVER)
         if not left and not call.to_human:
-            raise _reached(budget)
+            raise BudgetReached(_explain_limit(budget))
         return left
 
     async def _cheap_models_left(self, call: Call) -> Sequence[Candidate]:
-        """Return whom to ask now if a budget was used up by calls that were made meanwhile.
+        """Return the models to ask now if calls made meanwhile have used up a budget.
 
         Raises BudgetReached where nothing else kept the chain from an answer.
         """
@@ -234,11 +236,11 @@ class Chain(Model):
             return ()
         left = await self._at_limit(call)
         if not left and not call.to_human and all(row.error_type == OVER for row in call.rows):
-            raise _reached(budget.used_up.name)
+            raise BudgetReached(_explain_limit(budget.used_up.name))
         return left
 
     async def _at_limit(self, call: Call) -> Sequence[Candidate]:
-        """Return whom to ask although a budget is used up: the cheap models, or nobody."""
+        """Return the models to ask although a budget is used up: the cheap ones, or none."""
         at_limit = self.shared.spending.at_limit
         call.budget.past_budgets = at_limit == "cheap_only"
         call.to_human = at_limit == "human"
@@ -248,5 +250,5 @@ class Chain(Model):
         return left
 
 
-def _reached(budget: str) -> BudgetReached:
-    return BudgetReached(f"The budget {budget} is used up: raise it, or change at_limit.")
+def _explain_limit(budget: str) -> str:
+    return f"The budget {budget} is used up: raise it, or change at_limit."

@@ -2,7 +2,7 @@
 
 A check takes a completion and the call it belongs to, and says why it is rejected, or None. What
 follows the first `:` is its argument. A rejected answer is paid for and booked; the next model
-is asked. A check of your own is a function of the same form: name it in `wiring.CHECKS`.
+is asked. For a check of your own, name in `wiring.CHECKS` a function that makes it.
 """
 
 import re
@@ -29,8 +29,8 @@ class Score(BaseModel):
 JUDGE = SubAgent("judge", Score)
 
 
-def length(argument: str) -> Check:
-    """`length:20-2000`, `length:20-`, `length:-2000`: how many characters an answer has."""
+def make_length_check(argument: str) -> Check:
+    """Make `length:20-2000`, `length:20-`, `length:-2000`: how many characters an answer has."""
     found = re.fullmatch(r"(\d*)-(\d*)", argument)
     if not found or argument == "-":
         raise ValueError("length takes two numbers of characters, such as length:20-2000")
@@ -45,8 +45,8 @@ def length(argument: str) -> Check:
     return check
 
 
-def pattern(argument: str) -> Check:
-    """`pattern:^Dear `: a regular expression that has to be found in the answer."""
+def make_pattern_check(argument: str) -> Check:
+    """Make `pattern:^Dear `: a regular expression that has to be found in the answer."""
     try:
         wanted = re.compile(argument, re.MULTILINE)
     except re.error as error:
@@ -54,8 +54,8 @@ def pattern(argument: str) -> Check:
     return lambda completion, _: None if wanted.search(text_of(completion)) else "no_match"
 
 
-def judge(argument: str) -> Check:
-    """`judge:0.7`: a model scores the answer; alone, `judge` takes the threshold of `[quality]`.
+def make_judge_check(argument: str) -> Check:
+    """Make `judge:0.7`: a model scores the answer; `judge` alone takes `threshold` of `[quality]`.
 
     It asks the chain of `[stages.judge]`, else the one that answered. A judge that cannot be
     asked rejects nothing.
@@ -79,7 +79,7 @@ def judge(argument: str) -> Check:
 
 
 CHECKS: Mapping[str, MakeCheck] = {
-    "length": length,
-    "pattern": pattern,
-    "judge": judge,
+    "length": make_length_check,
+    "pattern": make_pattern_check,
+    "judge": make_judge_check,
 }

@@ -29,7 +29,7 @@ from .run import PASSED, AskedCall, CheckResult, Stage
 from .text import extract_json, sanitize
 
 # Why an answer ended, as pydantic-ai names it and, where it has no name for that, as providers do.
-# What is not in the table broke off. docs/chains.md has the sources.
+# An answer with any other end broke off.
 _ENDS: Mapping[Failure | None, str] = {
     None: "stop stop_sequence stop_token end end_turn eos eos_token normal complete completed "
     "finished tool_call tool_calls tool_use function_call",
@@ -87,7 +87,7 @@ class Examination:
             return Failure.UNINVITED_TOOL
         if asked.allow_text_output and response.finish_reason == "tool_call" and not called:
             return Failure.BROKEN_OFF  # the call that it speaks of did not arrive
-        if self.size.is_cut(reported_usage(response)):
+        if self.size.is_cut(read_usage(response)):
             return Failure.PROMPT_CUT
         broken = any(INVALID_JSON_KEY in call.args_as_dict() for call in response.tool_calls)
         return Failure.MALFORMED if broken and self._uses_tool(response) else None
@@ -158,7 +158,7 @@ def reject_end(response: ModelResponse) -> Failure | None:
     return _KIND_OF_END.get(reason, Failure.BROKEN_OFF)
 
 
-def reported_usage(response: ModelResponse | None) -> RequestUsage | None:
+def read_usage(response: ModelResponse | None) -> RequestUsage | None:
     """Return the usage of a completion, None where its provider reported none."""
     whole = response is not None and response.state in ("complete", "suspended")
     if response is None or not whole or response.usage.unmeasured_requests:

@@ -55,7 +55,7 @@ class Escalation:
         return Tickets(self._root)
 
     async def earlier(self, call: AskedCall) -> ModelResponse | None:
-        """What `Human` says. A closed or expired ticket is as good as none: it may raise Escalated."""
+        """See `Human`. A closed or expired ticket does not count; an open one may raise Escalated."""
         mark = fingerprint(call)
         for ticket in self.tickets.of_request(call.stage.request.id or ""):
             if ticket.fingerprint == mark:
@@ -109,7 +109,7 @@ class Escalation:
         self.tickets.settle(ticket, ends)
 
     def erase(self, user_ref: str) -> int:
-        """Delete a user's tickets, whoever else waits for them: how many there were."""
+        """Delete a user's tickets, whoever else waits for them; return how many."""
         with closing(Tickets(self._root)) as tickets:
             return len(tickets.erase(user_ref))
 
@@ -141,16 +141,16 @@ class Escalation:
         return ModelResponse([part], model_name="human", provider_name="human")
 
     async def _tell(self, url: str) -> None:
-        """Notify of all that nobody was told of, in one message; later again when it fails."""
+        """Notify of all new tickets in one message; later again when it fails."""
         for pause in TRY_AGAIN_S:
             await asyncio.sleep(pause)
-            untold = [ticket for ticket in self.tickets.select() if ticket.told_us is None]
-            if not untold:
+            unsent = [ticket for ticket in self.tickets.select() if ticket.told_us is None]
+            if not unsent:
                 return
-            if failed := await _post(url, untold):
+            if failed := await _post(url, unsent):
                 log.warning("%s did not take a notification: %s", WEBHOOK, failed)
             else:
-                self.tickets.told(untold)
+                self.tickets.note_notified(unsent)
 
 
 human = Escalation
@@ -160,11 +160,12 @@ async def accept(
     tickets: Tickets, ticket: Ticket, text: str, by: str, location: Location
 ) -> Ticket:
     """Take a person's answer and book it. Raises AnswerInvalid, or FleetError if it is too late."""
-    text = validated(ticket, text)
+    text = validate_answer(ticket, text)
     ledger = Ledger(location)
     try:
         (ticket,) = tickets.resolve([ticket], "answered", by, text, unbooked=True)
-        await _book(tickets, tickets.unbooked(), ledger)  # also of processes that were killed here
+        # Also the answers of processes that were killed before they booked them.
+        await _book(tickets, tickets.find_unbooked(), ledger)
     finally:
         ledger.close()
     return ticket
@@ -174,11 +175,11 @@ async def _book(tickets: Tickets, answered: Sequence[Ticket], ledger: Ledger) ->
     """Write answers of persons to the ledger; what is in it already stays as it is."""
     await ledger.write([_row(ticket, json.loads(ticket.details)) for ticket in answered])
     await ledger.ready()  # else they would be in the memory of a process that ends
-    tickets.booked(answered)
+    tickets.note_booked(answered)
 
 
 def _row(ticket: Ticket, details: dict[str, Any]) -> Attempt:
-    """The row of a person's answer."""
+    """Return the row of a person's answer."""
     return Attempt(
         **details["row"],
         **details["labels"],
@@ -193,7 +194,7 @@ def _row(ticket: Ticket, details: dict[str, Any]) -> Attempt:
     )
 
 
-async def again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run]) -> None:
+async def ask_again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run]) -> None:
     """Ask a ticket's chain once more and take its answer. Raises FleetError: it stays open."""
     details, output = json.loads(ticket.details), output_type(ticket)
     if ticket.state != "open":
@@ -214,16 +215,16 @@ async def again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run
     agent = SubAgent(ticket.stage, output, checks=known.checks if known else (), human=False)
     answer = await run.ask(agent, request.text, chain=details["chain"], source=details["source"])
     by = run.attempts[-1].request_model
-    tickets.resolve([ticket], "answered", by, _stored(answer, agent))
+    tickets.resolve([ticket], "answered", by, _write_answer(answer, agent))
 
 
-def validated(ticket: Ticket, text: str) -> str:
-    """An answer as its stage can use it: text, or JSON of the stage's type."""
+def validate_answer(ticket: Ticket, text: str) -> str:
+    """Return an answer as its stage can use it: text, or JSON of the stage's type."""
     agent, text = SubAgent(ticket.stage, output_type(ticket)), text.strip()
     if not text:
         raise AnswerInvalid("An answer needs a text.")
     try:
-        return _stored(agent.parse(ModelResponse(parts=[TextPart(text)])), agent)
+        return _write_answer(agent.parse(ModelResponse(parts=[TextPart(text)])), agent)
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         place = ".".join(map(str, wrong["loc"])) or "All of it"
@@ -231,29 +232,29 @@ def validated(ticket: Ticket, text: str) -> str:
 
 
 def output_type(ticket: Ticket) -> type[Any]:
-    """The type an answer has to fit: any JSON object, where the code makes it as it runs."""
+    """Return the type of an answer; `dict` where the code makes that type as it runs."""
     try:
         return resolve_name(ticket.output_type or "builtins:str")
     except (ImportError, AttributeError):
         return dict
 
 
-def _stored(answer: Any, agent: SubAgent[Any]) -> str:
+def _write_answer(answer: Any, agent: SubAgent[Any]) -> str:
     return answer if agent.output is str else to_json(answer, round_trip=True).decode()
 
 
 def fingerprint(call: AskedCall) -> str:
-    """The same for the same question whenever it is asked: its stage and words, without times."""
+    """Hash the stage and words of a question, without times: the same whenever it is asked."""
     words = [
         (getattr(asked, "instructions", ""), [getattr(part, "content", "") for part in asked.parts])
         for asked in call.messages
     ]
-    told = json.dumps([call.stage.name, call.chain, words], default=repr)
-    return sha256(told.encode()).hexdigest()[:32]
+    text = json.dumps([call.stage.name, call.chain, words], default=repr)
+    return sha256(text.encode()).hexdigest()[:32]
 
 
 async def _post(url: str, tickets: Sequence[Ticket]) -> str:
-    """Tell a Slack-compatible webhook of tickets: "", or why it does not know them now."""
+    """Post tickets to a Slack-compatible webhook; return why it did not take them, or ""."""
     lines = [f"Waiting for a person: {len(tickets)}, see `escalations list`."]
     lines += [f"• {ticket.stage}: `escalations show {ticket.id[-8:]}`" for ticket in tickets[:10]]
     failed = Future[str]()

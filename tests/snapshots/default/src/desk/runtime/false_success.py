@@ -7,7 +7,7 @@ what it would have raised, for every provider in the same way. Streams lose what
 import codecs
 import json
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from operator import attrgetter
 from typing import Any
@@ -52,22 +52,24 @@ async def _unmask(response: Any) -> None:
     if "json" in kind:
         response.status_code = _find_status(await response.aread())
     elif "event-stream" in kind and "content-encoding" not in response.headers:
-        response.stream = _wrap_stream(response)
+        wrap_stream(response, lambda chunks: _read_events(chunks, response.headers))
 
 
-def _wrap_stream(response: Any) -> Any:
-    """Return the body of a response as a stream of its own HTTP library (httpx or httpx2)."""
+def wrap_stream(
+    response: Any, read: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
+) -> None:
+    """Have the body of a response read by `read`: it stays a stream of httpx or httpx2."""
     inner = response.stream
     base: Any = next(one for one in type(inner).__mro__ if one.__name__ == "AsyncByteStream")
 
-    class Plain(base):
+    class Wrapped(base):
         def __aiter__(self) -> AsyncIterator[bytes]:
-            return _read_events(inner, response.headers)
+            return read(inner)
 
         async def aclose(self) -> None:
             await inner.aclose()
 
-    return Plain()
+    response.stream = Wrapped()
 
 
 async def _read_events(chunks: AsyncIterator[bytes], headers: Any) -> AsyncIterator[bytes]:

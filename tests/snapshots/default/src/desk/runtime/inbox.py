@@ -144,13 +144,13 @@ class Tickets:
         self._run("UPDATE tickets SET details = json_patch(details, ?) WHERE id = ?", (more, id_))
 
     def of_request(self, request_id: str) -> list[Ticket]:
-        """What a request waits for, or has an answer to."""
+        """Return the tickets that a request waits for, or has an answer to."""
         asked = "id IN (SELECT ticket FROM askers WHERE request_id = ?)"
         live = "(state = 'answered' OR (state = 'open' AND expires_us > ?))"
         return self._run(f"SELECT * FROM tickets WHERE {asked} AND {live}", (request_id, now_us()))
 
     def get(self, id_: str) -> Ticket:
-        """A ticket by its id or the end of it. Raises FleetError."""
+        """Return a ticket by its id or the end of it. Raises FleetError."""
         query = "SELECT * FROM tickets WHERE substr(id, -length(?)) = ? LIMIT 2"
         found = self._run(query, (id_, id_))
         if len(found) != 1:
@@ -159,11 +159,11 @@ class Tickets:
         return found[0]
 
     def select(self, state: str = "open") -> list[Ticket]:
-        """Tickets in a state, or in "all" of them, the oldest first."""
+        """Return tickets in a state, or in "all" of them, the oldest first."""
         query = "SELECT * FROM tickets WHERE ? IN (state, 'all') ORDER BY opened_us, id"
         return self._run(query, (state,))
 
-    def told(self, tickets: Sequence[Ticket]) -> None:
+    def note_notified(self, tickets: Sequence[Ticket]) -> None:
         """Note that a notification of these went out."""
         ids = json.dumps([ticket.id for ticket in tickets])
         self._run(f"UPDATE tickets SET told_us = ? WHERE {_THESE}", (now_us(), ids))
@@ -177,9 +177,9 @@ class Tickets:
         *,
         unbooked: bool = False,
     ) -> list[Ticket]:
-        """Answer or close those that are open still: these. Raises FleetError where none is.
+        """Answer or close those that are open still; return them. Raises FleetError where none is.
 
-        `unbooked`: the answer is yet to be written to the ledger, see `booked`.
+        `unbooked`: the answer is yet to be written to the ledger, see `note_booked`.
         """
         self.tidy()
         ids = json.dumps([ticket.id for ticket in tickets])
@@ -195,18 +195,18 @@ class Tickets:
         return done
 
     def erase(self, user_ref: str) -> list[Ticket]:
-        """Delete what a user asked, in whatever state: these."""
+        """Delete what a user asked, in whatever state; return it."""
         asked = "json_extract(details, '$.labels.user_ref') = ?"
         erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (sanitize(user_ref),))
         # What was written lately is in the log beside the file as well, while anybody has it open.
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return erased
 
-    def unbooked(self) -> list[Ticket]:
-        """Those that a person answered, and whose answer may not be in the ledger yet."""
+    def find_unbooked(self) -> list[Ticket]:
+        """Return those that a person answered, and whose answer may not be in the ledger yet."""
         return self._run("SELECT * FROM tickets WHERE json_extract(details, '$.unbooked')", ())
 
-    def booked(self, tickets: Sequence[Ticket]) -> None:
+    def note_booked(self, tickets: Sequence[Ticket]) -> None:
         """Note that the answers of these are in the ledger."""
         ids = json.dumps([ticket.id for ticket in tickets])
         done = "details = json_remove(details, '$.unbooked')"
@@ -223,7 +223,7 @@ class Tickets:
         self._run("DELETE FROM tickets WHERE resolved_us < ?", (long_ago,))
 
     def _run(self, statement: str, values: Any) -> list[Ticket]:
-        """Commit one statement: the tickets it gives."""
+        """Commit one statement; return the tickets it gives."""
         if file_id(self.path, least_size=1) != self._file:
             log.warning("%s was deleted or replaced: its questions are gone with it.", self.path)
             self.close()

@@ -11,7 +11,7 @@ from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
 from .call_budget import CallBudget, RequestSize
-from .completion import reported_usage
+from .completion import read_usage
 from .fleet import ModelRef
 from .ledger.attempt import Attempt
 from .ledger.own_prices import other_units
@@ -143,7 +143,7 @@ class CallRecord:
         seconds: float | None,
     ) -> dict[str, Any]:
         """Return the columns of what was used; `seconds` is None where nothing was sent."""
-        answer, usage = response or NO_RESPONSE, reported_usage(response)
+        answer, usage = response or NO_RESPONSE, read_usage(response)
         context = price_context(answer, self.settings if response else None)
         broken_off = response is None or response.state not in ("complete", "suspended")
         estimate = broken_off and (outcome == "aborted" or (outcome == "failed" and answer.parts))

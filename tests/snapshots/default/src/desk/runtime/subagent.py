@@ -26,7 +26,7 @@ Output = TypeVar("Output")
 
 
 def text_of(completion: "ModelResponse") -> str:
-    """An answer as text; a typed one as its JSON."""
+    """Return an answer as text; a typed one as its JSON."""
     for call in completion.tool_calls:
         if call.tool_name == OUTPUT_TOOL:
             return call.args_as_json_str()
@@ -34,7 +34,7 @@ def text_of(completion: "ModelResponse") -> str:
 
 
 def read_prompt(name: str) -> str:
-    """The text of a file in `prompts/`. Raises SettingsError that says why it cannot be read."""
+    """Return the text of a file in `prompts/`. Raises SettingsError where it cannot be read."""
     try:
         return (PROMPTS / name).read_text("utf-8")
     except FileNotFoundError:
@@ -49,9 +49,9 @@ def read_prompt(name: str) -> str:
 class SubAgent(Generic[Output]):
     """A named role: a prompt in `prompts/<name>.md`, the type of its answer, and its tools.
 
-    A tool is a typed function, plain or async, whose docstring tells the model its use; `toolsets`
-    are pydantic-ai's. `checks` come after those that fleet.toml names for it. `human`: a person may
-    answer for it where its chain ends in one.
+    A tool is a typed function, plain or async, whose docstring is what the model reads of it;
+    `toolsets` are pydantic-ai's. `checks` come after those that fleet.toml names for it. `human`: a
+    person may answer for it where its chain ends in one.
     """
 
     name: str
@@ -62,12 +62,12 @@ class SubAgent(Generic[Output]):
     human: bool = True
 
     def prompt(self) -> str:
-        """What it is told, read at every call so that an edit needs no restart."""
+        """Return its prompt, read at every call so that an edit needs no restart."""
         return read_prompt(f"{self.name}.md")
 
     @cached_property
     def parameters(self) -> "ModelRequestParameters":
-        """Free text, or one typed answer in whichever way a model does that best."""
+        """Ask for free text, or for one typed answer in whichever way a model does that best."""
         from pydantic_ai.models import ModelRequestParameters
         from pydantic_ai.output import OutputObjectDefinition
         from pydantic_ai.tools import ToolDefinition
@@ -84,7 +84,7 @@ class SubAgent(Generic[Output]):
         )
 
     def parse(self, response: "ModelResponse") -> Output:
-        """The typed answer of a completion. Raises pydantic's ValidationError."""
+        """Return the typed answer of a completion. Raises pydantic's ValidationError."""
         if self.output is str:
             return self._adapter.validate_python(response.text or "")
         return self._adapter.validate_json(extract_json(text_of(response)))

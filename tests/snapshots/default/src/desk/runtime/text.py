@@ -180,5 +180,5 @@ def _find_embedded(text: str) -> str:
 
 
 def _repair(text: str) -> str:
-    """Rewrite what is not JSON but can mean one thing only: a last comma, Python's literals."""
+    """Rewrite near misses of JSON that can mean one thing only: a last comma, Python's literals."""
     return _REPAIRABLE.sub(lambda found: _REPAIRED.get(found[0], found[0]), text)

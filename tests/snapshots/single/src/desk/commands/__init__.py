@@ -1,7 +1,7 @@
 """The commands of this workspace, by the words that call them."""
 
 import argparse
-from typing import Protocol
+from typing import Final, Protocol
 
 from . import (
     ask,
@@ -18,8 +18,8 @@ class Command(Protocol):
     `run` returns the exit status.
     """
 
-    @property
-    def HELP(self) -> str: ...  # noqa: N802, a constant of the module
+    HELP: Final[str]
+
     def configure(self, parser: argparse.ArgumentParser, /) -> None: ...
     def run(self, options: argparse.Namespace, /) -> int: ...
 

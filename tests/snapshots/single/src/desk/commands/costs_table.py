@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def cost_report(options: argparse.Namespace) -> report_text.Report:
-    """What the options of `costs` ask for; the demo's rows where there are no others yet.
+    """Return what the options ask for; the demo's rows while there are only those.
 
     Raises FleetError for an environment that no call was made in.
     """
@@ -69,8 +69,8 @@ def cost_report(options: argparse.Namespace) -> report_text.Report:
         print("".join(f"{printable(note)}\n" for note in notes), end="", file=sys.stderr)
         return report
     demo = report_text.Report(location, options.by, options.days, DEMO, of_attempts)
-    told = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"
-    print(f"No live calls in these {report.days} days: {told}.\n", file=sys.stderr)
+    where = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"
+    print(f"No live calls in these {report.days} days: {where}.\n", file=sys.stderr)
     return demo
 
 
@@ -82,7 +82,7 @@ def saving_lines(report: report_text.Report) -> list[str]:
 
 
 def month_text(report: report_text.Report) -> str:
-    """What this month has cost so far, in the report's environment."""
+    """Return what this month has cost so far, in the report's environment."""
     root = fleet.find_root()
     month = queries.month_total(ledger_location(root), report.environment)
     spent = ("≥" if month.unpriced or month.unmeasured else "") + dollars(month.cost_nano_usd)

@@ -13,8 +13,8 @@ class AnthropicMessages(AnthropicModel):
     """Messages whose tokens are unknown, not wrong, where they are not reported."""
 
     def _process_response(self, response: BetaMessage, *args: Any, **kwargs: Any) -> ModelResponse:
-        done = super()._process_response(_measured(response), *args, **kwargs)
-        _tell_price(done, response)
+        done = super()._process_response(_fill_usage(response), *args, **kwargs)
+        _note_price(done, response)
         return done
 
     async def _process_streamed_response(self, response: Any, *args: Any, **kwargs: Any) -> Any:
@@ -33,16 +33,16 @@ class _Events:
     streamed: Any = None
 
     async def peek(self) -> Any:
-        return _measured(await self.inner.peek())
+        return _fill_usage(await self.inner.peek())
 
     async def __aiter__(self) -> AsyncIterator[Any]:
         async for event in cast("AsyncIterable[Any]", self.inner):
             if self.streamed is not None:
-                _tell_price(self.streamed, getattr(event, "message", None))
-            yield _measured(event)
+                _note_price(self.streamed, getattr(event, "message", None))
+            yield _fill_usage(event)
 
 
-def _tell_price(done: Any, message: Any) -> None:
+def _note_price(done: Any, message: Any) -> None:
     """Note where and in which tier it ran: they change the price, and pydantic-ai omits them."""
     usage = getattr(message, "usage", None)
     details = {name: getattr(usage, name, None) for name in ("inference_geo", "service_tier")}
@@ -50,7 +50,7 @@ def _tell_price(done: Any, message: Any) -> None:
         done.provider_details = {**(done.provider_details or {}), **details}
 
 
-def _measured(event: Any) -> Any:
+def _fill_usage(event: Any) -> Any:
     """Return the same with no tokens where none are reported: the ledger calls that unknown."""
     if getattr(event, "type", None) == "message_delta":
         if not isinstance(event.usage, BetaMessageDeltaUsage):

@@ -15,7 +15,7 @@ from pydantic_ai.settings import ModelSettings
 from .call_budget import CallBudget, RequestSize
 from .candidates import Candidate, Eligibility
 from .completion import Examination, repair_response
-from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, unresolved
+from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, explain_lookup
 from .failure_kinds import Failure
 from .failures import CHECK_ERRORS, classify_error
 from .ledger.attempt import Attempt, new_id
@@ -114,7 +114,7 @@ class Call:
         return self.eligibility.skip_reason(candidate, self.time.left())
 
     async def reserve(self, candidate: Candidate, models: int) -> Failure | None:
-        """Set aside what an attempt may cost at most; return OVER_BUDGET where there is no room.
+        """Set aside what an attempt may cost at most; return OVER_BUDGET where too little is left.
 
         Raises LedgerUnavailable where what it costs could not be recorded.
         """
@@ -184,7 +184,7 @@ class Call:
             raise_redacted(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
             self.hint = f"{candidate.ref}: {error}. "
-        elif cause := unresolved(error):
+        elif cause := explain_lookup(error):
             self.hint = f"{candidate.ref}: {cause}. "
         outcome = "rejected"
         if started is None:  # no slot came free in time, or the model is not available by now
@@ -236,7 +236,7 @@ class Call:
 
 
 def _ask_to_repair(response: ModelResponse | None, misfit: BaseException) -> ModelRequest:
-    """Return what a model is told of its typed answer that does not fit."""
+    """Return the request to correct a typed answer that does not fit."""
     assert response is not None and isinstance(misfit, ValidationError)
     calls = [call.args_as_json_str() for call in response.tool_calls]
     wrong = misfit.json(include_url=False, include_context=False, include_input=False)

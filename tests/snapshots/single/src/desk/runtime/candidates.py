@@ -15,7 +15,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.profiles import ModelProfile
 
 from .call_budget import CallBudget, RequestSize
-from .errors import SettingsError, exhausted, explain
+from .errors import SettingsError, explain, find_exhaustion
 from .failure_kinds import Failure
 from .failures import EXPECTED
 from .false_success import unmask_errors
@@ -89,7 +89,7 @@ class Candidate:
             unmask_errors(model)
             model = _instrument(model)
         except Exception as error:  # whatever an SDK raises, it is not an outage
-            ours = exhausted(error)
+            ours = find_exhaustion(error)
             hint = f"{explain(ours)}." if ours else "see `doctor`, run `uv sync`."
             raise SettingsError(f"{self.ref} cannot be set up ({error}): {hint}") from error
         self._clients.append(model)
@@ -129,7 +129,7 @@ class Candidate:
             self._pause(Failure.COOLING_DOWN, wait_s)
         if failure not in self._logged and (policy.alert or not isinstance(error, EXPECTED)):
             self._logged.add(failure)
-            ours = exhausted(error)
+            ours = find_exhaustion(error)
             reason = explain(ours) if ours else error
             log.warning("%s: %s (%s); chains go on without it", self.ref, failure, reason)
 

@@ -109,7 +109,7 @@ def explain(error: OSError) -> str:
     return f"{error.strerror or error}" + (f": {remedy}" if remedy else "")
 
 
-def exhausted(error: BaseException) -> OSError | None:
+def find_exhaustion(error: BaseException) -> OSError | None:
     """Return what this machine has run out of, if that is behind an error."""
     for one in _causes(error):
         if isinstance(one, OSError) and one.errno in EXHAUSTED:
@@ -121,7 +121,7 @@ def exhausted(error: BaseException) -> OSError | None:
     return None
 
 
-def unresolved(error: BaseException) -> str:
+def explain_lookup(error: BaseException) -> str:
     """Return what to check if a server's name could not be looked up; "" if that is not why."""
     if any(isinstance(one, gaierror) for one in _causes(error)):
         return "its name cannot be looked up (DNS): check the network, and base_url in fleet.toml"

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from pydantic_ai import exceptions
 from pydantic_ai.exceptions import ModelAPIError, UnexpectedModelBehavior, UserError
 
-from .errors import FleetError, exhausted
+from .errors import FleetError, find_exhaustion
 from .failure_kinds import Failure
 from .replies import classify_reply
 from .stalls import Stalled
@@ -35,7 +35,7 @@ def classify_error(error: BaseException) -> Failure | None:
     """Return the kind of a model's failure; None for a mistake of ours or a cancellation."""
     if not isinstance(error, Exception) or isinstance(error, FleetError):
         return None
-    if exhausted(error):
+    if find_exhaustion(error):
         return Failure.EXHAUSTED
     if any(_LOGIN.search(type(one).__name__) for one in (error, error.__cause__)):
         return Failure.AUTHENTICATION

@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
@@ -44,7 +44,7 @@ class Settings(BaseModel):
 
 
 class Open(Settings):
-    """A table whose further keys, each a list of names, are not known beforehand."""
+    """A table whose further keys, each a list of names, are not known here."""
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, tuple[str, ...]] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -72,7 +72,7 @@ class ModelRef:
 
     @property
     def place(self) -> str:
-        """Where it runs: `provider` or `provider@deployment`, as `[data]` and `[limits]` name it."""
+        """Return where it runs, as `[data]` and `[limits]` name it: `provider` or with `@deployment`."""
         return f"{self.provider}@{self.deployment}" if self.deployment else self.provider
 
     def __str__(self) -> str:
@@ -102,8 +102,8 @@ class Provider(Protocol):
     `price_varies(model, deployment)`: whether a price there may differ from the list's.
     """
 
-    @property
-    def PRICES(self) -> str | None: ...  # noqa: N802, a constant of the module
+    PRICES: Final[str | None]
+
     def keys(self, deployment: Deployment) -> tuple[str, ...]: ...
     def build(self, model: str, deployment: Deployment) -> "Model": ...
 
@@ -196,7 +196,7 @@ class Circuits(Settings):
 
 
 class Data(Open):
-    """Which classes of data may go where: `place = ["public", ...]`; what is not listed may not.
+    """Which classes of data may go where: `place = ["public", ...]`; none but those listed may.
 
     `unclassified` is what a request without a class counts as; absent, it may go anywhere.
     `regions` binds a class to the regions that deployments declare.
@@ -207,7 +207,7 @@ class Data(Open):
 
 
 class Fleet(Settings):
-    """The whole file. Tables of features are read with `section`; `version` tells files apart."""
+    """The whole file, with its hash as `version`. Features read their tables with `section`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -225,30 +225,30 @@ class Fleet(Settings):
     version: str | None = None
 
     def section(self, name: str, type_: type[Section]) -> Section:
-        """The table `[name]` of a feature; its defaults where the table is absent."""
+        """Return the table `[name]` of a feature; its defaults where the table is absent."""
         _warn_of_misspelt(self, [name])
-        return checked(type_, (self.model_extra or {}).get(name, {}), f"fleet.toml: {name}.")
+        return parse_table(type_, (self.model_extra or {}).get(name, {}), f"fleet.toml: {name}.")
 
     @property
     def baseline_model(self) -> ModelRef | None:
-        """What `[baseline]` names, else the first of the expensive chain, if there is one."""
+        """Return what `[baseline]` names, else the first of the expensive chain, if there is one."""
         expensive = self.chains.get("expensive")
         return self.baseline.model or (expensive.models[0] if expensive else None)
 
     def agent(self, name: str) -> AgentSettings:
-        """The settings of a sub-agent; without a chain where there are none."""
+        """Return the settings of a sub-agent; without a chain where there are none."""
         return self.agents.get(name, UNKNOWN)
 
     def stage(self, name: str) -> StageSettings:
-        """The settings of a stage, or of the sub-agent of that name."""
+        """Return the settings of a stage, or of the sub-agent of that name."""
         return self.stages.get(name) or self.agent(name)
 
     def deployment(self, ref: ModelRef) -> Deployment:
-        """The deployment a reference names, or the provider's usual place."""
+        """Return the deployment that a reference names, or the provider's usual place."""
         return self.deployments[ref.deployment] if ref.deployment else Deployment()
 
     def permits(self, ref: ModelRef, data_class: str | None) -> bool:
-        """Whether data of a class may go to a model. A class that nobody listed goes nowhere."""
+        """Return whether data of a class may go to a model; what nobody listed goes nowhere."""
         data_class = data_class or self.data.unclassified
         if data_class is None:
             return True
@@ -267,7 +267,7 @@ def load(path: Path) -> Fleet:
         if isinstance(tables.get(table), dict) and key in tables[table]:
             del tables[table][key]
             _warn_once(f"{path.name}: '{name}' has no effect any more. {successor}")
-    fleet = checked(Fleet, {**tables, "version": version}, "fleet.toml: ")
+    fleet = parse_table(Fleet, {**tables, "version": version}, "fleet.toml: ")
     _warn_of_misspelt(fleet, list(Fleet.model_fields))
     if wrong := "; ".join(_dangling(fleet)):
         raise SettingsError(f"fleet.toml: {wrong}.")
@@ -275,7 +275,7 @@ def load(path: Path) -> Fleet:
 
 
 def read_toml(path: Path) -> tuple[dict[str, Any], str]:
-    """The tables of a file, and a hash that tells versions of it apart. Raises SettingsError."""
+    """Return the tables of a file, and its version: a hash. Raises SettingsError."""
     try:
         text = path.read_bytes()
         return tomllib.loads(text.decode()), sha256(text).hexdigest()[:12]
@@ -301,8 +301,8 @@ def _warn_once(text: str) -> None:
     log.warning(text)
 
 
-def checked(type_: type[Section], table: object, where: str) -> Section:
-    """A table as its settings. Raises SettingsError that names every wrong key."""
+def parse_table(type_: type[Section], table: object, where: str) -> Section:
+    """Return a table as its settings. Raises SettingsError that names every wrong key."""
     try:
         return type_.model_validate(table)
     except ValidationError as error:
@@ -310,21 +310,21 @@ def checked(type_: type[Section], table: object, where: str) -> Section:
 
 
 def advice(error: ValidationError, where: str, type_: Any = None) -> SettingsError:
-    """Every wrong key, by its name, in one line; what an unknown one may be meant to be."""
+    """Name every wrong key in one line, and what an unknown one may be meant to be."""
     wrong: list[str] = []
     for detail in error.errors(include_url=False):
-        loc, told = detail["loc"], detail["msg"]
+        loc, reason = detail["loc"], detail["msg"]
         if detail["type"] == "extra_forbidden":
             known = _keys(type_, loc[:-1])
             close = get_close_matches(str(loc[-1]), known, 1)
-            told = f"unknown key; did you mean '{close[0]}'?" if close else "unknown key"
-            told += f" (known: {', '.join(known)})" if known and not close else ""
-        wrong.append(".".join(map(str, loc)) + f": {told}")
+            reason = f"unknown key; did you mean '{close[0]}'?" if close else "unknown key"
+            reason += f" (known: {', '.join(known)})" if known and not close else ""
+        wrong.append(".".join(map(str, loc)) + f": {reason}")
     return SettingsError(f"{where}{'; '.join(wrong)}.")
 
 
 def _keys(type_: Any, path: Sequence[int | str]) -> list[str]:
-    """The keys of a table within a table; none where it is not one of ours."""
+    """Return the keys of a table within a table; none where it is not one of ours."""
     for part in path:
         fields = getattr(type_, "model_fields", {})
         inner = fields[part].annotation if part in fields else (get_args(type_) or (None,))[-1]
@@ -333,7 +333,7 @@ def _keys(type_: Any, path: Sequence[int | str]) -> list[str]:
 
 
 def find_root() -> Path:
-    """The workspace's folder: FLEET_ROOT, else the nearest one upwards with a fleet.toml."""
+    """Return the workspace's folder: FLEET_ROOT, else the nearest one upwards with a fleet.toml."""
     if root := os.environ.get("FLEET_ROOT"):
         return Path(root)
     places = [Path.cwd(), *Path.cwd().parents, *Path(__file__).resolve().parents]
@@ -341,7 +341,7 @@ def find_root() -> Path:
 
 
 def _dangling(fleet: Fleet) -> Iterator[str]:
-    """Names that are used, and that no table has."""
+    """Yield what is wrong with each name that is used, and that no table has."""
     for table, stages in (("stages", fleet.stages), ("agents", fleet.agents)):
         for name, stage in stages.items():
             if stage.chain not in fleet.chains:

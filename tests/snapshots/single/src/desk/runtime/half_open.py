@@ -17,7 +17,7 @@ PAUSES = (0.5, 1, 2)
 async def half_open(
     call: Call, candidates: Sequence[Candidate]
 ) -> AsyncIterator[tuple[Candidate, int]]:
-    """Yield whom to ask, and among how many: first the one whose circuit opened first.
+    """Yield a candidate to ask, and among how many: first the one whose circuit opened first.
 
     An outage of a second must not refuse calls that have more time. One request goes out as
     a probe, the others wait for what comes of it. What does not pass by itself within seconds,

@@ -14,7 +14,7 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from .errors import SettingsError
-from .fleet import ModelRef, Settings, checked, read_toml
+from .fleet import ModelRef, Settings, parse_table, read_toml
 from .run import Stage, current
 from .subagent import OUTPUT_TOOL
 
@@ -60,15 +60,15 @@ class Scenes(Settings):
 
 
 def scenes(folder: Path) -> list[Scene]:
-    """The scenes of every .toml file in a folder, by file name. Raises SettingsError."""
+    """Return the scenes of every .toml file in a folder, by file name. Raises SettingsError."""
     found: list[Scene] = []
     usual: dict[str, list[Reply]] = {}
     for path in sorted(folder.glob("*.toml")):
-        tables = checked(Scenes, read_toml(path)[0], f"{path.name}: ")
+        tables = parse_table(Scenes, read_toml(path)[0], f"{path.name}: ")
         found += tables.scene
         usual |= {stage: [reply] for stage, reply in tables.usual.items()}
     if not found:
-        raise SettingsError(f"There are no recorded scenes in {folder}: restore its .toml files.")
+        raise SettingsError(f"{folder} holds no recorded scenes: restore its .toml files.")
     return [scene.model_copy(update={"replies": {**usual, **scene.replies}}) for scene in found]
 
 
@@ -82,7 +82,7 @@ class Tape:
         self._left = {stage: list(replies) for stage, replies in scene.replies.items()}
 
     def next(self, stage: str) -> Reply:
-        """The stage's next reply. Raises SettingsError when the recording ends too early."""
+        """Return the stage's next reply. Raises SettingsError when the recording ends too early."""
         left = self._left.get(stage)
         if not left:
             raise SettingsError(f"The recording has no further reply for stage '{stage}'.")

@@ -174,7 +174,7 @@ def refuses(text: str) -> bool:
     """Return whether a text is a refusal and nothing more, or JSON with only one in it."""
     if text.lstrip()[:1] == "{":
         return _refuses_in_json(text)
-    if len(text) > MOST_CHARS or _ABOUT.search(said := _written_out(text)):
+    if len(text) > MOST_CHARS or _ABOUT.search(said := _write_out(text)):
         return False
     if re.fullmatch(r"\W*(?:sorry|no|nope)\W+(?:no|sorry)\W*", said):
         return True
@@ -195,7 +195,7 @@ def _refuses_in_json(text: str) -> bool:
     return False
 
 
-def _written_out(text: str) -> str:
+def _write_out(text: str) -> str:
     said = text.strip().translate(_KEYBOARD).strip()
     if said[:1] == said[-1:] and len(_QUOTED.findall(said)) == 1 and _QUOTED.fullmatch(said):
         said = said[1:-1]

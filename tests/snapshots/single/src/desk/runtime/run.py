@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import ValidationError
 
 from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
-from .fleet import Fleet, Section, StageSettings, checked
+from .fleet import Fleet, Section, StageSettings, parse_table
 from .ledger.attempt import NANO, NOT_DELIVERED, Attempt, new_id
 from .ledger.writer import Ledger
 from .request import Request, Route
@@ -124,7 +124,7 @@ class Stage:
 
     @cached_property
     def labels(self) -> dict[str, Any]:
-        """The columns that all attempts of a stage share."""
+        """Return the columns that all attempts of a stage share."""
         prompt = sha256(sanitize(self.prompt).encode()).hexdigest()[:12] if self.prompt else None
         labels = {
             "run_id": self.run.id,
@@ -142,7 +142,7 @@ class Stage:
         return sanitize(labels)
 
     def left_nano(self) -> float:
-        """What may still be spent on the run, and on the call being judged."""
+        """Return what may still be spent on the run, and on the call being judged."""
         cap, parent = self.request.max_cost_usd, self.parent
         of_run = math.inf if cap is None else int(cap * NANO) - self.run.spent_nano()
         return min(of_run, parent.budget.left_nano()) if parent else of_run
@@ -180,7 +180,7 @@ class Run:
         source: str | None = None,
         parent: AskedCall | None = None,
     ) -> Output:
-        """Ask a sub-agent, on its stage's chain unless told otherwise; `Stage` says the rest.
+        """Ask a sub-agent, on its stage's chain unless `chain` is given; `Stage` says the rest.
 
         Raises ChainExhausted when no model answered, MissingKey when none could be asked,
         ToolsFailed when its tools did, BudgetReached, or Escalated when a person will answer.
@@ -190,8 +190,8 @@ class Run:
         stage = Stage(self, agent, agent.prompt(), source, parent)
         name = chain or stage.settings.chain
         if name not in self.chains:
-            told = f"[chains.{name}]" if name else f"[stages.{agent.name}] with a chain"
-            raise SettingsError(f"fleet.toml: add {told}, which {agent.name} asks.")
+            table = f"[chains.{name}]" if name else f"[stages.{agent.name}] with a chain"
+            raise SettingsError(f"fleet.toml: add {table}, which {agent.name} asks.")
         token = current.set(stage)
         try:
             ask = self._ask_with_tools if agent.tools or agent.toolsets else self._ask
@@ -200,12 +200,12 @@ class Run:
             current.reset(token)
 
     def settings(self, name: str, type_: type[Section]) -> Section:
-        """The table `[name]` of fleet.toml, and over it the request's options."""
+        """Return the table `[name]` of fleet.toml, and over it the request's options."""
         table = self.fleet.section(name, type_)
-        return checked(type_, {**dict(table), **self.request.options}, "Option ")
+        return parse_table(type_, {**dict(table), **self.request.options}, "Option ")
 
     def answered(self, stage: str) -> Attempt | None:
-        """The attempt that a stage got its last answer from; None where a person gave it."""
+        """Return the attempt that gave a stage its last answer; None where a person gave it."""
         rows = [row for row in self.attempts if row.stage == stage and not row.parent_id]
         return rows[-1] if rows and rows[-1].outcome == "ok" else None
 
@@ -218,22 +218,22 @@ class Run:
 
     @property
     def deadline(self) -> float:
-        """When it has to be done, on the monotonic clock."""
+        """Return when it has to be done, on the monotonic clock."""
         return self.started + self.request.deadline_s
 
     def cost_nano_usd(self) -> int | None:
-        """What the run has cost; None when an attempt that reported usage has no price."""
+        """Return what the run has cost; None when an attempt that reported usage has no price."""
         if any(attempt.cost_source == "unpriced" for attempt in self.attempts):
             return None
         return self.spent_nano()
 
     @property
     def max_cost_usd(self) -> Decimal | None:
-        """The cap of the request."""
+        """Return the cap of the request."""
         return self.request.max_cost_usd
 
     def spent_nano(self) -> int:
-        """What its priced attempts have cost so far, in nano-USD."""
+        """Return what its priced attempts have cost so far, in nano-USD."""
         return sum(attempt.cost_nano_usd or 0 for attempt in self.attempts)
 
     async def _ask(self, stage: Stage, model: "Model", text: str) -> Any:

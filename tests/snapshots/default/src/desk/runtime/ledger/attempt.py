@@ -20,7 +20,6 @@ DAY_S = 24 * 3600
 DAY_US = DAY_S * 1_000_000
 MOST_TOKENS = 10**12
 
-
 DEMO = "demo"
 """The `environment` of recorded runs, which are shown apart and never part of a budget."""
 
@@ -99,7 +98,7 @@ class Attempt:
     tags: str = "{}"
 
     def __post_init__(self) -> None:
-        # A provider's miscount is as good as none: it must not lower a sum or overflow a column.
+        # A provider's miscount counts as not reported: it must not lower a sum or overflow a column.
         for name in TOKENS:
             if not 0 <= (getattr(self, name) or 0) < MOST_TOKENS:
                 setattr(self, name, None)

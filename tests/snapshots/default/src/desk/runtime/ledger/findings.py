@@ -54,12 +54,12 @@ class Question:
     environment: str | None = None
 
     def month(self, *by: str) -> list[Totals]:
-        """The last 30 days by some groups. Raises LedgerError."""
+        """Return the last 30 days by some groups. Raises LedgerError."""
         now = today()
         return sums(self.location, by, now + 1 - MONTH_DAYS, now + 1, self.environment)
 
     def price(self, ref: ModelRef, row: Totals) -> int | None:
-        """Nano-dollars that a group's tokens would cost on a model; None: unpriced.
+        """Return the nano-dollars that a group's tokens would cost on a model; None: unpriced.
 
         They are those of calls of the average size, which decides on tiers, and a rest.
         """
@@ -90,7 +90,7 @@ def find(question: Question, searches: Iterable[SearchFindings]) -> list[Finding
 
 
 def search(question: Question) -> Iterator[Finding]:
-    """Models for which there is a cheaper one that does as well, or might."""
+    """Find models for which there is a cheaper one that does as well, or might."""
     chained = [ref for chain in question.fleet.chains.values() for ref in chain.models]
     models = dict.fromkeys(ModelRef(ref.provider, ref.model) for ref in chained)
     rows = question.month("task_type", "provider", "request_model")
@@ -107,7 +107,7 @@ def search(question: Question) -> Iterator[Finding]:
 
 
 def _cost_on(ref: ModelRef, other: Totals, dear: Totals, question: Question) -> int | None:
-    """The dear one's tokens on one that does as well; calls at its average cost without a price."""
+    """Price the dear one's tokens on one that does as well; its average cost without a price."""
     if other is dear or not _does_as_well(other, dear):
         return None
     listed = question.price(ref, dear)
@@ -117,7 +117,7 @@ def _cost_on(ref: ModelRef, other: Totals, dear: Totals, question: Question) -> 
 
 
 def _does_as_well(other: Totals, dear: Totals) -> bool:
-    """Within two points: in successes, and where both were scored often, in their scores."""
+    """Compare within two points: successes, and where both were scored often, their scores."""
     if dear.verdicts < ENOUGH:
         return False
     if min(other.quality_n, dear.quality_n) >= ENOUGH:
@@ -130,14 +130,14 @@ def _does_as_well(other: Totals, dear: Totals) -> bool:
 def _cheapest(
     costs: Mapping[ModelRef, int | None], dear: Totals, least: Decimal
 ) -> tuple[ModelRef, int] | None:
-    """What takes the least for the same tokens, if it saves more than this share."""
+    """Return what takes the least for the same tokens, if it saves more than this share."""
     limit = (1 - least) * dear.cost_nano_usd
     known = [(ref, cost) for ref, cost in costs.items() if cost is not None and cost < limit]
     return None if dear.unpriced else min(known, key=lambda one: one[1], default=None)
 
 
 def _finding(dear: Totals, ref: ModelRef, cost: int, other: Totals | None = None) -> Finding:
-    """Evidence where the other model was asked often enough, else a hypothesis."""
+    """Write the finding: evidence where the other model was asked often, else a hypothesis."""
     task, provider, model = dear.key
     saved = dear.cost_nano_usd - cost
     evidence: dict[str, int | float | str] = {

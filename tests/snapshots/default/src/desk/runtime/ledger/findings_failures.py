@@ -16,22 +16,22 @@ UNMEASURED = 0.1
 
 
 def search(question: Question) -> Iterator[Finding]:
-    """The last seven days and the models of fleet.toml, the worst first."""
+    """Examine the last seven days and the models of fleet.toml, the worst first."""
     by = ("provider", "request_model", "deployment")
     rows = sums(question.location, by, today() + 1 - DAYS, environment=question.environment)
-    if rows and (told := alarm(total(rows))):
+    if rows and (said := alarm(total(rows))):
         evidence: dict[str, int | str] = {"n": total(rows).verdicts, "ok": total(rows).ok}
-        text = f"{told} That is in the last {DAYS} days."
+        text = f"{said} That is in the last {DAYS} days."
         yield _urgent("all_fail", text, "Run `doctor`, which says what is wrong.", evidence)
     elif rows:
-        yield from _failing(rows)
-    yield from _open_circuits(question)
-    yield from _unmeasured(rows)
-    yield from _leaving(question)
+        yield from _find_failing(rows)
+    yield from _find_open_circuits(question)
+    yield from _find_unmeasured(rows)
+    yield from _find_leaving(question)
 
 
-def _failing(rows: list[Totals]) -> Iterator[Finding]:
-    """Models that fail more often than one time in five."""
+def _find_failing(rows: list[Totals]) -> Iterator[Finding]:
+    """Find models that fail more often than one time in five."""
     for row in rows:
         if row.verdicts >= FEW and (row.failure_rate or 0) > OFTEN:
             model = queries.model_of(row.key)
@@ -44,8 +44,8 @@ def _failing(rows: list[Totals]) -> Iterator[Finding]:
             yield _urgent("fails_often", text, action, evidence)
 
 
-def _open_circuits(question: Question) -> Iterator[Finding]:
-    """Models that were passed over today for their failures, and have not answered since."""
+def _find_open_circuits(question: Question) -> Iterator[Finding]:
+    """Find models that were passed over today for their failures and did not answer since."""
     query = (
         "SELECT provider, request_model, deployment, COUNT(error_type) FROM attempts WHERE ts_us >= ? "
         f"AND environment {'!=' if question.environment is None else '='} ? AND (outcome = 'ok' OR error_type = 'circuit_open') "
@@ -62,8 +62,8 @@ def _open_circuits(question: Question) -> Iterator[Finding]:
         yield _urgent("circuit_open", text, action, evidence)
 
 
-def _unmeasured(rows: list[Totals]) -> Iterator[Finding]:
-    """Models whose answers come without usage: their cost is unknown."""
+def _find_unmeasured(rows: list[Totals]) -> Iterator[Finding]:
+    """Find models whose answers come without usage: their cost is unknown."""
     for row in rows:
         answers = row.ok + row.rejected
         if answers >= FEW and row.unmeasured > UNMEASURED * answers:
@@ -79,8 +79,8 @@ def _unmeasured(rows: list[Totals]) -> Iterator[Finding]:
             yield _urgent("unmeasured", text, action, evidence)
 
 
-def _leaving(question: Question) -> Iterator[Finding]:
-    """Models of the chains that the list of prices calls deprecated."""
+def _find_leaving(question: Question) -> Iterator[Finding]:
+    """Find models of the chains that the list of prices calls deprecated."""
     refs = dict.fromkeys(ref for chain in question.fleet.chains.values() for ref in chain.models)
     for ref in refs:
         if why := question.prices.leaving(ref):

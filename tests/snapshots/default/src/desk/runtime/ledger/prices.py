@@ -100,11 +100,11 @@ class Prices:
             by_time = own and own.is_paid_by_time and seconds is not None
             if own and own.factor is None and (usage is not None or by_time):
                 return _cost(own.usd(counted, context, seconds), "override", OWN)
-            if not own and (reported := _reported_usd(counted, context)) is not None:
+            if not own and (reported := _usd_of_provider(counted, context)) is not None:
                 return _cost(reported, "provider", ref.provider)
             if usage is None:
                 return Cost(None, "none")  # skipped, failed, cut off, or without its tokens
-            usd, is_sure = self._list_usd(self._priced_as(ref, served), usage, context, at)
+            usd, is_sure = self._list_usd(self._ref_of_price(ref, served), usage, context, at)
             if own and own.factor is not None:
                 return _cost(own.factor * usd, "override", OWN)
             if context.get("is_byok") is True:  # the model's provider bills it, the gateway a fee
@@ -121,7 +121,7 @@ class Prices:
             return OWN
         if self._is_nameless(ref):
             return "what the response names"
-        listed = self._find(self._priced_as(ref, None))
+        listed = self._find(self._ref_of_price(ref, None))
         return listed and listed.id + (f" x {own.factor}" if own else "")
 
     @property
@@ -131,17 +131,17 @@ class Prices:
 
     def leaving(self, ref: ModelRef) -> str | None:
         """Return why the list calls a model deprecated, and its successor if the list names one."""
-        listed = self._find(self._priced_as(ref, None))
+        listed = self._find(self._ref_of_price(ref, None))
         if not listed or not listed.deprecated:
             return None
         return listed.price_comments or "it is listed as deprecated"
 
     def context_window(self, ref: ModelRef) -> int | None:
         """Return the tokens of a model's context window, where the list has them."""
-        listed = self._find(self._priced_as(ref, None))
+        listed = self._find(self._ref_of_price(ref, None))
         return listed and listed.context_window
 
-    def _priced_as(self, ref: ModelRef, served: str | None) -> ModelRef:
+    def _ref_of_price(self, ref: ModelRef, served: str | None) -> ModelRef:
         """Return whose price a call has: the deployment's model, or what was served if listed."""
         place = self._place(ref)
         if place in self._deployed:
@@ -196,13 +196,12 @@ class Prices:
         return price.total_price * factor, is_sure
 
 
-def _reported_usd(usage: "TokenUsage", context: Mapping[str, Any]) -> Decimal | None:
+def _usd_of_provider(usage: "TokenUsage", context: Mapping[str, Any]) -> Decimal | None:
     """Return what the provider says a call cost; None where it does not say, or not all of it.
 
     With own keys at a gateway, `cost` is its fee, and the model's provider sends another bill.
     """
-    reported = getattr(usage, "cost", None)
-    cost = reported if reported is not None else context.get("cost")
+    cost = _cost_in_response(usage, context)
     if context.get("is_byok") is not True:
         return None if cost is None else Decimal(str(cost))
     upstream = context.get("upstream_inference_cost")
@@ -210,9 +209,12 @@ def _reported_usd(usage: "TokenUsage", context: Mapping[str, Any]) -> Decimal | 
 
 
 def _fee_usd(usage: "TokenUsage", context: Mapping[str, Any]) -> Decimal:
-    reported = getattr(usage, "cost", None)
-    fee = reported if reported is not None else context.get("cost")
-    return Decimal(str(fee or 0))
+    return Decimal(str(_cost_in_response(usage, context) or 0))
+
+
+def _cost_in_response(usage: "TokenUsage", context: Mapping[str, Any]) -> Any:
+    cost = getattr(usage, "cost", None)
+    return context.get("cost") if cost is None else cost
 
 
 def _cost(usd: Decimal, source: str, price_version: str) -> Cost:

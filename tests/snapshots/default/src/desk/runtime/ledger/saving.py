@@ -41,7 +41,7 @@ class Baseline:
 
     It reads what the first call of `reads` reads, and writes what the last call of `writes` wrote.
     `each` is the sub-agent of `reads` where its calls read a piece each: then it reads all pieces,
-    and what every call is told beside them once.
+    and once what every call reads beside them.
     """
 
     reads: str
@@ -49,7 +49,7 @@ class Baseline:
     each: "SubAgent[Any] | None" = None
 
     def repeated_tokens(self) -> int:
-        """What each piece's call reads beside the piece, estimated by its characters."""
+        """Estimate what each piece's call reads beside the piece, by its characters."""
         if self.each is None:
             return 0
         typed = self.each.parameters.output_object
@@ -102,19 +102,19 @@ class Saving:
         if not (saved or self.cost_nano_usd):
             return f"{cost}: there is nothing to compare with {each}.{self._apart}"
         share = f" ({percent(abs(self.share))})" if self.share is not None else ""
-        told = f"saved {dollars(saved)}" if saved >= 0 else f"cost {dollars(-saved)} more"
-        return f"{cost}; {each} {dollars(self.baseline_nano_usd)}; {told}{share}.{self._apart}"
+        result = f"saved {dollars(saved)}" if saved >= 0 else f"cost {dollars(-saved)} more"
+        return f"{cost}; {each} {dollars(self.baseline_nano_usd)}; {result}{share}.{self._apart}"
 
     @property
     def _apart(self) -> str:
-        told = ""
+        notes = ""
         if self.unanswered:
-            told += (
+            notes += (
                 f" {self.unanswered:,} got no answer of a model, so no such call counts for them."
             )
         if self.left_out:
-            told += f" {self.left_out:,} more are left out: a price or a token count is not known."
-        return told
+            notes += f" {self.left_out:,} more are left out: a price or a token count is not known."
+        return notes
 
 
 class Row(NamedTuple):
@@ -149,19 +149,19 @@ class Comparison:
     ) -> None:
         self._prices, self._model, self._baselines = prices, model, baselines
         self._known: dict[tuple[int, ...], int | None] = {}
-        self._told: dict[str, int] = {}
+        self._repeats: dict[str, int] = {}
 
     def over(
         self, location: Location, since: int, until: int = LATER, environment: str | None = None
     ) -> Saving:
-        """The requests of some days. Raises LedgerError."""
+        """Compare the requests of some days. Raises LedgerError."""
         since = _cut(location, since, until, environment)
         which = f"AND environment {'!=' if environment is None else '='} ?"
         values = (since * DAY_US, until * DAY_US, environment or DEMO)
         return self._of(_runs(location, which, values).values(), since)
 
     def of_runs(self, location: Location, run_ids: Sequence[str]) -> Saving:
-        """The requests with these run ids; one without rows is left out. Raises LedgerError."""
+        """Compare the requests with these run ids, those that have rows. Raises LedgerError."""
         # An id begins with the milliseconds of its time: no index finds it, but one of time does.
         first = min((int(run_id[:12], 16) for run_id in run_ids), default=0) * 1000
         found = _runs(location, "", (first, LATER * DAY_US))
@@ -188,7 +188,7 @@ class Comparison:
         return Saving(str(self._model), since, answered, unanswered, left_out, cost, baseline)
 
     def _work(self, rows: Sequence[Row]) -> tuple[list[Row], Row | None]:
-        """The calls whose input is the request's, and the one whose output was delivered."""
+        """Return the calls whose input is the request's, and the one whose output was delivered."""
         pipeline = next((row.pipeline for row in rows if row.pipeline), None)
         own = [row for row in rows if not row.parent_id and row.pipeline == pipeline]
         if pipeline is None:  # a chain used by itself; else the router got no further
@@ -206,12 +206,12 @@ class Comparison:
         return read if baseline.each is not None else read[:1], written[-1] if written else None
 
     def _one_call(self, read: Sequence[Row], written: Row) -> int | None:
-        """What a call with this input and output costs; None: unpriced."""
+        """Price a call with this input and output; None: unpriced."""
         ref = ModelRef(written.provider, written.request_model, written.deployment)
         if ref == self._model and [*read] == [written]:
             return written.cost_nano_usd  # it was that call
         asked = (read[0].input_tokens or 0) + sum(
-            max(0, (row.input_tokens or 0) - self._repeated(row)) for row in read[1:]
+            max(0, (row.input_tokens or 0) - self._repeat_tokens(row)) for row in read[1:]
         )
         cached, stored = (sum(getattr(row, name) or 0 for row in read) for name in CACHED)
         # How long another model thinks is not known: the answer alone counts.
@@ -222,11 +222,11 @@ class Comparison:
             self._known[key] = self._price(*key)
         return self._known[key]
 
-    def _repeated(self, row: Row) -> int:
+    def _repeat_tokens(self, row: Row) -> int:
         pipeline = row.pipeline or ""
-        if pipeline not in self._told:
-            self._told[pipeline] = self._baselines[pipeline].repeated_tokens()
-        return self._told[pipeline]
+        if pipeline not in self._repeats:
+            self._repeats[pipeline] = self._baselines[pipeline].repeated_tokens()
+        return self._repeats[pipeline]
 
     def _price(
         self, day: int, asked: int, cached: int, stored: int, answer: int, batch: bool
@@ -258,7 +258,7 @@ def _runs(location: Location, which: str, values: Sequence[Any]) -> dict[str, li
 
 
 def _cut(location: Location, since: int, until: int, environment: str | None) -> int:
-    """The first day from which on there are few enough attempts, the last day in any case."""
+    """Return the first day from which on there are few attempts; at the latest the last day."""
     days = sums(location, ("day",), since, until, environment)
     rows = 0
     for day in sorted(days, key=lambda one: one.key, reverse=True):

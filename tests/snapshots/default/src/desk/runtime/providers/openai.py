@@ -18,7 +18,7 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 
 def price_varies(model: str, deployment: Deployment) -> bool:
-    """Whether a price varies: at regional addresses, see the source.
+    """Return True at regional addresses; see the source.
 
     https://developers.openai.com/api/docs/guides/data-residency.md
     """

@@ -37,7 +37,7 @@ GEO_FACTOR: Mapping[str | None, Decimal] = {"us": Decimal("1.1")}
 def price_context(response: "ModelResponse", settings: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return what the response says about its price, else what the request asked for."""
     context: dict[str, Any] = dict(response.provider_details or {})
-    tier, asked = context.get("service_tier"), _asked_tier(settings or {})
+    tier, asked = context.get("service_tier"), _tier_of_request(settings or {})
     if tier is None and (traffic := context.get("traffic_type")):
         tier = TRAFFIC.get(str(traffic), str(traffic).lower())
     if tier is None and asked not in USUAL["service_tier"]:
@@ -51,7 +51,7 @@ def price_context(response: "ModelResponse", settings: Mapping[str, Any] | None)
     return context | {key: "_".join(str(one).split()) for key, one in known.items() if one}
 
 
-def _asked_tier(settings: Mapping[str, Any]) -> str | None:
+def _tier_of_request(settings: Mapping[str, Any]) -> str | None:
     """Return the tier that a request's settings name, in pydantic-ai's words or in its body."""
     body: Any = settings.get("extra_body")
     tables = [settings, *([cast("dict[str, Any]", body)] if isinstance(body, dict) else [])]

@@ -13,7 +13,7 @@ from itertools import accumulate
 from typing import Any
 
 from ..errors import LedgerError
-from .attempt import DEMO
+from .attempt import DAY_S, DEMO
 from .location import Location, select
 from .rollup import BOUNDS_MS, BUCKETS
 
@@ -104,7 +104,7 @@ COUNTS = tuple(field.name for field in fields(Totals))[1:-2]
 
 
 def total(rows: Iterable[Totals]) -> Totals:
-    """The sum of some groups, which has no key."""
+    """Add up some groups; the sum has no key."""
     rows = list(rows)
     counts = {name: sum(getattr(row, name) for row in rows) for name in COUNTS}
     histogram = tuple(map(sum, zip(*(row.histogram for row in rows), strict=True)))
@@ -118,7 +118,7 @@ def sums(
     until: int = LATER,
     environment: str | None = None,
 ) -> list[Totals]:
-    """The days from `since` up to before `until`, the dearest group first.
+    """Return the sums of the days from `since` up to before `until`, the dearest group first.
 
     `by` names some of GROUPS, or what only attempts have: `agent`, `user_ref`, `tag:KEY`.
     `environment` None: every one but the demo's. A week's key is its first day, from `since` on.
@@ -141,19 +141,19 @@ def sums(
 
 
 def model_of(key: Sequence[str | None]) -> str:
-    """A provider, model and deployment as fleet.toml and prices.toml name them."""
+    """Name a provider, model and deployment as fleet.toml and prices.toml do."""
     provider, model, deployment = key
     return f"{provider}:{model}" + (f"@{deployment}" if deployment else "")
 
 
 def month_by_task(location: Location, environment: str | None = None) -> Counter[str]:
-    """Nano-dollars that the calendar month (UTC) has cost so far; the demo has cost nothing."""
+    """Return the nano-dollars of the calendar month (UTC) so far; the demo has cost nothing."""
     rows = _this_month(location, ("task_type",), environment)
     return Counter({row.key[0]: row.cost_nano_usd for row in rows})
 
 
 def month_total(location: Location, environment: str | None = None) -> Totals:
-    """What the calendar month (UTC) adds up to so far; the demo has cost nothing."""
+    """Return what the calendar month (UTC) adds up to so far; the demo has cost nothing."""
     return total(_this_month(location, (), environment))
 
 
@@ -163,13 +163,13 @@ def _this_month(location: Location, by: Sequence[str], environment: str | None) 
 
 
 def environments(location: Location) -> list[str]:
-    """Those that calls were made in, by name. Raises LedgerError."""
+    """Return those that calls were made in, by name. Raises LedgerError."""
     query = "SELECT DISTINCT environment FROM rollup ORDER BY environment"
     return [name for (name,) in select(location, query)]
 
 
 def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, ...]]:
-    """The attempts of some runs in the order they were made."""
+    """Return the attempts of some runs in the order they were made."""
     query = (
         "SELECT stage, chain, request_model, outcome, error_type, input_tokens, output_tokens, "
         f"cost_nano_usd FROM attempts WHERE run_id IN ({', '.join('?' * len(run_ids))}) "
@@ -179,7 +179,7 @@ def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, .
 
 
 def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tuple[Any, ...]]:
-    """Models that failed in one of these ways since a moment and have not answered after it.
+    """Return the models that failed like this since a moment and have not answered after it.
 
     Rows of (provider, model, deployment, kind, how often).
     """
@@ -195,12 +195,12 @@ def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tu
 
 
 def today() -> int:
-    """The day it is, in UTC."""
-    return int(time.time() // 86_400)
+    """Return the day it is, in UTC."""
+    return int(time.time() // DAY_S)
 
 
 def percentile(counts: Sequence[int], share: float) -> int | None:
-    """The latency (ms) below which `share` of the histogram lies, interpolated geometrically."""
+    """Interpolate the latency (ms) below which `share` of the histogram lies, geometrically."""
     wanted = share * sum(counts)
     if not wanted:
         return None
@@ -212,7 +212,7 @@ def percentile(counts: Sequence[int], share: float) -> int | None:
 
 
 def day_of(day: int) -> date:
-    """A day's date; the last one there is where a clock ran far ahead."""
+    """Return a day's date; the last one there is where a clock ran far ahead."""
     return EPOCH + timedelta(days=min(day, (date.max - EPOCH).days))
 
 

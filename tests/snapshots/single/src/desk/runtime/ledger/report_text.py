@@ -69,7 +69,7 @@ class Report:
         self.ahead = total(sums(location, (), self.today + 1, LATER, environment)).attempts
 
     def groups(self) -> Iterator[tuple[list[str], Totals, Totals | None]]:
-        """Each group's name by column, its sums, and those of the days before."""
+        """Yield each group's name by column, its sums, and those of the days before."""
         for row in self.rows:
             pairs = zip(self.by, row.key, strict=True)
             name = [str(day_of(part) if by in ("day", "week") else part) for by, part in pairs]
@@ -77,7 +77,7 @@ class Report:
 
 
 def alarm(row: Totals) -> str:
-    """What is wrong with a group in which nothing, or less than half, got an answer; or ""."""
+    """Say what is wrong with a group in which less than half got an answer; else ""."""
     if row.skipped and not row.attempts + row.answered:
         return f"NO MODEL WAS ASKED: all {row.skipped:,} attempts were skipped."
     if not row.verdicts or 2 * (row.ok + row.answered) >= row.verdicts:
@@ -88,7 +88,7 @@ def alarm(row: Totals) -> str:
 
 
 def as_text(asked: Report) -> str:
-    """What has no price or no usage, both periods in a sentence, and a line per group."""
+    """Write what has no price or usage, both periods in a sentence, and a line per group."""
     now, last = total(asked.rows), total(asked.before.values())
     unpriced = f"{_left_out('Unpriced', asked.unpriced)} Add prices to prices.toml."
     if not asked.unpriced:
@@ -96,19 +96,19 @@ def as_text(asked: Report) -> str:
     if asked.unmeasured:
         unpriced += f"\n{_left_out('Answered without usage', asked.unmeasured)}"
     recorded = " that the demo recorded, billed to nobody" if asked.environment == DEMO else ""
-    told = (
+    periods = (
         f"{day_of(asked.since)} to {day_of(asked.today)}: {money(now)}{lacking(now)}, {now.calls:,} calls"
         f"{recorded}; the {asked.days} days before: {money(last)}{lacking(last)}, "
         f"{last.calls:,} calls."
     )
     if asked.ahead:
-        told += f"\n{asked.ahead:,} calls are dated after today: a clock ran ahead."
+        periods += f"\n{asked.ahead:,} calls are dated after today: a clock ran ahead."
     lines = [[*name, *cells(row, before)] for name, row, before in asked.groups()]
-    return f"{unpriced}\n{told}\n\n{table([*asked.by, *HEADS], lines)}"
+    return f"{unpriced}\n{periods}\n\n{table([*asked.by, *HEADS], lines)}"
 
 
 def cells(row: Totals, before: Totals | None) -> list[str]:
-    """A group's figures under HEADS."""
+    """Write a group's figures under HEADS."""
     return [
         *(f"{count:,}" for count in (row.attempts, row.input_tokens, row.output_tokens)),
         *(money(row), money(before) if before else "-", per_success(row)),
@@ -119,7 +119,7 @@ def cells(row: Totals, before: Totals | None) -> list[str]:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Columns under their heads; numbers and dollars to the right, `-` for nothing."""
+    """Set columns under their heads; numbers and dollars to the right, `-` for nothing."""
     lines = [["-" if cell in (None, "") else _cell(cell) for cell in row] for row in rows]
     columns: list[list[str]] = []
     for head, *cells in zip(heads, *lines, strict=True):
@@ -135,33 +135,33 @@ def _cell(cell: object) -> str:
 
 
 def money(row: Totals) -> str:
-    """A group's cost: `≥` while a part of it is not known, one of UNKNOWN while all of it is."""
+    """Write a group's cost: `≥` while a part of it is not known, one of UNKNOWN while all of it is."""
     if row.priced:
         return ("≥" if row.unpriced or row.unmeasured else "") + dollars(row.cost_nano_usd)
     return UNKNOWN[0] if row.unpriced else UNKNOWN[1] if row.unmeasured else dollars(None)
 
 
 def lacking(row: Totals) -> str:
-    """How many calls a sum leaves out, in brackets: those without a price or without usage."""
-    told = [f"{row.unpriced:,} unpriced"] if row.unpriced else []
-    told += [f"{row.unmeasured:,} without usage"] if row.unmeasured else []
-    return f" (lacks {' and '.join(told)})" if told else ""
+    """Say in brackets how many calls a sum leaves out: those without a price or usage."""
+    parts = [f"{row.unpriced:,} unpriced"] if row.unpriced else []
+    parts += [f"{row.unmeasured:,} without usage"] if row.unmeasured else []
+    return f" (lacks {' and '.join(parts)})" if parts else ""
 
 
 def per_success(row: Totals) -> str:
-    """A group's cost per successful outcome: `≥` without some prices, `≈` without some usage."""
+    """Write the cost per successful outcome: `≥` without some prices, `≈` without some usage."""
     known = row.nano_usd_per_success
     mark = "≥" if row.unpriced else "≈" if row.unmeasured else ""
     return mark + dollars(known) if known is not None else dollars(None)
 
 
 def _left_out(what: str, models: Mapping[str, int]) -> str:
-    told = ", ".join(f"{model} ({count:,})" for model, count in models.items())
-    return f"{what}: {sum(models.values()):,}, in no figure below: {told}."
+    names = ", ".join(f"{model} ({count:,})" for model, count in models.items())
+    return f"{what}: {sum(models.values()):,}, in no figure below: {names}."
 
 
 def dollars(nano_usd: int | None) -> str:
-    """US dollars that keep three significant digits: `$0.000042`, never `$0.00`."""
+    """Write US dollars with three significant digits: `$0.000042`, never `$0.00`."""
     if nano_usd is None:
         return "-"
     usd = Decimal(nano_usd).scaleb(-9)
@@ -171,5 +171,5 @@ def dollars(nano_usd: int | None) -> str:
 
 
 def percent(share: float | None) -> str:
-    """A share as `12.3 %`."""
+    """Write a share as `12.3 %`."""
     return "-" if share is None else f"{100 * share:.1f} %"

@@ -37,7 +37,7 @@ class _Write:
     also: Sequence[Statement] = ()
     judged: Sequence[Attempt] = ()
     done: "asyncio.Future[LedgerError | None] | None" = None
-    """Gets what went wrong; None once the caller was told."""
+    """Gets what went wrong; None once the caller knows."""
 
     @property
     def has_rows(self) -> bool:
@@ -116,21 +116,24 @@ class Ledger:
                 self._commit([write for write in batch if write])
             elif time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + (0 if self._prune() else DAY_S)
-        self._set_aside([row for one in self._unwritten for row in (*one.rows, *one.judged)])
+        self._set_aside(_attempts_of(self._unwritten))
         self._database.close()
 
     def _set_aside(self, rows: Sequence[Attempt]) -> None:
         """Keep what the ledger did not take until the end: beside it, else in the log."""
         if not rows:
             return
-        try:
-            with closing(SqliteDatabase(spill_of(self.path))) as aside:
-                aside.write(rows)
-        except Exception:  # of any kind: a full disk has room for neither
+        left = list(rows)
+        # Exceptions of any kind: a full disk has room for neither.
+        with suppress(Exception), closing(SqliteDatabase(spill_of(self.path))) as aside:
             for row in rows:
-                log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
-        else:
-            log.warning("%d attempts wait beside the ledger for the next start", len(rows))
+                with suppress(RowsRefused):  # a wrong row costs no other one its place
+                    aside.write([row])
+                    left.remove(row)
+        for row in left:
+            log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
+        if kept := len(rows) - len(left):
+            log.warning("%d attempts wait beside the ledger for the next start", kept)
 
     def _take(self, timeout_s: float) -> list[_Write | None]:
         """Return all that waits, after waiting for the first."""
@@ -159,7 +162,7 @@ class Ledger:
             self._save([write])
         except RowsRefused as error:
             if write in self._unwritten:  # nobody waits for it any more
-                log.error("%s It is lost: %s", error, write.rows or write.judged)
+                log.error("%s It is lost: %s", error, [*write.rows, *write.judged])
             self._finish([write], error)
         except Exception as error:
             self._keep([write], error)
@@ -188,9 +191,9 @@ class Ledger:
         """Keep rows in memory. Their calls are paid for and go on; who asks for more is refused."""
         is_first = not self._unwritten
         self._unwritten += [one for one in writes if one.has_rows and one not in self._unwritten]
-        rows = sum(len(one.rows) or len(one.judged) for one in self._unwritten)
+        count = len(_attempts_of(self._unwritten))
         refusal = LedgerUnavailable(
-            f"No model is asked while attempts cannot be recorded, {rows} of them are in memory "
+            f"No model is asked while attempts cannot be recorded, {count} of them are in memory "
             f"alone. {error} Calls go on by themselves once that works again."
         )
         if is_first and self._unwritten:
@@ -212,6 +215,12 @@ class Ledger:
         except LedgerError as error:
             log.warning("Old attempts stay for now: %s", error)
             return False
+
+
+def _attempts_of(writes: Sequence[_Write]) -> list[Attempt]:
+    """Return the attempts of some writes, each once and with its last verdict."""
+    rows = (row for write in writes for row in (*write.rows, *write.judged))
+    return list({(row.call_id, row.attempt): row for row in rows}.values())
 
 
 def _tell(writes: Sequence[_Write], error: LedgerError | None) -> None:
