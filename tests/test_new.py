@@ -83,7 +83,7 @@ def test_default_is_small(workspace: Path) -> None:
     assert len(files) <= 88
     assert sum(code_lines(path) for path in source if path.suffix == ".py") <= 6350
     # docs/decisions/0007 says what the rest is.
-    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 9150
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 9160
 
 
 def test_json_is_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
