@@ -381,7 +381,7 @@ async def _live(settings: Fleet) -> int:
 
 
 async def _ask(workspace: "Workspace", ref: ModelRef) -> list[object]:
-    """Ask a model; return its row: the model, whether it answers, how long it took, what it cost, why it does not."""
+    """Ask a model once; return its row of the table: answer, time, cost, and why there is none."""
     from pydantic_ai.direct import model_request
     from pydantic_ai.messages import ModelRequest
 

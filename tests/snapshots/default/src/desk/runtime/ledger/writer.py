@@ -205,14 +205,14 @@ class Ledger:
         try:
             if new := bring_in(self.path, self._database):
                 log.warning("%d attempts that were set aside are in the ledger now", new)
-        except LedgerError as error:
+        except Exception as error:  # of any kind: callers wait for this thread
             log.warning("Attempts that were set aside wait for another start: %s", error)
 
     def _prune(self) -> bool:
         """Remove old rows; return whether there are more."""
         try:
             return self._retention_days > 0 and self._database.prune(self._retention_days)
-        except LedgerError as error:
+        except Exception as error:  # of any kind: callers wait for this thread
             log.warning("Old attempts stay for now: %s", error)
             return False
 
