@@ -1,6 +1,7 @@
 """copier.yml is the catalogue's, and plain copier renders what scaffold renders."""
 
 import os
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import strategies as st
 from plumbum import local
 
 from scaffold.catalog.catalog import Catalogue, load
-from scaffold.catalog.copier_questions import copier_yml
+from scaffold.catalog.copier_questions import copier_yml, is_current
+from scaffold.catalog.prices import list_prices
 from scaffold.rendering.render import render
 from tests.conftest import ROOT
 from tests.specs import complete
@@ -40,7 +42,16 @@ def plain_copier(folder: Path, data: dict[str, Any]) -> None:
 
 
 def test_committed_text_is_the_generated_one(catalogue: Catalogue) -> None:
-    assert (ROOT / "copier.yml").read_text("utf-8") == copier_yml(catalogue)
+    assert is_current((ROOT / "copier.yml").read_text("utf-8"), catalogue)
+
+
+def test_prices_that_change_by_the_calendar_do_not_make_it_stale(catalogue: Catalogue) -> None:
+    days = [date(2026, 11, 30), date(2026, 12, 1)]
+    usd = [list_prices(catalogue, day)["google:gemini-4-argon"] for day in days]
+    assert usd == [[2.0, 10.0], [4.0, 20.0]]
+    before, after = (copier_yml(catalogue, day) for day in days)
+    assert is_current(before, catalogue) and is_current(after, catalogue)
+    assert not is_current(before.replace("2026-11-30", "2026-12-01"), catalogue)
 
 
 def same(

@@ -54,7 +54,8 @@ def delete_file(path: Path) -> None:
 
 def delete_all(path: Path) -> None:
     for file in path.parent.glob("ledger*"):
-        file.unlink()
+        # SQLite takes its own files away when a connection ends.
+        file.unlink(missing_ok=True)
 
 
 def delete_folder(path: Path) -> None:

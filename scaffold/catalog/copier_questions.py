@@ -6,6 +6,7 @@ computed in hidden questions.
 """
 
 from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from scaffold.system import yaml
 HEADER = (
     "# Generated from templates/*/feature.yml by `python -m scaffold.catalog.copier_questions`.\n"
 )
+PRICES_DAY = "prices_day"
+"""The hidden question that records whose day's list prices copier.yml holds."""
+
 SETTINGS: Mapping[str, object] = {
     "_min_copier_version": "9.19",
     core_settings.OLDEST_KEY: "0.8.0",
@@ -36,7 +40,7 @@ SETTINGS: Mapping[str, object] = {
 }
 
 
-def list_questions(catalogue: Catalogue) -> dict[str, Any]:
+def list_questions(catalogue: Catalogue, day: date) -> dict[str, Any]:
     """Return everything copier.yml holds, in the order copier asks and computes it."""
     features = [feature for feature in catalogue.features if feature.kind != CORE]
     folders = {one.id: _hide(jinja.place_folder(one, features), "str") for one in features}
@@ -48,7 +52,8 @@ def list_questions(catalogue: Catalogue) -> dict[str, Any]:
         # Hidden questions are computed in this order, and each may use those before it.
         "facts": _hide({feature.id: feature.to_facts() for feature in catalogue.features}),
         "enabled": _hide(jinja.list_enabled(features)),
-        "list_prices": _hide(list_prices(catalogue)),
+        PRICES_DAY: _hide(day.isoformat(), "str"),
+        "list_prices": _hide(list_prices(catalogue, day)),
         "slug": _hide(jinja.SLUG, "str"),
         "answer_chain": _hide(jinja.ANSWER_CHAIN, "str"),
         "stage_chains": _hide(jinja.STAGE_CHAINS),
@@ -71,9 +76,20 @@ def list_questions(catalogue: Catalogue) -> dict[str, Any]:
     }
 
 
-def copier_yml(catalogue: Catalogue) -> str:
-    """Return the text of copier.yml."""
-    return HEADER + yaml.dump(list_questions(catalogue))
+def copier_yml(catalogue: Catalogue, day: date | None = None) -> str:
+    """Return the text of copier.yml with the list prices of a day, today's unless one is named."""
+    return HEADER + yaml.dump(list_questions(catalogue, day or datetime.now(UTC).date()))
+
+
+def is_current(text: str, catalogue: Catalogue) -> bool:
+    """Tell whether this is the catalogue's copier.yml, at the list prices of the day it records.
+
+    Prices change by the calendar, and the same templates stay the same.
+    """
+    recorded = yaml.load_trusted(text).get(PRICES_DAY)
+    if not recorded:
+        return False
+    return text == copier_yml(catalogue, date.fromisoformat(recorded["default"]))
 
 
 def _ask_names() -> dict[str, Any]:

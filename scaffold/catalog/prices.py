@@ -1,6 +1,7 @@
 """Prices and context windows of models, from genai-prices: offline, None where unknown."""
 
 from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any
@@ -30,8 +31,8 @@ class ModelInfo:
     listed: bool = True
 
 
-def find_model(catalogue: Catalogue, ref: str) -> ModelInfo:
-    """Return what is known of `provider:model[@deployment]`."""
+def find_model(catalogue: Catalogue, ref: str, day: date | None = None) -> ModelInfo:
+    """Return what is known of `provider:model[@deployment]`, with the prices of a day (today's)."""
     provider, _, rest = ref.partition(":")
     # A deployment changes where a model runs, not what it costs at list price.
     model = rest.rpartition("@")[0] or rest
@@ -42,7 +43,7 @@ def find_model(catalogue: Catalogue, ref: str) -> ModelInfo:
     window = feature.context_windows.get(model)
     if feature.prices is None:
         return ModelInfo(ref, provider, model, context_window=window, listed=False)
-    entry = _find_price(feature.prices, model)
+    entry = _find_price(feature.prices, model, day or _today())
     if entry is None:
         return ModelInfo(ref, provider, model, context_window=window)
     return ModelInfo(
@@ -56,17 +57,17 @@ def find_model(catalogue: Catalogue, ref: str) -> ModelInfo:
     )
 
 
-def list_models(catalogue: Catalogue, provider: str) -> list[ModelInfo]:
+def list_models(catalogue: Catalogue, provider: str, day: date | None = None) -> list[ModelInfo]:
     """Return the models that a manifest names: cheap, balanced, expensive, then the others."""
     feature = catalogue.get("provider", provider)
     names = list(feature.models.model_dump().values()) if feature.models else []
     unique = dict.fromkeys([*names, *feature.also])
-    return [find_model(catalogue, f"{provider}:{name}") for name in unique]
+    return [find_model(catalogue, f"{provider}:{name}", day) for name in unique]
 
 
-def list_prices(catalogue: Catalogue) -> dict[str, list[float]]:
-    """Return US dollars per million tokens in and out of every model with a list price."""
-    models = [one for p in catalogue.of("provider") for one in list_models(catalogue, p.name)]
+def list_prices(catalogue: Catalogue, day: date) -> dict[str, list[float]]:
+    """Return US dollars per million tokens in and out of every model with a list price that day."""
+    models = [one for p in catalogue.of("provider") for one in list_models(catalogue, p.name, day)]
     return {
         model.ref: [float(model.input_usd), float(model.output_usd)]
         for model in models
@@ -106,7 +107,7 @@ def price_call(
     provider = catalogue.get("provider", model.provider).prices if model.matched else None
     # Some models cost more per token from 200,000 tokens of prompt on.
     prompt = SHORT if in_parts else max(SHORT, int(input_tokens))
-    entry = _find_price(provider, model.model, prompt) if provider else None
+    entry = _find_price(provider, model.model, _today(), prompt) if provider else None
     if entry is None:
         return None
     return (input_tokens * entry.input_usd + output_tokens * entry.output_usd) / MILLION
@@ -122,14 +123,23 @@ class _Entry:
     output_usd: Decimal
 
 
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
 @lru_cache(maxsize=4096)
-def _find_price(provider: str, model: str, prompt: int = SHORT) -> _Entry | None:
-    """Return the entry of a model, with the prices for a prompt of so many tokens."""
+def _find_price(provider: str, model: str, day: date, prompt: int = SHORT) -> _Entry | None:
+    """Return the entry of a model, with the prices of a day for a prompt of so many tokens."""
     # Imported here: it takes longer than the rest of the catalogue.
     from genai_prices import Usage, calc_price
 
+    # Some prices depend on the hour: those of noon, UTC, stand for the day.
+    noon = datetime.combine(day, time(12), UTC)
+
     def price(**tokens: int) -> Any:
-        return calc_price(Usage(**tokens), model, provider_id=provider)
+        return calc_price(
+            Usage(**tokens), model, provider_id=provider, genai_request_timestamp=noon
+        )
 
     try:
         prompt_only = price(input_tokens=prompt)

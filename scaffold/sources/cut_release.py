@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from scaffold.catalog.catalog import load, template_root
-from scaffold.catalog.copier_questions import copier_yml
+from scaffold.catalog.copier_questions import is_current
 from scaffold.errors import ScaffoldError, TemplateError
 from scaffold.sources.releases import (
     BUNDLE,
@@ -51,7 +51,7 @@ def _check(tag: str, root: Path, known: dict[str, ReleaseHashes], bundle: Path) 
             raise TemplateError(f"{tag} is older than {newest}; choose the next version.")
         if not bundle.is_file():
             raise TemplateError(f"{bundle.name} is missing; restore it, or {newest} is lost.")
-    if (root / "copier.yml").read_text("utf-8") != copier_yml(load(root)):
+    if not is_current((root / "copier.yml").read_text("utf-8"), load(root)):
         raise TemplateError(
             "copier.yml is stale; run `python -m scaffold.catalog.copier_questions`."
         )
