@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def rendered(folder: Path) -> Callable[[str, str, str], bool]:
-    """The comparison of a fresh workspace's check."""
+    """Return the comparison of a fresh workspace's check."""
     spec = complete(load(ROOT), {"extras": ["agreement"]}, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="benchmark", commit=None)
     sys.path.insert(0, str(folder / "src"))

@@ -49,7 +49,7 @@ def main() -> None:
 
 @contextmanager
 def loopback() -> Iterator[int]:
-    """The server's port, while it runs in a process of its own."""
+    """Yield the server's port, while it runs in a process of its own."""
     words = [sys.executable, "-m", "tests.loopback", "1800"]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as server:
         try:
@@ -62,7 +62,7 @@ def loopback() -> Iterator[int]:
 def measured(
     folder: Path, port: int, calls: int, module: str, packages: list[str]
 ) -> dict[str, Any]:
-    """What a contender printed, in its own environment."""
+    """Return what a contender prints, in its own environment."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     words = [sys.executable]
     if packages:
@@ -84,7 +84,7 @@ def measured(
 
 
 def rendered(folder: Path) -> Path:
-    """The `src` of a fresh default workspace with OpenAI and Anthropic, and streaming."""
+    """Return the `src` of a fresh default workspace with OpenAI, Anthropic and streaming."""
     extras = [extra.name for extra in load(ROOT).of("extra") if extra.default]
     words = [str(BIN / "scaffold"), "new", "desk", "--defaults", "--no-git"]
     words += ["--set", "package=desk", "--set", "providers=[openai,anthropic]"]

@@ -120,7 +120,7 @@ def fill(store: Any, path: Path, rows: int) -> None:
 
 
 def best_ms(call: Callable[[], object], rounds: int = 7) -> float:
-    """The median of some calls, in milliseconds."""
+    """Return the median of some calls, in milliseconds."""
     times: list[float] = []
     for _ in range(rounds):
         started = time.perf_counter()
@@ -162,7 +162,7 @@ def recorded(prices: Any) -> str:
 
 
 def priced(prices: Any) -> str:
-    """What pricing one plain text attempt takes."""
+    """Measure how long pricing one plain text attempt takes."""
     from pydantic_ai.usage import RequestUsage
 
     table, ref = prices.Prices({}, {"openai": "openai"}), prices.ModelRef("openai", "gpt-5-nano")

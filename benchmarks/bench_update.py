@@ -35,7 +35,7 @@ def commit(place: Path) -> None:
 
 
 def template(place: Path) -> Path:
-    """These templates as v1.0.0, and changed as v1.1.0."""
+    """Make a repository with these templates as v1.0.0, and changed as v1.1.0."""
     place.mkdir()
     shutil.copytree(ROOT / "templates", place / "templates")
     shutil.copy(ROOT / "copier.yml", place)
@@ -52,7 +52,7 @@ def template(place: Path) -> Path:
 
 
 def workspace(place: Path, source: Path) -> Path:
-    """A default workspace of v1.0.0 in its own repository, with an edit of the team's."""
+    """Make a default workspace of v1.0.0 in its own repository, with an edit of the team's."""
     words = ["new", str(place), "--defaults", "--no-git", "--template", str(source)]
     subprocess.run(
         [str(BIN / "scaffold"), *words, "--ref", "v1.0.0"], check=True, capture_output=True
@@ -65,7 +65,7 @@ def workspace(place: Path, source: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """The files of a workspace but git's own and the answers, which both sort in their own way."""
+    """Return the files of a workspace but git's own and the answers, whose order differs."""
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

@@ -129,7 +129,7 @@ def run(words: list[str], place: Path) -> int:
 def repository(
     place: Path, inner: str, settings: Mapping[str, str], versions: tuple[Files, Files]
 ) -> Path:
-    """A template's repository with the tags v1.0.0 and v2.0.0."""
+    """Make a template's repository with the tags v1.0.0 and v2.0.0."""
     place.mkdir()
     git(place, "init", "--quiet", "--initial-branch=main")
     filled(place, settings)

@@ -27,18 +27,18 @@ class Quote:
 
 
 def meetings() -> list[dict[str, Any]]:
-    """The rows of the meeting data."""
+    """Yield the rows of the meeting data."""
     with gzip.open(DATA / "qmsum.jsonl.gz", "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
 
 def transcript(row: dict[str, Any]) -> str:
-    """A meeting as text, one speaker's turn a paragraph."""
+    """Return a meeting as text, one speaker's turn a paragraph."""
     return "\n\n".join(f"{turn['speaker']}: {turn['content']}" for turn in row["transcript"])
 
 
 def evidence(row: dict[str, Any]) -> list[str]:
-    """The sentences of the turns that answer the meeting's questions, each once."""
+    """Return the sentences of the turns that answer the meeting's questions, each once."""
     found: dict[str, None] = {}
     for query in row["queries"]:
         for first, last in query["relevant_text_span"]:

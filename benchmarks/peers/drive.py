@@ -103,5 +103,5 @@ def _control(port: int, word: str) -> dict[str, Any]:
 
 
 async def joined(stream: AsyncIterator[str]) -> str:
-    """The text of a stream of pieces."""
+    """Return the text of a stream of pieces."""
     return "".join([piece async for piece in stream])
