@@ -158,12 +158,18 @@ def test_csv_holds_no_escape_sequence(store: Any, costs: Any, path: Path) -> Non
 
 def test_what_is_all_unmeasured_is_not_free(store: Any, costs: Any, path: Path) -> None:
     write(store, path, without_usage(store, 3), attempts(store, 2, days_ago=8))
-    top, _, table = costs()[1].partition("task_type")
+    report, _, _ = costs()[1].partition("This month")
+    top, _, table = report.partition("task_type")
     assert "unmeasured (lacks 3 without usage), 3 calls" in top
     assert "unmeasured" in table and "$0.00 " not in table
     whole = json.loads(costs("--json")[1])
     assert whole["total"]["cost_nano_usd"] is None
     assert whole["previous_total"]["unmeasured"] == 0
+
+
+def test_a_month_that_is_all_unmeasured_is_not_free(store: Any, costs: Any, path: Path) -> None:
+    write(store, path, without_usage(store, 3, days_ago=0))
+    assert "This month: unmeasured (lacks 3 without usage) of $100.00" in costs()[1]
 
 
 def test_no_success_has_no_least_cost(store: Any, costs: Any, path: Path) -> None:
