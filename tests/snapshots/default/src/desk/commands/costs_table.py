@@ -85,7 +85,8 @@ def month_text(report: report_text.Report) -> str:
     """Return what this month has cost so far, in the report's environment."""
     root = fleet.find_root()
     month = queries.month_total(ledger_location(root), report.environment)
-    spent = ("≥" if month.unpriced or month.unmeasured else "") + dollars(month.cost_nano_usd)
+    is_known = not (month.unpriced or month.unmeasured)
+    spent = dollars(month.cost_nano_usd) if is_known else report_text.money(month)
     spent += report_text.lacking(month)
     if report.environment not in (None, DEMO):
         return f"This month: {spent}"  # the budget is one for all of them
