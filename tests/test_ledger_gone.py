@@ -90,10 +90,6 @@ def test_a_ledger_that_is_deleted_is_made_anew(
     assert str(path) in warning and "3 attempts of this process" in warning
 
 
-def remove(*sides: str) -> Any:
-    return lambda path: [path.with_name(path.name + side).unlink() for side in sides]
-
-
 def empty(path: Path) -> None:
     path.write_bytes(b"")
 
@@ -113,16 +109,6 @@ def go_on(store: Any, path: Path, go: Any, caplog: pytest.LogCaptureFixture) -> 
     database.close()
     assert len(caplog.records) == 1
     return before, (after, copy / path.name)
-
-
-@pytest.mark.parametrize("sides", [("-wal",), ("-shm",), ("-wal", "-shm")], ids="".join)
-def test_what_sqlite_keeps_beside_it_may_go(
-    store: Any, path: Path, caplog: pytest.LogCaptureFixture, sides: tuple[str, ...]
-) -> None:
-    before, (after, copy) = go_on(store, path, remove(*sides), caplog)
-    assert keys(store, copy) == sorted((row.call_id, 1) for row in (*before, *after))
-    assert keys(store, path) == keys(store, copy)
-    assert "Leave them to SQLite" in caplog.text
 
 
 def test_a_file_that_is_emptied_keeps_what_is_written_from_then_on(
