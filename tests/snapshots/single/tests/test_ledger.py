@@ -230,18 +230,14 @@ def test_a_closed_ledger_and_one_of_another_process_say_so(path: Path) -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("files", ["ledger.sqlite3*", "*-wal", "*-shm"])
-def test_files_that_vanish_are_made_again(
-    path: Path, files: str, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_files_that_vanish_are_made_again(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     with contextlib.closing(SqliteDatabase(path)) as database:
         database.write([row()])
-        for file in path.parent.glob(files):
+        for file in path.parent.iterdir():
             file.unlink()
         database.write([row(call_id="new")])
-    kept = [one.call_id for one in attempts(path, "")]
-    assert kept[-1] == "new" and len(kept) == (1 if files.startswith("ledger") else 2)
-    assert len(caplog.records) == 1
+    assert [one.call_id for one in attempts(path, "")] == ["new"]
+    assert "1 attempts of this process" in caplog.text
 
 
 def test_an_emptied_file_is_made_again(path: Path) -> None:

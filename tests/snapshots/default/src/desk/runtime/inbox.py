@@ -118,7 +118,7 @@ class Tickets:
         except sqlite3.Error as error:
             self.close()
             raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
-        self._file = file_id(self.path, least_size=1)
+        self._file = file_id(self.path)
 
     def close(self) -> None:
         self._database.close()
@@ -224,7 +224,7 @@ class Tickets:
 
     def _run(self, statement: str, values: Any) -> list[Ticket]:
         """Commit one statement; return the tickets it gives."""
-        if file_id(self.path, least_size=1) != self._file:
+        if file_id(self.path) != self._file:
             log.warning("%s was deleted or replaced: its questions are gone with it.", self.path)
             self.close()
             self._file = None  # closed, even if the same file comes back before it is opened

@@ -79,6 +79,7 @@ class SqliteDatabase:
 
     def __init__(self, path: Path) -> None:
         self._path, self._written = path, 0
+        self._file: FileId = None
         self._connection = self._connect()
 
     def write(
@@ -94,7 +95,7 @@ class SqliteDatabase:
         """
         new = self._write(rows, also, judged)
         if self._has_moved():  # then these rows went to the file that is gone
-            new = max(new, self._write(rows, also, judged))
+            new = self._write(rows, also, judged)
         self._written += new
         return new
 
@@ -107,7 +108,6 @@ class SqliteDatabase:
             set_verdicts(execute, self.writer, judged)
             for query, values in also:
                 execute(query, values)
-        self._files = file_ids(self._path)
         return new
 
     @contextmanager
@@ -145,7 +145,7 @@ class SqliteDatabase:
             except BaseException:
                 connection.close()
                 raise
-        self._files = file_ids(self._path)
+        self._file = file_id(self._path)
         return connection
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
@@ -162,51 +162,35 @@ class SqliteDatabase:
             )
 
     def _has_moved(self) -> bool:
-        """Whether the files are other ones than those that were opened."""
-        known = zip(self._files, file_ids(self._path), strict=True)
-        return any(opened not in (None, now) for opened, now in known) or self._files[0] is None
+        """Return whether another file, or none, lies where this one was opened."""
+        return self._file is None or file_id(self._path) != self._file
 
     def _reopen(self) -> None:
-        """Open the file anew: it was deleted or replaced, or a file that SQLite keeps beside it."""
-        is_gone = file_ids(self._path)[0] != self._files[0]
-        if is_gone and self._path.is_file() and not self._path.stat().st_size:
-            self._path.unlink()  # emptied: what its log holds must not be mixed into it
+        """Open the file that lies there now; make one where there is none, or an empty one."""
+        if self._path.is_file() and not self._path.stat().st_size:
+            self._path.unlink()  # what the log of an emptied file holds must not be mixed into it
         self._connection.close()
-        self._files = NO_FILES  # until it is open, even if the same file returns meanwhile
+        self._file = None  # until it is open, even if the same file returns meanwhile
         self._connection = self._connect()
-        if is_gone:
-            log.warning(
-                "The ledger %s was deleted or replaced while it was open. What it held is gone, %d "
-                "attempts of this process among it. A new one goes on from here.",
-                self._path,
-                self._written,
-            )
-            self._written = 0
-        else:
-            log.warning(
-                "The -wal or -shm file of the ledger %s was removed while it was open. Leave them "
-                "to SQLite: they hold attempts.",
-                self._path,
-            )
+        log.warning(
+            "The ledger %s was deleted or replaced while it was open. What it held is gone, %d "
+            "attempts of this process among it. A new one goes on from here.",
+            self._path,
+            self._written,
+        )
+        self._written = 0
 
 
 FileId = tuple[int, int] | None
-NO_FILES: tuple[FileId, FileId, FileId] = (None, None, None)
 
 
-def file_ids(path: Path) -> tuple[FileId, FileId, FileId]:
-    """Identify a database and the two files that SQLite keeps beside it; None for an absent one."""
-    wal, shm = (path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))
-    return file_id(path, least_size=1), file_id(wal), file_id(shm)
-
-
-def file_id(path: Path, least_size: int = 0) -> FileId:
-    """Tell a file from another one of its name. None where it is absent or smaller."""
+def file_id(path: Path) -> FileId:
+    """Tell a file from another one of its name. None where it is absent or empty."""
     try:
         there = path.stat()
     except OSError:
         return None
-    return (there.st_dev, there.st_ino) if there.st_size >= least_size else None
+    return (there.st_dev, there.st_ino) if there.st_size else None
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -217,16 +201,11 @@ _WRONG_ROW = (sqlite3.IntegrityError, sqlite3.ProgrammingError, OverflowError, U
 _HINTS = {
     sqlite3.SQLITE_BUSY: "another process holds it: end that one, or set FLEET_LEDGER_URL",
     sqlite3.SQLITE_FULL: "make room on the disk",
-    sqlite3.SQLITE_READONLY: "make the file and its folder writable",
-    sqlite3.SQLITE_CANTOPEN: "make the file and its folder accessible, or set FLEET_LEDGER_URL",
+    sqlite3.SQLITE_IOERR: "look at the disk",
     sqlite3.SQLITE_NOTADB: "move the file away; a new one is made",
     sqlite3.SQLITE_CORRUPT: "move the file away; `sqlite3 FILE .recover` reads it",
 }
-_BY_ERRNO: dict[int | None, int] = {
-    **dict.fromkeys((errno.ENOSPC, errno.EDQUOT), sqlite3.SQLITE_FULL),
-    **dict.fromkeys((errno.EROFS, errno.EACCES, errno.EPERM), sqlite3.SQLITE_READONLY),
-    **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.ENOENT), sqlite3.SQLITE_CANTOPEN),
-}
+_ACCESS = "make the file and its folder writable, or set FLEET_LEDGER_URL"
 
 
 @contextmanager
@@ -237,6 +216,8 @@ def ledger_errors(path: Path, what: str) -> Generator[None]:
     except (OSError, sqlite3.Error, *_WRONG_ROW) as error:
         if isinstance(error, _WRONG_ROW) or "overflow" in str(error):
             raise RowsRefused(f"The ledger does not take an attempt: {error}.") from None
-        code = getattr(error, "sqlite_errorcode", _BY_ERRNO.get(getattr(error, "errno", None), 0))
-        hint = _HINTS.get(code & 0xFF, "look at the disk")
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            code = sqlite3.SQLITE_FULL
+        hint = _HINTS.get(code, _ACCESS)
         raise LedgerError(f"The ledger {path} cannot be {what} ({error}): {hint}.") from None

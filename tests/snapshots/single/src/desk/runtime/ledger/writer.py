@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ..errors import LedgerError, LedgerUnavailable
 from ..fleet import find_root
@@ -33,15 +34,23 @@ RETRY_S = 1
 class _Write:
     """What one caller wants committed. One without rows asks whether rows could be written."""
 
+    done: "asyncio.Future[LedgerError | None]"
     rows: Sequence[Attempt] = ()
     also: Sequence[Statement] = ()
     judged: Sequence[Attempt] = ()
-    done: "asyncio.Future[LedgerError | None] | None" = None
-    """Gets what went wrong; None once the caller knows."""
 
     @property
     def has_rows(self) -> bool:
         return bool(self.rows or self.judged)
+
+    def answer(self, error: LedgerError | None = None) -> None:
+        """Let the caller go on. Only the first answer counts."""
+        with suppress(RuntimeError):  # a closed loop: nobody waits any more
+            self.done.get_loop().call_soon_threadsafe(self._settle, error)
+
+    def _settle(self, error: LedgerError | None) -> None:
+        if not self.done.done():  # else it was answered before, or its caller has left
+            self.done.set_result(error)
 
 
 class Ledger:
@@ -71,7 +80,7 @@ class Ledger:
         `also` runs in the same transaction. `judged` are rows that were written before, with how
         they ended. Raises RowsRefused for a wrong row.
         """
-        await self._wait_for(_Write(rows, also, judged))
+        await self._wait_for(rows, also, judged)
 
     async def ready(self) -> None:
         """Raise LedgerUnavailable where an attempt could not be recorded: then none may be made.
@@ -80,7 +89,7 @@ class Ledger:
         """
         self.expect_open()
         if self._unwritten or not self._is_proven:
-            await self._wait_for(_Write())
+            await self._wait_for()
 
     def expect_open(self) -> None:
         """Raise LedgerError when it is closed, or belongs to the process before a fork."""
@@ -98,12 +107,11 @@ class Ledger:
         self._queue.put(None)
         self._thread.join()
 
-    async def _wait_for(self, write: _Write) -> None:
+    async def _wait_for(self, *rows: Any) -> None:
         self.expect_open()
-        # A name of its own: the thread may have answered, and let go of `write.done`, at once.
-        write.done = done = asyncio.get_running_loop().create_future()
+        write = _Write(asyncio.get_running_loop().create_future(), *rows)
         self._queue.put(write)
-        if error := await done:
+        if error := await write.done:
             raise error
 
     def _run(self) -> None:
@@ -113,11 +121,70 @@ class Ledger:
             batch = self._take(RETRY_S if self._unwritten else max(0, prune_at - time.monotonic()))
             is_ending = None in batch
             if batch or self._unwritten:
-                self._commit([write for write in batch if write])
+                self._commit([*self._unwritten, *(write for write in batch if write)])
             elif time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + (0 if self._prune() else DAY_S)
         self._set_aside(_attempts_of(self._unwritten))
         self._database.close()
+
+    def _take(self, timeout_s: float) -> list[_Write | None]:
+        """Return all that waits, after waiting for the first."""
+        batch: list[_Write | None] = []
+        with suppress(queue.Empty):
+            batch.append(self._queue.get(timeout=timeout_s))
+            while True:
+                batch.append(self._queue.get_nowait())
+        return batch
+
+    def _commit(self, writes: Sequence[_Write]) -> None:
+        """Commit all in one transaction, or each in its own where one has a wrong row."""
+        try:
+            self._save(writes)
+        except RowsRefused as error:
+            if len(writes) == 1:
+                self._finish(writes, error)
+            for write in writes if len(writes) > 1 else ():
+                self._commit([write])
+        except Exception as error:  # of any kind: callers wait for this thread
+            self._keep(writes, error)
+        else:
+            self._finish(writes)
+
+    def _save(self, writes: Sequence[_Write]) -> None:
+        rows = [row for write in writes for row in write.rows]
+        judged = [row for write in writes for row in write.judged]
+        if rows or judged:
+            also = [statement for write in writes for statement in write.also]
+            self._database.write(rows, also, judged)
+        else:
+            self._database.expect_writable()
+
+    def _finish(self, writes: Sequence[_Write], error: RowsRefused | None = None) -> None:
+        """Tell callers how it ended; nothing of it is in memory any more."""
+        self._is_proven = True
+        if kept := [write for write in writes if write in self._unwritten]:
+            for write in kept:
+                self._unwritten.remove(write)
+                if error:  # its caller has gone on
+                    log.error("%s It is lost: %s", error, [*write.rows, *write.judged])
+            if not self._unwritten:
+                log.warning("The attempts that were in memory alone are on disk now.")
+        for write in writes:
+            write.answer(error)
+
+    def _keep(self, writes: Sequence[_Write], error: Exception) -> None:
+        """Keep rows in memory. Their calls are paid for and go on; who asks for more is refused."""
+        is_first = not self._unwritten
+        self._unwritten += [one for one in writes if one.has_rows and one not in self._unwritten]
+        count = len(_attempts_of(self._unwritten))
+        refusal = LedgerUnavailable(
+            f"No model is asked while attempts cannot be recorded, {count} of them are in memory "
+            f"alone. {error} Calls go on by themselves once that works again."
+        )
+        if is_first and self._unwritten:
+            log.error("%s", refusal)
+        for write in writes:
+            write.answer(None if write.has_rows else refusal)
 
     def _set_aside(self, rows: Sequence[Attempt]) -> None:
         """Keep what the ledger did not take until the end: beside it, else in the log."""
@@ -134,72 +201,6 @@ class Ledger:
             log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
         if kept := len(rows) - len(left):
             log.warning("%d attempts wait beside the ledger for the next start", kept)
-
-    def _take(self, timeout_s: float) -> list[_Write | None]:
-        """Return all that waits, after waiting for the first."""
-        batch: list[_Write | None] = []
-        with suppress(queue.Empty):
-            batch.append(self._queue.get(timeout=timeout_s))
-            while True:
-                batch.append(self._queue.get_nowait())
-        return batch
-
-    def _commit(self, batch: Sequence[_Write]) -> None:
-        """Commit a batch after what is in memory, together if no row is wrong."""
-        pending = [*self._unwritten, *batch]
-        try:
-            self._save(pending)
-        except RowsRefused:
-            for write in pending:
-                self._commit_alone(write)
-        except Exception as error:  # of any kind: callers wait for this thread
-            self._keep(pending, error)
-        else:
-            self._finish(pending)
-
-    def _commit_alone(self, write: _Write) -> None:
-        try:
-            self._save([write])
-        except RowsRefused as error:
-            if write in self._unwritten:  # nobody waits for it any more
-                log.error("%s It is lost: %s", error, [*write.rows, *write.judged])
-            self._finish([write], error)
-        except Exception as error:
-            self._keep([write], error)
-        else:
-            self._finish([write])
-
-    def _save(self, writes: Sequence[_Write]) -> None:
-        rows = [row for write in writes for row in write.rows]
-        judged = [row for write in writes for row in write.judged]
-        if rows or judged:
-            also = [statement for write in writes for statement in write.also]
-            self._database.write(rows, also, judged)
-        else:
-            self._database.expect_writable()
-
-    def _finish(self, writes: Sequence[_Write], error: LedgerError | None = None) -> None:
-        """Tell callers how it ended; nothing of it is in memory any more."""
-        self._is_proven = True
-        if self._unwritten:
-            self._unwritten = [write for write in self._unwritten if write not in writes]
-            if not self._unwritten:
-                log.warning("The attempts that were in memory alone are on disk now.")
-        _tell(writes, error)
-
-    def _keep(self, writes: Sequence[_Write], error: Exception) -> None:
-        """Keep rows in memory. Their calls are paid for and go on; who asks for more is refused."""
-        is_first = not self._unwritten
-        self._unwritten += [one for one in writes if one.has_rows and one not in self._unwritten]
-        count = len(_attempts_of(self._unwritten))
-        refusal = LedgerUnavailable(
-            f"No model is asked while attempts cannot be recorded, {count} of them are in memory "
-            f"alone. {error} Calls go on by themselves once that works again."
-        )
-        if is_first and self._unwritten:
-            log.error("%s", refusal)
-        _tell([write for write in writes if write.has_rows], None)
-        _tell([write for write in writes if not write.has_rows], refusal)
 
     def _bring_in(self) -> None:
         try:
@@ -221,25 +222,6 @@ def _attempts_of(writes: Sequence[_Write]) -> list[Attempt]:
     """Return the attempts of some writes, each once and with its last verdict."""
     rows = (row for write in writes for row in (*write.rows, *write.judged))
     return list({(row.call_id, row.attempt): row for row in rows}.values())
-
-
-def _tell(writes: Sequence[_Write], error: LedgerError | None) -> None:
-    """Let callers go on: each event loop is woken once, however many of its callers wait."""
-    waiting = [write.done for write in writes if write.done]
-    for write in writes:
-        write.done = None
-    for loop in {done.get_loop() for done in waiting}:
-        of_loop = [done for done in waiting if done.get_loop() is loop]
-        with suppress(RuntimeError):  # a closed loop: nobody waits any more
-            loop.call_soon_threadsafe(_settle, of_loop, error)
-
-
-def _settle(
-    waiting: "Sequence[asyncio.Future[LedgerError | None]]", error: LedgerError | None
-) -> None:
-    for done in waiting:
-        if not done.done():  # a cancelled caller has left
-            done.set_result(error)
 
 
 def spill_of(ledger: Location) -> Path:
