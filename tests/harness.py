@@ -30,7 +30,7 @@ AGENTS = [
 
 
 def alone(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each feature with as little else as possible."""
+    """Yield each feature by its id, with as little else as possible."""
     for feature in catalogue.features:
         if feature.kind == "core":
             yield "core", BARE
@@ -43,12 +43,13 @@ def alone(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def presets(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the answers of each preset by its name."""
     for preset in PRESETS.values():
         yield f"preset_{preset.name}".replace("-", "_"), split(catalogue, preset)[0]
 
 
 def pairs(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Return answers in which each pair of choices of two questions is in one render."""
+    """Yield answers until each pair of choices of two questions has been in one render."""
     axes = dict(_axes(catalogue))
     names = list(axes)
 
@@ -68,12 +69,12 @@ def pairs(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 SYNTAX = "{{ x }} {% if %} {# \\N{DASH} \\x00 \\ \"\"\" ''' ` $HOME $(id) ${x} %s %(x)s {0} <b> --> ]]> # : - ? & * !"
-"""What means something to Jinja, Python, TOML, YAML, Markdown, a shell or HTML."""
+"""Characters that mean something to Jinja, Python, TOML, YAML, Markdown, a shell or HTML."""
 LETTERS = "Ünïcødé 日本語 العربية עברית 👩\u200d🚀 ﬁ İ ß"
 
 
 def odd(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Legal answers that few people give: long, in other letters, full of syntax, extreme, none."""
+    """Yield legal answers that few people give: long, in other letters, full of syntax, extreme, none."""
     patterns = {"patterns": [feature.name for feature in catalogue.of("pattern")]}
     yield (
         "odd_syntax",
@@ -121,7 +122,7 @@ def _axes(catalogue: Catalogue) -> Iterator[tuple[str, list[Any]]]:
             yield kind.answer_key, [kind.builtin, *(f.name for f in catalogue.of(kind.name))]
     providers = [feature.name for feature in catalogue.of("provider")]
     yield "first", providers
-    # Providers do not know each other: a second one only has to be there, or not.
+    # Providers do not know each other: all that matters is whether there is a second one.
     yield "second", [None, providers[0], providers[-1]]
     yield "agents", AGENTS
     yield "chains", [None, "own"]
@@ -162,15 +163,15 @@ def _answers(catalogue: Catalogue, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def render_workspace(folder: Path, answers: dict[str, Any]) -> Path:
-    """Render a workspace from these answers."""
-    given = {"project_name": "Desk", "package": "desk", **answers}
-    spec = complete(CATALOGUE, given, folder_name="desk")
+    """Render a workspace from these answers, and return its folder."""
+    named = {"project_name": "Desk", "package": "desk", **answers}
+    spec = complete(CATALOGUE, named, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="matrix", commit=None)
     return folder
 
 
 def run(folder: Path, *words: str) -> str:
-    """Run a module of this environment in a workspace; what it said, if it failed, else ""."""
+    """Run a module of this environment in a workspace; return what it printed if it failed, else ""."""
     environment = {**os.environ, "PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-m", *words], cwd=folder, env=environment, capture_output=True, text=True

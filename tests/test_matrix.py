@@ -1,6 +1,6 @@
 """Every feature alone, every preset, odd answers, and pairs: lint, format, types, their own tests.
 
-The pairs' types and own tests take long: `.ci/run` has those of the day, `.ci/full` has them all.
+Types and tests of the pairs take long: `.ci/run` has those of the day, `.ci/full` has them all.
 """
 
 import sys
@@ -27,13 +27,13 @@ PAIRS_A_DAY = 4
 
 
 def pairs_of_the_day(today: date) -> set[str]:
-    """Return the pairs whose turn it is: each comes once before any comes again."""
+    """Return the pairs of a day: each has its turn once before any has a second one."""
     first = today.toordinal() * PAIRS_A_DAY
     return {PAIRS[at % len(PAIRS)] for at in range(first, first + PAIRS_A_DAY)}
 
 
-def _render() -> Iterator[Any]:
-    """Every render; a pair is for another day, or marked as of today."""
+def mark_renders() -> Iterator[Any]:
+    """Yield each render; a pair is marked as one of today, or as one of the full matrix."""
     today = pairs_of_the_day(date.today())
     for name in RENDERS:
         mark = pytest.mark.of_the_day if name in today else pytest.mark.full
@@ -76,14 +76,14 @@ def test_render_is_clean(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*_render()])
+@pytest.mark.parametrize("name", [*mark_renders()])
 def test_render_is_typed(name: str, tmp_path: Path) -> None:
     folder = harness.render_workspace(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "basedpyright", "--pythonpath", sys.executable)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*_render()])
+@pytest.mark.parametrize("name", [*mark_renders()])
 def test_rendered_tests_pass(name: str, tmp_path: Path) -> None:
     folder = harness.render_workspace(tmp_path / name, RENDERS[name])
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")

@@ -9,10 +9,10 @@ ADVICE = "run `python -m tests.snapshots_tool` and review the difference"
 
 def test_snapshots_are_current(tmp_path: Path) -> None:
     refresh(tmp_path / "now")
-    assert _files(tmp_path / "now") == _files(FOLDER), ADVICE
+    assert read_files(tmp_path / "now") == read_files(FOLDER), ADVICE
 
 
-def _files(folder: Path) -> dict[str, str]:
+def read_files(folder: Path) -> dict[str, str]:
     return {
         path.relative_to(folder).as_posix(): path.read_text("utf-8")
         for path in sorted(folder.rglob("*"))

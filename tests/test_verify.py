@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from scaffold import cli
+from scaffold.workspace.verify import verify
 from tests.conftest import ROOT
 
 
@@ -19,8 +20,6 @@ def test_a_fresh_workspace_verifies(tmp_path: Path, capsys: pytest.CaptureFixtur
     shown = capsys.readouterr().out
     assert [line.split()[0] for line in shown.splitlines()[-5:]] == ["ok"] * 5
     (folder / "src/desk/broken.py").write_text("import nothing_of_that_name\n")
-    from scaffold.workspace.verify import verify
-
     results = {step.name: step.ok for step in verify(folder)}
     assert results["install"]
     assert not results["lint"]
@@ -43,7 +42,7 @@ def test_the_wheel_works_outside_the_checkout(tmp_path: Path) -> None:
     run(*uv, "pip", "install", "--quiet", "--python", python, str(wheel))
     run(str(tmp_path / "env/bin/scaffold"), "new", "desk", "--defaults", "--no-git")
     assert cli.run(["new", str(tmp_path / "ours/desk"), "--defaults", "--no-git"]) == 0
-    assert _files(tmp_path / "desk") == _files(tmp_path / "ours/desk")
+    assert list_files(tmp_path / "desk") == list_files(tmp_path / "ours/desk")
 
 
 def test_without_uv_nothing_is_written(
@@ -56,7 +55,7 @@ def test_without_uv_nothing_is_written(
     assert not list(tmp_path.iterdir())
 
 
-def _files(folder: Path) -> dict[str, bytes]:
+def list_files(folder: Path) -> dict[str, bytes]:
     return {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")

@@ -19,7 +19,10 @@ from ..runtime.fetch import Fetcher, FetchRefused, FetchSettings, Page
 from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import DEMO
 from ..runtime.request import Route
-from ..runtime.research_report import (
+from ..runtime.run import Run
+from ..runtime.searches.search import Found, Search, SearchFailed
+from ..runtime.untrusted import delimit, find_orders
+from .research_report import (
     Quote,
     Report,
     compose_answer,
@@ -27,9 +30,6 @@ from ..runtime.research_report import (
     merge_claims,
     number_claims,
 )
-from ..runtime.run import Run
-from ..runtime.searches.search import Found, Search, SearchFailed
-from ..runtime.untrusted import delimit, find_orders
 
 Result = TypeVar("Result")
 NO_ANSWER = (ChainExhausted, AnswerInvalid)

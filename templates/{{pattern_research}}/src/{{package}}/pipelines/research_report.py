@@ -7,9 +7,9 @@ from pydantic import BaseModel
 
 from ..agents.claim import Claim
 from ..agents.synthesise import Synthesis
-from . import citations, duplicates, grounding
-from .fetch import Page
-from .support import supports
+from ..runtime import citations, duplicates, grounding
+from ..runtime.fetch import Page
+from ..runtime.support import supports
 
 AROUND = 500
 """Characters before a quote that say what "it" is."""
