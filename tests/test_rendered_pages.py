@@ -12,13 +12,15 @@ from tests.rendered_coverage import RENDERS
 # Written by the workspace itself, by uv or by its team.
 COME_LATER = {".env", "data/ledger.sqlite3", "prices.toml", "documents"}
 PATH = re.compile(r"`([\w./-]+/|[\w./-]*\.(?:py|md|toml|sqlite3|env)|[\w-]+/[\w./-]+)`")
+PLACEHOLDER = re.compile(r"(?<![A-Za-z])[A-Z]+(?![A-Za-z])")
+PAGES = {"README.md", "AGENTS.md"}
 LINK = re.compile(r"\]\(([\w./-]+)\)")
 
 
 def paths_of(page: str) -> set[str]:
     """Return the paths that a page names, in backticks or as a link."""
     names = {*PATH.findall(page), *LINK.findall(page)}
-    return {name for name in names if not re.search(r"\b[A-Z]+\b", name.removesuffix(".md"))}
+    return {name for name in names if name in PAGES or not PLACEHOLDER.search(name)}
 
 
 def missing_paths(page: str, *folders: Path) -> list[str]:
