@@ -27,9 +27,9 @@ from .runtime.errors import (
     WrongLoop,
 )
 from .runtime.request import Request
-from .runtime.subagent import SubAgent
 
 if TYPE_CHECKING:
+    from .runtime.subagent import SubAgent
     from .workspace import Answer, Workspace
 
 __all__ = [
@@ -54,7 +54,7 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """Import the workspace when it is asked for: `costs` and `--help` need no model library."""
-    if name in ("Answer", "Workspace"):
+    if name in ("Answer", "SubAgent", "Workspace"):
         from . import workspace
 
         return getattr(workspace, name)
