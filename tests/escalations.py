@@ -38,7 +38,7 @@ class Desk(recorded.Desk):
         return self.open({"answer": replies or [DOWN]})
 
     def handle(self, text: str, *replies: dict[str, Any], **asked: Any) -> Any:
-        """What becomes of one request, in a workspace of its own."""
+        """Return what becomes of one request, in a workspace of its own."""
         request = self.module("runtime.run").Request(text, **asked)
 
         async def play() -> Any:

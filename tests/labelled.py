@@ -10,7 +10,7 @@ FOLDER = ROOT / "tests" / "data"
 
 
 def read(name: str, *keys: str, frozen: bool) -> list[dict[str, Any]]:
-    """The rows of one half; `keys` are the fields that are the text."""
+    """Return the rows of one half; `keys` are the fields that are the text."""
     lines = (FOLDER / f"{name}.jsonl").read_text("utf-8").splitlines()
     rows: list[dict[str, Any]] = [json.loads(line) for line in lines]
     return [row for row in rows if is_frozen("\n".join(row[key] for key in keys)) == frozen]

@@ -23,7 +23,7 @@ class Desk:
         return import_module(f"{self.package}.{name}")
 
     def open(self, replies: Mapping[str, Sequence[Mapping[str, Any]]]) -> Any:
-        """A `Workspace` whose stages get these replies in order, the last one over again."""
+        """Open a `Workspace` whose stages get these replies in order, the last one over again."""
         recorded = self.module("runtime.recorded")
         given = {
             stage: [recorded.Reply(**one) for one in several] for stage, several in replies.items()
@@ -34,7 +34,7 @@ class Desk:
         )
 
     def rows(self, columns: str) -> list[tuple[Any, ...]]:
-        """The ledger, in order of time."""
+        """Return the rows of the ledger, in order of time."""
         with closing(sqlite3.connect(self.root / "ledger.sqlite3")) as ledger:
             return ledger.execute(
                 f"SELECT {columns} FROM attempts ORDER BY ts_us, rowid"

@@ -30,7 +30,7 @@ ADA = {"name": "Ada", "age": 36}
 
 
 def ending(reason: str | None) -> Callable[[Any], Any]:
-    """An edit after which an answer, or the end of a stream, gives this reason for its end."""
+    """Return an edit after which an answer, or the end of a stream, has this reason for its end."""
 
     def edit(told: Any) -> Any:
         for choice in told.get("choices", ()):
@@ -49,7 +49,7 @@ def ending(reason: str | None) -> Callable[[Any], Any]:
 
 
 def played(desk: Desk, provider: str, *replies: Reply) -> str:
-    """The answer of a chain whose first model, of this provider, replies so."""
+    """Return the answer of a chain whose first model, of this provider, replies like this."""
     desk.models = [f"{provider}:first", f"{'openai' if provider != 'openai' else 'anthropic'}:ok"]
     desk.server.script["first"] = list(replies)
     return desk.ask().output

@@ -64,7 +64,7 @@ ODD: dict[str, Any] = {
 
 
 def set_to(path: str, value: Any) -> Callable[[Any], Any]:
-    """An edit after which an answer that has the place of this field has this in it."""
+    """Return an edit that puts a value into a field of each answer that has a place for it."""
     *parents, last = path.split(".")
 
     def edit(told: Any) -> Any:
@@ -82,7 +82,7 @@ def set_to(path: str, value: Any) -> Callable[[Any], Any]:
 
 
 def without(path: str, *, null: bool) -> Callable[[Any], Any]:
-    """An edit after which an answer has this field no more, or nothing in it."""
+    """Return an edit that takes a field out of an answer, or empties it."""
     *parents, last = path.split(".")
 
     def edit(told: Any) -> Any:
@@ -108,7 +108,7 @@ def deployments(desk: Desk) -> str:
 
 
 async def both(workspace: Any) -> list[str | None]:
-    """What a chain says whole, and as it arrives."""
+    """Return what a chain answers in one piece, and as a stream."""
     chain, question = workspace.chains["main"], [ModelRequest.user_text_prompt("?")]
     whole = await model_request(chain, question)
     async with model_request_stream(chain, question) as events:
@@ -196,7 +196,7 @@ def test_a_field_of_another_type_is_let_pass(desk: Desk) -> None:
 
 
 def sent(desk: Desk, provider: str, change: Callable[[list[bytes]], list[bytes]]) -> list[Any]:
-    """What a stream that was changed on the wire comes to: its text, and its row."""
+    """Return the text and the row of a stream that was changed on the wire."""
     reply = Reply(text="Paris is fine.")
     wire, asked = FORMATS[provider], {"stream_options": {"include_usage": True}}
     raw = b"".join([*wire.tokens("spare", reply, asked), wire.ending("spare", reply, asked)])

@@ -160,7 +160,7 @@ class Desk(recorded.Desk):
     def ask(
         self, checks: str, replies: dict[str, list[Any]], *, more: str = "", **asked: Any
     ) -> str:
-        """What sub-agent `answer` says to a question, with these checks and replies."""
+        """Return what the sub-agent `answer` says to a question, with these checks and replies."""
         self.write(FLEET.format(checks=checks) + more)
         request = self.module("runtime.run").Request("How many?", data_class=asked.pop("to", None))
         answer = self.module("workspace").ANSWER

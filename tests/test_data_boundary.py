@@ -135,7 +135,7 @@ class Plan:
         return "".join(tables) + "[data]\n" + "\n".join(lines) + "\n"
 
     def allows(self, place: str, *, data_class: str | None) -> bool:
-        """The rule, told once more: listed there, and in a region that the class is bound to."""
+        """Apply the rule itself: the class is listed there, and may be in its region."""
         meant = data_class or self.unclassified
         if meant is None:
             return True

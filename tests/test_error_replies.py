@@ -53,7 +53,7 @@ def error_of(status: int, body: object, headers: dict[str, str]) -> ModelHTTPErr
 
 
 def echoed(body: Any, text: str, key: str = "") -> Iterator[Any]:
-    """The body with a text of a user in each of its strings in turn, where codes are left alone."""
+    """Yield the body with a user's text in each of its strings in turn, but not in its codes."""
     if isinstance(body, dict):
         for name, value in body.items():
             if name not in CODES:

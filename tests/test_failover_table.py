@@ -164,7 +164,7 @@ def test_what_is_rejected_is_billed_in_a_row_of_its_own(desk: Desk, command: str
 
 
 def stream(desk: Desk) -> tuple[list[Any], Any]:
-    """The events of one streamed call to the chain, and its final response."""
+    """Return the events of one streamed call to the chain, and its final response."""
 
     async def read(workspace: Any) -> tuple[list[Any], Any]:
         question = [ModelRequest.user_text_prompt("What is the capital of France?")]
@@ -176,7 +176,7 @@ def stream(desk: Desk) -> tuple[list[Any], Any]:
 
 
 def text_of(events: list[Any]) -> str:
-    """What a reader has who starts anew at every start of the first part."""
+    """Return the text of a reader who starts anew at every start of the first part."""
     text = ""
     for event in events:
         if isinstance(event, PartStartEvent):

@@ -22,7 +22,7 @@ def error(**parts: Any) -> dict[str, Any]:
 
 
 def failed_choice(**parts: Any) -> dict[str, Any]:
-    """An answer of OpenAI's format whose choice holds an error; docs of OpenRouter's errors."""
+    """Return an answer in OpenAI's format whose choice holds an error, as OpenRouter documents it."""
     choice = {"index": 0, "finish_reason": "error", "native_finish_reason": None, **parts}
     return {
         **{"id": "gen-1", "object": "chat.completion", "created": 1, "model": "m"},

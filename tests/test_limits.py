@@ -35,7 +35,7 @@ async def gathered(workspace: Any, request: Any, times: int) -> list[Any]:
 
 
 async def read(chain: Any) -> str:
-    """The text of a streamed answer, read to its end."""
+    """Return the text of a streamed answer, read to its end."""
     async with model_request_stream(chain, QUESTION) as events:
         async for _ in events:
             pass
@@ -229,7 +229,7 @@ def of(desk: Desk, model: str) -> list[str]:
 
 
 def one_by_one(desk: Desk, *pauses: float) -> None:
-    """A request after each pause."""
+    """Send a request after each pause."""
     asked = desk.module("runtime.run").Request
 
     async def use(workspace: Any) -> None:

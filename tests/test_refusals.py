@@ -22,7 +22,7 @@ WORDS = st.sampled_from(
 
 @cache
 def refusals() -> ModuleType:
-    """The module as it lies in the template: it has no relative import."""
+    """Return the module from the template: it has no relative import."""
     spec = importlib.util.spec_from_file_location("refusals", MODULE)
     assert spec
     assert spec.loader

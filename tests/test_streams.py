@@ -22,7 +22,7 @@ ROW = "outcome, error_type, input_tokens, output_tokens"
 
 
 def streamed(desk: Desk, provider: str, reply: Reply) -> str | None:
-    """The text of a stream whose first model, of this provider, replies so."""
+    """Return the text of a stream whose first model, of this provider, replies like this."""
     desk.models = [f"{provider}:first", f"{'openai' if provider != 'openai' else 'anthropic'}:ok"]
     desk.server.script["first"] = [reply]
 
@@ -94,7 +94,7 @@ def test_a_stream_that_gives_no_reason_ends_with_its_usage(desk: Desk) -> None:
 
 
 def thinking(told: Any) -> Any:
-    """An event of a stream with thoughts in place of words."""
+    """Return an event of a stream with thoughts in place of words."""
     told = copy.deepcopy(told)
     for choice in told.get("choices", ()):
         if words := choice["delta"].pop("content", None):

@@ -48,11 +48,11 @@ class Server:
     """The most requests that were being answered at the same time, per model; under "" of all."""
 
     def url(self, provider: str) -> str:
-        """The base URL to give to a provider's client."""
+        """Return the base URL for a provider's client."""
         return f"http://127.0.0.1:{self.port}/{provider}"
 
     def models(self) -> list[str]:
-        """The models that were asked, in order."""
+        """Return the models that were asked, in order."""
         return [one.model for one in self.seen]
 
     def forget(self) -> None:
@@ -62,7 +62,7 @@ class Server:
         self.most_at_once.clear()
 
     def reply_to(self, model: str) -> Reply:
-        """The next scripted reply; the last one stays."""
+        """Return the next scripted reply; the last one stays."""
         if waiting := self.script.get(model):
             return waiting.pop(0) if len(waiting) > 1 else waiting[0]
         return COMMANDS.get(model, COMMANDS["ok"])
@@ -213,7 +213,7 @@ def _send(writer: asyncio.StreamWriter, status: int, text: str) -> None:
 
 
 def _edited(piece: bytes, reply: Reply) -> bytes:
-    """The events of a stream as the reply wants them."""
+    """Yield the events of a stream as the reply wants them."""
     if not reply.edit:
         return piece
     sent: list[str] = []
@@ -245,7 +245,7 @@ async def listen(server: Server, stop: asyncio.Event, ready: threading.Event | N
 
 @contextmanager
 def serve(seconds: float = 300) -> Iterator[Server]:
-    """A server in a thread of its own, for at most so many seconds."""
+    """Run a server in a thread of its own, for at most so many seconds."""
     server, ready, stop = Server(), threading.Event(), asyncio.Event()
     loop = asyncio.new_event_loop()
 

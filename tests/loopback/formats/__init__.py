@@ -14,21 +14,21 @@ class Format(Protocol):
     """The content type of a stream."""
 
     def asked(self, path: str, body: dict[str, Any]) -> tuple[str, bool]:
-        """The model a request names, and whether it wants a stream."""
+        """Return the model that a request names, and whether it wants a stream."""
         ...
 
     def completion(self, model: str, reply: Reply, body: dict[str, Any]) -> dict[str, Any]: ...
 
     def tokens(self, model: str, reply: Reply, body: dict[str, Any]) -> Iterator[bytes]:
-        """The stream up to and with the last token, one piece each."""
+        """Yield the stream up to and with its last token, one piece each."""
         ...
 
     def ending(self, model: str, reply: Reply, body: dict[str, Any]) -> bytes:
-        """What tells the reader that a stream is complete, with its usage."""
+        """Return what ends a complete stream, with its usage."""
         ...
 
     def error(self, status: int) -> tuple[dict[str, Any], dict[str, str]]:
-        """The body and headers of a plain failure."""
+        """Return the body and headers of a plain failure."""
         ...
 
     def stream_error(self) -> bytes: ...

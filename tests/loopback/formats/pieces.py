@@ -19,14 +19,14 @@ def event(data: object, name: str | None = None) -> bytes:
 
 
 def words(text: str) -> list[str]:
-    """A text in tokens: words with the space that follows."""
+    """Split a text into tokens: words with the space that follows."""
     return re.findall(r"\S+\s*", text)
 
 
 def split_reply(
     reply: Reply, tools: Iterable[str]
 ) -> tuple[str, tuple[str, dict[str, Any]] | None]:
-    """The text and the tool call of an answer, to a request that offers these tools."""
+    """Return the text and the tool call of an answer to a request that offers these tools."""
     if reply.tool:
         return "", (reply.tool[0], dict(reply.tool[1]))
     if reply.answer is None:
