@@ -1,6 +1,8 @@
-"""The pages of a workspace name files that it has."""
+"""The pages of a workspace name files that it has, and explain its settings."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,3 +49,20 @@ def test_the_architecture_names_what_a_workspace_has(tmp_path: Path) -> None:
     package = workspace / "src/desk"
     folders = (workspace, package, package / "runtime", package / "runtime/ledger")
     assert not missing_paths(table, *folders)
+
+
+def test_every_setting_of_the_core_is_explained(tmp_path: Path) -> None:
+    workspace = harness.render_workspace(tmp_path / "desk", RENDERS["preset_everything"])
+    text = "".join((workspace / name).read_text("utf-8") for name in ("README.md", "fleet.toml"))
+    keys = set(settings_in(workspace / "src/desk/runtime/fleet.py"))
+    assert {"deadline_s", "max_requests", "base_url"} <= keys
+    assert {key for key in keys if not re.search(rf"\b{key}\b", text)} == set()
+
+
+def settings_in(module: Path) -> Iterator[str]:
+    """Yield the keys of the tables of fleet.toml, from the classes that read them."""
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.ClassDef) and "Settings" in " ".join(map(ast.unparse, node.bases)):
+            fields = (line.target for line in node.body if isinstance(line, ast.AnnAssign))
+            names = (field.id for field in fields if isinstance(field, ast.Name))
+            yield from (name for name in names if not name.startswith("_"))
