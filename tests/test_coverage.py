@@ -23,7 +23,6 @@ WORKSPACES = dict.fromkeys(
 """Workspaces that are exempt as a whole, and why."""
 FEATURES = {
     "extra_ledger_postgresql": POSTGRESQL,
-    **{feature.id: GENERATOR for feature in harness.CATALOGUE.of("provider")},
     **dict.fromkeys(
         (
             "extra_agreement",

@@ -57,7 +57,8 @@ class Clients:
         failures, fleet = self.of("failures"), self.of("fleet")
         if provider not in self.models:
             place = fleet.Deployment(base_url=self.server.url(provider), region="eu-central-1")
-            self.models[provider] = self.of(f"providers.{provider}").build(name, place)
+            built = self.of(f"providers.{provider}").build(name, place)
+            self.models[provider] = self.of("openai_chat").adapt(built)
             self.of("false_success").unmask_errors(self.models[provider])
             await self.models[provider].__aenter__()
         try:

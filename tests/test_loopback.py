@@ -44,7 +44,8 @@ def server() -> Iterator[Server]:
 def client(package: str, server: Server, provider: str, model: str) -> Model:
     module = importlib.import_module(f"{package}.runtime.providers.{provider}")
     fleet = importlib.import_module(f"{package}.runtime.fleet")
-    return module.build(model, fleet.Deployment(base_url=server.url(provider), region="eu-x-1"))
+    built = module.build(model, fleet.Deployment(base_url=server.url(provider), region="eu-x-1"))
+    return importlib.import_module(f"{package}.wiring").ADAPT(built)
 
 
 @asynccontextmanager

@@ -187,7 +187,8 @@ def unable(desk: Desk, *names: str) -> Callable[[Any], Any]:
         if ref.model in names:
             return Unable()
         module = desk.module(f"runtime.providers.{ref.provider}")
-        return module.build(ref.model, desk.deployment(ref.provider))
+        built = module.build(ref.model, desk.deployment(ref.provider))
+        return desk.module("wiring").ADAPT(built)
 
     return build
 

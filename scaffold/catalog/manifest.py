@@ -91,10 +91,10 @@ class Wires(Part):
     In `wiring.py`: `pipeline` with what it `handles`, for the router, and the registries that it
     `takes` as arguments (`searches`); `router`; `checks`; `agent_key`, whose `equip` reads the key
     of that name under `[agents.X]`; `reader`, whose `read(path)` returns the text of a file;
-    `human`, `stream` and `texts`; the module that measures the `saving`; modules of
-    `runtime/ledger` with `findings`, with sums by what only attempts have (`sums`) and with the
-    `forecast` of the month; `ledgers` by URL scheme, and `exports` by the suffix of the files that
-    they write.
+    `human`, `stream` and `texts`; the module whose `adapt` every model goes through; the module
+    that measures the `saving`; modules of `runtime/ledger` with `findings`, with sums by what only
+    attempts have (`sums`) and with the `forecast` of the month; `ledgers` by URL scheme, and
+    `exports` by the suffix of the files that they write.
 
     Elsewhere: `commands` of `commands/__init__.py`, by the words that call them; modules of
     `runtime/converters` named like the suffix of the files that they read (`converters`); the
@@ -113,6 +113,7 @@ class Wires(Part):
     human: str | None = None
     stream: str | None = None
     texts: str | None = None
+    adapt: str | None = None
     reader: str | None = None
     saving: str | None = None
     commands: dict[str, str] = {}

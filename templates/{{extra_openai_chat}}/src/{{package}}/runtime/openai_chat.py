@@ -1,27 +1,39 @@
 """OpenAI's chat completions as other servers send them.
 
-Its HTTP client puts right what they leave out; a stream counts its tokens once, in however many
+The HTTP client puts right what they leave out; a stream counts its tokens once, in however many
 chunks it reports them; an error that comes in place of an answer is one.
 """
 
-from typing import Any
+from typing import Any, cast
 
-from openai import DefaultAsyncHttpxClient
 from openai.types import chat
+from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from pydantic_ai.usage import RequestUsage
 
 from .bookkeeping import USUAL, Reasons, hooks
 from .replies import find_choice_error
 
+# OpenRouter's SDK class accepts these alone, whatever the vendor behind it says.
+_REASONS = {
+    "openrouter": Reasons(known=("stop", "length", "tool_calls", "content_filter", "error"))
+}
 
-def http_client(reasons: Reasons = USUAL) -> DefaultAsyncHttpxClient:
-    """Return a client for the SDK that puts right the bookkeeping of what it receives."""
-    return DefaultAsyncHttpxClient(event_hooks=hooks(reasons))
+
+def adapt(model: Model) -> Model:
+    """Return a model of OpenAI's format that bears with other servers; any other as it is."""
+    if not isinstance(model, OpenAIChatModel):
+        return model
+    kind: Any = type(type(model).__name__, (_OpenAIChat, type(model)), {})
+    adapted: OpenAIChatModel = kind(model.model_name, provider=model.provider)
+    http = cast("Any", adapted.client)._client
+    for name, added in hooks(_REASONS.get(model.system, USUAL)).items():
+        http.event_hooks[name].extend(added)
+    return adapted
 
 
-class OpenAIChat(OpenAIChatModel):
-    """Put it before a model's own class: `class Mine(OpenAIChat, OllamaModel)`."""
+class _OpenAIChat(OpenAIChatModel):
+    """What comes before a model's own class."""
 
     def _process_provider_details(self, response: chat.ChatCompletion) -> dict[str, Any] | None:
         details = super()._process_provider_details(response)

@@ -32,26 +32,20 @@ def price_varies(model: str, deployment: Deployment) -> bool:
 def build(model: str, deployment: Deployment) -> "Model":
     """Return a client with SDK retries off: every attempt is the chain's."""
     from openai import AsyncAzureOpenAI
+    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.azure import AzureProvider
-
-    from ..openai_chat import OpenAIChat, http_client
 
     endpoint, version = deployment.base_url or os.environ[ENDPOINT], os.environ[VERSION]
     if deployment.keyless:
         client = AsyncAzureOpenAI(
-            azure_ad_token_provider=_entra(),
-            azure_endpoint=endpoint,
-            api_version=version,
-            http_client=http_client(),
+            azure_ad_token_provider=_entra(), azure_endpoint=endpoint, api_version=version
         )
         provider = AzureProvider(openai_client=client)
     else:
         key = os.environ[deployment.key_env or KEY]
-        provider = AzureProvider(
-            api_key=key, azure_endpoint=endpoint, api_version=version, http_client=http_client()
-        )
+        provider = AzureProvider(api_key=key, azure_endpoint=endpoint, api_version=version)
     provider.client.max_retries = 0
-    return OpenAIChat(model, provider=provider)
+    return OpenAIChatModel(model, provider=provider)
 
 
 def _entra() -> Callable[[], Awaitable[str]]:

@@ -19,14 +19,12 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 def build(model: str, deployment: Deployment) -> "Model":
     """Return a client with SDK retries off: every attempt is the chain's."""
     from openai import AsyncOpenAI
+    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.deepseek import DeepSeekProvider
-
-    from ..openai_chat import OpenAIChat, http_client
 
     client = AsyncOpenAI(
         api_key=os.environ[deployment.key_env or KEY],
         base_url=deployment.base_url or "https://api.deepseek.com",
         max_retries=0,
-        http_client=http_client(),
     )
-    return OpenAIChat(model, provider=DeepSeekProvider(openai_client=client))
+    return OpenAIChatModel(model, provider=DeepSeekProvider(openai_client=client))

@@ -22,12 +22,7 @@ def build(model: str, deployment: Deployment) -> "Model":
     from pydantic_ai.models.ollama import OllamaModel
     from pydantic_ai.providers.ollama import OllamaProvider
 
-    from ..openai_chat import OpenAIChat, http_client
-
-    class Ollama(OpenAIChat, OllamaModel):
-        """Ollama's, as it is when it leaves something out."""
-
     url = deployment.base_url or os.environ.get("OLLAMA_BASE_URL") or USUAL_URL
-    provider = OllamaProvider(base_url=url, http_client=http_client())
+    provider = OllamaProvider(base_url=url)
     provider.client.max_retries = 0
-    return Ollama(model, provider=provider)
+    return OllamaModel(model, provider=provider)

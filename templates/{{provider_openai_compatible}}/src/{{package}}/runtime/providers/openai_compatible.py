@@ -21,15 +21,13 @@ def keys(deployment: Deployment) -> tuple[str, ...]:
 
 def build(model: str, deployment: Deployment) -> "Model":
     """Return a client with SDK retries off: every attempt is the chain's."""
+    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai_compatible import OpenAICompatibleProvider
-
-    from ..openai_chat import OpenAIChat, http_client
 
     provider = OpenAICompatibleProvider(
         "openai_compatible",
         base_url=deployment.base_url or os.environ[URL],
         api_key=os.environ.get(deployment.key_env or KEY),
-        http_client=http_client(),
     )
     provider.client.max_retries = 0
-    return OpenAIChat(model, provider=provider)
+    return OpenAIChatModel(model, provider=provider)

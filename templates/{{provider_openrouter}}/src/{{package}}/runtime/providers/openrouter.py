@@ -10,7 +10,6 @@ if TYPE_CHECKING:
 
 KEY = "OPENROUTER_API_KEY"
 PRICES = "openrouter"
-REASONS = ("stop", "length", "tool_calls", "content_filter", "error")  # its own, of all vendors'
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
@@ -23,16 +22,9 @@ def build(model: str, deployment: Deployment) -> "Model":
     from pydantic_ai.models.openrouter import OpenRouterModel
     from pydantic_ai.providers.openrouter import OpenRouterProvider
 
-    from ..bookkeeping import Reasons
-    from ..openai_chat import OpenAIChat, http_client
-
-    class OpenRouter(OpenAIChat, OpenRouterModel):
-        """OpenRouter's, as it is when a vendor behind it leaves something out."""
-
     client = AsyncOpenAI(
         api_key=os.environ[deployment.key_env or KEY],
         base_url=deployment.base_url or "https://openrouter.ai/api/v1",
         max_retries=0,
-        http_client=http_client(Reasons(known=REASONS)),
     )
-    return OpenRouter(model, provider=OpenRouterProvider(openai_client=client))
+    return OpenRouterModel(model, provider=OpenRouterProvider(openai_client=client))
