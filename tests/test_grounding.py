@@ -19,8 +19,8 @@ TEXT = st.text(st.sampled_from("ab \n.#:1é—'\"*"), max_size=600)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def imported() -> None:
-    """An import takes longer than hypothesis gives an example."""
+def import_first() -> None:
+    """Import it here: that takes longer than hypothesis gives an example."""
     module("grounding")
 
 
@@ -83,8 +83,8 @@ def test_parts_cover_the_text(text: str, size: int, overlap: int) -> None:
         assert one.end - next_.start <= overlap
 
 
-def judged(rows: list[dict[str, Any]]) -> tuple[float, float]:
-    """Precision and recall of which passages say what their claim says."""
+def score_support(rows: list[dict[str, Any]]) -> tuple[float, float]:
+    """Return precision and recall of deciding which passages say what their claim says."""
     supports = module("support").supports
     verdicts = [
         (row["supported"], supports(row["claim"], row["quote"], row.get("source", "")))
@@ -95,7 +95,7 @@ def judged(rows: list[dict[str, Any]]) -> tuple[float, float]:
 
 @pytest.mark.parametrize("frozen", [True, False])
 def test_a_passage_has_to_say_what_its_claim_says(frozen: bool) -> None:
-    precision, recall = judged(labelled.read("quotes", "claim", "quote", frozen=frozen))
+    precision, recall = score_support(labelled.read("quotes", "claim", "quote", frozen=frozen))
     assert precision >= 0.97
     assert recall >= 0.90
 
@@ -115,14 +115,14 @@ def test_amounts_in_another_order_are_not_support(claim: str, quote: str, says: 
 
 def test_passages_of_rarer_forms() -> None:
     lines = (labelled.FOLDER / "quotes_seen.jsonl").read_text("utf-8").splitlines()
-    precision, recall = judged([json.loads(line) for line in lines])
+    precision, recall = score_support([json.loads(line) for line in lines])
     assert precision >= 0.93
     assert recall >= 0.90
 
 
 def test_passages_written_against_the_rules() -> None:
     lines = (labelled.FOLDER / "quotes_more.jsonl").read_text("utf-8").splitlines()
-    precision, recall = judged([json.loads(line) for line in lines])
+    precision, recall = score_support([json.loads(line) for line in lines])
     assert precision >= 0.97
     assert recall >= 0.80
 

@@ -1,4 +1,4 @@
-"""The loopback server is what it says: each wire format is read by the provider's own client."""
+"""The loopback server is sound: the provider's own client reads each wire format."""
 
 import asyncio
 import importlib
@@ -49,7 +49,7 @@ def client(package: str, server: Server, provider: str, model: str) -> Model:
 
 
 @asynccontextmanager
-async def opened(model: Model) -> AsyncIterator[None]:
+async def open_client(model: Model) -> AsyncIterator[None]:
     """Close the client as a chain does: pydantic-ai leaves one alone that it did not make."""
     try:
         async with model:
@@ -63,7 +63,7 @@ async def opened(model: Model) -> AsyncIterator[None]:
 
 def ask(model: Model, parameters: ModelRequestParameters | None = None) -> ModelResponse:
     async def play() -> ModelResponse:
-        async with opened(model):
+        async with open_client(model):
             async with asyncio.timeout(10):
                 return await model_request(model, ASK, model_request_parameters=parameters)
 
@@ -72,7 +72,11 @@ def ask(model: Model, parameters: ModelRequestParameters | None = None) -> Model
 
 def stream(model: Model) -> tuple[int, ModelResponse]:
     async def play() -> tuple[int, ModelResponse]:
-        async with opened(model), asyncio.timeout(10), model_request_stream(model, ASK) as events:
+        async with (
+            open_client(model),
+            asyncio.timeout(10),
+            model_request_stream(model, ASK) as events,
+        ):
             count = 0
             async for _ in events:
                 count += 1
@@ -128,8 +132,8 @@ def test_a_broken_reply_is_no_answer(
 
 def test_a_script_is_played_in_order(every_provider: str, server: Server) -> None:
     server.script["scripted"] = [Reply(text="one"), Reply(text="two")]
-    told = [ask(client(every_provider, server, "openai", "scripted")).text for _ in range(3)]
-    assert told == ["one", "two", "two"]
+    texts = [ask(client(every_provider, server, "openai", "scripted")).text for _ in range(3)]
+    assert texts == ["one", "two", "two"]
 
 
 def test_it_stops_by_itself() -> None:

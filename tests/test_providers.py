@@ -14,7 +14,7 @@ from typing import Any, cast
 import pytest
 
 from tests import harness
-from tests.test_loopback import opened
+from tests.test_loopback import open_client
 
 OPENAI = {
     "id": "1",
@@ -91,9 +91,9 @@ class Handler(BaseHTTPRequestHandler):
         self.cloud.authorized = self.headers.get("Authorization", "")
         self._send(self.cloud.body)
 
-    def _send(self, told: dict[str, Any]) -> None:
+    def _send(self, reply: dict[str, Any]) -> None:
         server = self.cloud
-        body = json.dumps(told).encode()
+        body = json.dumps(reply).encode()
         self.send_response(server.status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -101,7 +101,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the test tells what went wrong."""
+        """Say nothing: the test says what went wrong."""
 
 
 @pytest.fixture
@@ -124,7 +124,7 @@ def ask(every_provider: str, provider: str, url: str, **where: Any) -> Any:
 
     async def play() -> Any:
         model = module.build("vendor/m" if provider == "openrouter" else "m", deployment)
-        async with opened(model):
+        async with open_client(model):
             return await model_request(model, [ModelRequest.user_text_prompt("Hi")])
 
     return asyncio.run(play())
@@ -172,7 +172,7 @@ def test_bedrock_finds_credentials_as_the_tools_of_aws_do(
 
 
 @pytest.mark.parametrize("keyless", [True, False])
-def test_azure_takes_the_login_of_the_machine_where_it_is_told_to(
+def test_azure_takes_the_login_of_the_machine_where_it_is_keyless(
     every_provider: str, server: Server, monkeypatch: pytest.MonkeyPatch, keyless: bool
 ) -> None:
     """A managed identity, as App Service offers one: DefaultAzureCredential asks this server."""
@@ -225,6 +225,6 @@ def test_what_a_deployment_says_is_not_asked_of_the_environment(
     monkeypatch.setattr("sys.argv", ["desk", "doctor"])
     with pytest.raises(SystemExit) as ended:
         cli.main()
-    told = capsys.readouterr().out
-    assert re.findall(r"([A-Z_]+) not set", told) == list(asked_for)
+    printed = capsys.readouterr().out
+    assert re.findall(r"([A-Z_]+) not set", printed) == list(asked_for)
     assert ended.value.code == bool(asked_for)

@@ -33,7 +33,7 @@ DICE = random.Random(1)
 
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A workspace with both patterns, importable as `realdesk`."""
+    """Yield a workspace with both patterns, importable as `realdesk`."""
     folder = tmp_path_factory.mktemp("real") / "desk"
     answers = {"package": "realdesk", "patterns": ["extractor_reasoner", "draft_polish"]}
     spec = complete(load(ROOT), answers, folder_name="desk")
@@ -53,8 +53,8 @@ def rows(name: str, most: int) -> list[dict[str, Any]]:
         return [json.loads(line) for line, _ in zip(lines, range(most), strict=False)]
 
 
-def answered(desk: Path, text: str, reply: Callable[[str, str], str]) -> Any:
-    """The result for a document when `reply(stage, prompt)` stands in for every model."""
+def extract(desk: Path, text: str, reply: Callable[[str, str], str]) -> Any:
+    """Return the result for a document when `reply(stage, prompt)` stands in for every model."""
     run = importlib.import_module("realdesk.runtime.run")
     workspace = importlib.import_module("realdesk.workspace")
 
@@ -71,7 +71,7 @@ def answered(desk: Path, text: str, reply: Callable[[str, str], str]) -> Any:
     return asyncio.run(play())
 
 
-def corrupted(sentence: str) -> str:
+def corrupt(sentence: str) -> str:
     first, *rest = sentence.split()
     return " ".join([first, "allegedly", *rest])
 
@@ -94,11 +94,11 @@ def test_a_real_meeting(desk: Path, row: dict[str, Any]) -> None:
                 continue
             true = at % 5 != 0
             sent.setdefault(sentence, []).append(true)
-            quote = quote_pairs.typographic(sentence, DICE, []) if true else corrupted(sentence)
+            quote = quote_pairs.typographic(sentence, DICE, []) if true else corrupt(sentence)
             found.append({"quote": quote, "question": sentence})
         return json.dumps({"open_questions": found})
 
-    result = answered(desk, text, reply)
+    result = extract(desk, text, reply)
     true_sent = sum(true for marks in sent.values() for true in marks)
     assert result.ungrounded == sum(map(len, sent.values())) - true_sent
     assert result.merged + len(result.facts) == true_sent
@@ -141,7 +141,7 @@ def test_real_bookings_through_the_pipeline(desk: Path) -> None:
         ]
         return json.dumps({"dates": dates})
 
-    result = answered(desk, text, reply)
+    result = extract(desk, text, reply)
     wanted = {
         e["value"] for row in chosen for e in row["entities"] if e["type"] in ("date", "time")
     }

@@ -28,7 +28,7 @@ QUESTION = "Why is a feature one folder, and how is the lock file made?"
 
 @pytest.fixture(scope="module")
 def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A workspace whose documents are this project's README, AGENTS.md and docs/."""
+    """Yield a workspace whose documents are this project's README, AGENTS.md and docs/."""
     answers = {**harness.BARE, "patterns": ["research"], "package": NAME}
     folder = harness.render_workspace(tmp_path_factory.mktemp("research") / "w", answers)
     shutil.rmtree(folder / "documents")
@@ -40,14 +40,14 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     sys.path.remove(str(folder / "src"))
 
 
-def scripted(stage: str, text: str) -> dict[str, Any]:
-    """Takes whole sentences of the source as claims, and invents one; cites all, and one too many."""
+def reply_to(stage: str, text: str) -> dict[str, Any]:
+    """Claim whole sentences of the source, and an invented one; cite all claims, and one too many."""
     if stage == "query":
         return {"queries": ["feature folder", "lock file hashes"]}
     if stage == "claim":
         source = text.partition("<source>\n")[2].partition("\n</source>")[0]
-        told = [" ".join(one.split()) for one in re.findall(r"[A-Z][^.#`]{40,300}\.", source)]
-        claims = [{"text": one, "quote": one} for one in told]
+        sentences = [" ".join(one.split()) for one in re.findall(r"[A-Z][^.#`]{40,300}\.", source)]
+        claims = [{"text": one, "quote": one} for one in sentences]
         return {"claims": [*claims, {"text": "It is purple.", "quote": "Purple, all of it."}]}
     numbers = [int(n) for n in re.findall(r"^(\d+)\. ", text, re.MULTILINE)]
     return {"statements": [{"text": f"Point {n}.", "claims": [n, 9999]} for n in numbers]}
@@ -64,7 +64,7 @@ def research(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         del info
         asked = next(m for m in messages if isinstance(m, ModelRequest))
         text = next(str(p.content) for p in asked.parts if isinstance(p, UserPromptPart))
-        answer = scripted(run.current.get().name, text)
+        answer = reply_to(run.current.get().name, text)
         return ModelResponse(parts=[ToolCallPart("final_result", answer)])
 
     async def play() -> Any:

@@ -42,7 +42,7 @@ FORMS: dict[str, Change] = {
 }
 
 
-def changed(provider: str, change: Change, name: str = "m") -> Reply:
+def change_stream(provider: str, change: Change, name: str = "m") -> Reply:
     wire, asked = FORMATS[provider], {"stream_options": {"include_usage": True}}
     raw = b"".join([*wire.tokens(name, Reply(), asked), wire.ending(name, Reply(), asked)])
     events = [event + b"\n\n" for event in raw.split(b"\n\n") if event]
@@ -53,7 +53,7 @@ def changed(provider: str, change: Change, name: str = "m") -> Reply:
 def test_a_stream_of_a_legal_form_is_read(clients: Clients, form: str) -> None:
     for provider in SSE:
         name = "openai/m" if provider == "openrouter" else "m"
-        reply = changed(provider, FORMS[form], name)
+        reply = change_stream(provider, FORMS[form], name)
         assert clients.ask(provider, reply, streamed=True) == (None, None), provider
 
 
@@ -62,7 +62,7 @@ def test_an_event_that_is_not_whole_is_malformed(clients: Clients, provider: str
     half = b'data: {"id": "1", "cho\n\n'
     if provider == "anthropic":
         half = b"event: content_block_delta\n" + half
-    reply = changed(provider, lambda events: [*events[:3], half, *events[3:]])
+    reply = change_stream(provider, lambda events: [*events[:3], half, *events[3:]])
     assert clients.ask(provider, reply, streamed=True)[0] == "malformed"
 
 
@@ -73,12 +73,12 @@ def test_an_error_in_a_stream_is_of_its_kind(
     clients: Clients, provider: str, at: int, end: bytes
 ) -> None:
     error = FORMATS[provider].stream_error().rstrip() + end
-    reply = changed(provider, lambda events: [*events[:at], error])
+    reply = change_stream(provider, lambda events: [*events[:at], error])
     assert clients.ask(provider, reply, streamed=True)[0] == "overloaded"
 
 
 def read(desk: Desk, provider: str, reply: Reply) -> str | None:
-    """The text of a stream whose first model replies so; a good one of another provider follows."""
+    """Return the text of a stream whose first model replies so; a good one of another provider follows."""
     desk.models = [f"{provider}:first", f"{'openai' if provider != 'openai' else 'anthropic'}:ok"]
     desk.more, desk.rules = deployments(desk), {"on_cut": "restart"}
     desk.server.script["first"] = [reply]
@@ -123,15 +123,15 @@ def test_a_stream_that_breaks_off_is_followed_by_the_next_model(desk: Desk, prov
 def test_usage_that_grows_in_a_stream_counts_once(desk: Desk, provider: str) -> None:
     count = 0
 
-    def edit(told: Any) -> Any:
+    def edit(event: Any) -> Any:
         nonlocal count
         count = min(count + 2, 30)
         used = {"prompt_tokens": 120, "completion_tokens": count, "total_tokens": 120 + count}
-        if told.get("choices"):
-            told["usage"] = used
-        elif told.get("type") == "message_delta":
-            told["usage"] = {"output_tokens": 30}
-        return told
+        if event.get("choices"):
+            event["usage"] = used
+        elif event.get("type") == "message_delta":
+            event["usage"] = {"output_tokens": 30}
+        return event
 
     assert read(desk, provider, Reply(edit=edit)) == TEXT
     assert desk.rows("outcome, input_tokens, output_tokens") == [("ok", 120, 30)]
@@ -157,8 +157,8 @@ def test_a_tool_that_was_not_offered_is_rejected(desk: Desk, provider: str, stre
     assert desk.rows("outcome, error_type")[0] == ("rejected", "uninvited_tool")
 
 
-def doubled(desk: Desk, provider: str, *replies: Reply, streamed: bool = False) -> list[int]:
-    """What a tool was called with by a chain whose first model replies so."""
+def call_tool(desk: Desk, provider: str, *replies: Reply, streamed: bool = False) -> list[int]:
+    """Return what a tool was called with by a chain whose first model replies so."""
     numbers: list[int] = []
 
     def double(number: int) -> int:
@@ -179,28 +179,28 @@ def doubled(desk: Desk, provider: str, *replies: Reply, streamed: bool = False) 
     return numbers
 
 
-def twice(told: Any) -> Any:
-    """An answer that has its tool call twice, under one id."""
-    for choice in told.get("choices", ()):
+def repeat_call(event: Any) -> Any:
+    """Put the tool call into an answer twice, under one id."""
+    for choice in event.get("choices", ()):
         choice["message"]["tool_calls"] *= 2
-    if told.get("type") == "message":
-        told["content"] *= 2
-    for candidate in told.get("candidates", ()):
+    if event.get("type") == "message":
+        event["content"] *= 2
+    for candidate in event.get("candidates", ()):
         candidate["content"]["parts"][0]["functionCall"]["id"] = "same"
         candidate["content"]["parts"] *= 2
-    if "output" in told:
-        told["output"]["message"]["content"] *= 2
-    return told
+    if "output" in event:
+        event["output"]["message"]["content"] *= 2
+    return event
 
 
 @pytest.mark.parametrize("provider", ALL)
 def test_two_calls_with_one_id_are_two_calls(desk: Desk, provider: str) -> None:
-    reply = Reply(tool=("double", {"number": 2}), edit=twice)
-    assert doubled(desk, provider, reply, Reply()) == [2, 2]
+    reply = Reply(tool=("double", {"number": 2}), edit=repeat_call)
+    assert call_tool(desk, provider, reply, Reply()) == [2, 2]
 
 
 def piece(**call: Any) -> dict[str, Any]:
-    """A part of a tool call in a stream, with what `call` has of a number and an id."""
+    """Return a part of a tool call in a stream, with what `call` has of a number and an id."""
     name, arguments = {"name": "double"} if call.pop("names", True) else {}, call.pop("args")
     return {"type": "function", **call, "function": {**name, "arguments": arguments}}
 
@@ -234,18 +234,18 @@ PIECES = {
 
 @pytest.mark.parametrize("provider", ["openai", "groq", "mistral"])
 @pytest.mark.parametrize("form", list(PIECES))
-def test_calls_in_a_stream_are_told_apart(desk: Desk, provider: str, form: str) -> None:
+def test_calls_in_a_stream_are_kept_apart(desk: Desk, provider: str, form: str) -> None:
     pieces = [dict(one) for one in PIECES[form]]
 
-    def edit(told: Any) -> Any:
-        for choice in told["choices"]:
+    def edit(event: Any) -> Any:
+        for choice in event["choices"]:
             if choice["finish_reason"]:
                 choice["finish_reason"] = "tool_calls"
             elif choice["delta"].pop("content", None) and pieces:
                 choice["delta"]["tool_calls"] = [pieces.pop(0)]
-        return told
+        return event
 
-    found = doubled(desk, provider, Reply(edit=edit), Reply(), streamed=True)
+    found = call_tool(desk, provider, Reply(edit=edit), Reply(), streamed=True)
     assert sorted(found) == [1, 2]
 
 
@@ -254,14 +254,14 @@ def test_calls_in_a_stream_are_told_apart(desk: Desk, provider: str, form: str) 
 def test_a_call_whose_arguments_are_broken_is_malformed(
     desk: Desk, provider: str, arguments: str
 ) -> None:
-    def edit(told: Any) -> Any:
-        for choice in told["choices"]:
+    def edit(event: Any) -> Any:
+        for choice in event["choices"]:
             for call in choice["message"].get("tool_calls") or ():
                 call["function"]["arguments"] = arguments
-        return told
+        return event
 
     reply = Reply(tool=("double", {"number": 2}), edit=edit)
-    assert doubled(desk, provider, reply, Reply()) == []
+    assert call_tool(desk, provider, reply, Reply()) == []
     assert desk.rows("outcome, error_type, input_tokens") == [
         ("rejected", "malformed", 120),
         ("ok", None, 120),
@@ -318,7 +318,7 @@ def test_a_stream_that_is_cut_after_it_said_that_it_is_whole_is_an_answer(
         kept = events[: said.index(True) + 1]
         return [*kept, b":" + b"." * sum(map(len, kept)) + b"\n\n"]
 
-    reply = changed(provider, change, "first")
+    reply = change_stream(provider, change, "first")
     assert read(desk, provider, replace(reply, fault="cut", after=1)) == TEXT
     assert desk.rows("outcome, error_type") == [("ok", None)]
 
@@ -335,9 +335,11 @@ def test_what_cannot_be_read_on_the_way_in_is_not_asked_for(
 def test_a_last_event_that_says_that_all_went_well_is_not_an_error(
     clients: Clients, provider: str
 ) -> None:
-    def edit(told: Any) -> Any:
+    def edit(event: Any) -> Any:
         return (
-            told | {"msg": "success", "message": "ok", "error": None} if "usage" in told else told
+            event | {"msg": "success", "message": "ok", "error": None}
+            if "usage" in event
+            else event
         )
 
     assert clients.ask(provider, Reply(edit=edit), streamed=True) == (None, None)

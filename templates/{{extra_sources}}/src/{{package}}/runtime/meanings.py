@@ -1,6 +1,7 @@
 """Which words weaken, limit or oppose others: short tables of English, one group a line."""
 
 import re
+from itertools import permutations
 
 from .spellings import split_words
 from .wording import read
@@ -68,9 +69,9 @@ some most many several third quarter half
 first second former
 """)
 AMOUNTS = _read_forms("some most many several third quarter half all every each few")
-# Words and their opposites.
+# Words and their opposites, each side first.
 AGAINST = [
-    (_read_forms(one), _read_forms(other))
+    pair
     for one, _, other in (
         line.partition(" / ")
         for line in """
@@ -114,6 +115,7 @@ farther further / closer nearer
 positive / negative
 """.strip().splitlines()
     )
+    for pair in permutations((_read_forms(one), _read_forms(other)))
 ]
 # Classes of words that weaken or limit: a passage's have to be in the claim as well.
 WEAK = _read_table(

@@ -105,11 +105,7 @@ def _is_covered(said: Wording, whole: Wording, missing: Sequence[str]) -> bool:
     return (
         len(missing) <= MOST_MISSING * len(content)
         and not {*missing} & {*said.names, content[0], content[-1], *after_role}
-        and not any(
-            {*missing} & side and {*whole.words} & against
-            for one, other in AGAINST
-            for side, against in ((one, other), (other, one))
-        )
+        and not any({*missing} & side and {*whole.words} & against for side, against in AGAINST)
     )
 
 
@@ -234,8 +230,7 @@ def _has_same_strength(said: Wording, about: Sequence[str]) -> bool:
         return False
     if any(
         ours & side and theirs & against and not (ours & against or theirs & side)
-        for one, other in AGAINST
-        for side, against in ((one, other), (other, one))
+        for side, against in AGAINST
     ):
         return False
     return "-ed" in ours or not any(

@@ -175,11 +175,8 @@ def _find_files(
                 status, text = path.stat(), path.relative_to(folder).as_posix()
                 text.encode()
                 inside = path.is_file() and path.resolve().is_relative_to(top)
-            except (
-                OSError,
-                RuntimeError,
-                UnicodeError,
-            ) as error:  # it is gone, or its links form a circle
+            # It is gone, or its links form a circle.
+            except (OSError, RuntimeError, UnicodeError) as error:
                 pass_over(error, str(path))
                 continue
             if inside:
