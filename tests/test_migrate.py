@@ -12,7 +12,9 @@ from scaffold.answers.migrate import migrate
 from scaffold.answers.spec import PartialSpec
 from scaffold.catalog.catalog import Catalogue, load
 from scaffold.catalog.copier_questions import copier_yml
+from scaffold.sources.releases import open_source
 from tests.fork import commit, git, make_fork, new, read_json
+from tests.harness import CATALOGUE
 
 Features = dict[str, dict[str, Any]]
 PAGES: Features = {"reports": {}}
@@ -84,6 +86,14 @@ def test_a_choice_that_is_not_recorded_was_the_default_of_its_time(tmp_path: Pat
     old = catalogue(tmp_path / "old", {"reports": {"default": True}})
     new_ = catalogue(tmp_path / "new", {"reports": {}, "pages": {"default": True}})
     assert migrate(old, new_, PartialSpec())[0].extras == ["reports"]
+
+
+@pytest.mark.parametrize("release", ["v0.1.0", "v0.7.0"])
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_a_workspace_keeps_what_its_gateways_of_openai_need(release: str, provider: str) -> None:
+    with open_source(ref=release) as source:
+        migrated, _ = migrate(load(source.root), CATALOGUE, PartialSpec(providers=[provider]))
+    assert ("openai_chat" in (migrated.extras or [])) is (provider == "openai")
 
 
 @pytest.mark.slow
