@@ -30,6 +30,8 @@ from .runtime.run import MakeCheck
 from .runtime.subagent import Equip, SubAgent
 
 if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
     from .runtime.shared import Human, MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
@@ -75,6 +77,9 @@ def open_escalation(root: Path, fleet: Fleet) -> "Human":
 HUMAN: "MakeHuman | None" = open_escalation
 STREAM: "OpenStream | None" = None
 TEXTS: "OpenTexts | None" = None
+
+# What a model goes through before it is first asked.
+ADAPT: "Callable[[Model], Model] | None" = None
 
 # Where a ledger may be besides a file of SQLite, by the scheme of FLEET_LEDGER_URL.
 LEDGERS: dict[str, OpenServer] = {}

@@ -18,6 +18,8 @@ from .runtime.run import FixedRouter, MakeCheck
 from .runtime.subagent import Equip, SubAgent
 
 if TYPE_CHECKING:
+    from pydantic_ai.models import Model
+
     from .runtime.shared import MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
@@ -46,6 +48,9 @@ ROUTER = FixedRouter()
 HUMAN: "MakeHuman | None" = None
 STREAM: "OpenStream | None" = None
 TEXTS: "OpenTexts | None" = None
+
+# What a model goes through before it is first asked.
+ADAPT: "Callable[[Model], Model] | None" = None
 
 # Where a ledger may be besides a file of SQLite, by the scheme of FLEET_LEDGER_URL.
 LEDGERS: dict[str, OpenServer] = {}

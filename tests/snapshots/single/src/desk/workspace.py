@@ -32,7 +32,7 @@ from .runtime.budgets import Spending
 from .runtime.candidates import Candidate
 from .runtime.chain import Chain
 from .runtime.errors import Escalated
-from .runtime.fleet import Fleet, ModelRef, find_root, load
+from .runtime.fleet import Deployment, Fleet, ModelRef, find_root, load
 from .runtime.ledger import queries
 from .runtime.ledger.location import LedgerSettings
 from .runtime.ledger.prices import Prices
@@ -212,6 +212,11 @@ def _make_chains(
     }
 
 
+def _build_model(ref: ModelRef, deployed: Deployment) -> Model:
+    model = provider_of(ref).build(ref.model, deployed)
+    return wiring.ADAPT(model) if wiring.ADAPT else model
+
+
 def _make_candidates(
     fleet: Fleet, prices: Prices, build: BuildModel | None
 ) -> dict[ModelRef, Candidate]:
@@ -223,9 +228,7 @@ def _make_candidates(
         limit = deployed.max_concurrent or fleet.limits.get(ref.place)
         found[ref] = Candidate(
             ref=ref,
-            build=partial(build, ref)
-            if build
-            else partial(provider_of(ref).build, ref.model, deployed),
+            build=partial(build, ref) if build else partial(_build_model, ref, deployed),
             missing_keys=() if build else missing_keys(ref, fleet),
             window=prices.context_window(ref),
             circuits=fleet.circuits,

@@ -1,4 +1,4 @@
-"""OpenAI's GPT models."""
+"""OpenAI's GPT models. For a gateway that leaves out what OpenAI sends: `add extra openai_chat`."""
 
 import os
 import re
@@ -28,11 +28,10 @@ def price_varies(model: str, deployment: Deployment) -> bool:
 
 def build(model: str, deployment: Deployment) -> "Model":
     """Return a client with SDK retries off: every attempt is the chain's."""
+    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
 
-    from ..openai_chat import OpenAIChat, http_client
-
     key = os.environ[deployment.key_env or KEY]
-    provider = OpenAIProvider(api_key=key, base_url=deployment.base_url, http_client=http_client())
+    provider = OpenAIProvider(api_key=key, base_url=deployment.base_url)
     provider.client.max_retries = 0
-    return OpenAIChat(model, provider=provider)
+    return OpenAIChatModel(model, provider=provider)
