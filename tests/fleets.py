@@ -91,7 +91,7 @@ class Desk:
         self.play(use)
 
     def ask(self, text: str = "What is the capital of France?", **request: Any) -> Any:
-        """The answer of the whole flow to one request."""
+        """Return the answer of the whole flow to one request."""
         run = self.module("runtime.run")
         return self.play(lambda workspace: workspace.handle(run.Request(text, **request)))
 
@@ -114,7 +114,7 @@ async def until(true: Callable[[], bool], within_s: float = 10) -> None:
 def import_rendered(
     catalogue: Catalogue, folder: Path, package: str, answers: dict[str, Any]
 ) -> Iterator[str]:
-    """A workspace rendered from these answers, importable as `package` meanwhile."""
+    """Render a workspace from these answers, and make it importable as `package` meanwhile."""
     spec = complete(catalogue, {**answers, "package": package}, folder_name="desk")
     render(ROOT, folder / "desk", spec.answers(), source="somewhere", commit="v1")
     sys.path.insert(0, str(folder / "desk" / "src"))

@@ -20,7 +20,7 @@ SOURCES = sorted((ROOT / "templates").glob("*/src/*/**/*.py"))
 
 
 def owner(path: Path) -> str:
-    """The extra, pattern or provider that a file belongs to; "." for the core's."""
+    """Return the extra, pattern or provider that a file belongs to; "." for the core's."""
     folder = path.relative_to(ROOT / "templates").parts[0].strip("{}'")
     return folder.partition("_")[2] or "."
 

@@ -55,7 +55,7 @@ SCHEMA = Person.model_json_schema()
 
 
 def typed(mode: Any) -> ModelRequestParameters:
-    """A request for a Person, as `direct` takes it."""
+    """Return a request for a Person, as `direct` takes it."""
     return ModelRequestParameters(
         output_mode=mode,
         output_object=OutputObjectDefinition(json_schema=SCHEMA, name="person"),
@@ -77,7 +77,7 @@ def model_of(provider: str) -> str:
 
 
 def answers(desk: Desk, provider: str, *replies: Reply) -> None:
-    """The chain has one model, of this provider, that replies so."""
+    """Set up a chain of one model, of this provider, that replies like this."""
     desk.models = [model_of(provider)]
     desk.server.script[desk.models[0].partition(":")[2]] = list(replies)
 
@@ -130,7 +130,7 @@ def test_each_model_of_a_chain_prepares_the_mode_for_itself(desk: Desk, mode: st
 
 
 def agent_for(chain: Any, output: Any) -> tuple[Agent[None, Person], list[str]]:
-    """An agent with a tool, and the arguments its tool was called with."""
+    """Return an agent with a tool, and the arguments that its tool was called with."""
     agent, called = Agent(chain, output_type=output), list[str]()
 
     @agent.tool_plain
@@ -279,7 +279,7 @@ def test_text_around_the_json_is_no_answer_but_can_be_repaired(routed: Desk) -> 
 
 
 def plain(desk: Desk, **lacks: bool) -> Any:
-    """Builds OpenAI's models on the loopback server; those named `plain` lack a capability."""
+    """Build OpenAI's models on the loopback server; those named `plain` lack a capability."""
 
     def build(ref: Any) -> OpenAIChatModel:
         provider = OpenAIProvider(api_key="x", base_url=desk.server.url("openai"))
@@ -291,7 +291,7 @@ def plain(desk: Desk, **lacks: bool) -> Any:
 
 
 def skipped_then_answered(desk: Desk, use: Any, **lacks: bool) -> Any:
-    """What `use` makes of a chain whose first model lacks something."""
+    """Return what `use` makes of a chain whose first model lacks something."""
     desk.models = ["openai:plain", "openai:able"]
     desk.server.script["able"] = [Reply(answer=ADA)]
     got = desk.play(use, build=plain(desk, **lacks))

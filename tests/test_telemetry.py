@@ -83,7 +83,7 @@ def server() -> Any:
 
 @pytest.fixture(scope="module")
 def source(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The `src` of a workspace with two providers."""
+    """Return the `src` of a workspace with two providers."""
     folder = tmp_path_factory.mktemp("telemetry") / "desk"
     extras = [feature.name for feature in catalogue.of("extra") if feature.default]
     answers = {
@@ -98,7 +98,7 @@ def source(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def told(server: Server, source: Path, root: Path, program: str) -> Any:
-    """What a program prints, in a workspace whose first model is down and whose second refuses."""
+    """Return what a program prints, in a workspace whose first model is down and whose second refuses."""
     server.forget()
     server.script |= {
         # A gateway that echoes the key it was sent.
