@@ -59,7 +59,7 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 def test_a_run_is_refused_more_than_its_budget_and_the_next_begins_anew(dear: Desk) -> None:
     dear.more = "[budgets]\nrun_usd = 0.05\n"
-    refused = "The budget run_usd is used up: raise it, or change at_limit."
+    refused = "The budget run_usd is used up: raise it, or change at_limit"
     assert asked(dear, 4, 1) == [["answered", "answered", refused, refused], ["answered"]]
     assert dear.rows()[2:4] == [("gpt-5-nano", "skipped", "over_budget")] * 2
     assert len(dear.hits()) == 3
@@ -91,7 +91,7 @@ def test_a_tasks_budget_warns_once_and_leaves_other_tasks_alone(
     dear.more = "[budgets]\ntask_usd = { answering = 0.4, drafting = 0.01 }\n"
     (told,) = asked(dear, 12)
     assert told[:10] == ["answered"] * 10
-    assert told[10:] == ["The budget answering is used up: raise it, or change at_limit."] * 2
+    assert told[10:] == ["The budget answering is used up: raise it, or change at_limit"] * 2
     (warning,) = warnings(caplog)  # though two calls were made above 80 %
     assert "budget answering, $0.4," in warning
 

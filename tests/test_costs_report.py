@@ -490,8 +490,8 @@ def test_an_environment_that_no_call_was_made_in_names_those_there_are(
     for words in ((), ("--json",), ("--csv",)):
         status, table = costs("--environment", "nope", *words)
         assert status == (
-            "error: No calls match: none was made in environment 'nope'. "
-            "Take --environment production or staging, or run `ask` first."
+            "error: No calls match: none was made in environment 'nope'\n"
+            "hint: take --environment production or staging, or run `ask` first"
         )
         assert table == ""
     assert costs("--environment", "staging")[0] == 0

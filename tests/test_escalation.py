@@ -117,7 +117,7 @@ def test_an_answer_comes_once(desk: Desk) -> None:
     assert desk.command("answer", ticket, "--text", "Twelve.", "--by", "ada")[0] == 0
     status, told = desk.command("answer", ticket, "--text", "Ten.", "--by", "bob")
     assert status == 1
-    assert told.strip() == f"error: {ticket} is answered already, by ada."
+    assert told.strip() == f"error: {ticket} is answered already, by ada"
     assert desk.rows("outcome").count(("answered",)) == 1
 
 
@@ -190,7 +190,7 @@ def test_two_answers_at_once_and_one_wins(desk: Desk) -> None:
         told = [one.result() for one in asked]
     (won,) = [said for status, said in told if status == 0]
     (lost,) = [said for status, said in told if status == 1]
-    assert lost.strip() == f"error: {ticket} is answered already, by {won['resolved_by']}."
+    assert lost.strip() == f"error: {ticket} is answered already, by {won['resolved_by']}"
     assert desk.rows("response_model, outcome")[-1] == (won["resolved_by"], "answered")
     assert desk.rows("outcome").count(("answered",)) == 1
 

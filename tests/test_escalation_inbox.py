@@ -167,14 +167,15 @@ def test_who_has_no_name_is_asked_for_one(desk: Desk, monkeypatch: pytest.Monkey
     [
         (["answer", "nope", "--text", "x"], "'nope' is not a ticket"),
         (["show", "nope"], "'nope' is not a ticket"),
-        (["close"], "Name tickets, or --stage NAME, or --all."),
+        (["close"], "hint: name tickets, or --stage NAME, or --all"),
     ],
 )
-def test_a_mistake_is_one_line_of_advice(desk: Desk, words: list[str], told: str) -> None:
+def test_a_mistake_is_a_line_and_a_line_of_advice(desk: Desk, words: list[str], told: str) -> None:
     status, said = desk.command(*words)
     assert status == 1
     assert told in said
-    assert said.count("\n") == 1
+    first, second = said.splitlines()
+    assert first.startswith("error: ") and second.startswith("hint: ")
 
 
 def test_show_has_the_whole_context(desk: Desk) -> None:

@@ -89,7 +89,7 @@ def test_a_slow_provider_is_still_a_timeout(desk: Desk) -> None:
     [
         (
             OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
-            "Too many open files: raise `ulimit -n`",
+            r"\(Too many open files\): raise `ulimit -n`",
         ),
         (RuntimeError("can't start new thread"), "No further thread can be started: raise"),
         (MemoryError(), "Out of memory: the machine has no memory left"),
@@ -138,8 +138,8 @@ def test_a_name_that_cannot_be_looked_up_is_said_to_be_that(
     ("number", "told"),
     [
         (errno.ENOENT, "is missing: write it"),
-        (errno.EMFILE, "Too many open files: raise `ulimit -n`"),
-        (errno.EACCES, "Permission denied: give the program's user"),
+        (errno.EMFILE, r"\(Too many open files\): raise `ulimit -n`"),
+        (errno.EACCES, r"\(Permission denied\): give the program's user"),
         (errno.EIO, "Input/output error"),
     ],
 )

@@ -24,7 +24,7 @@ from pydantic_ai.tools import ToolDefinition
 
 from desk import wiring
 from desk.runtime import false_success, redaction, text
-from desk.runtime.errors import explain, explain_lookup
+from desk.runtime.errors import explain_lookup, find_remedy
 from desk.runtime.fleet import Deployment
 from desk.runtime.private import private_file
 from desk.runtime.refusals import refuses
@@ -235,7 +235,9 @@ def test_errors_and_logs_hold_no_secret(key: str, caplog: pytest.LogCaptureFixtu
 
 
 def test_what_helps_is_said_with_an_error_of_this_machine() -> None:
-    assert explain(OSError(24, "Too many open files")).endswith("lower [limits] of fleet.toml")
+    remedy = find_remedy(OSError(24, "Too many open files"))
+    assert remedy.endswith("lower [limits] of fleet.toml")
+    assert find_remedy(OSError(2, "No such file or directory")) == ""
     error = ConnectionError("down")
     error.__cause__ = gaierror("not known")
     assert "DNS" in explain_lookup(error)

@@ -57,8 +57,8 @@ def cost_report(options: argparse.Namespace) -> report_text.Report:
         known = queries.environments(location)
         if options.environment not in known:
             raise FleetError(
-                f"No calls match: none was made in environment '{options.environment}'. "
-                f"Take --environment {' or '.join(known) or 'demo'}, or run `ask` first."
+                f"No calls match: none was made in environment '{options.environment}'",
+                f"take --environment {' or '.join(known) or 'demo'}, or run `ask` first",
             )
     notes: list[str] = []
     if report.needs_attempts and of_attempts:

@@ -67,7 +67,9 @@ def _expect_loadable() -> object:
         return wiring
     except Exception as error:  # whatever a module of the team raises
         reason = f"{type(error).__name__}: {error}"
-        raise SettingsError(f"The workspace cannot be loaded ({reason}): run `uv sync`.") from error
+        raise SettingsError(
+            f"The workspace cannot be loaded ({reason})", "run `uv sync`"
+        ) from error
 
 
 def _rows(root: Path, settings: Fleet) -> list[list[object]]:
@@ -147,7 +149,7 @@ def _expect_writable(location: Location) -> None:
     if isinstance(location, Path) and not location.exists():
         folder = next(one for one in location.parents if one.exists())
         if not (folder.is_dir() and os.access(folder, os.W_OK)):
-            raise LedgerError(f"The ledger cannot be made in {folder}: make it a writable folder.")
+            raise LedgerError(f"The ledger cannot be made in {folder}", "make it a writable folder")
         return
     connect(location).close()
 

@@ -183,9 +183,9 @@ class Call:
             self.record.add(candidate.ref, "aborted", response=response, started=started)
             raise_redacted(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
-            self.hint = f"{candidate.ref}: {error}. "
+            self.hint = f"{candidate.ref}: {error}"
         elif cause := explain_lookup(error):
-            self.hint = f"{candidate.ref}: {cause}. "
+            self.hint = f"{candidate.ref}: {cause}"
         outcome = "rejected"
         if started is None:  # no slot came free in time, or the model is not available by now
             failure, outcome = candidate.unavailable or Failure.BUSY, "skipped"
@@ -210,7 +210,9 @@ class Call:
         """
         if all(row.error_type == Failure.NO_KEY for row in self.rows):
             keys = dict.fromkeys(key for c in candidates for key in c.missing_keys)
-            raise MissingKey(f"Set {' or '.join(keys)} to ask a model of chain '{self.chain}'.")
+            raise MissingKey(
+                f"No model of chain '{self.chain}' has a key", f"set {' or '.join(keys)}"
+            )
         try:
             if self.shared.human and self.to_human and self.stage.human:
                 await self.record.flush()

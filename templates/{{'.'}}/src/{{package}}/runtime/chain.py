@@ -223,7 +223,7 @@ class Chain(Model):
             if candidate not in left:
                 call.skip(candidate, OVER)
         if not left and not call.to_human:
-            raise BudgetReached(_explain_limit(budget))
+            raise _limit_error(budget)
         return left
 
     async def _cheap_models_left(self, call: Call) -> Sequence[Candidate]:
@@ -236,7 +236,7 @@ class Chain(Model):
             return ()
         left = await self._at_limit(call)
         if not left and not call.to_human and all(row.error_type == OVER for row in call.rows):
-            raise BudgetReached(_explain_limit(budget.used_up.name))
+            raise _limit_error(budget.used_up.name)
         return left
 
     async def _at_limit(self, call: Call) -> Sequence[Candidate]:
@@ -250,5 +250,5 @@ class Chain(Model):
         return left
 
 
-def _explain_limit(budget: str) -> str:
-    return f"The budget {budget} is used up: raise it, or change at_limit."
+def _limit_error(budget: str) -> BudgetReached:
+    return BudgetReached(f"The budget {budget} is used up", "raise it, or change at_limit")

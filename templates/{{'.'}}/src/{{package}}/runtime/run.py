@@ -191,7 +191,7 @@ class Run:
         name = chain or stage.settings.chain
         if name not in self.chains:
             table = f"[chains.{name}]" if name else f"[stages.{agent.name}] with a chain"
-            raise SettingsError(f"fleet.toml: add {table}, which {agent.name} asks.")
+            raise SettingsError(f"fleet.toml has no {table}, which {agent.name} asks", "add it")
         token = current.set(stage)
         try:
             ask = self._ask_with_tools if agent.tools or agent.toolsets else self._ask
@@ -247,7 +247,7 @@ class Run:
         try:
             return stage.agent.parse(completion)
         except ValidationError as error:
-            raise AnswerInvalid(f"{stage.name}: {error.error_count()} fields are wrong.") from error
+            raise AnswerInvalid(f"{stage.name}: {error.error_count()} fields are wrong") from error
 
     async def _ask_with_tools(self, stage: Stage, model: "Model", text: str) -> Any:
         from pydantic_ai import Agent, UsageLimits

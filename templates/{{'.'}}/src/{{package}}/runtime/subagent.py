@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
 
-from .errors import SettingsError, explain
+from .errors import SettingsError, find_remedy
 from .fleet import Fleet
 from .text import extract_json
 
@@ -38,11 +38,12 @@ def read_prompt(name: str) -> str:
     try:
         return (PROMPTS / name).read_text("utf-8")
     except FileNotFoundError:
-        raise SettingsError(f"prompts/{name} is missing: write it.") from None
+        raise SettingsError(f"prompts/{name} is missing", "write it") from None
     except UnicodeDecodeError:
-        raise SettingsError(f"prompts/{name} is not UTF-8 text: save it as UTF-8.") from None
+        raise SettingsError(f"prompts/{name} is not UTF-8 text", "save it as UTF-8") from None
     except OSError as error:
-        raise SettingsError(f"prompts/{name} cannot be read ({explain(error)}).") from error
+        problem = f"prompts/{name} cannot be read ({error.strerror})"
+        raise SettingsError(problem, find_remedy(error)) from error
 
 
 @dataclass(frozen=True)

@@ -123,7 +123,7 @@ def _choose(options: argparse.Namespace, tickets: Tickets) -> list[Ticket]:
     if options.tickets:
         return [tickets.get(id_) for id_ in dict.fromkeys(options.tickets)]
     if not (options.all or options.stage):
-        raise FleetError("Name tickets, or --stage NAME, or --all.")
+        raise FleetError("No ticket is named", "name tickets, or --stage NAME, or --all")
     return [ticket for ticket in tickets.select() if options.stage in (None, ticket.stage)]
 
 
@@ -131,7 +131,7 @@ def _by(options: argparse.Namespace) -> str:
     try:
         return options.by or getpass.getuser()
     except (KeyError, OSError):  # a container's user may have no name
-        raise FleetError("Say who you are: --by NAME.") from None
+        raise FleetError("This machine has no name for you", "say who you are: --by NAME") from None
 
 
 def _public(ticket: Ticket) -> dict[str, Any]:

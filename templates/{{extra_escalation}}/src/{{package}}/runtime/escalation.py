@@ -132,8 +132,8 @@ class Escalation:
                 self.tickets.tidy()
             ticket = self.tickets.get(ticket.id)
         if ticket.answer is None:
-            text = f"Ticket {ticket.id} was {ticket.state} without an answer; ask again."
-            raise Unanswered(ticket.state, text)
+            problem = f"Ticket {ticket.id} was {ticket.state} without an answer"
+            raise Unanswered(ticket.state, problem, "ask again")
         if json.loads(ticket.details).get("unbooked"):  # who answered it was killed before
             await _book(self.tickets, [ticket], call.ledger)
         typed = ticket.output_type and ticket.answer.startswith("{")  # what a tool can be given
@@ -198,9 +198,9 @@ async def ask_again(tickets: Tickets, ticket: Ticket, start: Callable[[Request],
     """Ask a ticket's chain once more and take its answer. Raises FleetError: it stays open."""
     details, output = json.loads(ticket.details), output_type(ticket)
     if ticket.state != "open":
-        raise FleetError(f"{ticket.id} is {ticket.state} already, by {ticket.resolved_by}.")
+        raise FleetError(f"{ticket.id} is {ticket.state} already, by {ticket.resolved_by}")
     if details["parameters"]["function_tools"] or output in (dict, Any):
-        raise FleetError(f"{ticket.id} cannot be asked alone: send its request again.")
+        raise FleetError(f"{ticket.id} cannot be asked alone", "send its request again")
     labels = details["labels"]
     request = Request(
         ticket.question,
@@ -222,13 +222,13 @@ def validate_answer(ticket: Ticket, text: str) -> str:
     """Return an answer as its stage can use it: text, or JSON of the stage's type."""
     agent, text = SubAgent(ticket.stage, output_type(ticket)), text.strip()
     if not text:
-        raise AnswerInvalid("An answer needs a text.")
+        raise AnswerInvalid("An answer needs a text")
     try:
         return _write_answer(agent.parse(ModelResponse(parts=[TextPart(text)])), agent)
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         place = ".".join(map(str, wrong["loc"])) or "All of it"
-        raise AnswerInvalid(f"The answer is JSON, see `show`. {place}: {wrong['msg']}.") from None
+        raise AnswerInvalid(f"{place}: {wrong['msg']}", "the answer is JSON, see `show`") from None
 
 
 def output_type(ticket: Ticket) -> type[Any]:

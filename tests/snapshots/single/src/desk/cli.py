@@ -5,6 +5,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from typing import NoReturn
 
 from .commands import COMMANDS
 from .runtime.errors import FleetError
@@ -25,7 +26,8 @@ def main() -> None:
         # The reader has closed the pipe, as `| head` does: what is buffered has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except FleetError as error:
-        sys.exit(printable(f"error: {error}"))
+        hint = f"\nhint: {error.hint}" if error.hint else ""
+        sys.exit(printable(f"error: {error.problem}{hint}"))
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -34,8 +36,16 @@ def main() -> None:
         sys.exit(printable("".join(traceback.format_exception(error)).rstrip()))
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser that reports wrong usage as every other error is reported."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print what is wrong and where to read on, and exit with 2."""
+        self.exit(2, printable(f"error: {message}\nhint: see `{self.prog} --help`\n"))
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description="Ask this workspace, and see what it costs.")
+    parser = _Parser(description="Ask this workspace, and see what it costs.")
     parser.set_defaults(parse=parser.parse_args)  # for a command that ends in another one
     groups = {"": parser.add_subparsers(required=True, metavar="COMMAND")}
     parsers: dict[str, argparse.ArgumentParser] = {}

@@ -33,9 +33,9 @@ def find_part(kind: str, name: str, parts: Mapping[str, Part], hint: str = "") -
     """Return what wiring.py connects under a name. Raises SettingsError with the names there are."""
     if name not in parts:
         close = get_close_matches(name, parts, 1)
-        hint = f" Did you mean '{close[0]}'?" if close else hint
+        hint = f"did you mean '{close[0]}'?" if close else hint
         known = ", ".join(parts) or "nothing"
-        raise SettingsError(f"{kind} '{name}' is not in wiring.py, which connects {known}.{hint}")
+        raise SettingsError(f"{kind} '{name}' is not in wiring.py, which connects {known}", hint)
     return parts[name]
 
 
@@ -64,9 +64,13 @@ def require_parts(fleet: Fleet) -> None:
     for chain in fleet.chains.values():
         rules |= {chain.on_exhausted, chain.on_content_filter}
     if "human" in rules and not wiring.HUMAN:
-        raise SettingsError('fleet.toml: "human" needs `scaffold add extra escalation`.')
+        raise SettingsError(
+            'fleet.toml: "human" needs an extra', "run `scaffold add extra escalation`"
+        )
     if fleet.section("ledger", LedgerSettings).record_content and not wiring.TEXTS:
-        raise SettingsError("fleet.toml: record_content needs `scaffold add extra content`.")
+        raise SettingsError(
+            "fleet.toml: record_content needs an extra", "run `scaffold add extra content`"
+        )
     for name, agent in fleet.agents.items():
         for key in agent.further:
             find_part(f"fleet.toml: agents.{name}: key", key, wiring.AGENT_KEYS)
@@ -77,7 +81,7 @@ def make_checks(stage: str, names: Sequence[str]) -> "list[Check]":
     from . import wiring
 
     known = {**dict.fromkeys(ALWAYS), **wiring.CHECKS}
-    hint = " More come with `scaffold add extra quality_checks`, `agreement` or `grounded`."
+    hint = "more come with `scaffold add extra quality_checks`, `agreement` or `grounded`"
     checks: list[Check] = []
     for text in names:
         name, _, argument = text.partition(":")
@@ -85,7 +89,7 @@ def make_checks(stage: str, names: Sequence[str]) -> "list[Check]":
         try:
             checks += [make(argument)] if make else []
         except ValueError as error:
-            raise SettingsError(f"fleet.toml: checks of {stage}: {text}: {error}.") from None
+            raise SettingsError(f"fleet.toml: checks of {stage}: {text}: {error}") from None
     return checks
 
 

@@ -75,7 +75,7 @@ class Prices:
         except ValidationError as error:
             raise advice(error, f"{path.name}: ") from None
         except (OSError, ValueError) as error:
-            raise SettingsError(f"{path.name}: not valid TOML: {error}.") from None
+            raise SettingsError(f"{path.name} is not valid TOML ({error})", "correct it") from None
 
     def cost(
         self,

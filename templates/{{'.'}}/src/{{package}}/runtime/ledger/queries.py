@@ -124,7 +124,7 @@ def sums(
     `environment` None: every one but the demo's. A week's key is its first day, from `since` on.
     """
     if not {*by} <= {*GROUPS}:
-        raise LedgerError("That is in an extra: run `scaffold add extra cost_reports`.")
+        raise LedgerError("That report is in an extra", "run `scaffold add extra cost_reports`")
     columns = [f"day - (day - {since}) % 7" if name == "week" else name for name in by]
     shared = [name for name in columns if name not in MODEL]
     asked = f"SUM(SUM(calls)) OVER (PARTITION BY {', '.join(shared) or 'NULL'})"

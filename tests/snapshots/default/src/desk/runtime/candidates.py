@@ -15,7 +15,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.profiles import ModelProfile
 
 from .call_budget import CallBudget, RequestSize
-from .errors import SettingsError, explain, find_exhaustion
+from .errors import SettingsError, find_exhaustion, find_remedy
 from .failure_kinds import Failure
 from .failures import EXPECTED
 from .false_success import unmask_errors
@@ -90,8 +90,8 @@ class Candidate:
             model = _instrument(model)
         except Exception as error:  # whatever an SDK raises, it is not an outage
             ours = find_exhaustion(error)
-            hint = f"{explain(ours)}." if ours else "see `doctor`, run `uv sync`."
-            raise SettingsError(f"{self.ref} cannot be set up ({error}): {hint}") from error
+            hint = find_remedy(ours) if ours else "see `doctor`, run `uv sync`"
+            raise SettingsError(f"{self.ref} cannot be set up ({ours or error})", hint) from error
         self._clients.append(model)
         self._stack.push_async_callback(_close_client, model)
         return await self._stack.enter_async_context(model)
@@ -130,7 +130,7 @@ class Candidate:
         if failure not in self._logged and (policy.alert or not isinstance(error, EXPECTED)):
             self._logged.add(failure)
             ours = find_exhaustion(error)
-            reason = explain(ours) if ours else error
+            reason = f"{ours.strerror}: {find_remedy(ours)}" if ours else error
             log.warning("%s: %s (%s); chains go on without it", self.ref, failure, reason)
 
     def _open_circuit(self) -> bool:

@@ -42,7 +42,7 @@ def _read(path: Path) -> str:
     try:
         return wiring.READERS[0](path) if wiring.READERS else path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise FleetError(f"{path} cannot be read as UTF-8 text: {error}.") from None
+        raise FleetError(f"{path} cannot be read as UTF-8 text ({error})") from None
 
 
 def _is_file(path: Path) -> bool:

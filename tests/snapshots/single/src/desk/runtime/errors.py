@@ -1,4 +1,4 @@
-"""Define every error that a workspace raises on purpose; its text is advice, in one line.
+"""Define every error that a workspace raises on purpose: what is wrong, and what to do.
 
 FleetError
 ├── SettingsError, MissingKey, BudgetReached    the team has to change something
@@ -17,18 +17,23 @@ from .redaction import redact_data
 
 
 class FleetError(Exception):
-    """The base of all errors of this workspace. Its text holds no secret, whatever it quotes."""
+    """The base of all errors: what is wrong and, as `hint`, what to do.
 
-    def __init__(self, *args: object) -> None:
-        super().__init__(*redact_data(args))
+    The command line prints `error: …` and, on a line of its own, `hint: …`; `str` joins the two
+    with a colon. Neither ends in a full stop, and neither holds a secret, whatever it quotes.
+    """
+
+    def __init__(self, problem: str, hint: str = "") -> None:
+        self.problem, self.hint = redact_data((problem, hint))
+        super().__init__(f"{self.problem}: {self.hint}" if hint else self.problem)
 
 
 class SettingsError(FleetError):
-    """A settings file is wrong: the text names the file, the key and the way out."""
+    """A settings file is wrong: the problem names the file and the key."""
 
 
 class MissingKey(FleetError):
-    """No provider of a chain can be asked: the text names the environment variables to set."""
+    """No provider of a chain can be asked: the hint names the environment variables to set."""
 
 
 class WrongLoop(FleetError):
@@ -36,8 +41,8 @@ class WrongLoop(FleetError):
 
     def __init__(self) -> None:
         super().__init__(
-            "This workspace belongs to the event loop that used it first: keep one loop for all "
-            "requests, or open a Workspace inside each `asyncio.run`."
+            "This workspace belongs to the event loop that used it first",
+            "keep one loop for all requests, or open a Workspace inside each `asyncio.run`",
         )
 
 
@@ -48,9 +53,8 @@ class ChainExhausted(FleetError):
         self.chain = chain
         self.failures = tuple(failures)
         reasons = "; ".join(f"{model}: {reason}" for model, reason in failures)
-        super().__init__(
-            f"No model of chain '{chain}' answered ({reasons}). {hint}See `costs` and `doctor`."
-        )
+        hint = f"{hint}; see `costs` and `doctor`" if hint else "see `costs` and `doctor`"
+        super().__init__(f"No model of chain '{chain}' answered ({reasons})", hint)
 
 
 class BudgetReached(FleetError):
@@ -62,15 +66,15 @@ class Escalated(FleetError):
 
     def __init__(self, ticket: str) -> None:
         self.ticket = ticket
-        super().__init__(f"Waiting for a person: ticket {ticket}, see `escalations`.")
+        super().__init__(f"Ticket {ticket} waits for a person", "see `escalations`")
 
 
 class Unanswered(FleetError):
     """No person will answer. `reason` is the ledger's: inbox_full, closed or expired."""
 
-    def __init__(self, reason: str, text: str) -> None:
+    def __init__(self, reason: str, problem: str, hint: str = "") -> None:
         self.reason = reason
-        super().__init__(text)
+        super().__init__(problem, hint)
 
 
 class AnswerInvalid(FleetError):
@@ -82,7 +86,7 @@ class ToolsFailed(FleetError):
 
 
 class LedgerError(FleetError):
-    """The ledger database is locked, full, read-only or no database."""
+    """The ledger database is locked, full, read-only or not a database."""
 
 
 class LedgerUnavailable(LedgerError):
@@ -103,10 +107,9 @@ EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUO
 """What this machine has run out of is not a provider's fault."""
 
 
-def explain(error: OSError) -> str:
-    """Return the system's own words for an error, and what helps."""
-    remedy = _REMEDIES.get(error.errno or 0)
-    return f"{error.strerror or error}" + (f": {remedy}" if remedy else "")
+def find_remedy(error: OSError) -> str:
+    """Return what helps against an error of the system; "" where nothing is known."""
+    return _REMEDIES.get(error.errno or 0, "")
 
 
 def find_exhaustion(error: BaseException) -> OSError | None:

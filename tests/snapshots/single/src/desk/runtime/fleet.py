@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, Type
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from .errors import SettingsError, explain
+from .errors import SettingsError, find_remedy
 from .redaction import hide_settings, redact_secrets
 
 if TYPE_CHECKING:
@@ -270,7 +270,7 @@ def load(path: Path) -> Fleet:
     fleet = parse_table(Fleet, {**tables, "version": version}, "fleet.toml: ")
     _warn_of_misspelt(fleet, list(Fleet.model_fields))
     if wrong := "; ".join(_dangling(fleet)):
-        raise SettingsError(f"fleet.toml: {wrong}.")
+        raise SettingsError(f"fleet.toml: {wrong}")
     return fleet
 
 
@@ -280,11 +280,12 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         text = path.read_bytes()
         return tomllib.loads(text.decode()), sha256(text).hexdigest()[:12]
     except FileNotFoundError:
-        raise SettingsError(f"{path} is missing; run from the workspace's folder.") from None
+        raise SettingsError(f"{path} is missing", "run from the workspace's folder") from None
     except OSError as error:
-        raise SettingsError(f"{path} cannot be read ({explain(error)}).") from error
+        problem = f"{path} cannot be read ({error.strerror})"
+        raise SettingsError(problem, find_remedy(error)) from error
     except ValueError as error:  # bad TOML, or no UTF-8
-        raise SettingsError(f"{path.name} is not valid TOML: {error}.") from None
+        raise SettingsError(f"{path.name} is not valid TOML ({error})", "correct it") from None
 
 
 def _warn_of_misspelt(fleet: Fleet, names: Sequence[str]) -> None:
@@ -320,7 +321,7 @@ def advice(error: ValidationError, where: str, type_: Any = None) -> SettingsErr
             reason = f"unknown key; did you mean '{close[0]}'?" if close else "unknown key"
             reason += f" (known: {', '.join(known)})" if known and not close else ""
         wrong.append(".".join(map(str, loc)) + f": {reason}")
-    return SettingsError(f"{where}{'; '.join(wrong)}.")
+    return SettingsError(f"{where}{'; '.join(wrong)}")
 
 
 def _keys(type_: Any, path: Sequence[int | str]) -> list[str]:

@@ -68,7 +68,7 @@ def scenes(folder: Path) -> list[Scene]:
         found += tables.scene
         usual |= {stage: [reply] for stage, reply in tables.usual.items()}
     if not found:
-        raise SettingsError(f"{folder} holds no recorded scenes: restore its .toml files.")
+        raise SettingsError(f"{folder} holds no recorded scenes", "restore its .toml files")
     return [scene.model_copy(update={"replies": {**usual, **scene.replies}}) for scene in found]
 
 
@@ -85,7 +85,7 @@ class Tape:
         """Return the stage's next reply. Raises SettingsError when the recording ends too early."""
         left = self._left.get(stage)
         if not left:
-            raise SettingsError(f"The recording has no further reply for stage '{stage}'.")
+            raise SettingsError(f"The recording has no further reply for stage '{stage}'")
         return left[0] if len(left) == 1 and left[0].status else left.pop(0)
 
 

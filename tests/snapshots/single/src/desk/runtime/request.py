@@ -37,9 +37,9 @@ class Request:
             object.__setattr__(self, name, sanitize(getattr(self, name)))
         cap = self.max_cost_usd
         if cap is not None and not (math.isfinite(cap) and cap >= 0):
-            raise SettingsError(f"max_cost_usd is {cap}: give US dollars from 0 on, or None.")
+            raise SettingsError(f"max_cost_usd is {cap}", "give US dollars from 0 on, or None")
         if not self.deadline_s >= 0:
-            raise SettingsError(f"deadline_s is {self.deadline_s}: give seconds from 0 on.")
+            raise SettingsError(f"deadline_s is {self.deadline_s}", "give seconds from 0 on")
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,8 +75,9 @@ def database_path(root: Path, servers: Mapping[str, OpenServer] | None = None) -
         return (servers or {})[scheme](url)
     except (KeyError, ImportError):
         raise LedgerError(
-            f"FLEET_LEDGER_URL '{scheme[:12]}…' cannot be used here: set sqlite:///PATH, or add what "
-            "is missing (`scaffold add extra ledger_postgresql`, then `uv sync`)."
+            f"FLEET_LEDGER_URL '{scheme[:12]}…' cannot be used here",
+            "set sqlite:///PATH, or add what is missing (`scaffold add extra ledger_postgresql`, "
+            "then `uv sync`)",
         ) from None
 
 
