@@ -57,7 +57,7 @@ def test_a_model_without_a_price_is_unpriced(desk: Desk, doctor: Run) -> None:
 def test_a_misspelt_check_names_the_right_one(desk: Desk, doctor: Run) -> None:
     desk.checks = ["not_empyt"]
     status, told = doctor()
-    assert status == 1 and "Did you mean 'not_empty'?" in told
+    assert status == 1 and "did you mean 'not_empty'?" in told
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_provider_that_is_not_wired(desk: Desk, doctor: Run) -> None:
     path = desk.root / "fleet.toml"
     path.write_text(path.read_text("utf-8").replace("openai:gpt-5-mini@", "opneai:gpt-5-mini@"))
     status, told = doctor(write=False)
-    assert status == 1 and "Did you mean 'openai'?" in told
+    assert status == 1 and "did you mean 'openai'?" in told
 
 
 def test_a_key_that_is_not_set(doctor: Run, monkeypatch: pytest.MonkeyPatch) -> None:

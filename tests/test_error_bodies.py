@@ -58,8 +58,8 @@ class Clients:
         if provider not in self.models:
             place = fleet.Deployment(base_url=self.server.url(provider), region="eu-central-1")
             built = self.of(f"providers.{provider}").build(name, place)
-            self.models[provider] = self.of("openai_chat").adapt(built)
-            self.of("false_success").unmask_errors(self.models[provider])
+            adapted = self.of("openai_chat").adapt(built)
+            self.models[provider] = self.of("false_success").adapt(adapted)
             await self.models[provider].__aenter__()
         try:
             async with asyncio.timeout(10):

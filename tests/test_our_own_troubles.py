@@ -89,7 +89,7 @@ def test_a_slow_provider_is_still_a_timeout(desk: Desk) -> None:
     [
         (
             OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
-            r"\(Too many open files\): raise `ulimit -n`",
+            "Too many open files: raise `ulimit -n`",
         ),
         (RuntimeError("can't start new thread"), "No further thread can be started: raise"),
         (MemoryError(), "Out of memory: the machine has no memory left"),

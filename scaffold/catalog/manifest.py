@@ -91,7 +91,7 @@ class Wires(Part):
     In `wiring.py`: `pipeline` with what it `handles`, for the router, and the registries that it
     `takes` as arguments (`searches`); `router`; `checks`; `agent_key`, whose `equip` reads the key
     of that name under `[agents.X]`; `reader`, whose `read(path)` returns the text of a file;
-    `human`, `stream` and `texts`; the module whose `adapt` every model goes through; the module
+    `human`, `stream` and `texts`; the modules whose `adapt` every model goes through; the module
     that measures the `saving`; modules of `runtime/ledger` with `findings`, with sums by what only
     attempts have (`sums`) and with the `forecast` of the month; `ledgers` by URL scheme, and
     `exports` by the suffix of the files that they write.

@@ -18,7 +18,6 @@ from .call_budget import CallBudget, RequestSize
 from .errors import SettingsError, find_exhaustion, find_remedy
 from .failure_kinds import Failure
 from .failures import EXPECTED
-from .false_success import unmask_errors
 from .fleet import Circuits, ModelRef
 from .retry_after import retry_after_s
 
@@ -85,9 +84,7 @@ class Candidate:
 
     async def _open(self) -> Model:
         try:
-            model = self.build()
-            unmask_errors(model)
-            model = _instrument(model)
+            model = _instrument(self.build())
         except Exception as error:  # whatever an SDK raises, it is not an outage
             ours = find_exhaustion(error)
             hint = find_remedy(ours) if ours else "see `doctor`, run `uv sync`"

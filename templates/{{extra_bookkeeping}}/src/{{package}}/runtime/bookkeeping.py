@@ -12,8 +12,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, cast
 
-from .false_success import wrap_stream
-
 Parts = AsyncIterator[bytes]
 _COUNTED = ("prompt_tokens", "completion_tokens")
 
@@ -50,7 +48,29 @@ def hooks(reasons: Reasons = USUAL) -> dict[str, list[Callable[..., Any]]]:
             elif "json" in kind:
                 wrap_stream(response, partial(_whole, reasons=reasons))
 
-    return {"request": [], "response": [put_right]}
+    return {"request": [refuse_compression], "response": [put_right]}
+
+
+async def refuse_compression(request: Any) -> None:
+    """Ask for an answer that can be read on the way in."""
+    request.headers["accept-encoding"] = "identity"
+
+
+def wrap_stream(
+    response: Any, read: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
+) -> None:
+    """Have the body of a response read by `read`: it stays a stream of httpx or httpx2."""
+    inner = response.stream
+    base: Any = next(one for one in type(inner).__mro__ if one.__name__ == "AsyncByteStream")
+
+    class Wrapped(base):
+        def __aiter__(self) -> AsyncIterator[bytes]:
+            return read(inner)
+
+        async def aclose(self) -> None:
+            await inner.aclose()
+
+    response.stream = Wrapped()
 
 
 async def _whole(inner: Parts, reasons: Reasons) -> Parts:

@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(description="Ask this workspace, and see what it costs.")
     parser.set_defaults(parse=parser.parse_args)  # for a command that ends in another one
     groups = {"": parser.add_subparsers(required=True, metavar="COMMAND")}
-    parsers: dict[str, argparse.ArgumentParser] = {}
+    parsers: dict[str, _Parser] = {}
     for words, module in sorted(COMMANDS.items()):
         group, _, word = words.rpartition(" ")
         if group not in groups:

@@ -28,7 +28,6 @@ _BEGINS = {kind: re.compile("|".join(all_)) for kind, all_ in _TABLE["sentences"
 _IMPLIED = {
     _plain(code): int(status) for status, codes in _TABLE["implied"].items() for code in codes
 }
-_STATUS_OF_KIND = {"authentication": 401, "quota": 402, "unknown_model": 404, "rate_limited": 429}
 _CLEAR_STATUSES = (401, 402, 404, 407, 408, 410, 446, 451, 504, 511)
 _API_STATUSES = (401, 413, 429)  # a page with one of these is not a passing fault of a proxy
 _LABEL = re.compile(
@@ -45,13 +44,11 @@ _CODE_KEYS = (
     *("error_code", "error_type", "errorCode"),
 )
 _STATUS_KEYS = ("code", "http_status_code", "status", "status_code", "statusCode", "Code")
-_MESSAGE_KEYS = ("message", "Message", "error", "detail", "raw", "error_message")
-_FAULT_KEYS = (*_MESSAGE_KEYS, "msg", "error_msg", "title", "html-message")
+MESSAGE_KEYS = ("message", "Message", "error", "detail", "raw", "error_message")
 _NESTED_KEYS = (
     *("error", "errors", "Error", "detail", "details", "innererror", "inner_error", "metadata"),
     *("raw", "provider_specific_fields", "violations", "base_resp"),
 )
-_ANSWER_KEYS = ("choices", "candidates", "content", "output", "promptFeedback", "completion")
 _PAGE = re.compile(
     r"\s*<(?:!doctype|html|head|body|center|script|meta|title|h1)\b|\s*error code: 1?\d{3}\s*$",
     re.I,
@@ -81,18 +78,6 @@ def classify_reply(error: Exception) -> str | None:
     if str(error).endswith("expected JSON data"):  # the openai SDK, of another content type
         return "network"
     return None
-
-
-def find_status(body: object) -> int | None:
-    """Return the status that a reply should have had which is a "200", but holds an error."""
-    if isinstance(body, list) and body:
-        body = cast("list[object]", body)[0]
-    if not isinstance(body, dict) or not (error := _find_error(cast("dict[str, Any]", body))):
-        return None
-    if status := _read_status(list(iter_tables(error))):
-        return status
-    kind = classify_reply(ModelAPIError("", "", body=error))
-    return _STATUS_OF_KIND.get(kind, 400) if kind and kind != "overloaded" else 500
 
 
 def find_choice_error(body: Mapping[str, Any]) -> Any:
@@ -131,18 +116,6 @@ def _iter_tables(body: object, depth: int, *, parse: bool = True) -> Iterator[di
             yield from _iter_tables(table.get(name), depth + 1, parse=name == "raw")
 
 
-def _find_error(body: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the part of a body that is an error; None where it is an answer, or neither."""
-    minimax: Any = body.get("base_resp") or {}
-    error = find_choice_error(body) or body.get("error") or body.get("errors")
-    error = error or (minimax if minimax.get("status_code") else None)
-    if any(body.get(name) for name in _ANSWER_KEYS):
-        usage: Any = body.get("usage") or {}
-        # The part of an answer that has arrived is paid for.
-        return None if usage.get("completion_tokens") or not error else {"error": error}
-    return body if error or any(isinstance(body.get(name), str) for name in _FAULT_KEYS) else None
-
-
 def _has_page(error: ModelAPIError) -> bool:
     """Return whether a success was a page in place of the API's JSON: a log-in form, say."""
     body = getattr(error.__cause__, "doc", "") or error.message.partition("'")[2]
@@ -153,7 +126,7 @@ def _read(error: ModelAPIError) -> Reply:
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
     tables = list(iter_tables(error.body))
     text = error.body if isinstance(error.body, str) else ""
-    values = (table.get(key) for table in tables for key in _MESSAGE_KEYS)
+    values = (table.get(key) for table in tables for key in MESSAGE_KEYS)
     messages = [one for one in values if isinstance(one, str)] or ([text] if text else [])
     codes = [error.provider_error_code, error.provider_error_type]
     codes.append(headers.get("x-amzn-errortype", "").partition(":")[0])
@@ -166,7 +139,7 @@ def _read(error: ModelAPIError) -> Reply:
     if "html" in headers.get("content-type", ""):
         is_page = is_page or not tables or any(one.lstrip().startswith("<") for one in messages)
     return Reply(
-        status=status or _read_status(tables),
+        status=status or read_status(tables),
         codes=frozenset(_plain(code) for code in codes if code),
         keys=keys,
         messages=tuple(messages),
@@ -174,7 +147,7 @@ def _read(error: ModelAPIError) -> Reply:
     )
 
 
-def _read_status(tables: list[dict[str, Any]]) -> int | None:
+def read_status(tables: list[dict[str, Any]]) -> int | None:
     """Return the status that a body states, or that what it calls its error stands for."""
     values = (str(table.get(key)) for table in tables for key in _STATUS_KEYS)
     stated = (int(value) for value in values if re.fullmatch("[45][0-9][0-9]", value))

@@ -7,15 +7,16 @@ what it would have raised, for every provider in the same way. Streams lose what
 import codecs
 import json
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
-from pydantic_ai.exceptions import ModelHTTPError
+from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.models import Model
 
-from .replies import find_choice_error, find_status
+from .bookkeeping import refuse_compression, wrap_stream
+from .replies import MESSAGE_KEYS, classify_reply, find_choice_error, iter_tables, read_status
 
 # Where a provider's client keeps that of HTTP: OpenAI's, Anthropic's, Groq's; Mistral's; Google's.
 _HTTP_CLIENTS = ("_client", "sdk_configuration.async_client", "_api_client._async_httpx_client")
@@ -24,25 +25,36 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 _DATA = b"data: "
 # What may be an error: the other events of a stream are not parsed twice.
 _NAMES_ERROR = re.compile(rb'"(errors?|base_resp|message|detail|msg|title)"')
+_FAULT_KEYS = (*MESSAGE_KEYS, "msg", "error_msg", "title", "html-message")
+_ANSWER_KEYS = ("choices", "candidates", "content", "output", "promptFeedback", "completion")
+_STATUS_OF_KIND = {"authentication": 401, "quota": 402, "unknown_model": 404, "rate_limited": 429}
 
 
-def unmask_errors(model: Model) -> None:
+def adapt(model: Model) -> Model:
     """Have the client of a model take an error for one, whatever status it came with."""
     client: Any = model.provider and model.provider.client
     for path in _HTTP_CLIENTS:
         with suppress(AttributeError):
             hooks = attrgetter(path + ".event_hooks")(client)
-            hooks["request"].append(_refuse_compression)
+            hooks["request"].append(refuse_compression)
             hooks["response"].append(_unmask)
-            return
+            return model
     with suppress(AttributeError):  # boto3's
         client.meta.events.register("before-parse", _unmask_parsed)
         client.meta.events.register("after-call", _copy_status)
+    return model
 
 
-async def _refuse_compression(request: Any) -> None:
-    # What is compressed cannot be read on the way in.
-    request.headers["accept-encoding"] = "identity"
+def find_status(body: object) -> int | None:
+    """Return the status that a reply should have had which is a "200", but holds an error."""
+    if isinstance(body, list) and body:
+        body = cast("list[object]", body)[0]
+    if not isinstance(body, dict) or not (error := _find_failure(cast("dict[str, Any]", body))):
+        return None
+    if status := read_status(list(iter_tables(error))):
+        return status
+    kind = classify_reply(ModelAPIError("", "", body=error))
+    return _STATUS_OF_KIND.get(kind, 400) if kind and kind != "overloaded" else 500
 
 
 async def _unmask(response: Any) -> None:
@@ -53,23 +65,6 @@ async def _unmask(response: Any) -> None:
         response.status_code = _find_status(await response.aread())
     elif "event-stream" in kind and "content-encoding" not in response.headers:
         wrap_stream(response, lambda chunks: _read_events(chunks, response.headers))
-
-
-def wrap_stream(
-    response: Any, read: Callable[[AsyncIterator[bytes]], AsyncIterator[bytes]]
-) -> None:
-    """Have the body of a response read by `read`: it stays a stream of httpx or httpx2."""
-    inner = response.stream
-    base: Any = next(one for one in type(inner).__mro__ if one.__name__ == "AsyncByteStream")
-
-    class Wrapped(base):
-        def __aiter__(self) -> AsyncIterator[bytes]:
-            return read(inner)
-
-        async def aclose(self) -> None:
-            await inner.aclose()
-
-    response.stream = Wrapped()
 
 
 async def _read_events(chunks: AsyncIterator[bytes], headers: Any) -> AsyncIterator[bytes]:
@@ -141,3 +136,15 @@ def _find_status(content: bytes) -> int:
         return find_status(json.loads(content)) or 200
     except (ValueError, RecursionError):
         return 200
+
+
+def _find_failure(body: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the part of a body that is an error; None where it is an answer, or neither."""
+    minimax: Any = body.get("base_resp") or {}
+    error = find_choice_error(body) or body.get("error") or body.get("errors")
+    error = error or (minimax if minimax.get("status_code") else None)
+    if any(body.get(name) for name in _ANSWER_KEYS):
+        usage: Any = body.get("usage") or {}
+        # The part of an answer that has arrived is paid for.
+        return None if usage.get("completion_tokens") or not error else {"error": error}
+    return body if error or any(isinstance(body.get(name), str) for name in _FAULT_KEYS) else None
