@@ -299,7 +299,7 @@ def test_a_wrong_row_among_those_in_memory_is_lost_alone(
 
     asyncio.run(play())
     assert keys(store, path) == sorted((row.call_id, 1) for row in good)
-    assert "It is lost" in caplog.text
+    assert "it is lost" in caplog.text
 
 
 def test_what_is_in_memory_at_the_end_is_in_the_log(

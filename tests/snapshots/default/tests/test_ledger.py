@@ -162,7 +162,7 @@ def test_while_rows_cannot_be_written_no_call_is_sent(
 
     play(path, use)
     assert len(attempts(path, "")) == 2
-    assert "1 of them are in memory" in caplog.text and "It is lost" in caplog.text
+    assert "1 of them are in memory" in caplog.text and "it is lost" in caplog.text
     assert "are on disk now" in caplog.text
 
 

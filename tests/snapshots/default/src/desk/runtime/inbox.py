@@ -111,13 +111,13 @@ class Tickets:
             private_file(self.path)
             self._database = sqlite3.connect(self.path, timeout=30)
         except (OSError, sqlite3.Error) as error:
-            raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
+            raise LedgerError(f"{self.path} cannot be opened ({error})", "free the file") from None
         try:
             self._database.row_factory = sqlite3.Row
             self._database.executescript(_SCHEMA)
         except sqlite3.Error as error:
             self.close()
-            raise LedgerError(f"{self.path} cannot be opened ({error}); free the file.") from None
+            raise LedgerError(f"{self.path} cannot be opened ({error})", "free the file") from None
         self._file = file_id(self.path)
 
     def close(self) -> None:
@@ -131,8 +131,8 @@ class Tickets:
         if not found:
             raise Unanswered(
                 "inbox_full",
-                f"{self.settings.max_open} questions wait for a person already: answer some, "
-                "`escalations close --all`, or raise max_open under [escalation].",
+                f"{self.settings.max_open} questions wait for a person already",
+                "answer some, `escalations close --all`, or raise max_open under [escalation]",
             )
         asker = (request_id, ticket.fingerprint, found[0].id)
         self._run("INSERT OR REPLACE INTO askers VALUES (?, ?, ?)", asker)
@@ -155,7 +155,7 @@ class Tickets:
         found = self._run(query, (id_, id_))
         if len(found) != 1:
             said = "fits several tickets" if found else "is not a ticket"
-            raise FleetError(f"'{id_}' {said}: see `escalations list --state all`.")
+            raise FleetError(f"'{id_}' {said}", "see `escalations list --state all`")
         return found[0]
 
     def select(self, state: str = "open") -> list[Ticket]:
@@ -191,7 +191,7 @@ class Tickets:
         )
         if tickets and not done:
             late = self.get(tickets[0].id)
-            raise FleetError(f"{late.id} is {late.state} already, by {late.resolved_by}.")
+            raise FleetError(f"{late.id} is {late.state} already, by {late.resolved_by}")
         return done
 
     def erase(self, user_ref: str) -> list[Ticket]:
@@ -233,4 +233,4 @@ class Tickets:
             with self._database:
                 return [Ticket(**row) for row in self._database.execute(statement, values)]
         except sqlite3.Error as error:
-            raise LedgerError(f"{self.path} cannot be used: {error}.") from None
+            raise LedgerError(f"{self.path} cannot be used ({error})") from None

@@ -60,7 +60,7 @@ _PRUNE = (
 def select_rows(path: Path, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Read from a ledger that exists. An older schema is migrated. Raises LedgerError."""
     if not path.is_file():
-        raise LedgerError(f"There is no ledger at {path} yet: run `demo` or `ask` first.")
+        raise LedgerError(f"There is no ledger at {path} yet", "run `demo` or `ask` first")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     with (
         ledger_errors(path, "read"),
@@ -158,7 +158,7 @@ class SqliteDatabase:
         connection.executescript(_SETTINGS)
         if _version(connection) > SCHEMA_VERSION:
             raise LedgerError(
-                f"The ledger {self._path} was written by a newer workspace: update this one."
+                f"The ledger {self._path} was written by a newer workspace", "update this one"
             )
 
     def _has_moved(self) -> bool:
@@ -215,9 +215,9 @@ def ledger_errors(path: Path, what: str) -> Generator[None]:
         yield
     except (OSError, sqlite3.Error, *_WRONG_ROW) as error:
         if isinstance(error, _WRONG_ROW) or "overflow" in str(error):
-            raise RowsRefused(f"The ledger does not take an attempt: {error}.") from None
+            raise RowsRefused(f"The ledger does not take an attempt ({error})") from None
         code = getattr(error, "sqlite_errorcode", 0) & 0xFF
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             code = sqlite3.SQLITE_FULL
         hint = _HINTS.get(code, _ACCESS)
-        raise LedgerError(f"The ledger {path} cannot be {what} ({error}): {hint}.") from None
+        raise LedgerError(f"The ledger {path} cannot be {what} ({error})", hint) from None

@@ -94,9 +94,9 @@ class Ledger:
     def expect_open(self) -> None:
         """Raise LedgerError when it is closed, or belongs to the process before a fork."""
         if self._pid != os.getpid():
-            raise LedgerError("The workspace was opened before a fork: open one in each process.")
+            raise LedgerError("The workspace was opened before a fork", "open one in each process")
         if self._is_closed:
-            raise LedgerError(f"The ledger {self.path} is closed: open the workspace again.")
+            raise LedgerError(f"The ledger {self.path} is closed", "open the workspace again")
 
     def close(self) -> None:
         """Commit what waits and end the thread."""
@@ -166,7 +166,7 @@ class Ledger:
             for write in kept:
                 self._unwritten.remove(write)
                 if error:  # its caller has gone on
-                    log.error("%s It is lost: %s", error, [*write.rows, *write.judged])
+                    log.error("%s; it is lost: %s", error, [*write.rows, *write.judged])
             if not self._unwritten:
                 log.warning("The attempts that were in memory alone are on disk now.")
         for write in writes:
@@ -178,8 +178,9 @@ class Ledger:
         self._unwritten += [one for one in writes if one.has_rows and one not in self._unwritten]
         count = len(_attempts_of(self._unwritten))
         refusal = LedgerUnavailable(
-            f"No model is asked while attempts cannot be recorded, {count} of them are in memory "
-            f"alone. {error} Calls go on by themselves once that works again."
+            "No model is asked while attempts cannot be recorded, "
+            f"{count} of them are in memory alone ({error})",
+            "calls go on by themselves once that works again",
         )
         if is_first and self._unwritten:
             log.error("%s", refusal)
@@ -244,7 +245,7 @@ def bring_in(ledger: Location, database: Database) -> int:
             execute("DELETE FROM attempts", ())
     if files := sorted(spill.parent.glob(f"{spill.stem}*.jsonl")):
         raise LedgerError(
-            f"An earlier release set {files[0]} aside: add the extra ledger_tools, "
-            f"`ledger import {files[0]}`, then remove it."
+            f"An earlier release set {files[0]} aside",
+            f"add the extra ledger_tools, `ledger import {files[0]}`, then remove it",
         )
     return new
