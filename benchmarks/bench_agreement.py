@@ -41,7 +41,7 @@ def rendered(folder: Path) -> Callable[[str, str, str], bool]:
     spec = complete(load(ROOT), {"extras": ["agreement"]}, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="benchmark", commit=None)
     sys.path.insert(0, str(folder / "src"))
-    return importlib.import_module("desk.runtime.agreeing").same
+    return importlib.import_module("desk.runtime.same_answer").is_same
 
 
 def rows(name: str) -> list[dict[str, Any]]:

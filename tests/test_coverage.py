@@ -25,16 +25,13 @@ FEATURES = {
     "extra_ledger_postgresql": POSTGRESQL,
     **dict.fromkeys(
         (
-            "extra_agreement",
             "extra_bookkeeping",
             "extra_content",
             "extra_cost_reports",
             "extra_escalation",
             "extra_findings",
-            "extra_grounded",
             "extra_ledger_parquet",
             "extra_ledger_tools",
-            "extra_quality_checks",
             "extra_reconcile",
             "extra_saving",
             "extra_streaming",

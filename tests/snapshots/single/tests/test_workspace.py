@@ -314,7 +314,7 @@ def test_ask_without_a_key_says_which_to_set(
     if not all(keys_by_model()):
         pytest.skip("a model of this fleet needs no key, and would be asked")
     shown = str(command(monkeypatch, "ask", "Hello?"))
-    assert any(f"Set {key}" in shown for key in keys())
+    assert any(f"set {key}" in shown for key in keys())
     assert {row[0] for row in ledger_rows(own_ledger, "outcome")} == {"skipped"}
 
 

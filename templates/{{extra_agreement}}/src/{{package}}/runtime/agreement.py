@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from .agreeing import same
 from .errors import FleetError, SettingsError
 from .run import AskedCall, Check, CheckResult, MakeCheck, current
+from .same_answer import is_same
 from .subagent import SubAgent, text_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def make_agreement_check(argument: str) -> Check:
 
         chains = call.stage.run.chains
         if chain not in chains:
-            raise SettingsError(f"fleet.toml: checks: there is no [chains.{chain}] to agree with.")
+            problem = f"fleet.toml: checks: there is no [chains.{chain}] to agree with"
+            raise SettingsError(problem, "add it, or name another chain")
         # The same question word for word, billed to the same task, and not checked itself.
         stage = replace(call.stage, agent=SubAgent("second_opinion", str), parent=call)
         token = current.set(stage)
@@ -45,7 +46,7 @@ def make_agreement_check(argument: str) -> Check:
             current.reset(token)
         if other.model_name == completion.model_name:
             return None
-        agrees = same(text_of(completion), text_of(other), field, exact=exact)
+        agrees = is_same(text_of(completion), text_of(other), field, exact=exact)
         return CheckResult(None if agrees else "disagrees", float(agrees), "agreement")
 
     return check

@@ -76,7 +76,7 @@ def _find_sets(root: Path, pipeline: str | None) -> list[Path]:
     paths = sorted(folder.glob(f"{pipeline or '*'}.jsonl"))
     if not paths:
         known = ", ".join(path.stem for path in sorted(folder.glob("*.jsonl"))) or "none yet"
-        raise SettingsError(f"evals/{pipeline or '*'}.jsonl does not exist. Eval sets: {known}.")
+        raise SettingsError(f"evals/{pipeline or '*'}.jsonl does not exist", f"eval sets: {known}")
     return paths
 
 

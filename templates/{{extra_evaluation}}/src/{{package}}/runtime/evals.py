@@ -71,7 +71,7 @@ def load(path: Path) -> list[Case]:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "the line"
-            raise SettingsError(f"{path.name}:{number}: {where}: {first['msg']}.") from None
+            raise SettingsError(f"{path.name}:{number}: {where}: {first['msg']}") from None
     return cases
 
 

@@ -1,4 +1,4 @@
-"""Whether two answers are the same one: the same value, however it is written.
+"""Tell whether two answers are the same one: the same value, however it is written.
 
 Numbers, fractions, percentages, amounts and dates are read as what they are; lists and literals
 by their parts. What limits or negates a value ("at least 6", "5 or 9", "not X") and the case of
@@ -59,7 +59,7 @@ _MONTH_BEFORE = re.compile(
 _LISTED = re.compile(r"\d\w*\s*(?:,|;|&|and)\s*$", re.IGNORECASE)
 
 
-def same(one: str, other: str, field: str = "", *, exact: bool = False) -> bool:
+def is_same(one: str, other: str, field: str = "", *, exact: bool = False) -> bool:
     """Return whether two answers agree: on one field, on their short fields, or on how they end.
 
     Of a text counts what follows "answer:", else its last line. Free texts in typed answers count

@@ -63,14 +63,14 @@ TYPED = st.dictionaries(
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row['one']} / {row['other']}"[:60])
 def test_answers_are_compared_by_value(row: dict[str, Any]) -> None:
-    same = module("agreeing").same
+    same = module("same_answer").is_same
     assert same(row["one"], row["other"]) is row["same"]
     assert same(row["other"], row["one"]) is row["same"]
 
 
 @given(one=st.one_of(st.text(), ENDS), other=st.one_of(st.text(), ENDS))
 def test_every_text_agrees_with_itself_and_either_way_round(one: str, other: str) -> None:
-    same = module("agreeing").same
+    same = module("same_answer").is_same
     assert same(one, one)
     assert same(one, one, exact=True)
     assert same(one, other) == same(other, one)
@@ -79,7 +79,7 @@ def test_every_text_agrees_with_itself_and_either_way_round(one: str, other: str
 
 @given(one=TYPED, other=TYPED)
 def test_so_does_every_typed_answer(one: dict[str, Any], other: dict[str, Any]) -> None:
-    same = module("agreeing").same
+    same = module("same_answer").is_same
     left, right = json.dumps(one), json.dumps(other)
     assert same(left, left)
     assert same(left, right) == same(right, left)
@@ -91,12 +91,12 @@ def test_so_does_every_typed_answer(one: dict[str, Any], other: dict[str, Any]) 
 )
 def test_a_long_answer_is_read_once(part: str) -> None:
     text = part * (100_000 // len(part))
-    assert module("agreeing").same(text, text)
-    assert not module("agreeing").same(text, f"{text} 7 x")
+    assert module("same_answer").is_same(text, text)
+    assert not module("same_answer").is_same(text, f"{text} 7 x")
 
 
 def test_a_field_that_is_missing_agrees_with_nothing() -> None:
-    assert not module("agreeing").same('{"a": 1}', '{"a": 1}', "b")
+    assert not module("same_answer").is_same('{"a": 1}', '{"a": 1}', "b")
 
 
 @pytest.mark.parametrize(
@@ -116,4 +116,4 @@ def test_a_field_that_is_missing_agrees_with_nothing() -> None:
     ],
 )
 def test_exact_is_letter_by_letter(one: str, other: str, equal: bool) -> None:
-    assert module("agreeing").same(one, other, exact=True) is equal
+    assert module("same_answer").is_same(one, other, exact=True) is equal
