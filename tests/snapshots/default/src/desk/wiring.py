@@ -73,12 +73,10 @@ def open_escalation(root: Path, fleet: Fleet) -> "Human":
     return escalation.human(root, fleet)
 
 
-# The person at the end of a chain, streaming, stored texts, and what is done to the client of each
-# model; None without the extra for it.
+# The person at the end of a chain, streaming and stored texts; None without the extra for it.
 HUMAN: "MakeHuman | None" = open_escalation
 STREAM: "OpenStream | None" = None
 TEXTS: "OpenTexts | None" = None
-UNMASK_ERRORS: Callable[[Any], None] | None = None
 
 # What a model goes through before it is first asked.
 ADAPT: "Callable[[Model], Model] | None" = None

@@ -44,12 +44,10 @@ READERS: list[Callable[[Path], str]] = []
 CHECKS: dict[str, MakeCheck] = {}
 
 ROUTER = FixedRouter()
-# The person at the end of a chain, streaming, stored texts, and what is done to the client of each
-# model; None without the extra for it.
+# The person at the end of a chain, streaming and stored texts; None without the extra for it.
 HUMAN: "MakeHuman | None" = None
 STREAM: "OpenStream | None" = None
 TEXTS: "OpenTexts | None" = None
-UNMASK_ERRORS: Callable[[Any], None] | None = None
 
 # What a model goes through before it is first asked.
 ADAPT: "Callable[[Model], Model] | None" = None
