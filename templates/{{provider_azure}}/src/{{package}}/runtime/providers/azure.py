@@ -19,7 +19,7 @@ SCOPE = "https://cognitiveservices.azure.com/.default"
 
 
 def keys(deployment: Deployment) -> tuple[str, ...]:
-    """Return its key, unless it logs in without; its endpoint, unless given; the API's version."""
+    """Return the API's version, and the key and endpoint where the deployment does not replace them."""
     key = () if deployment.keyless else (deployment.key_env or KEY,)
     return (*key, *(() if deployment.base_url else (ENDPOINT,)), VERSION)
 

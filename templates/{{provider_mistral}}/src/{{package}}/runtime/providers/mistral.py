@@ -23,7 +23,7 @@ def build(model: str, deployment: Deployment) -> "Model":
 
     from ..bookkeeping import Reasons, hooks
 
-    # Mistral's SDK retries only when it is given a retry configuration.
+    # Mistral's SDK retries only with a retry configuration, and this has none.
     key = os.environ[deployment.key_env or KEY]
     provider = MistralProvider(api_key=key, base_url=deployment.base_url)
     http: Any = provider.client.sdk_configuration.async_client
