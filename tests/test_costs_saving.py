@@ -237,7 +237,7 @@ def test_a_model_without_a_price_is_not_compared_with(desk: Desk) -> None:
     desk.run("answer", ("answer", 900, 350))
     workspace = importlib.import_module(f"{desk.package}.workspace")
     fleet = importlib.import_module(f"{desk.package}.runtime.fleet")
-    prices = workspace.load_prices(desk.root)
+    prices = workspace.load_prices(desk.root, fleet.load(desk.root / "fleet.toml"))
     model = fleet.ModelRef("anthropic", "never-heard-of")
     saving = desk.saving.Comparison(prices, model, {}).over(desk.path, 0)
     assert (saving.baseline_nano_usd, saving.saved_nano_usd, saving.share) == (None, None, None)
@@ -318,10 +318,11 @@ def test_text_json_and_page_say_the_same(
 def test_without_an_expensive_chain_nothing_is_compared_until_a_model_is_named(
     package: str,
 ) -> None:
-    fleet = importlib.import_module(f"{package}.runtime.fleet")
+    fleet = importlib.import_module(f"{package}.runtime.fleet").Fleet
+    model = importlib.import_module(f"{package}.baseline").baseline_model
     chains = {"balanced": {"models": ["anthropic:claude-sonnet-5-5"]}}
-    assert fleet.Fleet.model_validate({"chains": chains}).baseline_model is None
+    assert model(fleet.model_validate({"chains": chains})) is None
     named = {"chains": chains, "baseline": {"model": OPUS}}
-    assert str(fleet.Fleet.model_validate(named).baseline_model) == OPUS
+    assert str(model(fleet.model_validate(named))) == OPUS
     dear = {"chains": {**chains, "expensive": {"models": [OPUS]}}}
-    assert str(fleet.Fleet.model_validate(dear).baseline_model) == OPUS
+    assert str(model(fleet.model_validate(dear))) == OPUS

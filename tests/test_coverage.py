@@ -39,7 +39,6 @@ FEATURES = {
             "extra_reconcile",
             "extra_saving",
             "extra_streaming",
-            "pattern_router",
         ),
         GENERATOR,
     ),

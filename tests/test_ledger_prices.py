@@ -663,7 +663,7 @@ def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         workspace = importlib.import_module("varying.workspace")
         yield lambda text: (
             (folder / "fleet.toml").write_text(text, "utf-8"),
-            workspace.load_prices(folder),
+            workspace.load_prices(folder, workspace.load(folder / "fleet.toml")),
         )[1]
 
 

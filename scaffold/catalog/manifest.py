@@ -97,6 +97,7 @@ class Wires(Part):
     `exports` by the suffix of the files that they write.
 
     Elsewhere: `commands` of `commands/__init__.py`, by the words that call them; modules of
+    `diagnoses`, each a function `diagnose` that `doctor` calls; modules of
     `runtime/converters` named like the suffix of the files that they read (`converters`); the
     chain that the plain `answer` stage asks (`answer_chain`). `toolset` is read in the manifests
     of earlier releases only.
@@ -115,6 +116,7 @@ class Wires(Part):
     texts: str | None = None
     adapt: str | None = None
     reader: str | None = None
+    diagnoses: list[str] = []
     saving: str | None = None
     commands: dict[str, str] = {}
     converters: list[str] = []

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .runtime.errors import SettingsError
 from .runtime.failure_kinds import ALWAYS
-from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, load
+from .runtime.fleet import Deployment, Fleet, ModelRef, Provider
 from .runtime.ledger.location import LedgerSettings, Location, database_path
 
 if TYPE_CHECKING:
@@ -93,17 +93,21 @@ def make_checks(stage: str, names: Sequence[str]) -> "list[Check]":
     return checks
 
 
-def load_prices(root: Path) -> "Prices":
+def load_prices(root: Path, fleet: Fleet) -> "Prices":
     """Return the list prices of the wired providers, and over them the team's prices.toml."""
     from . import wiring
     from .runtime.ledger.prices import Prices
 
-    places = load(root / "fleet.toml").deployments
+    places = fleet.deployments
     list_ids = {name: provider.PRICES for name, provider in wiring.PROVIDERS.items()}
     free = {name for name, one in wiring.PROVIDERS.items() if getattr(one, "FREE_NAMES", False)}
     # Of all providers and deployments: the ledger has models that no chain asks any more.
-    deployed = {f"{name}@{at}": place.model for name in list_ids for at, place in places.items()}
-    deployed = {place: model for place, model in deployed.items() if model}
+    deployed = {
+        f"{name}@{at}": place.model
+        for name in list_ids
+        for at, place in places.items()
+        if place.model
+    }
 
     def may_differ(ref: ModelRef) -> bool:
         varies = getattr(wiring.PROVIDERS.get(ref.provider), "price_varies", None)

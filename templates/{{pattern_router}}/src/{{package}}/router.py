@@ -4,9 +4,10 @@ from pydantic import Field
 
 from .agents.classify import CLASSIFY, Verdict
 from .runtime.errors import AnswerInvalid, BudgetReached, ChainExhausted, MissingKey
-from .runtime.fleet import Fleet, Settings
+from .runtime.fleet import Fleet
 from .runtime.request import Route
 from .runtime.run import Run
+from .runtime.settings import Settings
 
 
 class RouterSettings(Settings):

@@ -9,16 +9,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
-from .errors import SettingsError, find_remedy
+from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed, find_remedy
 from .fleet import Fleet
 from .text import extract_json
 
 if TYPE_CHECKING:
     from pydantic_ai import AbstractToolset
-    from pydantic_ai.messages import ModelResponse
-    from pydantic_ai.models import ModelRequestParameters
+    from pydantic_ai.messages import ModelMessage, ModelResponse
+    from pydantic_ai.models import Model, ModelRequestParameters
 
 PROMPTS = Path(__file__).parents[1] / "prompts"
 OUTPUT_TOOL = "final_result"
@@ -83,6 +83,59 @@ class SubAgent(Generic[Output]):
             output_tools=[tool],
             allow_text_output=False,
         )
+
+    async def ask(
+        self,
+        model: "Model",
+        text: str,
+        prompt: str,
+        history: "Sequence[ModelMessage]",
+        *,
+        max_requests: int,
+    ) -> Output:
+        """Return a model's answer, which it gives after calling tools if there are any.
+
+        Raises AnswerInvalid where the answer is not of the type, ToolsFailed where a tool raised
+        or the model made more than `max_requests`, and what the model itself raises.
+        """
+        if self.tools or self.toolsets:
+            return await self._ask_with_tools(model, text, prompt, history, max_requests)
+        from pydantic_ai.direct import model_request
+        from pydantic_ai.messages import ModelRequest, UserPromptPart
+
+        asked = ModelRequest(parts=[UserPromptPart(text)], instructions=prompt)
+        messages = [*history, asked]
+        completion = await model_request(model, messages, model_request_parameters=self.parameters)
+        try:
+            return self.parse(completion)
+        except ValidationError as error:
+            raise AnswerInvalid(f"{self.name}: {error.error_count()} fields are wrong") from error
+
+    async def _ask_with_tools(
+        self,
+        model: "Model",
+        text: str,
+        prompt: str,
+        history: "Sequence[ModelMessage]",
+        max_requests: int,
+    ) -> Output:
+        from pydantic_ai import Agent, UsageLimits
+
+        asked: Agent[None, Output] = Agent(
+            model,
+            output_type=self.output,
+            instructions=prompt,
+            tools=self.tools,
+            toolsets=self.toolsets,
+        )
+        limits = UsageLimits(request_limit=max_requests)
+        try:
+            done = await asked.run(text, message_history=list(history), usage_limits=limits)
+            return done.output
+        except FleetError:
+            raise
+        except Exception as error:  # a tool is the team's or a server's code: it raises anything
+            raise ToolsFailed(f"{self.name}: {type(error).__name__}: {error}") from error
 
     def parse(self, response: "ModelResponse") -> Output:
         """Return the typed answer of a completion. Raises pydantic's ValidationError."""

@@ -12,8 +12,8 @@ from pydantic import Field, ValidationError
 from pydantic_core import to_jsonable_python
 
 from .errors import SettingsError
-from .fleet import Settings
 from .recorded import Reply, Scene
+from .settings import Settings
 
 
 class Expected(Settings):

@@ -4,7 +4,7 @@ import argparse
 import sys
 
 from ..configuration import ledger_location
-from ..runtime.fleet import find_root
+from ..runtime.fleet import find_root, load
 from ..runtime.ledger.report_text import dollars, table
 
 HELP = "price the attempts that had no price, at the prices of their day"
@@ -20,9 +20,8 @@ def run(options: argparse.Namespace) -> int:
     from ..runtime.ledger.reprice import reprice
 
     root = find_root()
-    result = reprice(
-        ledger_location(root), load_prices(root), dry_run=options.dry_run, progress=_progress
-    )
+    prices = load_prices(root, load(root / "fleet.toml"))
+    result = reprice(ledger_location(root), prices, dry_run=options.dry_run, progress=_progress)
     rows = [
         [model, result.priced[model], dollars(result.nano_usd[model]), result.unpriced[model]]
         for model in sorted(result.priced.keys() | result.unpriced.keys())

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, RootModel, model_validator
 
 from .errors import SettingsError
-from .fleet import Fleet, Settings
+from .fleet import Fleet
 from .mcp_server import SharedServer
+from .settings import Settings
 from .subagent import SubAgent
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ draft → score → ship | polish (→ score) → ship
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -12,10 +13,10 @@ from pydantic import BaseModel, Field, StringConstraints, model_validator
 from ..agents.draft import DRAFT
 from ..agents.polish import POLISH
 from ..agents.score import Mark, make_scorer, read_marks
-from ..runtime.fleet import Settings
-from ..runtime.ledger.attempt import Attempt
+from ..runtime.ledger.attempt import NOT_DELIVERED, Attempt
 from ..runtime.request import Route
 from ..runtime.run import Run
+from ..runtime.settings import Settings
 
 Criterion = Annotated[str, StringConstraints(pattern="^[a-z][a-z0-9_]*$")]
 CRITERIA = {
@@ -84,19 +85,33 @@ async def run(run: Run, route: Route) -> Polished:
     del route  # each stage has a chain of its own
     settings = run.settings("draft_polish", DraftPolishSettings)
     text = await run.ask(DRAFT, run.request.text)
-    draft = best = await _score(run, text, settings, run.answered(DRAFT.name))
+    draft = best = await _score(run, text, settings, _find_answer(run, DRAFT.name))
     versions, rounds = [draft], 0
     while best.score < settings.threshold and rounds < settings.max_rounds:
         rounds += 1
         rewrite = await run.ask(POLISH, _write_request(run, best.text, best.marks))
         if not settings.score_rewrites:
             return _report(run, _Version(rewrite, draft.marks), draft, rounds, None)
-        versions.append(await _score(run, rewrite, settings, run.answered(POLISH.name)))
+        versions.append(await _score(run, rewrite, settings, _find_answer(run, POLISH.name)))
         best = max(versions, key=lambda version: version.score)
     # The ledger takes the last version for the delivered one, unless later ones are put back.
     later = versions[next(at for at, one in enumerate(versions) if one is best) + 1 :]
-    await run.put_back([one.row for one in later if one.row])
+    await _put_back(run, [one.row for one in later if one.row])
     return _report(run, best, draft, rounds, best.score >= settings.threshold)
+
+
+def _find_answer(run: Run, stage: str) -> Attempt | None:
+    """Return the attempt that gave a stage its last answer; None where a person gave it."""
+    rows = [row for row in run.attempts if row.stage == stage and not row.parent_id]
+    return rows[-1] if rows and rows[-1].outcome == "ok" else None
+
+
+async def _put_back(run: Run, rows: Sequence[Attempt]) -> None:
+    """Note in the ledger that these answers were good, and another one was delivered."""
+    for row in rows:
+        row.error_type = NOT_DELIVERED
+    if rows and run.ledger:
+        await run.ledger.write((), judged=rows)
 
 
 async def _score(

@@ -14,8 +14,8 @@ from typing import Any, Self
 from pydantic import Field, ValidationError
 
 from .errors import FleetError, LedgerError, MissingKey, SettingsError
-from .fleet import Settings
 from .private import private_file
+from .settings import Settings
 
 GIVE_UP_AFTER = 20
 """After so many failures in a row, the rest would most likely fail as well."""

@@ -16,10 +16,10 @@ from ..runtime import citations
 from ..runtime.document import DocumentError
 from ..runtime.errors import AnswerInvalid, ChainExhausted, Escalated, FleetError
 from ..runtime.facts import Mention, group_by_kind, keep_grounded, merge_mentions
-from ..runtime.fleet import Settings
 from ..runtime.reasoning_report import Reasoned, estimate_tokens
 from ..runtime.request import Route
 from ..runtime.run import Run
+from ..runtime.settings import Settings
 from ..runtime.splitting import Part, split
 from ..runtime.untrusted import delimit, find_orders
 

@@ -15,10 +15,10 @@ from ..agents.combine import COMBINE
 from ..agents.plan import PLAN, Plan, Task, find_problems
 from ..agents.review import REVIEW
 from ..runtime.errors import AnswerInvalid, ChainExhausted, FleetError
-from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import NANO
 from ..runtime.request import Route
 from ..runtime.run import Run
+from ..runtime.settings import Settings
 from ..runtime.tasks import OrchestratorReport, TaskResult, show_results, write_output
 from ..runtime.untrusted import delimit
 

@@ -16,11 +16,11 @@ from ..agents.query import QUERY
 from ..agents.synthesise import SYNTHESISE
 from ..runtime.errors import AnswerInvalid, ChainExhausted
 from ..runtime.fetch import Fetcher, FetchRefused, FetchSettings, Page
-from ..runtime.fleet import Settings
 from ..runtime.ledger.attempt import DEMO
 from ..runtime.request import Route
 from ..runtime.run import Run
 from ..runtime.searches.search import Found, Search, SearchFailed
+from ..runtime.settings import Settings
 from ..runtime.untrusted import delimit, find_orders
 from .research_report import (
     Quote,

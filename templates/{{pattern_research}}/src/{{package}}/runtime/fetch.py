@@ -21,9 +21,9 @@ from pydantic import Field
 
 from .decoding import decode, is_html, is_text
 from .errors import FleetError
-from .fleet import Settings
 from .reader_process import Limits, Unreadable, read_page
 from .searches.search import BodyRefused, read_body
+from .settings import Settings
 from .text import sanitize
 
 HTML = ("text/html", "application/xhtml+xml")

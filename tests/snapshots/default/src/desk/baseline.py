@@ -2,21 +2,37 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
 
 from .configuration import ledger_location, load_prices
-from .runtime.fleet import Fleet, find_root, load
+from .runtime.fleet import Fleet, ModelRef, find_root, load
 from .runtime.ledger.queries import day_of
 from .runtime.ledger.report_text import Report
 from .runtime.ledger.saving import Comparison, Saving
+from .runtime.settings import Settings
+
+
+class BaselineSettings(Settings):
+    """The table `[baseline]` of fleet.toml: the model that requests are compared with."""
+
+    model: Annotated[ModelRef, BeforeValidator(ModelRef.parse)] | None = None
+
+
+def baseline_model(fleet: Fleet) -> ModelRef | None:
+    """Return what `[baseline]` names, else the first of the expensive chain, if there is one."""
+    expensive = fleet.chains.get("expensive")
+    named = fleet.section("baseline", BaselineSettings).model
+    return named or (expensive.models[0] if expensive else None)
 
 
 def comparison(root: Path, fleet: Fleet) -> Comparison | None:
     """Return what compares with the model of `[baseline]`; None where there is none."""
     from . import wiring
 
-    model = fleet.baseline_model
-    return Comparison(load_prices(root), model, wiring.BASELINES) if model else None
+    model = baseline_model(fleet)
+    return Comparison(load_prices(root, fleet), model, wiring.BASELINES) if model else None
 
 
 def saving_of(report: Report) -> Saving | None:

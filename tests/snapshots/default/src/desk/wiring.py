@@ -55,8 +55,8 @@ SAVING: SavingReport | None = baseline
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip | type[Any]] = {}
 
-# How `run` reads a file: with the first of these, else as UTF-8 text.
-READERS: list[Callable[[Path], str]] = []
+# How `run` reads a file; None: as UTF-8 text.
+READER: Callable[[Path], str] | None = None
 
 # Named in `checks = ["name", "name:argument"]` of a stage; add the team's own here.
 CHECKS: dict[str, MakeCheck] = {

@@ -135,7 +135,7 @@ class Workspace:
             for key, equip in wiring.AGENT_KEYS.items()
         }
         self._human = wiring.HUMAN(root, fleet) if wiring.HUMAN else None
-        prices, location = load_prices(root), ledger_location(root)
+        prices, location = load_prices(root, fleet), ledger_location(root)
         models = _make_candidates(fleet, prices, build)
         self._candidates = models.values()
         texts = wiring.TEXTS(location, books) if wiring.TEXTS else None

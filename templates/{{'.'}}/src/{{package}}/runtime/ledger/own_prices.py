@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 from genai_prices import Usage
 from pydantic import Field, TypeAdapter, model_validator
 
-from ..fleet import Settings
+from ..settings import Settings
 
 if TYPE_CHECKING:
     from pydantic_ai.usage import RequestUsage

@@ -15,7 +15,8 @@ from genai_prices.types import ModelInfo
 from pydantic import ValidationError
 
 from ..errors import SettingsError
-from ..fleet import ModelRef, advice
+from ..fleet import ModelRef
+from ..settings import explain_invalid
 from .attempt import NANO
 from .own_prices import OWN_PRICES, OwnPrice, other_units
 from .price_context import FEES, GEO_FACTOR, has_prices_for, read_tier_text
@@ -73,7 +74,7 @@ class Prices:
             own = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
             return cls(own, list_ids, deployed, regional)
         except ValidationError as error:
-            raise advice(error, f"{path.name}: ") from None
+            raise explain_invalid(error, f"{path.name}: ") from None
         except (OSError, ValueError) as error:
             raise SettingsError(f"{path.name} is not valid TOML ({error})", "correct it") from None
 

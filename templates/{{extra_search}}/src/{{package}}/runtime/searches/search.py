@@ -15,7 +15,8 @@ import httpx2
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import FleetError
-from ..fleet import Fleet, Settings
+from ..fleet import Fleet
+from ..settings import Settings
 from ..text import drop_half_characters, sanitize
 
 MAX_BYTES = 5_000_000

@@ -22,9 +22,10 @@ from ..converters import CONVERTERS
 from ..document import DocumentError
 from ..documents import load
 from ..duplicates import SMALL
-from ..fleet import Fleet, Settings, find_root
+from ..fleet import Fleet, find_root
 from ..private import private_file
 from ..reader_process import Child, Limits
+from ..settings import Settings
 from .passages import split_passages
 from .search import Found, Hits, SearchFailed
 

@@ -5,7 +5,8 @@ It answers 403 unless `formats` in its settings.yml lists json.
 
 from pydantic import Field
 
-from ..fleet import Fleet, Settings
+from ..fleet import Fleet
+from ..settings import Settings
 from .search import Found, Pages, ask, require_key
 
 REMOTE = True

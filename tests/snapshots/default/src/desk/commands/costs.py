@@ -76,7 +76,8 @@ def examine(report: Report) -> Costs:
     from ..configuration import load_prices
 
     root = fleet.find_root()
-    settings, prices = fleet.load(root / "fleet.toml"), load_prices(root)
+    settings = fleet.load(root / "fleet.toml")
+    prices = load_prices(root, settings)
     question = Question(report.location, settings, prices, report.environment)
     forecast = wiring.FORECAST(question) if wiring.FORECAST else None
     return Costs(report, question, find(question, wiring.FINDINGS), forecast)

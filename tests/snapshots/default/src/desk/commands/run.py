@@ -40,7 +40,7 @@ def _read(path: Path) -> str:
     from .. import wiring
 
     try:
-        return wiring.READERS[0](path) if wiring.READERS else path.read_text("utf-8")
+        return wiring.READER(path) if wiring.READER else path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FleetError(f"{path} cannot be read as UTF-8 text ({error})") from None
 

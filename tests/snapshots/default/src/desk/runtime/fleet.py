@@ -1,57 +1,27 @@
 """fleet.toml as typed settings: chains, stages, sub-agents, deployments, budgets."""
 
-import logging
 import os
 import re
-import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
-from difflib import get_close_matches
-from functools import cache
-from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from .errors import SettingsError, find_remedy
-from .redaction import hide_settings, redact_secrets
+from .errors import SettingsError
+from .redaction import hide_settings
+from .settings import Open, Settings, Table, parse_table, read_toml, warn_of_misspelt, warn_once
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-log = logging.getLogger(__name__)
-
-Section = TypeVar("Section", bound=BaseModel)
 
 RETIRED = {
     "router.long_from_chars": "A request whose classifier fails goes to the expensive chain, "
     "whatever its length: delete the line. 'router.expensive_from' sets what else goes there.",
 }
 """Settings that had an effect in earlier versions, by `table.key`: what holds now."""
-
-
-class Settings(BaseModel):
-    """A table of fleet.toml: frozen, and a misspelt key is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    def __repr__(self) -> str:
-        return redact_secrets(super().__repr__())
-
-    __str__ = __repr__
-
-
-class Open(Settings):
-    """A table whose further keys, each a list of names, are not known here."""
-
-    model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, tuple[str, ...]] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
-
-    @property
-    def further(self) -> dict[str, tuple[str, ...]]:
-        return self.__pydantic_extra__
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,19 +119,10 @@ class AgentSettings(StageSettings, Open):
     max_requests: int = Field(default=10, ge=1)
 
 
-UNKNOWN = AgentSettings(chain="", description="")
-
-
 class PipelineSettings(Settings):
     """Which requests a pipeline is for: the router reads this."""
 
     description: str
-
-
-class BaselineSettings(Settings):
-    """The model that the saving is measured against: one call of it for each request."""
-
-    model: Annotated[ModelRef, BeforeValidator(ModelRef.parse)] | None = None
 
 
 class Quality(Settings):
@@ -181,7 +142,7 @@ class Budgets(Settings):
     """
 
     month_usd: Decimal = Field(default=Decimal(0), ge=0)
-    task_usd: dict[str, Annotated[Decimal, Field(ge=0)]] = {}
+    task_usd: dict[str, Annotated[Decimal, Field(ge=0)]] = Field(default={})
     run_usd: Decimal = Field(default=Decimal(0), ge=0)
     call_usd: Decimal = Field(default=Decimal(0), ge=0)
     answer_tokens: int = Field(default=4096, ge=1)
@@ -203,7 +164,7 @@ class Data(Open):
     """
 
     unclassified: str | None = None
-    regions: dict[str, tuple[str, ...]] = {}
+    regions: dict[str, tuple[str, ...]] = Field(default={})
 
 
 class Fleet(Settings):
@@ -212,32 +173,27 @@ class Fleet(Settings):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     chains: dict[str, ChainSettings]
-    stages: dict[str, StageSettings] = {}
-    agents: dict[str, AgentSettings] = {}
-    pipelines: dict[str, PipelineSettings] = {}
-    deployments: dict[str, Deployment] = {}
+    stages: dict[str, StageSettings] = Field(default={})
+    agents: dict[str, AgentSettings] = Field(default={})
+    pipelines: dict[str, PipelineSettings] = Field(default={})
+    deployments: dict[str, Deployment] = Field(default={})
     quality: Quality = Quality()
-    baseline: BaselineSettings = BaselineSettings()
     budgets: Budgets = Budgets()
     circuits: Circuits = Circuits()
-    limits: dict[str, Annotated[int, Field(ge=1)]] = {}
+    limits: dict[str, Annotated[int, Field(ge=1)]] = Field(default={})
     data: Data = Data()
     version: str | None = None
 
-    def section(self, name: str, type_: type[Section]) -> Section:
+    def section(self, name: str, type_: type[Table]) -> Table:
         """Return the table `[name]` of a feature; its defaults where the table is absent."""
-        _warn_of_misspelt(self, [name])
-        return parse_table(type_, (self.model_extra or {}).get(name, {}), f"fleet.toml: {name}.")
-
-    @property
-    def baseline_model(self) -> ModelRef | None:
-        """Return what `[baseline]` names, else the first of the expensive chain, if there is one."""
-        expensive = self.chains.get("expensive")
-        return self.baseline.model or (expensive.models[0] if expensive else None)
+        tables: dict[str, Any] = self.model_extra or {}
+        if name not in tables:
+            warn_of_misspelt(tables, [name])
+        return parse_table(type_, tables.get(name, {}), f"fleet.toml: {name}.")
 
     def agent(self, name: str) -> AgentSettings:
         """Return the settings of a sub-agent; without a chain where there are none."""
-        return self.agents.get(name, UNKNOWN)
+        return self.agents.get(name, AgentSettings(chain="", description=""))
 
     def stage(self, name: str) -> StageSettings:
         """Return the settings of a stage, or of the sub-agent of that name."""
@@ -266,71 +222,12 @@ def load(path: Path) -> Fleet:
         table, _, key = name.partition(".")
         if isinstance(tables.get(table), dict) and key in tables[table]:
             del tables[table][key]
-            _warn_once(f"{path.name}: '{name}' has no effect any more. {successor}")
+            warn_once(f"{path.name}: '{name}' has no effect any more. {successor}")
     fleet = parse_table(Fleet, {**tables, "version": version}, "fleet.toml: ")
-    _warn_of_misspelt(fleet, list(Fleet.model_fields))
+    warn_of_misspelt(fleet.model_extra or {}, Fleet.model_fields.keys() - fleet.model_fields_set)
     if wrong := "; ".join(_dangling(fleet)):
         raise SettingsError(f"fleet.toml: {wrong}")
     return fleet
-
-
-def read_toml(path: Path) -> tuple[dict[str, Any], str]:
-    """Return the tables of a file, and its version: a hash. Raises SettingsError."""
-    try:
-        text = path.read_bytes()
-        return tomllib.loads(text.decode()), sha256(text).hexdigest()[:12]
-    except FileNotFoundError:
-        raise SettingsError(f"{path} is missing", "run from the workspace's folder") from None
-    except OSError as error:
-        problem = f"{path} cannot be read ({error.strerror})"
-        raise SettingsError(problem, find_remedy(error)) from error
-    except ValueError as error:  # bad TOML, or no UTF-8
-        raise SettingsError(f"{path.name} is not valid TOML ({error})", "correct it") from None
-
-
-def _warn_of_misspelt(fleet: Fleet, names: Sequence[str]) -> None:
-    """Say which tables are named almost like one that is read: nobody reads those."""
-    further = fleet.model_extra or {}
-    absent = [name for name in names if name not in {*further, *fleet.model_fields_set}]
-    for name in further:
-        if close := get_close_matches(name, absent, 1, 0.75):
-            _warn_once(f"fleet.toml: [{name}] has no effect; did you mean [{close[0]}]?")
-
-
-@cache
-def _warn_once(text: str) -> None:
-    log.warning(text)
-
-
-def parse_table(type_: type[Section], table: object, where: str) -> Section:
-    """Return a table as its settings. Raises SettingsError that names every wrong key."""
-    try:
-        return type_.model_validate(table)
-    except ValidationError as error:
-        raise advice(error, where, type_) from None
-
-
-def advice(error: ValidationError, where: str, type_: Any = None) -> SettingsError:
-    """Name every wrong key in one line, and what an unknown one may be meant to be."""
-    wrong: list[str] = []
-    for detail in error.errors(include_url=False):
-        loc, reason = detail["loc"], detail["msg"]
-        if detail["type"] == "extra_forbidden":
-            known = _keys(type_, loc[:-1])
-            close = get_close_matches(str(loc[-1]), known, 1)
-            reason = f"unknown key; did you mean '{close[0]}'?" if close else "unknown key"
-            reason += f" (known: {', '.join(known)})" if known and not close else ""
-        wrong.append(".".join(map(str, loc)) + f": {reason}")
-    return SettingsError(f"{where}{'; '.join(wrong)}")
-
-
-def _keys(type_: Any, path: Sequence[int | str]) -> list[str]:
-    """Return the keys of a table within a table; none where it is not one of ours."""
-    for part in path:
-        fields = getattr(type_, "model_fields", {})
-        inner = fields[part].annotation if part in fields else (get_args(type_) or (None,))[-1]
-        type_ = inner
-    return list(getattr(type_, "model_fields", {}))
 
 
 def find_root() -> Path:

@@ -14,8 +14,9 @@ from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
 
 from .errors import SettingsError
-from .fleet import ModelRef, Settings, parse_table, read_toml
+from .fleet import ModelRef
 from .run import Stage, current
+from .settings import Settings, parse_table, read_toml
 from .subagent import OUTPUT_TOOL
 
 _ERRORS = {

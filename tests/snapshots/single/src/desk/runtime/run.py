@@ -1,7 +1,6 @@
 """One request on its way through the workspace: what is asked for it, and what that has cost.
 
-A `Run` asks sub-agents; each ask is a `Stage`, which `current` names to the chain below. The
-model library is imported where a model is asked.
+A `Run` asks sub-agents; each ask is a `Stage`, which `current` names to the chain below.
 """
 
 import json
@@ -15,13 +14,12 @@ from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
-from pydantic import ValidationError
-
-from .errors import AnswerInvalid, FleetError, SettingsError, ToolsFailed
-from .fleet import Fleet, Section, StageSettings, parse_table
-from .ledger.attempt import NANO, NOT_DELIVERED, Attempt, new_id
+from .errors import SettingsError
+from .fleet import Fleet, StageSettings
+from .ledger.attempt import NANO, Attempt, new_id
 from .ledger.writer import Ledger
 from .request import Request, Route
+from .settings import Table, parse_table
 from .subagent import Equip, Output, SubAgent
 from .text import sanitize
 
@@ -192,29 +190,19 @@ class Run:
         if name not in self.chains:
             table = f"[chains.{name}]" if name else f"[stages.{agent.name}] with a chain"
             raise SettingsError(f"fleet.toml has no {table}, which {agent.name} asks", "add it")
+        most = self.fleet.agent(agent.name).max_requests
         token = current.set(stage)
         try:
-            ask = self._ask_with_tools if agent.tools or agent.toolsets else self._ask
-            return await ask(stage, self.chains[name], text)
+            return await agent.ask(
+                self.chains[name], text, stage.prompt, self.request.history, max_requests=most
+            )
         finally:
             current.reset(token)
 
-    def settings(self, name: str, type_: type[Section]) -> Section:
+    def settings(self, name: str, type_: type[Table]) -> Table:
         """Return the table `[name]` of fleet.toml, and over it the request's options."""
         table = self.fleet.section(name, type_)
         return parse_table(type_, {**dict(table), **self.request.options}, "Option ")
-
-    def answered(self, stage: str) -> Attempt | None:
-        """Return the attempt that gave a stage its last answer; None where a person gave it."""
-        rows = [row for row in self.attempts if row.stage == stage and not row.parent_id]
-        return rows[-1] if rows and rows[-1].outcome == "ok" else None
-
-    async def put_back(self, rows: Sequence[Attempt]) -> None:
-        """Note in the ledger that these answers were good, and another one was delivered."""
-        for row in rows:
-            row.error_type = NOT_DELIVERED
-        if rows and self.ledger:
-            await self.ledger.write((), judged=rows)
 
     @property
     def deadline(self) -> float:
@@ -235,38 +223,6 @@ class Run:
     def spent_nano(self) -> int:
         """Return what its priced attempts have cost so far, in nano-USD."""
         return sum(attempt.cost_nano_usd or 0 for attempt in self.attempts)
-
-    async def _ask(self, stage: Stage, model: "Model", text: str) -> Any:
-        from pydantic_ai.direct import model_request
-        from pydantic_ai.messages import ModelRequest, UserPromptPart
-
-        asked = ModelRequest(parts=[UserPromptPart(text)], instructions=stage.prompt)
-        messages = [*self.request.history, asked]
-        parameters = stage.agent.parameters
-        completion = await model_request(model, messages, model_request_parameters=parameters)
-        try:
-            return stage.agent.parse(completion)
-        except ValidationError as error:
-            raise AnswerInvalid(f"{stage.name}: {error.error_count()} fields are wrong") from error
-
-    async def _ask_with_tools(self, stage: Stage, model: "Model", text: str) -> Any:
-        from pydantic_ai import Agent, UsageLimits
-
-        asked: Agent[None, Any] = Agent(
-            model,
-            output_type=stage.agent.output,
-            instructions=stage.prompt,
-            tools=stage.agent.tools,
-            toolsets=stage.agent.toolsets,
-        )
-        history = list(self.request.history)
-        limits = UsageLimits(request_limit=self.fleet.agent(stage.name).max_requests)
-        try:
-            return (await asked.run(text, message_history=history, usage_limits=limits)).output
-        except FleetError:
-            raise
-        except Exception as error:  # a tool is the team's or a server's code: it raises anything
-            raise ToolsFailed(f"{stage.name}: {type(error).__name__}: {error}") from error
 
 
 class FixedRouter:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pydantic import Field
 
 from ..errors import LedgerError
-from ..fleet import Settings
+from ..settings import Settings
 from .attempt import COLUMNS, Attempt
 from .rollup import Execute, Statement
 from .sqlite import SqliteDatabase, select_rows

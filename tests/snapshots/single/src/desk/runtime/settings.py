@@ -1,0 +1,99 @@
+"""Tables of a settings file as typed settings, and what is wrong with them in a line."""
+
+import logging
+import tomllib
+from collections.abc import Collection, Sequence
+from difflib import get_close_matches
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import SettingsError, find_remedy
+from .redaction import redact_secrets
+
+log = logging.getLogger(__name__)
+
+Table = TypeVar("Table", bound=BaseModel)
+
+
+class Settings(BaseModel):
+    """A table of fleet.toml: frozen, and a misspelt key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def __repr__(self) -> str:
+        return redact_secrets(super().__repr__())
+
+    __str__ = __repr__
+
+
+class Open(Settings):
+    """A table whose further keys, each a list of names, are not known here."""
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, tuple[str, ...]] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+
+    @property
+    def further(self) -> dict[str, tuple[str, ...]]:
+        """Return the keys that are not known here, with their names."""
+        return self.__pydantic_extra__
+
+
+def read_toml(path: Path) -> tuple[dict[str, Any], str]:
+    """Return the tables of a file, and its version: a hash. Raises SettingsError."""
+    try:
+        text = path.read_bytes()
+        return tomllib.loads(text.decode()), sha256(text).hexdigest()[:12]
+    except FileNotFoundError:
+        raise SettingsError(f"{path} is missing", "run from the workspace's folder") from None
+    except OSError as error:
+        problem = f"{path} cannot be read ({error.strerror})"
+        raise SettingsError(problem, find_remedy(error)) from error
+    except ValueError as error:  # bad TOML, or no UTF-8
+        raise SettingsError(f"{path.name} is not valid TOML ({error})", "correct it") from None
+
+
+def parse_table(type_: type[Table], table: object, where: str) -> Table:
+    """Return a table as its settings. Raises SettingsError that names every wrong key."""
+    try:
+        return type_.model_validate(table)
+    except ValidationError as error:
+        raise explain_invalid(error, where, type_) from None
+
+
+def explain_invalid(error: ValidationError, where: str, type_: Any = None) -> SettingsError:
+    """Return an error that names every wrong key, and what an unknown one may be meant to be."""
+    wrong: list[str] = []
+    for detail in error.errors(include_url=False):
+        loc, reason = detail["loc"], detail["msg"]
+        if detail["type"] == "extra_forbidden":
+            known = _keys(type_, loc[:-1])
+            close = get_close_matches(str(loc[-1]), known, 1)
+            reason = f"unknown key; did you mean '{close[0]}'?" if close else "unknown key"
+            reason += f" (known: {', '.join(known)})" if known and not close else ""
+        wrong.append(".".join(map(str, loc)) + f": {reason}")
+    return SettingsError(f"{where}{'; '.join(wrong)}")
+
+
+def _keys(type_: Any, path: Sequence[int | str]) -> list[str]:
+    """Return the keys of a table within a table; none where it is not one of ours."""
+    for part in path:
+        fields = getattr(type_, "model_fields", {})
+        type_ = fields[part].annotation if part in fields else (get_args(type_) or (None,))[-1]
+    return list(getattr(type_, "model_fields", {}))
+
+
+def warn_of_misspelt(names: Collection[str], absent: Collection[str]) -> None:
+    """Warn of tables that are named almost like one that is absent: nobody reads those."""
+    for name in names:
+        if close := get_close_matches(name, absent, 1, 0.75):
+            warn_once(f"fleet.toml: [{name}] has no effect; did you mean [{close[0]}]?")
+
+
+@cache
+def warn_once(text: str) -> None:
+    """Log a warning the first time."""
+    log.warning(text)
