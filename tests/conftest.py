@@ -1,21 +1,27 @@
-"""Shared by all tests: the catalogue, and workspaces that are rendered once per session."""
+"""Shared by all tests: the catalog, and workspaces that are rendered once per session."""
 
 import importlib
+import json
 import shutil
 import ssl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any, TypeVar
 
+import copier
 import hypothesis
 import pytest
 
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog import catalog as catalog_module
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.rendering.render import render
+from scaffold.sources import releases
 from tests.specs import complete
 
 ROOT = Path(__file__).parents[1]
+Result = TypeVar("Result")
 collect_ignore = ["snapshots"]
 # How long one example takes says more about the machine than about the code.
 hypothesis.settings.register_profile("unhurried", deadline=None)
@@ -30,36 +36,78 @@ def one_trust_store() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def templates_are_read_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Read, hash and render these templates once: they do not change while the tests run.
+
+    A render that comes again is a copy of the first with the same answers. Reading and hashing
+    takes every command 0.1 s of processor time, a render 0.9 s. Other templates, and programs that
+    a test starts, are as slow as ever.
+    """
+    render_copy = RenderOnce(copier.run_copy, tmp_path_factory)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copier, "run_copy", render_copy)
+        patch.setattr(catalog_module, "read", once_here(catalog_module.read))
+        patch.setattr(releases, "fingerprint", once_here(releases.fingerprint))
+        yield
+
+
+class RenderOnce:
+    """Stands in for `copier.run_copy`."""
+
+    def __init__(self, render: Callable[..., object], folders: pytest.TempPathFactory) -> None:
+        self.render = render
+        self.folders = folders
+        self.renders: dict[str, Path] = {}
+
+    def __call__(self, source: str, target: Path, *, data: dict[str, Any], **options: Any) -> None:
+        if Path(source) != ROOT:
+            self.render(source, target, data=data, **options)
+            return
+        key = json.dumps(data, default=str) + repr(options)
+        if key not in self.renders:
+            folder = self.folders.mktemp("render")
+            self.render(source, folder, data=data, **options)
+            self.renders[key] = folder
+        shutil.copytree(self.renders[key], target, symlinks=True, dirs_exist_ok=True)
+
+
+def once_here(read: Callable[[Path], Result]) -> Callable[[Path], Result]:
+    """Return a function of a path that remembers what it returned for paths of this repository."""
+    known = cache(read)
+    return lambda path: known(path) if path.is_relative_to(ROOT) else read(path)
+
+
 @pytest.fixture(scope="session")
-def catalogue() -> Catalogue:
+def catalog() -> Catalog:
     return load(ROOT)
 
 
 @pytest.fixture(scope="session")
-def workspace(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def workspace(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("default") / "desk"
-    spec = complete(catalogue, {}, folder_name="desk")
+    spec = complete(catalog, {}, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="somewhere", commit="v1")
     return folder
 
 
 @pytest.fixture(scope="session")
-def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def every_provider(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Render a workspace with all providers, the default extras and some more; return its package."""
     name = "every_provider"
     answers = {
-        "providers": [feature.name for feature in catalogue.of("provider")],
+        "providers": [feature.name for feature in catalog.of("provider")],
         "patterns": [],
         "agents": [],
         "extras": [
             f.name
-            for f in catalogue.of("extra")
+            for f in catalog.of("extra")
             if f.default or f.name in ("streaming", "grounded", "agreement", "content", "saving")
         ],
         "package": name,
     }
     folder = tmp_path_factory.mktemp("providers") / "desk"
-    spec = complete(catalogue, answers, folder_name="desk")
+    spec = complete(catalog, answers, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="somewhere", commit="v1")
     sys.path.insert(0, str(folder / "src"))
     yield name
@@ -67,10 +115,10 @@ def every_provider(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture
-def every_key(catalogue: Catalogue, every_provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def every_key(catalog: Catalog, every_provider: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every provider's variables are set, to nothing that works."""
     fleet = importlib.import_module(f"{every_provider}.runtime.fleet")
-    for provider in catalogue.of("provider"):
+    for provider in catalog.of("provider"):
         module = importlib.import_module(f"{every_provider}.runtime.providers.{provider.name}")
         for key in module.keys(fleet.Deployment()):
             monkeypatch.setenv(key, "http://127.0.0.1:9" if key.endswith("ENDPOINT") else "x")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.rendering.render import render
 from tests.conftest import ROOT
 from tests.loopback import Server, serve
@@ -112,10 +112,10 @@ async def until(true: Callable[[], bool], within_s: float = 10) -> None:
 
 @contextmanager
 def import_rendered(
-    catalogue: Catalogue, folder: Path, package: str, answers: dict[str, Any]
+    catalog: Catalog, folder: Path, package: str, answers: dict[str, Any]
 ) -> Iterator[str]:
     """Render a workspace from these answers, and make it importable as `package` meanwhile."""
-    spec = complete(catalogue, {**answers, "package": package}, folder_name="desk")
+    spec = complete(catalog, {**answers, "package": package}, folder_name="desk")
     render(ROOT, folder / "desk", spec.answers(), source="somewhere", commit="v1")
     sys.path.insert(0, str(folder / "desk" / "src"))
     try:

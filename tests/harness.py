@@ -9,7 +9,7 @@ from typing import Any
 
 from allpairspy import AllPairs
 
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.kinds import KINDS
 from scaffold.catalog.manifest import Question
 from scaffold.catalog.presets import PRESETS, split
@@ -17,7 +17,7 @@ from scaffold.rendering.render import render
 from tests.conftest import ROOT
 from tests.specs import complete
 
-CATALOGUE = load(ROOT)
+CATALOG = load(ROOT)
 BARE: dict[str, Any] = {"patterns": [], "extras": [], "agents": [], "providers": ["anthropic"]}
 AGENTS = [
     [],
@@ -29,9 +29,9 @@ AGENTS = [
 ]
 
 
-def alone(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+def alone(catalog: Catalog) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield each feature by its id, with as little else as possible."""
-    for feature in catalogue.features:
+    for feature in catalog.features:
         if feature.kind == "core":
             yield "core", BARE
             continue
@@ -42,30 +42,30 @@ def alone(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
         yield feature.id, {**BARE, "agents": None, kind.answer_key: value}
 
 
-def presets(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+def presets(catalog: Catalog) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the answers of each preset by its name."""
     for preset in PRESETS.values():
-        yield f"preset_{preset.name}".replace("-", "_"), split(catalogue, preset)[0]
+        yield f"preset_{preset.name}".replace("-", "_"), split(catalog, preset)[0]
 
 
-def pairs(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+def pairs(catalog: Catalog) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield answers until each pair of choices of two questions has been in one render."""
-    axes = dict(_axes(catalogue))
+    axes = dict(_axes(catalog))
     names = list(axes)
 
     def sound(row: list[Any]) -> bool:
         decided = set(names[: len(row)])
         on = {name for name, value in zip(names, row, strict=False) if value is True}
-        features = [feature for feature in catalogue.features if feature.ref in on]
+        features = [feature for feature in catalog.features if feature.ref in on]
         conflicts = {other for feature in features for other in feature.conflicts}
         needed = {kind for feature in features for kind in feature.requires if kind in KINDS}
         # Checked as early as it can be: at the last column it makes the search exponential.
-        choices = [{feature.ref for feature in catalogue.of(kind)} for kind in needed]
+        choices = [{feature.ref for feature in catalog.of(kind)} for kind in needed]
         return not on & conflicts and all(refs & on or not refs <= decided for refs in choices)
 
     rows = AllPairs([axes[name] for name in names], filter_func=sound)
     for at, row in enumerate(rows):
-        yield f"pair_{at:03}", _answers(catalogue, dict(zip(names, row, strict=True)))
+        yield f"pair_{at:03}", _answers(catalog, dict(zip(names, row, strict=True)))
 
 
 SYNTAX = "{{ x }} {% if %} {# \\N{DASH} \\x00 \\ \"\"\" ''' ` $HOME $(id) ${x} %s %(x)s {0} <b> --> ]]> # : - ? & * !"
@@ -73,9 +73,9 @@ SYNTAX = "{{ x }} {% if %} {# \\N{DASH} \\x00 \\ \"\"\" ''' ` $HOME $(id) ${x} %
 LETTERS = "Ünïcødé 日本語 العربية עברית 👩\u200d🚀 ﬁ İ ß"
 
 
-def odd(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
+def odd(catalog: Catalog) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield legal answers that few people give: long, in other letters, full of syntax, extreme, none."""
-    patterns = {"patterns": [feature.name for feature in catalogue.of("pattern")]}
+    patterns = {"patterns": [feature.name for feature in catalog.of("pattern")]}
     yield (
         "odd_syntax",
         {
@@ -112,15 +112,15 @@ def odd(catalogue: Catalogue) -> Iterator[tuple[str, dict[str, Any]]]:
     yield "odd_none", none
 
 
-def _axes(catalogue: Catalogue) -> Iterator[tuple[str, list[Any]]]:
-    choosable = [feature for feature in catalogue.features if not feature.hidden]
+def _axes(catalog: Catalog) -> Iterator[tuple[str, list[Any]]]:
+    choosable = [feature for feature in catalog.features if not feature.hidden]
     for feature in choosable:
         if feature.kind not in ("core", "provider") and KINDS[feature.kind].many:
             yield feature.ref, [True, False]
     for kind in KINDS.values():
-        if not kind.many and catalogue.of(kind.name):
-            yield kind.answer_key, [kind.builtin, *(f.name for f in catalogue.of(kind.name))]
-    providers = [feature.name for feature in catalogue.of("provider")]
+        if not kind.many and catalog.of(kind.name):
+            yield kind.answer_key, [kind.builtin, *(f.name for f in catalog.of(kind.name))]
+    providers = [feature.name for feature in catalog.of("provider")]
     yield "first", providers
     # Providers do not know each other: all that matters is whether there is a second one.
     yield "second", [None, providers[0], providers[-1]]
@@ -144,7 +144,7 @@ def _extremes(question: Question) -> list[Any]:
     return [kind(end) for end in ends] or [question.default]
 
 
-def _answers(catalogue: Catalogue, row: dict[str, Any]) -> dict[str, Any]:
+def _answers(catalog: Catalog, row: dict[str, Any]) -> dict[str, Any]:
     first, second = row.pop("first"), row.pop("second")
     answers = {
         key: value for key, value in row.items() if ":" not in key and key not in ("chains",)
@@ -152,7 +152,7 @@ def _answers(catalogue: Catalogue, row: dict[str, Any]) -> dict[str, Any]:
     answers["providers"] = list(dict.fromkeys(name for name in (first, second) if name))
     for kind in KINDS.values():
         if kind.many and kind.name != "provider":
-            features = catalogue.of(kind.name)
+            features = catalog.of(kind.name)
             answers[kind.answer_key] = [f.name for f in features if row.get(f.ref) is True]
     if row["chains"]:
         answers["chains"] = {
@@ -165,7 +165,7 @@ def _answers(catalogue: Catalogue, row: dict[str, Any]) -> dict[str, Any]:
 def render_workspace(folder: Path, answers: dict[str, Any]) -> Path:
     """Render a workspace from these answers, and return its folder."""
     named = {"project_name": "Desk", "package": "desk", **answers}
-    spec = complete(CATALOGUE, named, folder_name="desk")
+    spec = complete(CATALOG, named, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="matrix", commit=None)
     return folder
 

@@ -17,8 +17,8 @@ from tests import harness
 
 RENDERS: dict[str, dict[str, Any]] = {
     "default": {},
-    **dict(harness.presets(harness.CATALOGUE)),
-    **dict(harness.alone(harness.CATALOGUE)),
+    **dict(harness.presets(harness.CATALOG)),
+    **dict(harness.alone(harness.CATALOG)),
 }
 SHOWN_FILES = 12
 # The folders of a workspace have no __init__.py: without this, a module that no test imports is

@@ -5,19 +5,19 @@ from collections.abc import Mapping, Sequence
 from scaffold.answers import complete as completion
 from scaffold.answers.parse import parse
 from scaffold.answers.spec import PartialSpec, WorkspaceSpec
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.kinds import Selection
 
 
-def partial_spec(catalogue: Catalogue, answers: Mapping[str, object]) -> PartialSpec:
+def partial_spec(catalog: Catalog, answers: Mapping[str, object]) -> PartialSpec:
     """Return answers of the right shape; fail for any other."""
-    parsed = parse(answers, catalogue.question_keys())
+    parsed = parse(answers, catalog.question_keys())
     assert not parsed.problems
     return parsed.spec
 
 
 def complete(
-    catalogue: Catalogue,
+    catalog: Catalog,
     answers: Mapping[str, object],
     *,
     folder_name: str,
@@ -28,12 +28,12 @@ def complete(
     Raises AnswersError with every problem.
     """
     own = {key: value for key, value in answers.items() if not key.startswith("_")}
-    parsed = parse(own, catalogue.question_keys())
+    parsed = parse(own, catalog.question_keys())
     return completion.complete(
-        catalogue,
+        catalog,
         parsed.spec,
         folder_name=folder_name,
-        recorded=parse(recorded or {}, catalogue.question_keys()).spec,
+        recorded=parse(recorded or {}, catalog.question_keys()).spec,
         problems=parsed.problems,
     )
 

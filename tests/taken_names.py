@@ -6,7 +6,7 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.names import TAKEN_NAMES
 from tests.conftest import ROOT
 
@@ -15,9 +15,9 @@ SYSTEMS = (("linux", "Linux", "posix"), ("darwin", "Darwin", "posix"), ("win32",
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
-def names(catalogue: Catalogue) -> set[str]:
+def names(catalog: Catalog) -> set[str]:
     """Distributions, imports and commands, as a package would be called, of all to install."""
-    distributions = set(_closure([Requirement(text) for text in _read_names(catalogue)]))
+    distributions = set(_closure([Requirement(text) for text in _read_names(catalog)]))
     imports = {
         name
         for name, owners in metadata.packages_distributions().items()
@@ -37,9 +37,9 @@ def names(catalogue: Catalogue) -> set[str]:
     }
 
 
-def _read_names(catalogue: Catalogue) -> Iterator[str]:
+def _read_names(catalog: Catalog) -> Iterator[str]:
     yield from DEV
-    for feature in catalogue.features:
+    for feature in catalog.features:
         yield from (*feature.dependencies, *feature.dev_dependencies)
         yield f"pydantic-ai-slim[{','.join(feature.pydantic_ai_extras)}]"
 

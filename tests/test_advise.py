@@ -11,7 +11,7 @@ from scaffold import cli
 from scaffold.catalog.advice import FEW_CALLS, ONE_MODEL, SPLIT, Upkeep, advise
 from scaffold.catalog.alternatives import Alternative, Alternatives, list_alternatives
 from scaffold.catalog.break_even import compare_judges, describe_judges, find_break_even
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.estimate import Load, price_pattern
 from scaffold.catalog.manifest import TIERS, Tier
 from scaffold.catalog.prices import find_model, price_call
@@ -19,7 +19,7 @@ from tests.conftest import ROOT
 from tests.messages import one_mistake
 from tests.specs import select
 
-CATALOGUE = load(ROOT)
+CATALOG = load(ROOT)
 UPKEEP = Upkeep(Decimal(6), Decimal(100))
 
 
@@ -71,7 +71,7 @@ def test_what_one_model_cannot_read_is_compared_with_the_one_that_can(
     calls: int, verdict: str
 ) -> None:
     load = Load(calls, 500_000, 350)
-    found = list_alternatives(CATALOGUE, load, ["mistral"])
+    found = list_alternatives(CATALOG, load, ["mistral"])
     assert found.singles[0].too_long and not found.singles[1].too_long
     advice = advise(load, found, UPKEEP, None)
     assert (advice.verdict, advice.baseline) == (verdict, found.singles[1])
@@ -90,11 +90,11 @@ def test_the_largest_figures_are_shown(capsys: pytest.CaptureFixture[str]) -> No
 def test_from_the_break_even_on_and_only_there_it_splits(calls: int, tokens: int) -> None:
     def verdict_at(calls_per_day: int) -> str:
         wanted = Load(calls_per_day, tokens, tokens)
-        found = list_alternatives(CATALOGUE, wanted, ["anthropic", "openai"])
+        found = list_alternatives(CATALOG, wanted, ["anthropic", "openai"])
         return advise(wanted, found, UPKEEP, None).verdict
 
     wanted = Load(calls, tokens, tokens)
-    found = list_alternatives(CATALOGUE, wanted, ["anthropic", "openai"])
+    found = list_alternatives(CATALOG, wanted, ["anthropic", "openai"])
     advised = advise(wanted, found, UPKEEP, None)
     even = advised.break_even_calls
     if even is None:  # what is the same for every request costs more than a short one
@@ -105,11 +105,11 @@ def test_from_the_break_even_on_and_only_there_it_splits(calls: int, tokens: int
     assert verdict_at(even - 1) == ONE_MODEL or even == FEW_CALLS
 
 
-def test_one_good_model_costs_its_list_price(catalogue: Catalogue) -> None:
-    fact = find_model(catalogue, "anthropic:claude-sonnet-5-5")
+def test_one_good_model_costs_its_list_price(catalog: Catalog) -> None:
+    fact = find_model(catalog, "anthropic:claude-sonnet-5-5")
     assert fact.input_usd is not None
     assert fact.output_usd is not None
-    one = list_alternatives(catalogue, Load(100, 2000, 500), ["anthropic"]).singles[0]
+    one = list_alternatives(catalog, Load(100, 2000, 500), ["anthropic"]).singles[0]
     usd = (2000 * fact.input_usd + 500 * fact.output_usd) / 10**6 * 100 * 30
     assert one.usd_per_month == usd
 
@@ -129,17 +129,17 @@ BY_HAND = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [p.name for p in CATALOGUE.of("pattern")])
+@pytest.mark.parametrize("name", [p.name for p in CATALOG.of("pattern")])
 def test_each_pattern_costs_what_it_costs_by_hand(name: str) -> None:
-    found = by_name(list_alternatives(CATALOGUE, Load(5000, 16000, 500), ["anthropic"]))
+    found = by_name(list_alternatives(CATALOG, Load(5000, 16000, 500), ["anthropic"]))
     assert float(found[name].usd_per_month or 0) == pytest.approx(BY_HAND[name] * 0.15)
 
 
 def test_the_extractor_reads_a_document_once_and_beats_both_single_models() -> None:
-    found = by_name(list_alternatives(CATALOGUE, Load(5000, 16000, 500), ["anthropic"]))
+    found = by_name(list_alternatives(CATALOG, Load(5000, 16000, 500), ["anthropic"]))
     assert found["extractor_reasoner"].usd_per_month == Decimal("4102.5")
     assert found["one good model"].usd_per_month == 5550
-    longer = list_alternatives(CATALOGUE, Load(5000, 100000, 500), ["anthropic"])
+    longer = list_alternatives(CATALOG, Load(5000, 100000, 500), ["anthropic"])
     advice = advise(Load(5000, 100000, 500), longer, UPKEEP, None)
     assert advice.verdict == SPLIT
     assert advice.best is by_name(longer)["extractor_reasoner"]
@@ -157,17 +157,17 @@ def test_more_work_never_costs_less_and_like_stands_beside_like(
     calls: int, read: int, written: int, more: tuple[int, int, int], providers: list[str]
 ) -> None:
     load = Load(calls, read, written)
-    found = list_alternatives(CATALOGUE, load, providers)
+    found = list_alternatives(CATALOG, load, providers)
     larger = Load(calls + more[0], read + more[1], written + more[2])
     for option, dearer in zip(
-        found.all(), list_alternatives(CATALOGUE, larger, providers).all(), strict=True
+        found.all(), list_alternatives(CATALOG, larger, providers).all(), strict=True
     ):
         if option.usd_per_month is not None and dearer.usd_per_month is not None:
             assert dearer.usd_per_month >= option.usd_per_month
         assert not (option.too_long and not dearer.too_long)
     for option in found.patterns:
         work = Load(calls, read + option.source_tokens, written)
-        one, best = list_alternatives(CATALOGUE, work, providers).singles
+        one, best = list_alternatives(CATALOG, work, providers).singles
         same = option.same_work
         assert same["balanced"].usd_per_month == one.usd_per_month
         assert same["expensive"].usd_per_month == best.usd_per_month
@@ -186,7 +186,7 @@ def test_the_verdict_is_what_its_figures_say(
     calls: int, read: int, written: int, providers: list[str], today: str | None
 ) -> None:
     load = Load(calls, read, written)
-    found = list_alternatives(CATALOGUE, load, providers)
+    found = list_alternatives(CATALOG, load, providers)
     advice = advise(load, found, UPKEEP, today)
     assert advice.reasons
     assert advice.best is None or advice.best.comparable
@@ -203,18 +203,18 @@ def test_the_verdict_is_what_its_figures_say(
 
 
 def test_no_calls_cost_nothing_and_save_nothing() -> None:
-    found = list_alternatives(CATALOGUE, Load(0, 900, 350), ["anthropic"])
+    found = list_alternatives(CATALOG, Load(0, 900, 350), ["anthropic"])
     assert {option.usd_per_month for option in found.all()} == {Decimal(0)}
     advice = advise(Load(0, 900, 350), found, UPKEEP, None)
     assert advice.reasons == ("0 calls a day are under 1,000: too few to split",)
 
 
-def test_an_expensive_scorer_saves_nothing_on_short_texts(catalogue: Catalogue) -> None:
-    pattern = catalogue.get("pattern", "draft_polish")
+def test_an_expensive_scorer_saves_nothing_on_short_texts(catalog: Catalog) -> None:
+    pattern = catalog.get("pattern", "draft_polish")
     haiku, opus = "anthropic:claude-haiku-5-5", "anthropic:claude-opus-5-5"
     chains = {"cheap": [haiku], "scorer": [opus], "expensive": [opus]}
-    assert price_pattern(catalogue, pattern, chains) == Decimal("11.435")
-    outright = price_call(catalogue, opus, Decimal(600), Decimal(450))
+    assert price_pattern(catalog, pattern, chains) == Decimal("11.435")
+    outright = price_call(catalog, opus, Decimal(600), Decimal(450))
     assert outright == Decimal("0.0114")
     assert round(Decimal("0.011435"), 5) == Decimal("0.01144")
 
@@ -222,18 +222,18 @@ def test_an_expensive_scorer_saves_nothing_on_short_texts(catalogue: Catalogue) 
 @pytest.mark.parametrize("tier", TIERS)
 @pytest.mark.parametrize("providers", [["anthropic"], ["openai"], ["mistral"]])
 def test_a_judge_pays_from_the_length_that_is_given_on(
-    catalogue: Catalogue, tier: Tier, providers: list[str]
+    catalog: Catalog, tier: Tier, providers: list[str]
 ) -> None:
-    pattern = catalogue.get("pattern", "draft_polish")
+    pattern = catalog.get("pattern", "draft_polish")
     chosen = select(provider=providers, pattern=["draft_polish"])
-    scorer = catalogue.default_models(tier, providers)[0]
-    chains = {**catalogue.default_chains(chosen), "scorer": [scorer]}
+    scorer = catalog.default_models(tier, providers)[0]
+    chains = {**catalog.default_chains(chosen), "scorer": [scorer]}
     writer = chains["expensive"][0]
-    least = find_break_even(catalogue, pattern, chains, judge=scorer, writer=writer)
+    least = find_break_even(catalog, pattern, chains, judge=scorer, writer=writer)
     assert least is not None
 
     def saving(text: int) -> Decimal:
-        c, s, e = (find_model(catalogue, ref) for ref in (chains["cheap"][0], scorer, writer))
+        c, s, e = (find_model(catalog, ref) for ref in (chains["cheap"][0], scorer, writer))
         assert c.input_usd and c.output_usd and s.input_usd and s.output_usd
         assert e.input_usd and e.output_usd
         seen = 600 + text + 250
@@ -245,16 +245,16 @@ def test_a_judge_pays_from_the_length_that_is_given_on(
     assert least == 0 or saving(least - 1) <= 0
 
 
-def test_a_judge_pays_from_454_tokens_or_123(catalogue: Catalogue) -> None:
-    pattern = catalogue.get("pattern", "draft_polish")
+def test_a_judge_pays_from_454_tokens_or_123(catalog: Catalog) -> None:
+    pattern = catalog.get("pattern", "draft_polish")
     chosen = select(provider=["anthropic"], pattern=["draft_polish"])
-    assert compare_judges(catalogue, pattern, chosen) == [
+    assert compare_judges(catalog, pattern, chosen) == [
         ("anthropic:claude-sonnet-5-5", 123),
         ("anthropic:claude-opus-5-5", 454),
         ("anthropic:claude-haiku-5-5", 0),
     ]
     unpriced = select(provider=["ollama"], pattern=["draft_polish"])
-    assert "unknown" in (describe_judges(catalogue, pattern, unpriced) or "")
+    assert "unknown" in (describe_judges(catalog, pattern, unpriced) or "")
 
 
 def test_the_command_answers_a_person_and_a_program(capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from scaffold.answers.warnings import list_warnings
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.names import (
     default_package,
     default_project,
@@ -20,9 +20,9 @@ from tests.taken_names import names as names_taken
 AGENT = {"name": "billing", "description": "Bills", "chain": "cheap"}
 
 
-def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
+def problems(catalog: Catalog, given: dict[str, Any]) -> str:
     with pytest.raises(AnswersError) as caught:
-        complete(catalogue, given, folder_name="desk")
+        complete(catalog, given, folder_name="desk")
     return str(caught.value)
 
 
@@ -77,50 +77,50 @@ def problems(catalogue: Catalogue, given: dict[str, Any]) -> str:
     ],
 )
 def test_wrong_answers_are_refused_with_a_way_out(
-    catalogue: Catalogue, given: dict[str, Any], expected: str
+    catalog: Catalog, given: dict[str, Any], expected: str
 ) -> None:
-    assert expected in problems(catalogue, given)
+    assert expected in problems(catalog, given)
 
 
-def test_a_default_follows_the_patterns_and_may_be_left(catalogue: Catalogue) -> None:
+def test_a_default_follows_the_patterns_and_may_be_left(catalog: Catalog) -> None:
     def search(given: dict[str, Any]) -> list[str]:
-        return complete(catalogue, given, folder_name="desk").search
+        return complete(catalog, given, folder_name="desk").search
 
     assert search({"patterns": ["router"]}) == []
     assert search({"patterns": ["research"]}) == ["local_folder"]
     assert search({"patterns": ["research"], "search": ["tavily"]}) == ["tavily"]
 
 
-def test_a_hidden_feature_is_on_while_another_requires_it(catalogue: Catalogue) -> None:
+def test_a_hidden_feature_is_on_while_another_requires_it(catalog: Catalog) -> None:
     def extras(patterns: list[str]) -> set[str]:
         chosen = select(pattern=patterns, search=["local_folder"] if patterns else [])
-        return {feature.id for feature in catalogue.list_enabled(chosen)}
+        return {feature.id for feature in catalog.list_enabled(chosen)}
 
     assert "extra_sources" not in extras([])
     assert {"extra_sources", "extra_search"} <= extras(["research"])
-    assert all(not feature.hidden for feature in catalogue.of("extra"))
+    assert all(not feature.hidden for feature in catalog.of("extra"))
 
 
-def test_a_recorded_name_stays_good_when_a_dependency_takes_it(catalogue: Catalogue) -> None:
+def test_a_recorded_name_stays_good_when_a_dependency_takes_it(catalog: Catalog) -> None:
     names = {"package": "anyio", "project_name": "httpx"}
-    spec = complete(catalogue, names, folder_name="desk", recorded=names)
+    spec = complete(catalog, names, folder_name="desk", recorded=names)
     assert (spec.package, spec.project_name) == ("anyio", "httpx")
     for recorded in ({"package": "httpx"}, {}):
         with pytest.raises(AnswersError, match="would hide"):
-            complete(catalogue, {"package": "anyio"}, folder_name="desk", recorded=recorded)
+            complete(catalog, {"package": "anyio"}, folder_name="desk", recorded=recorded)
     with pytest.raises(AnswersError, match="not a lower-case"):
         bad = {"package": "../x"}
-        complete(catalogue, bad, folder_name="desk", recorded=bad)
+        complete(catalog, bad, folder_name="desk", recorded=bad)
 
 
-def test_what_workspaces_install_is_taken(catalogue: Catalogue) -> None:
-    assert names_taken(catalogue) <= list_installed()
+def test_what_workspaces_install_is_taken(catalog: Catalog) -> None:
+    assert names_taken(catalog) <= list_installed()
 
 
-def test_a_chain_that_only_a_sub_agent_names_is_warned_about(catalogue: Catalogue) -> None:
+def test_a_chain_that_only_a_sub_agent_names_is_warned_about(catalog: Catalog) -> None:
     def warn(chains: dict[str, list[str]], asked: str) -> str:
         answers = {"agents": [{**AGENT, "chain": asked}], "chains": chains}
-        return " ".join(list_warnings(catalogue, complete(catalogue, answers, folder_name="desk")))
+        return " ".join(list_warnings(catalog, complete(catalog, answers, folder_name="desk")))
 
     assert "Chain lawyers of sub-agent billing is new: it asks anthropic:" in warn({}, "lawyers")
     models = ["openai:gpt-6-luna", "anthropic:claude-haiku-5-5"]
@@ -130,20 +130,20 @@ def test_a_chain_that_only_a_sub_agent_names_is_warned_about(catalogue: Catalogu
     )
 
 
-def test_a_wrong_type_hides_no_other_problem(catalogue: Catalogue) -> None:
+def test_a_wrong_type_hides_no_other_problem(catalog: Catalog) -> None:
     reported = problems(
-        catalogue, {"quality_threshold": 2, "package": "class", "patterns": ["ruoter"]}
+        catalog, {"quality_threshold": 2, "package": "class", "patterns": ["ruoter"]}
     )
     assert len(reported.splitlines()) == 3
 
 
-def test_a_problem_is_reported_once(catalogue: Catalogue) -> None:
-    assert len(problems(catalogue, {"providers": []}).splitlines()) == 1
-    assert len(problems(catalogue, {"patterns": 3}).splitlines()) == 1
+def test_a_problem_is_reported_once(catalog: Catalog) -> None:
+    assert len(problems(catalog, {"providers": []}).splitlines()) == 1
+    assert len(problems(catalog, {"patterns": 3}).splitlines()) == 1
 
 
-def test_all_problems_come_together(catalogue: Catalogue) -> None:
-    reported = problems(catalogue, {"package": "json", "patterns": ["x"], "nonsense": 1})
+def test_all_problems_come_together(catalog: Catalog) -> None:
+    reported = problems(catalog, {"package": "json", "patterns": ["x"], "nonsense": 1})
     assert len(reported.splitlines()) == 3
 
 
@@ -156,16 +156,16 @@ def test_a_default_name_always_does(folder: str) -> None:
     assert package_problem(default_package(project)) is None
 
 
-def test_unknown_and_nearly_known_models_are_warned_about(catalogue: Catalogue) -> None:
+def test_unknown_and_nearly_known_models_are_warned_about(catalog: Catalog) -> None:
     chain = ["openai:my-own-tune", "openai:gpt-5-nano-2099-01-01"]
-    spec = complete(catalogue, {"chains": {"cheap": chain}}, folder_name="desk")
-    reported = " ".join(list_warnings(catalogue, spec))
+    spec = complete(catalog, {"chains": {"cheap": chain}}, folder_name="desk")
+    reported = " ".join(list_warnings(catalog, spec))
     assert "openai:my-own-tune is unknown and unpriced" in reported
     assert "priced as gpt-5-nano" in reported
     assert "Chain cheap has one provider" in reported
 
 
-def test_a_chain_that_is_not_given_takes_its_default(catalogue: Catalogue) -> None:
-    spec = complete(catalogue, {"providers": ["groq"], "agents": []}, folder_name="desk")
+def test_a_chain_that_is_not_given_takes_its_default(catalog: Catalog) -> None:
+    spec = complete(catalog, {"providers": ["groq"], "agents": []}, folder_name="desk")
     assert spec.chains["cheap"] == ["groq:openai/gpt-oss-20b", "groq:openai/gpt-oss-120b"]
     assert set(spec.chains) == {"cheap", "expensive"}

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from scaffold import cli
 from scaffold.answers.parse import known_keys
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.errors import AnswersError
 from tests.conftest import ROOT
 from tests.messages import mistakes
@@ -110,13 +110,11 @@ VALUES = st.recursive(
 
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @hypothesis_given(data=st.data())
-def test_answers_of_any_shape_are_taken_or_refused(
-    catalogue: Catalogue, data: st.DataObject
-) -> None:
-    keys = st.sampled_from(sorted(known_keys(catalogue)))
+def test_answers_of_any_shape_are_taken_or_refused(catalog: Catalog, data: st.DataObject) -> None:
+    keys = st.sampled_from(sorted(known_keys(catalog)))
     answers = data.draw(st.dictionaries(keys, VALUES, max_size=4))
     with contextlib.suppress(AnswersError):
-        complete(catalogue, answers, folder_name="desk")
+        complete(catalog, answers, folder_name="desk")
 
 
 @pytest.mark.parametrize(

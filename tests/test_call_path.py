@@ -5,7 +5,9 @@ import pkgutil
 import sys
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
+import copier
 import pytest
 
 import scaffold
@@ -32,12 +34,23 @@ def trace(*words: str) -> list[str]:
         if event == "call" and code.co_filename.startswith(str(HOME)):
             passed.setdefault(Path(code.co_filename).relative_to(HOME).as_posix())
 
-    import_everything()
-    sys.setprofile(note)
-    try:
-        status = cli.run(words)
-    finally:
+    def render_untraced(*args: Any, **options: Any) -> None:
+        # Copier calls a million functions, none of them ours.
         sys.setprofile(None)
+        try:
+            render(*args, **options)
+        finally:
+            sys.setprofile(note)
+
+    import_everything()
+    render = copier.run_copy
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copier, "run_copy", render_untraced)
+        sys.setprofile(note)
+        try:
+            status = cli.run(words)
+        finally:
+            sys.setprofile(None)
     assert status == 0
     return list(passed)
 

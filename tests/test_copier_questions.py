@@ -1,4 +1,4 @@
-"""copier.yml is the catalogue's, and plain copier renders what scaffold renders."""
+"""copier.yml is the catalog's, and plain copier renders what scaffold renders."""
 
 import os
 from datetime import date
@@ -11,15 +11,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plumbum import local
 
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.copier_questions import copier_yml, is_current
 from scaffold.catalog.prices import list_prices
 from scaffold.rendering.render import render
 from tests.conftest import ROOT
 from tests.specs import complete
 
-CATALOGUE = load(ROOT)
-PROVIDERS = [feature.name for feature in CATALOGUE.of("provider")]
+CATALOG = load(ROOT)
+PROVIDERS = [feature.name for feature in CATALOG.of("provider")]
 AGENTS = [{"name": "billing", "description": "Bills: 'all' \"of\" {{ them }}", "chain": "own"}]
 
 
@@ -41,17 +41,17 @@ def plain_copier(folder: Path, data: dict[str, Any]) -> None:
         )
 
 
-def test_committed_text_is_the_generated_one(catalogue: Catalogue) -> None:
-    assert is_current((ROOT / "copier.yml").read_text("utf-8"), catalogue)
+def test_committed_text_is_the_generated_one(catalog: Catalog) -> None:
+    assert is_current((ROOT / "copier.yml").read_text("utf-8"), catalog)
 
 
-def test_prices_that_change_by_the_calendar_do_not_make_it_stale(catalogue: Catalogue) -> None:
+def test_prices_that_change_by_the_calendar_do_not_make_it_stale(catalog: Catalog) -> None:
     days = [date(2026, 11, 30), date(2026, 12, 1)]
-    usd = [list_prices(catalogue, day)["google:gemini-4-argon"] for day in days]
+    usd = [list_prices(catalog, day)["google:gemini-4-argon"] for day in days]
     assert usd == [[2.0, 10.0], [4.0, 20.0]]
-    before, after = (copier_yml(catalogue, day) for day in days)
-    assert is_current(before, catalogue) and is_current(after, catalogue)
-    assert not is_current(before.replace("2026-11-30", "2026-12-01"), catalogue)
+    before, after = (copier_yml(catalog, day) for day in days)
+    assert is_current(before, catalog) and is_current(after, catalog)
+    assert not is_current(before.replace("2026-11-30", "2026-12-01"), catalog)
 
 
 def same(
@@ -62,7 +62,7 @@ def same(
     in_order = sorted(providers, key=PROVIDERS.index)
     given_ = {"project_name": "desk", "patterns": patterns, "providers": in_order}
     given_ |= {} if agents is None else {"agents": agents}
-    spec = complete(CATALOGUE, given_, folder_name="desk")
+    spec = complete(CATALOG, given_, folder_name="desk")
     plain_copier(folder / "plain", {**given_, "monthly_budget_usd": spec.monthly_budget_usd})
     render(ROOT, folder / "ours", spec.answers(), source="x", commit=None)
     assert files(folder / "ours") == files(folder / "plain")

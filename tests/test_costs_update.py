@@ -10,7 +10,7 @@ import yaml
 from scaffold import cli
 from scaffold.catalog.presets import PRESETS, USUAL, split
 from tests.fork import commit, edit, git, new
-from tests.harness import CATALOGUE
+from tests.harness import CATALOG
 from tests.test_update_releases import next_release, with_next
 
 __all__ = ["next_release", "with_next"]
@@ -45,7 +45,7 @@ def test_cost_reports_of_an_earlier_release_stay(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["support-desk", "document-analysis", "content", "research-desk"])
 def test_presets_for_many_calls_add_the_reports_to_what_is_usual(name: str) -> None:
-    answers, absent = split(CATALOGUE, PRESETS[name])
-    usual = {feature.name for feature in CATALOGUE.of("extra") if feature.default}
+    answers, absent = split(CATALOG, PRESETS[name])
+    usual = {feature.name for feature in CATALOG.of("extra") if feature.default}
     assert set(answers["extras"]) == {*usual, "cost_reports"} and usual
     assert USUAL not in answers["extras"] and not absent

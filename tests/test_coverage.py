@@ -45,7 +45,7 @@ FEATURES = {
 }
 """Features whose own code is exempt, and why."""
 
-FEATURE_IDS = [f.id for f in harness.CATALOGUE.features if f.id in RENDERS and f.id != "core"]
+FEATURE_IDS = [f.id for f in harness.CATALOG.features if f.id in RENDERS and f.id != "core"]
 
 
 @cache
@@ -56,7 +56,7 @@ def coverage_of(name: str) -> Coverage:
 
 def own_files(feature: Feature) -> set[str]:
     """Return the modules that a feature and the hidden ones it requires bring."""
-    hidden = [f for f in harness.CATALOGUE.features if f.hidden and f.ref in feature.requires]
+    hidden = [f for f in harness.CATALOG.features if f.hidden and f.ref in feature.requires]
     names: set[str] = set()
     for source in (feature, *hidden):
         root = source.folder / "src" / "{{package}}"
@@ -84,7 +84,7 @@ def test_a_workspace_is_covered_by_its_own_tests(name: str) -> None:
 def test_a_features_own_code_is_covered_by_its_tests(name: str) -> None:
     if name in FEATURES:
         pytest.skip(FEATURES[name])
-    feature = next(f for f in harness.CATALOGUE.features if f.id == name)
+    feature = next(f for f in harness.CATALOG.features if f.id == name)
     files = own_files(feature)
     own = [file for file in coverage_of(name).files if file.name in files]
     percent = 100 * sum(f.covered for f in own) / max(1, sum(f.total for f in own))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.rendering.render import render
 from tests import commands, fleets
 from tests.conftest import ROOT
@@ -127,17 +127,17 @@ class Desk(fleets.Desk):
 
 
 @pytest.fixture(scope="session")
-def routed(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def routed(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     name = "routed"
     answers = {
         "providers": ["openai"],
         "patterns": ["router", "draft_polish", "extractor_reasoner"],
         "agents": [],
-        "extras": [*(f.name for f in catalogue.of("extra") if f.default), "agreement"],
+        "extras": [*(f.name for f in catalog.of("extra") if f.default), "agreement"],
         "package": name,
     }
     folder = tmp_path_factory.mktemp("routed") / "desk"
-    spec = complete(catalogue, answers, folder_name="desk")
+    spec = complete(catalog, answers, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="somewhere", commit="v1")
     sys.path.insert(0, str(folder / "src"))
     importlib.invalidate_caches()

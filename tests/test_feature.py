@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from scaffold import cli
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.feature import RENAMES, read
 from scaffold.catalog.path_rules import fill_pattern
 from scaffold.catalog.presets import PRESETS, split
@@ -118,14 +118,14 @@ def test_what_is_required_comes_after_what_requires_it(tmp_path: Path) -> None:
     for name, other in needs.items():
         more = f'requires: ["pattern:{other}"]\n' if other else ""
         folder(tmp_path, f"{{{{pattern_{name}}}}}", PATTERN.replace("relay", name) + more)
-    catalogue = load(tmp_path)
-    assert [f.name for f in catalogue.list_enabled(select(pattern=["c"]))] == [
+    catalog = load(tmp_path)
+    assert [f.name for f in catalog.list_enabled(select(pattern=["c"]))] == [
         "core",
         "c",
         "b",
         "a",
     ]
-    assert [f.name for f in catalogue.of("pattern")] == ["a", "b", "c"]
+    assert [f.name for f in catalog.of("pattern")] == ["a", "b", "c"]
 
 
 def test_features_that_require_each_other_are_refused(tmp_path: Path) -> None:
@@ -137,13 +137,13 @@ def test_features_that_require_each_other_are_refused(tmp_path: Path) -> None:
         load(tmp_path)
 
 
-def test_a_preset_is_split_into_what_is_there_and_what_is_not(catalogue: Catalogue) -> None:
-    small = Catalogue(catalogue.root, tuple(f for f in catalogue.features if f.kind != "pattern"))
+def test_a_preset_is_split_into_what_is_there_and_what_is_not(catalog: Catalog) -> None:
+    small = Catalog(catalog.root, tuple(f for f in catalog.features if f.kind != "pattern"))
     answers, absent = split(small, PRESETS["starter"])
     assert answers == {"patterns": []}
     assert absent == ["pattern:router"]
-    answers, absent = split(catalogue, PRESETS["everything"])
-    assert set(answers["providers"]) == {f.name for f in catalogue.of("provider")}
+    answers, absent = split(catalog, PRESETS["everything"])
+    assert set(answers["providers"]) == {f.name for f in catalog.of("provider")}
     assert answers["surfaces"][0] == "cli"
     assert absent == []
 

@@ -59,7 +59,7 @@ class Desk(recorded.Desk):
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Render the default workspace with stored texts, and the tools that erase."""
     place = tmp_path_factory.mktemp("content") / "w"
-    default = [extra.name for extra in harness.CATALOGUE.of("extra") if extra.default]
+    default = [extra.name for extra in harness.CATALOG.of("extra") if extra.default]
     harness.render_workspace(
         place, {"package": PACKAGE, "extras": [*default, "content", "ledger_tools"]}
     )

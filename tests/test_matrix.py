@@ -17,7 +17,7 @@ from tests import harness
 RENDERS = {
     name: answers
     for source in (harness.alone, harness.presets, harness.odd, harness.pairs)
-    for name, answers in source(harness.CATALOGUE)
+    for name, answers in source(harness.CATALOG)
 }
 RENDERS["default"] = {}
 
@@ -48,7 +48,7 @@ def test_every_pair_has_its_day() -> None:
 
 def test_no_two_features_own_the_same_path() -> None:
     owner: dict[str, str] = {}
-    for feature in harness.CATALOGUE.features:
+    for feature in harness.CATALOG.features:
         for path in feature.folder.rglob("*"):
             name = path.relative_to(feature.folder).as_posix().removesuffix(".jinja")
             if path.is_file() and name != MANIFEST and not name.startswith("_parts/"):
@@ -56,12 +56,12 @@ def test_no_two_features_own_the_same_path() -> None:
 
 
 def test_stage_and_question_names_are_unique() -> None:
-    keys = [key for feature in harness.CATALOGUE.features for key in feature.questions]
+    keys = [key for feature in harness.CATALOG.features for key in feature.questions]
     assert len(keys) == len(set(keys))
 
 
 def test_the_longest_package_is_clean(tmp_path: Path) -> None:
-    everything = {"patterns": [f.name for f in harness.CATALOGUE.of("pattern")]}
+    everything = {"patterns": [f.name for f in harness.CATALOG.of("pattern")]}
     folder = harness.render_workspace(tmp_path / "w", {**everything, "package": "p" * 30})
     assert not harness.run(folder, "ruff", "check", "--no-cache")
     assert not harness.run(folder, "ruff", "format", "--check", "--no-cache")

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from tests.conftest import ROOT
 from tests.ledger_package import importable
 
@@ -74,7 +74,7 @@ def test_what_findings_advise_is_there(tmp_path: Path, monkeypatch: pytest.Monke
     assert seen >= 5
 
 
-def test_a_command_is_named_only_where_it_is(catalogue: Catalogue) -> None:
+def test_a_command_is_named_only_where_it_is(catalog: Catalog) -> None:
     brought = commands()
     wrong: list[str] = []
     for path, words, text in messages():
@@ -94,22 +94,22 @@ def test_a_command_is_named_only_where_it_is(catalogue: Catalogue) -> None:
         if (
             needed not in text
             and "ticket" not in text.lower()
-            and owner(path) not in _needing(catalogue, brought[name])
+            and owner(path) not in _needing(catalog, brought[name])
         ):
             wrong.append(f"{path.relative_to(ROOT)}: `{words}` is of {brought[name]}")
     assert not wrong
 
 
-def _needing(catalogue: Catalogue, name: str) -> set[str]:
+def _needing(catalog: Catalog, name: str) -> set[str]:
     return {
         one.name
-        for one in catalogue.features
+        for one in catalog.features
         if any(str(need).endswith(f":{name}") for need in one.requires)
     }
 
 
-def test_an_extra_that_a_message_says_to_add_can_be_added(catalogue: Catalogue) -> None:
-    offered = {(one.kind, one.name) for one in catalogue.features if not one.hidden}
+def test_an_extra_that_a_message_says_to_add_can_be_added(catalog: Catalog) -> None:
+    offered = {(one.kind, one.name) for one in catalog.features if not one.hidden}
     for path, words, _ in messages():
         if found := re.match(r"scaffold add (\w+) (\w+)$", words):
             kind: Any = found[1]

@@ -10,7 +10,7 @@ import yaml
 from scaffold import cli
 from scaffold.answers.migrate import migrate
 from scaffold.answers.spec import PartialSpec
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.copier_questions import copier_yml
 from scaffold.sources.releases import open_source
 from tests.fork import commit, git, make_fork, new, read_json
@@ -26,7 +26,7 @@ HINTS: Features = {**FINDINGS, "hints": {"split_from": "extra:findings"}}
 ONLY_HINTS: Features = {"hints": {"split_from": "extra:findings"}, "findings": HINTS["findings"]}
 
 
-def catalogue(root: Path, extras: Features) -> Catalogue:
+def catalog(root: Path, extras: Features) -> Catalog:
     """Write and load a template with a core, one provider and these extras."""
     shutil.rmtree(root, ignore_errors=True)
     models = {"cheap": "s", "balanced": "m", "expensive": "l"}
@@ -60,14 +60,14 @@ def catalogue(root: Path, extras: Features) -> Catalogue:
 def test_what_was_split_off_stays_where_it_was_on(
     tmp_path: Path, before: Features, after: Features, on: list[str], wanted: list[str]
 ) -> None:
-    old, new_ = catalogue(tmp_path / "old", before), catalogue(tmp_path / "new", after)
+    old, new_ = catalog(tmp_path / "old", before), catalog(tmp_path / "new", after)
     migrated, _ = migrate(old, new_, PartialSpec(extras=on))
     assert sorted(migrated.extras or []) == sorted(wanted)
 
 
 def test_going_over_two_versions_is_going_step_by_step(tmp_path: Path) -> None:
-    first, second = catalogue(tmp_path / "1", PAGES), catalogue(tmp_path / "2", FINDINGS)
-    third = catalogue(tmp_path / "3", HINTS)
+    first, second = catalog(tmp_path / "1", PAGES), catalog(tmp_path / "2", FINDINGS)
+    third = catalog(tmp_path / "3", HINTS)
     recorded = PartialSpec(extras=["reports"])
     halfway, _ = migrate(first, second, recorded)
     assert migrate(second, third, halfway)[0] == migrate(first, third, recorded)[0]
@@ -76,15 +76,15 @@ def test_going_over_two_versions_is_going_step_by_step(tmp_path: Path) -> None:
 def test_what_is_needed_by_now_is_on_without_a_word(tmp_path: Path) -> None:
     alone: Features = {"reports": {}, "findings": {}}
     needing: Features = {"reports": {"requires": ["extra:findings"]}, "findings": {}}
-    old, new_ = catalogue(tmp_path / "old", alone), catalogue(tmp_path / "new", needing)
+    old, new_ = catalog(tmp_path / "old", alone), catalog(tmp_path / "new", needing)
     migrated, notes = migrate(old, new_, PartialSpec(extras=["reports"]))
     assert (migrated.extras, notes) == (["reports"], [])
     assert "extra_findings" in {feature.id for feature in new_.list_enabled(migrated.selection)}
 
 
 def test_a_choice_that_is_not_recorded_was_the_default_of_its_time(tmp_path: Path) -> None:
-    old = catalogue(tmp_path / "old", {"reports": {"default": True}})
-    new_ = catalogue(tmp_path / "new", {"reports": {}, "pages": {"default": True}})
+    old = catalog(tmp_path / "old", {"reports": {"default": True}})
+    new_ = catalog(tmp_path / "new", {"reports": {}, "pages": {"default": True}})
     assert migrate(old, new_, PartialSpec())[0].extras == ["reports"]
 
 

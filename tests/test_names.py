@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.names import agent_problem, package_problem, project_problem
 from scaffold.errors import AnswersError
 from tests import harness
@@ -58,7 +58,7 @@ PROJECTS = ["Type", "List 2", "research", "content", "ask", "demo", "2026", "1e3
 def modules() -> set[str]:
     """Every module that any template brings, and every feature."""
     paths = (ROOT / "templates").rglob("*.py*")
-    features = {feature.name for feature in harness.CATALOGUE.features}
+    features = {feature.name for feature in harness.CATALOG.features}
     return {path.name.partition(".")[0] for path in paths} | features
 
 
@@ -67,16 +67,13 @@ def agents(names: list[str]) -> list[dict[str, str]]:
 
 
 def legal(names: list[str]) -> list[str]:
-    """Those that a sub-agent may have in a workspace with every pattern."""
-    everything = {"patterns": [feature.name for feature in harness.CATALOGUE.of("pattern")]}
-    kept: list[str] = []
-    for name in dict.fromkeys(names):
-        try:
-            complete(harness.CATALOGUE, {**everything, "agents": agents([name])}, folder_name="w")
-        except AnswersError:
-            continue
-        kept.append(name)
-    return kept
+    """Return those that a sub-agent may have in a workspace with every pattern."""
+    everything = {"patterns": [feature.name for feature in harness.CATALOG.of("pattern")]}
+    names = list(dict.fromkeys(names))
+    with pytest.raises(AnswersError) as caught:
+        complete(harness.CATALOG, {**everything, "agents": agents(names)}, folder_name="w")
+    refused = {problem.key for problem in caught.value.problems}
+    return [name for name in names if f"agents.{name}" not in refused]
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +97,7 @@ def test_a_workspace_of_awkward_sub_agents_is_clean(crowd: list[str], tmp_path: 
 
 @pytest.mark.slow
 def test_a_workspace_of_awkward_sub_agents_is_green(crowd: list[str], tmp_path: Path) -> None:
-    everything = {"patterns": [feature.name for feature in harness.CATALOGUE.of("pattern")]}
+    everything = {"patterns": [feature.name for feature in harness.CATALOG.of("pattern")]}
     folder = harness.render_workspace(tmp_path / "w", {**everything, "agents": agents(crowd)})
     assert not harness.run(folder, "pytest", "-p", "no:cacheprovider")
     assert not harness.run(folder, "basedpyright", "--pythonpath", sys.executable)
@@ -169,9 +166,9 @@ def test_a_package_may_hide_a_module_of_no_python(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["build", "dist", "venv", "node_modules", "lib", "env", "target"])
-def test_no_tool_passes_over_a_package(name: str, catalogue: Catalogue) -> None:
+def test_no_tool_passes_over_a_package(name: str, catalog: Catalog) -> None:
     assert "pass over" in (package_problem(name) or "")
-    assert complete(catalogue, {}, folder_name=name).package == f"{name}_agents"
+    assert complete(catalog, {}, folder_name=name).package == f"{name}_agents"
 
 
 @pytest.mark.parametrize(
@@ -186,8 +183,8 @@ def test_a_command_may_hide_none_of_the_environment(name: str) -> None:
     assert project_problem(name)
 
 
-def test_a_folder_called_like_a_program_gets_another_project_name(catalogue: Catalogue) -> None:
-    spec = complete(catalogue, {}, folder_name="ssh")
+def test_a_folder_called_like_a_program_gets_another_project_name(catalog: Catalog) -> None:
+    spec = complete(catalog, {}, folder_name="ssh")
     assert (spec.project_name, spec.slug, spec.package) == (
         "ssh-agents",
         "ssh-agents",
@@ -209,12 +206,12 @@ def test_no_command_is_called_like_a_program_of_this_system() -> None:
     assert [name for name in programs if not project_problem(name)] == []
 
 
-def test_a_recorded_sub_agent_stays_legal(catalogue: Catalogue) -> None:
+def test_a_recorded_sub_agent_stays_legal(catalog: Catalog) -> None:
     answers = {"patterns": [], "agents": agents(["plan"])}
-    assert complete(catalogue, answers, folder_name="w", recorded=answers)
+    assert complete(catalog, answers, folder_name="w", recorded=answers)
     with pytest.raises(AnswersError, match="take another, such as plan_desk"):
-        complete(catalogue, answers, folder_name="w")
+        complete(catalog, answers, folder_name="w")
     with pytest.raises(AnswersError, match="Orchestrat"):
         complete(
-            catalogue, {**answers, "patterns": ["orchestrator"]}, folder_name="w", recorded=answers
+            catalog, {**answers, "patterns": ["orchestrator"]}, folder_name="w", recorded=answers
         )

@@ -18,7 +18,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.providers.openai import OpenAIProvider
 from pydantic_ai.tools import ToolDefinition
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from tests.fleets import FORMATS, Desk, desk, import_rendered, loopback
 from tests.loopback import Reply
 from tests.loopback.reply import TEXT
@@ -219,15 +219,13 @@ EASY = {"intent": "answer", "complexity": 1, "confidence": 0.9, "reason": "a cap
 
 
 @pytest.fixture(scope="session")
-def with_router(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def with_router(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     answers = {
-        "providers": [feature.name for feature in catalogue.of("provider")],
+        "providers": [feature.name for feature in catalog.of("provider")],
         "patterns": ["router"],
         "agents": [],
     }
-    with import_rendered(
-        catalogue, tmp_path_factory.mktemp("routed"), "with_router", answers
-    ) as it:
+    with import_rendered(catalog, tmp_path_factory.mktemp("routed"), "with_router", answers) as it:
         yield it
 
 

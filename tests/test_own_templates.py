@@ -125,7 +125,7 @@ def test_a_template_for_a_newer_scaffold_says_so(fork: Path, tmp_path: Path) -> 
         pass
 
 
-def test_catalogue_and_questions_are_those_of_the_version(fork: Path, tmp_path: Path) -> None:
+def test_catalog_and_questions_are_those_of_the_version(fork: Path, tmp_path: Path) -> None:
     root = copy_template(fork, tmp_path)
     folder = root / "templates/{{extra_house}}"
     folder.mkdir()

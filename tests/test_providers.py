@@ -59,7 +59,7 @@ BODIES: dict[str, dict[str, Any]] = {
 pytestmark = pytest.mark.usefixtures("every_key")
 
 # xAI speaks gRPC, which this server does not.
-PROVIDERS = [f.name for f in harness.CATALOGUE.of("provider") if f.name != "xai"]
+PROVIDERS = [f.name for f in harness.CATALOG.of("provider") if f.name != "xai"]
 
 
 class Server(ThreadingHTTPServer):

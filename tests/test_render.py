@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scaffold import cli
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.errors import TemplateError
 from scaffold.rendering import pair, render
 from scaffold.sources.template import Source
@@ -30,17 +30,17 @@ def test_the_origin_is_recorded_as_copier_writes_it(workspace: Path) -> None:
 
 
 def test_a_second_render_is_the_same_to_the_byte(
-    catalogue: Catalogue, workspace: Path, tmp_path: Path
+    catalog: Catalog, workspace: Path, tmp_path: Path
 ) -> None:
     answers = yaml.safe_load((workspace / ".copier-answers.yml").read_text("utf-8"))
-    spec = complete(catalogue, answers, folder_name="elsewhere")
-    render.render(catalogue.root, tmp_path / "again", spec.answers(), source=SOURCE, commit="v1")
+    spec = complete(catalog, answers, folder_name="elsewhere")
+    render.render(catalog.root, tmp_path / "again", spec.answers(), source=SOURCE, commit="v1")
     assert _bytes(tmp_path / "again") == _bytes(workspace)
 
 
-def test_preview_names_what_a_render_writes(catalogue: Catalogue, workspace: Path) -> None:
-    spec = complete(catalogue, {}, folder_name="desk")
-    source = Source(catalogue.root, SOURCE, "v1", released=True, trusted=True)
+def test_preview_names_what_a_render_writes(catalog: Catalog, workspace: Path) -> None:
+    spec = complete(catalog, {}, folder_name="desk")
+    source = Source(catalog.root, SOURCE, "v1", released=True, trusted=True)
     assert pair.preview(source, spec.answers()) == render.list_files(workspace)
 
 

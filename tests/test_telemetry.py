@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.rendering.render import render
 from tests.conftest import ROOT
 from tests.loopback import Reply, Server, serve
@@ -82,17 +82,17 @@ def server() -> Any:
 
 
 @pytest.fixture(scope="module")
-def source(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def source(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the `src` of a workspace with two providers."""
     folder = tmp_path_factory.mktemp("telemetry") / "desk"
-    extras = [feature.name for feature in catalogue.of("extra") if feature.default]
+    extras = [feature.name for feature in catalog.of("extra") if feature.default]
     answers = {
         "patterns": [],
         "agents": [],
         "extras": sorted({*extras, *EXTRAS}),
         "package": "desk",
     }
-    spec = complete(catalogue, answers, folder_name="desk")
+    spec = complete(catalog, answers, folder_name="desk")
     render(ROOT, folder, spec.answers(), source="somewhere", commit="v1")
     return folder / "src"
 

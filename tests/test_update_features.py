@@ -11,7 +11,7 @@ import yaml
 from scaffold import cli
 from scaffold.answers.migrate import migrate
 from scaffold.answers.spec import PartialSpec
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from tests.fork import append, commit, edit, files, git, new, read_json
 
 ANALYST = "src/desk/agents/analyst.py"
@@ -231,47 +231,47 @@ def test_diff_names_what_the_team_changed(desk: Path, capsys: pytest.CaptureFixt
     assert files(desk) == before
 
 
-def test_what_became_a_feature_of_its_own_stays_on(catalogue: Catalogue) -> None:
+def test_what_became_a_feature_of_its_own_stays_on(catalog: Catalog) -> None:
     answers = PartialSpec(patterns=[], extras=["docker"], providers=["anthropic"])
-    old = Catalogue(
-        catalogue.root,
-        tuple(one for one in catalogue.features if one.id != "extra_dotenv"),
+    old = Catalog(
+        catalog.root,
+        tuple(one for one in catalog.features if one.id != "extra_dotenv"),
     )
-    migrated, notes = migrate(old, catalogue, answers)
+    migrated, notes = migrate(old, catalog, answers)
     assert migrated.extras == ["docker", "dotenv"]
     assert "dotenv" in notes[0]
-    migrated, notes = migrate(catalogue, catalogue, answers)
+    migrated, notes = migrate(catalog, catalog, answers)
     assert (migrated, notes) == (answers, [])
 
 
 @pytest.mark.parametrize("check", ["agreement", "grounded"])
-def test_a_check_stays_where_the_quality_checks_had_it(catalogue: Catalogue, check: str) -> None:
+def test_a_check_stays_where_the_quality_checks_had_it(catalog: Catalog, check: str) -> None:
     answers = PartialSpec(patterns=[], extras=["quality_checks"], providers=["anthropic"])
-    old = Catalogue(
-        catalogue.root,
-        tuple(one for one in catalogue.features if one.id != f"extra_{check}"),
+    old = Catalog(
+        catalog.root,
+        tuple(one for one in catalog.features if one.id != f"extra_{check}"),
     )
-    migrated, _ = migrate(old, catalogue, answers)
+    migrated, _ = migrate(old, catalog, answers)
     assert sorted(migrated.extras or []) == sorted([check, "quality_checks"])
-    migrated, _ = migrate(old, catalogue, answers.replace(extras=["docker"]))
+    migrated, _ = migrate(old, catalog, answers.replace(extras=["docker"]))
     assert migrated.extras == ["docker"]
 
 
-def test_a_feature_that_is_no_longer_required_stays_on(catalogue: Catalogue) -> None:
+def test_a_feature_that_is_no_longer_required_stays_on(catalog: Catalog) -> None:
     answers = PartialSpec(patterns=[], extras=["quality_checks"], providers=["anthropic"])
     requiring = [
         one.model_copy(update={"requires": ["extra:grounded"]})
         if one.id == "extra_quality_checks"
         else one
-        for one in catalogue.features
+        for one in catalog.features
     ]
-    migrated, _ = migrate(Catalogue(catalogue.root, tuple(requiring)), catalogue, answers)
+    migrated, _ = migrate(Catalog(catalog.root, tuple(requiring)), catalog, answers)
     assert sorted(migrated.extras or []) == ["grounded", "quality_checks"]
 
 
-def test_choices_that_are_gone_are_left_out_and_reported(catalogue: Catalogue) -> None:
+def test_choices_that_are_gone_are_left_out_and_reported(catalog: Catalog) -> None:
     answers = PartialSpec(extras=["docker", "dropped"], engine="dropped")
-    migrated, notes = migrate(catalogue, catalogue, answers)
+    migrated, notes = migrate(catalog, catalog, answers)
     assert migrated == PartialSpec(extras=["docker"], engine="in_process")
     assert len(notes) == 2
 

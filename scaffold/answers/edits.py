@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from scaffold.answers.spec import Agent, Chains, PartialSpec
-from scaffold.catalog.catalog import Catalogue, list_providers, tier_of
+from scaffold.catalog.catalog import Catalog, list_providers, tier_of
 from scaffold.catalog.feature import Feature
 from scaffold.catalog.kinds import KINDS
 from scaffold.errors import AnswersError, Problem
@@ -17,12 +17,12 @@ Edited = tuple[PartialSpec, list[str]]
 """New answers, and notes for the user."""
 
 
-def add_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: str) -> Edited:
+def add_feature(catalog: Catalog, answers: PartialSpec, kind: str, name: str) -> Edited:
     """Add one feature; of a kind that allows one only, it replaces the other.
 
     Where it needs some feature of another kind and there is none, that is the one it proposes.
     """
-    feature = _get(catalogue, kind, name)
+    feature = _get(catalog, kind, name)
     chosen = answers.selection.names(kind)
     if name in chosen:
         raise AnswersError(
@@ -44,7 +44,7 @@ def add_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: str
     return after, notes
 
 
-def remove_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: str) -> Edited:
+def remove_feature(catalog: Catalog, answers: PartialSpec, kind: str, name: str) -> Edited:
     """Remove one feature, and the default chains and proposals that it alone used.
 
     Raises:
@@ -53,9 +53,9 @@ def remove_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: 
     key, chosen = KINDS[kind].answer_key, answers.selection.names(kind)
     if name not in _drop_builtin(kind, chosen):
         raise _refuse_unknown(key, kind, name, _drop_builtin(kind, chosen))
-    feature = _get(catalogue, kind, name)
+    feature = _get(catalog, kind, name)
     after = answers.choose(kind, [other for other in chosen if other != name])
-    still_on = catalogue.list_enabled(after.selection)
+    still_on = catalog.list_enabled(after.selection)
     if needing := [other for other in still_on if feature.ref in other.requires]:
         raise AnswersError(
             [Problem(key, f"{one.name} needs {name}", _describe_removal(one)) for one in needing]
@@ -66,7 +66,7 @@ def remove_feature(catalogue: Catalogue, answers: PartialSpec, kind: str, name: 
         if after.selection.names(other) == proposed and not is_needed:
             after = after.choose(other, [])
             notes.append(f"Nothing needs {other} {', '.join(proposed)} any more, so it goes too.")
-    return _drop_idle_chains(catalogue, answers, after), notes
+    return _drop_idle_chains(catalog, answers, after), notes
 
 
 def _drop_builtin(kind: str, chosen: Sequence[str]) -> list[str]:
@@ -91,14 +91,14 @@ def add_agent(answers: PartialSpec, agent: Agent) -> PartialSpec:
     return answers.replace(agents=[*agents, agent])
 
 
-def remove_agent(catalogue: Catalogue, answers: PartialSpec, name: str) -> PartialSpec:
+def remove_agent(catalog: Catalog, answers: PartialSpec, name: str) -> PartialSpec:
     """Remove a named sub-agent, and the default chains that it alone used."""
     agents = answers.agents or []
     names = [agent.name for agent in agents]
     if name not in names:
         raise _refuse_unknown("agents", "agent", name, names)
     after = answers.replace(agents=[agent for agent in agents if agent.name != name])
-    return _drop_idle_chains(catalogue, answers, after)
+    return _drop_idle_chains(catalog, answers, after)
 
 
 def list_asked_providers(answers: PartialSpec) -> set[str]:
@@ -107,36 +107,34 @@ def list_asked_providers(answers: PartialSpec) -> set[str]:
     return {provider for refs in chains.values() for provider in list_providers(refs)}
 
 
-def extend_chain(
-    catalogue: Catalogue, answers: PartialSpec, chain: str, provider: str
-) -> PartialSpec:
+def extend_chain(catalog: Catalog, answers: PartialSpec, chain: str, provider: str) -> PartialSpec:
     """Let a chain ask the provider's default model of its tier last."""
     chains = answers.chains or {}
     if chain not in chains:
         raise _refuse_unknown("chains", "chain", chain, list(chains))
-    tier = catalogue.chains_used(answers.selection).get(chain, tier_of(chain))
-    model = catalogue.default_models(tier, [provider])[0]
+    tier = catalog.chains_used(answers.selection).get(chain, tier_of(chain))
+    model = catalog.default_models(tier, [provider])[0]
     return answers.replace(chains={**chains, chain: [*chains[chain], model]})
 
 
-def _drop_idle_chains(catalogue: Catalogue, before: PartialSpec, after: PartialSpec) -> PartialSpec:
+def _drop_idle_chains(catalog: Catalog, before: PartialSpec, after: PartialSpec) -> PartialSpec:
     """Drop the chains that are not used any more and that the team left as they were."""
     chains: Chains = dict(after.chains or {})
-    still_used = catalogue.chains_used(replace(after.selection, chains={}))
-    for name, tier in catalogue.chains_used(replace(before.selection, chains={})).items():
-        default = catalogue.default_models(tier, before.selection.names("provider"))
+    still_used = catalog.chains_used(replace(after.selection, chains={}))
+    for name, tier in catalog.chains_used(replace(before.selection, chains={})).items():
+        default = catalog.default_models(tier, before.selection.names("provider"))
         # A chain that the team changed is its own, used or not.
         if name not in still_used and chains.get(name) == default:
             del chains[name]
     return after.replace(chains=chains)
 
 
-def _get(catalogue: Catalogue, kind: str, name: str) -> Feature:
+def _get(catalog: Catalog, kind: str, name: str) -> Feature:
     try:
-        return catalogue.get(kind, name)
+        return catalog.get(kind, name)
     except KeyError:
         key = KINDS[kind].answer_key
-        raise _refuse_unknown(key, kind, name, [one.name for one in catalogue.of(kind)]) from None
+        raise _refuse_unknown(key, kind, name, [one.name for one in catalog.of(kind)]) from None
 
 
 def _refuse_unknown(key: str, kind: str, name: str, known: Sequence[str]) -> AnswersError:

@@ -8,7 +8,7 @@ from typing import cast
 
 from scaffold.answers.parse import parse
 from scaffold.answers.spec import PartialSpec
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.presets import PRESETS, split
 from scaffold.errors import AnswersError, Problem, printable, suggest
 from scaffold.system import yaml
@@ -46,17 +46,17 @@ class Inputs:
     problems: tuple[Problem, ...]
 
 
-def collect(catalogue: Catalogue, sources: Sources) -> Inputs:
+def collect(catalog: Catalog, sources: Sources) -> Inputs:
     """Read every source, and return what they gave and all that is wrong with them."""
     collector = _Collector()
     if sources.preset is not None:
         name = sources.preset
-        collector.take(lambda: _read_preset(catalogue, name, collector.notes))
+        collector.take(lambda: _read_preset(catalog, name, collector.notes))
     if sources.file:
         path = sources.file
         collector.take(lambda: _read_file(path))
     collector.take_values(sources.values)
-    parsed = parse(collector.answers, catalogue.question_keys())
+    parsed = parse(collector.answers, catalog.question_keys())
     problems = (*collector.problems, *parsed.problems)
     return Inputs(parsed.spec, tuple(collector.notes), problems)
 
@@ -93,10 +93,10 @@ class _Collector:
             self.take(lambda text=text: _read_value(text))
 
 
-def _read_preset(catalogue: Catalogue, name: str, notes: list[str]) -> RawAnswers:
+def _read_preset(catalog: Catalog, name: str, notes: list[str]) -> RawAnswers:
     if name not in PRESETS:
         raise _refuse("--preset", f"unknown preset '{printable(name)}'", suggest(name, PRESETS))
-    answers, absent = split(catalogue, PRESETS[name])
+    answers, absent = split(catalog, PRESETS[name])
     if absent:
         left = ", ".join(absent)
         notes.append(f"Preset {name} goes on without {left}, which this version does not have.")

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from scaffold.answers.edits import add_feature
 from scaffold.answers.spec import PartialSpec
-from scaffold.catalog.catalog import Catalogue, list_providers
+from scaffold.catalog.catalog import Catalog, list_providers
 from scaffold.catalog.estimate import price_pattern
 from scaffold.catalog.feature import CORE, Feature
 from scaffold.catalog.kinds import KINDS
@@ -13,8 +13,8 @@ from scaffold.catalog.manifest import Stage
 
 
 def migrate(
-    before: Catalogue,
-    after: Catalogue,
+    before: Catalog,
+    after: Catalog,
     answers: PartialSpec,
     written_chains: Mapping[str, list[str]] | None = None,
 ) -> tuple[PartialSpec, list[str]]:
@@ -46,7 +46,7 @@ def migrate(
     return migrated, notes + more
 
 
-def list_new_features(before: Catalogue, after: Catalogue, answers: PartialSpec) -> list[str]:
+def list_new_features(before: Catalog, after: Catalog, answers: PartialSpec) -> list[str]:
     """Return a note that names what new workspaces have by default and this one could add."""
     known = {feature.id for feature in [*before.features, *after.list_enabled(answers.selection)]}
     new = [one for kind in KINDS for one in after.of(kind) if one.default and one.id not in known]
@@ -56,7 +56,7 @@ def list_new_features(before: Catalogue, after: Catalogue, answers: PartialSpec)
     return [f"New workspaces also have {names}: `scaffold add` brings one here."]
 
 
-def _record_defaults(before: Catalogue, answers: PartialSpec) -> PartialSpec:
+def _record_defaults(before: Catalog, answers: PartialSpec) -> PartialSpec:
     """Choose what was the default: an answer that is not recorded may have another one now."""
     for kind in KINDS.values():
         if kind.name not in answers.list_chosen():
@@ -64,7 +64,7 @@ def _record_defaults(before: Catalogue, answers: PartialSpec) -> PartialSpec:
     return answers
 
 
-def _list_split_off(before: Catalogue, after: Catalogue, answers: PartialSpec) -> list[Feature]:
+def _list_split_off(before: Catalog, after: Catalog, answers: PartialSpec) -> list[Feature]:
     """Return the new features whose work an enabled one did before, directly or in two steps."""
     known = {feature.ref for feature in before.features}
     on = {feature.ref for feature in before.list_enabled(answers.selection)}
@@ -78,9 +78,7 @@ def _list_split_off(before: Catalogue, after: Catalogue, answers: PartialSpec) -
     return split
 
 
-def _drop_absent(
-    after: Catalogue, answers: PartialSpec, kind: str
-) -> tuple[PartialSpec, list[str]]:
+def _drop_absent(after: Catalog, answers: PartialSpec, kind: str) -> tuple[PartialSpec, list[str]]:
     known = {feature.name for feature in after.of(kind)} | {*KINDS[kind].builtins}
     chosen = answers.selection.names(kind)
     absent = [name for name in chosen if name not in known]
@@ -89,7 +87,7 @@ def _drop_absent(
     return answers, [f"The template no longer has {kind} {name}." for name in absent]
 
 
-def _keep_behaviour(before: Catalogue, after: Catalogue, answers: PartialSpec) -> PartialSpec:
+def _keep_behaviour(before: Catalog, after: Catalog, answers: PartialSpec) -> PartialSpec:
     """Answer new questions so that nothing changes."""
     known = {feature.ref for feature in before.features}
     unchanged = {
@@ -112,8 +110,8 @@ class _Move:
 
 
 def _keep_models(
-    before: Catalogue,
-    after: Catalogue,
+    before: Catalog,
+    after: Catalog,
     answers: PartialSpec,
     written_chains: Mapping[str, list[str]],
 ) -> tuple[PartialSpec, list[str]]:
@@ -134,7 +132,7 @@ def _keep_models(
     return answers, notes
 
 
-def _list_moves(before: Catalogue, after: Catalogue, answers: PartialSpec) -> Iterator[_Move]:
+def _list_moves(before: Catalog, after: Catalog, answers: PartialSpec) -> Iterator[_Move]:
     enabled = before.list_enabled(answers.selection)
     asked = {stage.name: stage.chain for feature in enabled for stage in feature.stages}
     for feature in after.list_enabled(answers.selection):
@@ -150,7 +148,7 @@ def _are_known(refs: Sequence[str], answers: PartialSpec) -> bool:
     return all(provider in providers for provider in list_providers(refs))
 
 
-def _describe_move(after: Catalogue, answers: PartialSpec, move: _Move) -> str:
+def _describe_move(after: Catalog, answers: PartialSpec, move: _Move) -> str:
     """Say what keeping the models of the chain before costs, and how to change that."""
     name = move.stage.chain
     chains = after.default_chains(answers.selection)

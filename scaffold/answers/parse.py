@@ -7,7 +7,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 
 from scaffold.answers.spec import MAIN_KEYS, Chains, PartialSpec
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.kinds import KINDS
 from scaffold.errors import Problem, printable, suggest
 
@@ -80,9 +80,9 @@ class Changes:
         return merged.replace(chains=kept)
 
 
-def known_keys(catalogue: Catalogue) -> set[str]:
+def known_keys(catalog: Catalog) -> set[str]:
     """Return every answer key there is, with those of features that are not chosen."""
-    return {*MAIN_KEYS, *catalogue.question_keys()}
+    return {*MAIN_KEYS, *catalog.question_keys()}
 
 
 def parse(answers: Mapping[str, object], questions: Collection[str]) -> Parsed:

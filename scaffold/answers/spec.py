@@ -59,7 +59,7 @@ class PartialSpec(BaseModel):
 
     @property
     def selection(self) -> Selection:
-        """What the catalogue has to know of these answers."""
+        """What the catalog has to know of these answers."""
         return _select(self.list_chosen(), self.chains, self.agents)
 
     def list_chosen(self) -> dict[str, list[str]]:
@@ -126,7 +126,7 @@ class WorkspaceSpec(BaseModel):
 
     @property
     def selection(self) -> Selection:
-        """What the catalogue has to know of these answers."""
+        """What the catalog has to know of these answers."""
         chosen = {
             kind.name: cast("list[str]", _wrap_name(getattr(self, kind.answer_key)))
             for kind in KINDS.values()

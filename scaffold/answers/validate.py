@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from scaffold.answers.spec import PartialSpec, WorkspaceSpec
 from scaffold.catalog import names
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.feature import MANIFEST, Feature
 from scaffold.catalog.kinds import KINDS, Kind, Selection
 from scaffold.catalog.manifest import Question
@@ -18,7 +18,7 @@ _HINT_PACKAGE = "take another, such as my_agents"
 _HINT_REQUIRES = "take it out of `requires`, or add that feature to the template"
 
 
-def check_names(catalogue: Catalogue, spec: WorkspaceSpec, recorded: PartialSpec) -> list[Problem]:
+def check_names(catalog: Catalog, spec: WorkspaceSpec, recorded: PartialSpec) -> list[Problem]:
     """Return the problems of project name, package and description.
 
     A recorded name stays good, although a template may come to install something of that name.
@@ -44,37 +44,37 @@ def check_names(catalogue: Catalogue, spec: WorkspaceSpec, recorded: PartialSpec
         if (problem := check(value))
     ]
     # The list of taken names is as old as this release; the template may be newer.
-    if new_package and not problems and spec.package in _list_requirements(catalogue):
+    if new_package and not problems and spec.package in _list_requirements(catalog):
         what = f"'{spec.package}' would hide a dependency of that name"
         problems.append(Problem("package", what, _HINT_PACKAGE))
     return problems
 
 
-def _list_requirements(catalogue: Catalogue) -> set[str]:
+def _list_requirements(catalog: Catalog) -> set[str]:
     """Return what the manifests install, as package names: `pydantic-ai-slim[x]>=2` and so on."""
     requirements = [
         requirement
-        for feature in catalogue.features
+        for feature in catalog.features
         for requirement in (*feature.dependencies, *feature.dev_dependencies)
     ]
     bare = [re.split(r"[\[<>=!~; ]", requirement)[0] for requirement in requirements]
     return {name.lower().replace("-", "_").replace(".", "_") for name in bare}
 
 
-def check_choices(catalogue: Catalogue, selection: Selection) -> list[Problem]:
+def check_choices(catalog: Catalog, selection: Selection) -> list[Problem]:
     """Return unknown, doubled, missing and contradictory features."""
     problems = [
-        problem for kind in KINDS.values() for problem in _check_kind(catalogue, selection, kind)
+        problem for kind in KINDS.values() for problem in _check_kind(catalog, selection, kind)
     ]
     if not selection.names("provider"):
         problems.append(Problem("providers", "is empty", "choose at least one"))
-    for feature in catalogue.list_enabled(selection):
-        problems += _check_feature(catalogue, selection, feature)
+    for feature in catalog.list_enabled(selection):
+        problems += _check_feature(catalog, selection, feature)
     return problems
 
 
-def _check_kind(catalogue: Catalogue, selection: Selection, kind: Kind) -> Iterator[Problem]:
-    known = [*kind.builtins, *(feature.name for feature in catalogue.of(kind.name))]
+def _check_kind(catalog: Catalog, selection: Selection, kind: Kind) -> Iterator[Problem]:
+    known = [*kind.builtins, *(feature.name for feature in catalog.of(kind.name))]
     chosen = selection.names(kind.name)
     for name in chosen:
         if name not in known:
@@ -84,19 +84,17 @@ def _check_kind(catalogue: Catalogue, selection: Selection, kind: Kind) -> Itera
         yield Problem(kind.answer_key, "names one twice", "name each once")
 
 
-def _check_feature(
-    catalogue: Catalogue, selection: Selection, feature: Feature
-) -> Iterator[Problem]:
+def _check_feature(catalog: Catalog, selection: Selection, feature: Feature) -> Iterator[Problem]:
     """Yield what a feature that is on requires and does not have, and what it excludes."""
-    on = {one.ref for one in catalogue.list_enabled(selection)}
+    on = {one.ref for one in catalog.list_enabled(selection)}
     key = KINDS[feature.kind].answer_key if feature.kind in KINDS else "patterns"
     for other in feature.requires:
         if other in KINDS and not selection.names(other):
-            choices = ", ".join(one.name for one in catalogue.of(other))
+            choices = ", ".join(one.name for one in catalog.of(other))
             hint = f"choose from {choices}" if choices else "the template has none: add one to it"
             yield Problem(KINDS[other].answer_key, f"{feature.name} needs one", hint)
         elif other not in KINDS and other not in on:
-            exists = other in {known.ref for known in catalogue.features}
+            exists = other in {known.ref for known in catalog.features}
             hint = "choose it as well" if exists else f"{feature.id}/{MANIFEST}: {_HINT_REQUIRES}"
             yield Problem(key, f"{feature.name} needs {other}", hint)
     for other in set(feature.conflicts) & on:
@@ -104,12 +102,12 @@ def _check_feature(
 
 
 def check_questions(
-    catalogue: Catalogue, selection: Selection, settings: Mapping[str, object]
+    catalog: Catalog, selection: Selection, settings: Mapping[str, object]
 ) -> list[Problem]:
     """Return answers to the enabled features' questions that have a wrong type or value."""
     return [
         Problem(key, problem, f"the default is {question.default}")
-        for key, question in catalogue.questions(selection).items()
+        for key, question in catalog.questions(selection).items()
         if (problem := check_setting(question, settings.get(key, question.default)))
     ]
 

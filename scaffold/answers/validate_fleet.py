@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from scaffold.answers.spec import Agent, PartialSpec, WorkspaceSpec
 from scaffold.catalog import names
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.core_settings import AGENT_CHAIN
 from scaffold.catalog.feature import Feature
 from scaffold.catalog.manifest import TIERS
@@ -17,14 +17,14 @@ DEPLOYMENT = r"[A-Za-z0-9][A-Za-z0-9_-]*"
 """What `[deployments.NAME]` in fleet.toml can be called without quotes."""
 
 
-def check_agents(catalogue: Catalogue, spec: WorkspaceSpec, recorded: PartialSpec) -> list[Problem]:
+def check_agents(catalog: Catalog, spec: WorkspaceSpec, recorded: PartialSpec) -> list[Problem]:
     """Return the problems of the sub-agents' names, descriptions and chains.
 
     A recorded name stays good, although a feature of that name may come to the template.
     """
     old = {agent.name for agent in recorded.agents or ()}
-    owners = list_owners(catalogue.features)
-    owners_on = list_owners(catalogue.list_enabled(spec.selection))
+    owners = list_owners(catalog.features)
+    owners_on = list_owners(catalog.list_enabled(spec.selection))
     problems: list[Problem] = []
     seen: set[str] = set()
     for agent in spec.agents:
@@ -62,13 +62,13 @@ def list_owners(features: Iterable[Feature]) -> dict[str, str]:
 
 
 def check_agent_chains(
-    catalogue: Catalogue, spec: WorkspaceSpec, given: Mapping[str, Sequence[str]]
+    catalog: Catalog, spec: WorkspaceSpec, given: Mapping[str, Sequence[str]]
 ) -> list[Problem]:
     """Return sub-agents' chains that look like a misspelt one.
 
     A chain that nothing else names is a new one: `given` are the chains that the team listed.
     """
-    others = catalogue.chains_used(replace(spec.selection, agent_chains=(), chains=given))
+    others = catalog.chains_used(replace(spec.selection, agent_chains=(), chains=given))
     known = [*dict.fromkeys([*others, *TIERS, AGENT_CHAIN])]
     problems: list[Problem] = []
     for agent in spec.agents:
@@ -80,7 +80,7 @@ def check_agent_chains(
     return problems
 
 
-def check_chains(catalogue: Catalogue, spec: WorkspaceSpec) -> list[Problem]:
+def check_chains(catalog: Catalog, spec: WorkspaceSpec) -> list[Problem]:
     """Return empty chains, and models that cannot be asked."""
     if not spec.providers:
         # That is a problem of its own, and without providers every chain would be another.
@@ -96,16 +96,16 @@ def check_chains(catalogue: Catalogue, spec: WorkspaceSpec) -> list[Problem]:
         if len(set(refs)) != len(refs):
             problems.append(Problem(key, "names a model twice", "name each once"))
         for ref in refs:
-            problems += _check_reference(catalogue, spec.providers, key, ref)
+            problems += _check_reference(catalog, spec.providers, key, ref)
     return problems
 
 
 def _check_reference(
-    catalogue: Catalogue, providers: Sequence[str], key: str, ref: str
+    catalog: Catalog, providers: Sequence[str], key: str, ref: str
 ) -> Iterator[Problem]:
     provider, colon, model = ref.partition(":")
     bare, at, deployment = model.rpartition("@") if "@" in model else (model, "", "")
-    known = [feature.name for feature in catalogue.of("provider")]
+    known = [feature.name for feature in catalog.of("provider")]
     ref_ = printable(ref)
     if names.text_problem(ref) or re.search(r"\s", ref) or not (colon and provider and bare):
         yield Problem(key, f"'{ref_}' is not a provider:model", "write e.g. openai:gpt-6-luna")

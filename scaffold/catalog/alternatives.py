@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.estimate import Chains, Load, price_request, scale_part, usual_request
 from scaffold.catalog.feature import Feature
 from scaffold.catalog.kinds import Selection
@@ -55,47 +55,47 @@ class Alternatives:
         return (*self.singles, *self.patterns)
 
 
-def list_alternatives(catalogue: Catalogue, load: Load, providers: list[str]) -> Alternatives:
+def list_alternatives(catalog: Catalog, load: Load, providers: list[str]) -> Alternatives:
     """Return one good model, the best model, and each pattern by itself, at this load."""
-    patterns = [pattern for pattern in catalogue.of("pattern") if pattern.estimate]
+    patterns = [pattern for pattern in catalog.of("pattern") if pattern.estimate]
     return Alternatives(
         singles=tuple(
-            _price_single_model(catalogue, load, tier, providers, name=name)
+            _price_single_model(catalog, load, tier, providers, name=name)
             for tier, name in _SINGLE_MODELS.items()
         ),
-        patterns=tuple(_price_pattern(catalogue, load, pattern, providers) for pattern in patterns),
+        patterns=tuple(_price_pattern(catalog, load, pattern, providers) for pattern in patterns),
     )
 
 
 def _price_single_model(
-    catalogue: Catalogue, load: Load, tier: Tier, providers: list[str], *, name: str
+    catalog: Catalog, load: Load, tier: Tier, providers: list[str], *, name: str
 ) -> Alternative:
-    ref = catalogue.default_models(tier, providers)[0]
+    ref = catalog.default_models(tier, providers)[0]
     read, written = Decimal(load.input_tokens), Decimal(load.output_tokens)
-    long = _list_too_long(catalogue, ref, read + written)
+    long = _list_too_long(catalog, ref, read + written)
     # A price for a request that no one can send would win every comparison of prices.
-    usd = None if long else price_call(catalogue, ref, read, written)
+    usd = None if long else price_call(catalog, ref, read, written)
     return Alternative(
         name=name, models=(ref,), usd_per_month=_price_month(load, usd), too_long=long
     )
 
 
 def _price_pattern(
-    catalogue: Catalogue, load: Load, pattern: Feature, providers: list[str]
+    catalog: Catalog, load: Load, pattern: Feature, providers: list[str]
 ) -> Alternative:
     chosen = {"provider": providers, "pattern": [pattern.name]}
-    chains = catalogue.default_chains(Selection(features=chosen))
+    chains = catalog.default_chains(Selection(features=chosen))
     sources = pattern.baseline.source_tokens if pattern.baseline else 0
     work = Load(load.calls_per_day, load.input_tokens + sources, load.output_tokens)
-    long = _list_parts_too_long(catalogue, load, pattern, chains)
-    usd = None if long else price_request(catalogue, chains, pattern, load)
+    long = _list_parts_too_long(catalog, load, pattern, chains)
+    usd = None if long else price_request(catalog, chains, pattern, load)
     return Alternative(
         name=pattern.name,
         models=tuple(dict.fromkeys(chains[part.chain][0] for part in pattern.estimate)),
         usd_per_month=_price_month(load, usd),
         when_not=pattern.when_not,
         same_work={
-            tier: _price_single_model(catalogue, work, tier, providers, name=tier)
+            tier: _price_single_model(catalog, work, tier, providers, name=tier)
             for tier in _SINGLE_MODELS
         },
         comparable=not sources,
@@ -105,23 +105,23 @@ def _price_pattern(
 
 
 def _list_parts_too_long(
-    catalogue: Catalogue, load: Load, pattern: Feature, chains: Chains
+    catalog: Catalog, load: Load, pattern: Feature, chains: Chains
 ) -> tuple[str, ...]:
     """Return the models that a part of a pattern's work does not fit, each once."""
-    usual = usual_request(catalogue, pattern)
+    usual = usual_request(catalog, pattern)
     refs = [
         ref
         for part in pattern.estimate
         if not part.in_parts
         for ref in _list_too_long(
-            catalogue, chains[part.chain][0], sum(scale_part(part, load, usual), Decimal(0))
+            catalog, chains[part.chain][0], sum(scale_part(part, load, usual), Decimal(0))
         )
     ]
     return tuple(dict.fromkeys(refs))
 
 
-def _list_too_long(catalogue: Catalogue, ref: str, tokens: Decimal) -> tuple[str, ...]:
-    window = find_model(catalogue, ref).context_window
+def _list_too_long(catalog: Catalog, ref: str, tokens: Decimal) -> tuple[str, ...]:
+    window = find_model(catalog, ref).context_window
     return (ref,) if window and tokens > window else ()
 
 

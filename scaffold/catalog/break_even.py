@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from decimal import Decimal
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.estimate import REQUESTS, Chains, Load, price_request, usual_request
 from scaffold.catalog.feature import Feature
 from scaffold.catalog.kinds import Selection
@@ -12,7 +12,7 @@ from scaffold.catalog.prices import price_call
 
 
 def find_break_even(
-    catalogue: Catalogue, pattern: Feature, chains: Chains, *, judge: str, writer: str
+    catalog: Catalog, pattern: Feature, chains: Chains, *, judge: str, writer: str
 ) -> int | None:
     """Return the tokens of an answer from which on the pattern costs less than one model.
 
@@ -31,9 +31,9 @@ def find_break_even(
         The tokens, or None if it never pays or a model is unpriced.
     """
     asked = {**chains, **({pattern.judged_by: [judge]} if pattern.judged_by else {})}
-    request = usual_request(catalogue, pattern).input_tokens
+    request = usual_request(catalog, pattern).input_tokens
     at_none, at_many = (
-        _compute_saving(catalogue, asked, pattern, Load(0, request, tokens), writer)
+        _compute_saving(catalog, asked, pattern, Load(0, request, tokens), writer)
         for tokens in (0, REQUESTS)
     )
     if at_none is None or at_many is None:
@@ -45,29 +45,29 @@ def find_break_even(
 
 
 def compare_judges(
-    catalogue: Catalogue, pattern: Feature, selection: Selection
+    catalog: Catalog, pattern: Feature, selection: Selection
 ) -> list[tuple[str, int | None]]:
     """Return each model that might judge, the chosen one first, with its break-even tokens."""
     if pattern.judged_by is None:
         return []
-    chains, writer = catalogue.default_chains(selection), _find_writer(catalogue, selection)
+    chains, writer = catalog.default_chains(selection), _find_writer(catalog, selection)
     providers = selection.names("provider")
-    offered = [catalogue.default_models(tier, providers) for tier in reversed(TIERS)]
+    offered = [catalog.default_models(tier, providers) for tier in reversed(TIERS)]
     judges = [chains[pattern.judged_by][0], *(refs[0] for refs in offered if refs)]
     return [
-        (judge, find_break_even(catalogue, pattern, chains, judge=judge, writer=writer))
+        (judge, find_break_even(catalog, pattern, chains, judge=judge, writer=writer))
         for judge in dict.fromkeys(judges)
     ]
 
 
-def describe_judges(catalogue: Catalogue, pattern: Feature, selection: Selection) -> str | None:
+def describe_judges(catalog: Catalog, pattern: Feature, selection: Selection) -> str | None:
     """Say from which length of text on which judge pays; None where the pattern has none."""
-    judges = compare_judges(catalogue, pattern, selection)
+    judges = compare_judges(catalog, pattern, selection)
     if not judges:
         return None
     if all(tokens is None for _, tokens in judges):
         return f"From which length on {pattern.name} pays is unknown: a model has no list price."
-    writer = _find_writer(catalogue, selection)
+    writer = _find_writer(catalog, selection)
     return (
         f"{pattern.name} costs less than {writer} writing outright, depending on the model that"
         f" scores (chain {pattern.judged_by}): {_list_lengths(judges)}."
@@ -85,16 +85,16 @@ def _describe_length(tokens: int | None) -> str:
 
 
 def _compute_saving(
-    catalogue: Catalogue, chains: Chains, pattern: Feature, load: Load, writer: str
+    catalog: Catalog, chains: Chains, pattern: Feature, load: Load, writer: str
 ) -> Decimal | None:
     read, written = Decimal(load.input_tokens), Decimal(load.output_tokens)
     # At the price of short prompts: another price for long ones would bend the line.
-    outright = price_call(catalogue, writer, read, written, in_parts=True)
-    split = price_request(catalogue, chains, pattern, load)
+    outright = price_call(catalog, writer, read, written, in_parts=True)
+    split = price_request(catalog, chains, pattern, load)
     return None if outright is None or split is None else outright - split
 
 
-def _find_writer(catalogue: Catalogue, selection: Selection) -> str:
+def _find_writer(catalog: Catalog, selection: Selection) -> str:
     """Return the model that would write outright: the first of the expensive chain."""
-    refs = catalogue.default_chains(selection).get("expensive")
-    return (refs or catalogue.default_models("expensive", selection.names("provider")))[0]
+    refs = catalog.default_chains(selection).get("expensive")
+    return (refs or catalog.default_models("expensive", selection.names("provider")))[0]

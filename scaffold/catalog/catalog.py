@@ -16,7 +16,7 @@ _TIER_OF: dict[str, Tier] = {tier: tier for tier in TIERS}
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class Catalog:
     """The features of one template; a feature that others require comes after them."""
 
     root: Path
@@ -146,7 +146,7 @@ def template_root() -> Path:
     return packaged if packaged.is_dir() else Path(__file__).parents[2]
 
 
-def load(root: Path | None = None) -> Catalogue:
+def load(root: Path | None = None) -> Catalog:
     """Read every manifest under `root`/templates.
 
     Raises:
@@ -159,7 +159,7 @@ def load(root: Path | None = None) -> Catalogue:
     _require_unique(features)
     kinds, levels = [CORE, *KINDS], _find_levels(features)
     features.sort(key=lambda f: (levels[f.ref], kinds.index(f.kind), f.order, f.name))
-    return Catalogue(root, tuple(features))
+    return Catalog(root, tuple(features))
 
 
 def _find_levels(features: Iterable[Feature]) -> dict[str, int]:

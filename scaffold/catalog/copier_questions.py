@@ -1,4 +1,4 @@
-"""The catalogue as copier's questions, so that plain `copier copy` asks and renders the same.
+"""The catalog as copier's questions, so that plain `copier copy` asks and renders the same.
 
 `python -m scaffold.catalog.copier_questions` writes copier.yml; a test compares the committed text
 with the generated one. What templates loop over (`facts`, `enabled`, `fleet_chains` ...) is
@@ -12,7 +12,7 @@ from typing import Any
 
 from scaffold.catalog import core_settings
 from scaffold.catalog import jinja_sources as jinja
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.feature import CORE, MANIFEST, Feature
 from scaffold.catalog.kinds import KINDS, Kind
 from scaffold.catalog.manifest import Question
@@ -40,20 +40,20 @@ SETTINGS: Mapping[str, object] = {
 }
 
 
-def list_questions(catalogue: Catalogue, day: date) -> dict[str, Any]:
+def list_questions(catalog: Catalog, day: date) -> dict[str, Any]:
     """Return everything copier.yml holds, in the order copier asks and computes it."""
-    features = [feature for feature in catalogue.features if feature.kind != CORE]
+    features = [feature for feature in catalog.features if feature.kind != CORE]
     folders = {one.id: _hide(jinja.place_folder(one, features), "str") for one in features}
     return {
         **SETTINGS,
         **_ask_names(),
-        **{kind.answer_key: _ask_kind(catalogue, kind) for kind in KINDS.values()},
+        **{kind.answer_key: _ask_kind(catalog, kind) for kind in KINDS.values()},
         **folders,
         # Hidden questions are computed in this order, and each may use those before it.
-        "facts": _hide({feature.id: feature.to_facts() for feature in catalogue.features}),
+        "facts": _hide({feature.id: feature.to_facts() for feature in catalog.features}),
         "enabled": _hide(jinja.list_enabled(features)),
         PRICES_DAY: _hide(day.isoformat(), "str"),
-        "list_prices": _hide(list_prices(catalogue, day)),
+        "list_prices": _hide(list_prices(catalog, day)),
         "slug": _hide(jinja.SLUG, "str"),
         "answer_chain": _hide(jinja.ANSWER_CHAIN, "str"),
         "stage_chains": _hide(jinja.STAGE_CHAINS),
@@ -76,20 +76,20 @@ def list_questions(catalogue: Catalogue, day: date) -> dict[str, Any]:
     }
 
 
-def copier_yml(catalogue: Catalogue, day: date | None = None) -> str:
+def copier_yml(catalog: Catalog, day: date | None = None) -> str:
     """Return the text of copier.yml with the list prices of a day, today's unless one is named."""
-    return HEADER + yaml.dump(list_questions(catalogue, day or datetime.now(UTC).date()))
+    return HEADER + yaml.dump(list_questions(catalog, day or datetime.now(UTC).date()))
 
 
-def is_current(text: str, catalogue: Catalogue) -> bool:
-    """Tell whether this is the catalogue's copier.yml, at the list prices of the day it records.
+def is_current(text: str, catalog: Catalog) -> bool:
+    """Tell whether this is the catalog's copier.yml, at the list prices of the day it records.
 
     Prices change by the calendar, and the same templates stay the same.
     """
     recorded = yaml.load_trusted(text).get(PRICES_DAY)
     if not recorded:
         return False
-    return text == copier_yml(catalogue, date.fromisoformat(recorded["default"]))
+    return text == copier_yml(catalog, date.fromisoformat(recorded["default"]))
 
 
 def _ask_names() -> dict[str, Any]:
@@ -114,20 +114,20 @@ def _ask_names() -> dict[str, Any]:
     }
 
 
-def _ask_kind(catalogue: Catalogue, kind: Kind) -> dict[str, Any]:
+def _ask_kind(catalog: Catalog, kind: Kind) -> dict[str, Any]:
     choices = {name: name for name in kind.builtins}
-    choices |= {f"{f.title}: {f.summary}": f.name for f in catalogue.of(kind.name)}
+    choices |= {f"{f.title}: {f.summary}": f.name for f in catalog.of(kind.name)}
     asked: dict[str, Any] = {"type": "str", "help": f"Which {kind.answer_key}"}
     if not choices:
         # Copier refuses a multiple choice without choices.
         return {"type": "yaml", "help": asked["help"], "default": "[]"}
-    default = catalogue.default_choice(kind)
+    default = catalog.default_choice(kind)
     if kind.many:
         asked["multiselect"] = True
     asked |= {"choices": choices, "default": default if kind.many else kind.builtin}
-    if proposals := catalogue.proposals(kind):
+    if proposals := catalog.proposals(kind):
         asked["default"] = jinja.propose(default, proposals)
-    if needing := [f for f in catalogue.features if kind.name in f.requires]:
+    if needing := [f for f in catalog.features if kind.name in f.requires]:
         asked["validator"] = "".join(jinja.require_one(feature, kind) for feature in needing)
     return asked
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.feature import CORE, Feature
 from scaffold.catalog.kinds import Selection
 from scaffold.catalog.manifest import Baseline, Estimate, Tokens
@@ -52,18 +52,18 @@ class Share:
         return f"{self.input_tokens:,} in{sources}, {self.output_tokens:,} out"
 
 
-def describe_estimate(catalogue: Catalogue, selection: Selection) -> str:
+def describe_estimate(catalog: Catalog, selection: Selection) -> str:
     """Return what 1,000 requests cost, with the mix that is assumed, in one line."""
-    usd = price_mix(catalogue, selection)
-    mix = describe_mix(list_mix(catalogue, selection))
+    usd = price_mix(catalog, selection)
+    mix = describe_mix(list_mix(catalog, selection))
     if usd is None:
         return f"About ? per {mix} (a model without a list price)."
     return f"About ${usd:.2f} per {mix}."
 
 
-def list_mix(catalogue: Catalogue, selection: Selection) -> list[Share]:
+def list_mix(catalog: Catalog, selection: Selection) -> list[Share]:
     """Return the requests that an estimate assumes: each takes one of the chosen patterns."""
-    patterns = _list_patterns(catalogue, selection)
+    patterns = _list_patterns(catalog, selection)
     all_weights = sum(pattern.weight for pattern in patterns)
     shares: list[Share] = []
     percent_before = weight_before = 0
@@ -72,7 +72,7 @@ def list_mix(catalogue: Catalogue, selection: Selection) -> list[Share]:
         weight_before += pattern.weight
         percent = round(100 * weight_before / all_weights) - percent_before
         percent_before += percent
-        usual = usual_request(catalogue, pattern)
+        usual = usual_request(catalog, pattern)
         shares.append(
             Share(
                 name=ONE_MODEL if pattern.kind == CORE else pattern.name,
@@ -100,40 +100,38 @@ def describe_mix(shares: Sequence[Share]) -> str:
     return f"{REQUESTS:,} requests of {mean_in:,} tokens in, {mean_out:,} out on average: {parts}"
 
 
-def price_mix(catalogue: Catalogue, selection: Selection) -> Decimal | None:
+def price_mix(catalog: Catalog, selection: Selection) -> Decimal | None:
     """Return US dollars per 1,000 requests of the mix; None if a model is unpriced.
 
     The first model of each chain answers.
     """
-    chains = catalogue.default_chains(selection)
-    patterns = _list_patterns(catalogue, selection)
+    chains = catalog.default_chains(selection)
+    patterns = _list_patterns(catalog, selection)
     total = Decimal(0)
-    for share, pattern in zip(list_mix(catalogue, selection), patterns, strict=True):
-        usd = price_pattern(catalogue, pattern, chains)
+    for share, pattern in zip(list_mix(catalog, selection), patterns, strict=True):
+        usd = price_pattern(catalog, pattern, chains)
         if usd is None:
             return None
         total += usd * share.percent / 100
     return total
 
 
-def price_pattern(catalogue: Catalogue, pattern: Feature, chains: Chains) -> Decimal | None:
+def price_pattern(catalog: Catalog, pattern: Feature, chains: Chains) -> Decimal | None:
     """Return US dollars per 1,000 usual requests that take a pattern; None if unpriced."""
-    usual = usual_request(catalogue, pattern)
+    usual = usual_request(catalog, pattern)
     load = Load(0, usual.input_tokens, usual.output_tokens)
-    usd = price_request(catalogue, chains, pattern, load)
+    usd = price_request(catalog, chains, pattern, load)
     return None if usd is None else usd * REQUESTS
 
 
-def price_request(
-    catalogue: Catalogue, chains: Chains, pattern: Feature, load: Load
-) -> Decimal | None:
+def price_request(catalog: Catalog, chains: Chains, pattern: Feature, load: Load) -> Decimal | None:
     """Return US dollars of one request of a load that takes a pattern; None if unpriced."""
-    usual = usual_request(catalogue, pattern)
+    usual = usual_request(catalog, pattern)
     total = Decimal(0)
     for part in pattern.estimate:
         read, written = scale_part(part, load, usual)
         ref = chains[part.chain][0]
-        usd = price_call(catalogue, ref, read, written, in_parts=part.in_parts)
+        usd = price_call(catalog, ref, read, written, in_parts=part.in_parts)
         if usd is None:
             return None
         total += usd * Decimal(str(part.share))
@@ -151,15 +149,15 @@ def _scale(tokens: Tokens, load: Load, usual: Baseline) -> Decimal:
     return tokens.fixed + read + Decimal(tokens.output) * load.output_tokens / usual.output_tokens
 
 
-def usual_request(catalogue: Catalogue, pattern: Feature) -> Baseline:
+def usual_request(catalog: Catalog, pattern: Feature) -> Baseline:
     """Return the request that a pattern's estimate is for: its own, or the core's."""
     if pattern.baseline:
         return pattern.baseline
-    part = catalogue.core.estimate[0]
+    part = catalog.core.estimate[0]
     return Baseline(input_tokens=part.input_tokens.input, output_tokens=part.output_tokens.output)
 
 
-def _list_patterns(catalogue: Catalogue, selection: Selection) -> list[Feature]:
+def _list_patterns(catalog: Catalog, selection: Selection) -> list[Feature]:
     """Return the chosen patterns that say what they cost; without one the core: one model."""
-    on = catalogue.list_enabled(selection)
-    return [f for f in on if f.kind == "pattern" and f.estimate] or [catalogue.core]
+    on = catalog.list_enabled(selection)
+    return [f for f in on if f.kind == "pattern" and f.estimate] or [catalog.core]

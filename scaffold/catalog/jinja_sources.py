@@ -1,6 +1,6 @@
 """What copier computes in Jinja, so that a render without this program is the same render.
 
-Each text is the counterpart of a method of `Catalogue`: `list_enabled`, `answer_chain`,
+Each text is the counterpart of a method of `Catalog`: `list_enabled`, `answer_chain`,
 `default_agents`, `default_chains`.
 """
 

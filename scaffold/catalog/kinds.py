@@ -48,7 +48,7 @@ KINDS: Mapping[str, Kind] = {
 class Selection:
     """What decides which features are on and which chains are used.
 
-    The catalogue needs no more of a team's answers than this, so it does not import them.
+    The catalog needs no more of a team's answers than this, so it does not import them.
 
     Attributes:
         features: The names that are chosen, by kind.

@@ -7,7 +7,7 @@ from pathlib import Path
 from jinja2 import StrictUndefined, TemplateError, UndefinedError, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.feature import Feature
 from scaffold.catalog.kinds import Selection
 from scaffold.errors import ManifestError, printable
@@ -27,16 +27,16 @@ _PLAIN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
-    """One side of an update: a catalogue, what is chosen of it, and the folder it rendered."""
+    """One side of an update: a catalog, what is chosen of it, and the folder it rendered."""
 
-    catalogue: Catalogue
+    catalog: Catalog
     selection: Selection
     values: Values
     folder: Path
 
     def features(self) -> list[Feature]:
         """Return the features that are rendered on this side."""
-        return self.catalogue.list_enabled(self.selection)
+        return self.catalog.list_enabled(self.selection)
 
 
 def list_team_owned(before: Side, after: Side) -> list[str]:
@@ -53,7 +53,7 @@ def list_team_owned(before: Side, after: Side) -> list[str]:
 
 
 def find_renames(before: Side, after: Side) -> dict[str, str]:
-    """Return old → new path of what moved: declared in either catalogue, or with the package."""
+    """Return old → new path of what moved: declared in either catalog, or with the package."""
     forward = [
         (old, new)
         for feature in after.features()

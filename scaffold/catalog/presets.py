@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.core_settings import AGENT_CHAIN
 from scaffold.catalog.kinds import KINDS, Kind, Selection
 
@@ -83,7 +83,7 @@ PRESETS: Mapping[str, Preset] = {
 }
 
 
-def split(catalogue: Catalogue, preset: Preset) -> tuple[dict[str, Any], list[str]]:
+def split(catalog: Catalog, preset: Preset) -> tuple[dict[str, Any], list[str]]:
     """Return a preset's answers with what exists, and `kind:name` of what this version lacks.
 
     The templates of an earlier release may not have a feature that a preset names.
@@ -93,8 +93,8 @@ def split(catalogue: Catalogue, preset: Preset) -> tuple[dict[str, Any], list[st
     for kind in KINDS.values():
         if kind.answer_key not in answers:
             continue
-        known = [*kind.builtins, *(feature.name for feature in catalogue.of(kind.name))]
-        wanted = _list_names(catalogue, kind, preset, known)
+        known = [*kind.builtins, *(feature.name for feature in catalog.of(kind.name))]
+        wanted = _list_names(catalog, kind, preset, known)
         absent += [f"{kind.name}:{name}" for name in wanted if name not in known]
         # The rest of the preset is still of use: the caller says what is left out.
         found = [name for name in wanted if name in known]
@@ -102,15 +102,13 @@ def split(catalogue: Catalogue, preset: Preset) -> tuple[dict[str, Any], list[st
     return answers, absent
 
 
-def _list_names(
-    catalogue: Catalogue, kind: Kind, preset: Preset, known: Sequence[str]
-) -> list[str]:
+def _list_names(catalog: Catalog, kind: Kind, preset: Preset, known: Sequence[str]) -> list[str]:
     """Return the names that a preset gives for one kind, each once."""
     value = preset.answers[kind.answer_key]
     if value == ALL:
         return [*known]
     listed = list(value) if kind.many else [value]
-    usual = catalogue.default_choice(kind, _select(preset)) if USUAL in listed else []
+    usual = catalog.default_choice(kind, _select(preset)) if USUAL in listed else []
     return list(dict.fromkeys([*usual, *(name for name in listed if name != USUAL)]))
 
 

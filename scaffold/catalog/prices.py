@@ -6,7 +6,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 
 MILLION = 1_000_000
 SHORT = 1000
@@ -31,13 +31,13 @@ class ModelInfo:
     listed: bool = True
 
 
-def find_model(catalogue: Catalogue, ref: str, day: date | None = None) -> ModelInfo:
+def find_model(catalog: Catalog, ref: str, day: date | None = None) -> ModelInfo:
     """Return what is known of `provider:model[@deployment]`, with the prices of a day (today's)."""
     provider, _, rest = ref.partition(":")
     # A deployment changes where a model runs, not what it costs at list price.
     model = rest.rpartition("@")[0] or rest
     try:
-        feature = catalogue.get("provider", provider)
+        feature = catalog.get("provider", provider)
     except KeyError:
         return ModelInfo(ref, provider, model)
     window = feature.context_windows.get(model)
@@ -57,17 +57,17 @@ def find_model(catalogue: Catalogue, ref: str, day: date | None = None) -> Model
     )
 
 
-def list_models(catalogue: Catalogue, provider: str, day: date | None = None) -> list[ModelInfo]:
+def list_models(catalog: Catalog, provider: str, day: date | None = None) -> list[ModelInfo]:
     """Return the models that a manifest names: cheap, balanced, expensive, then the others."""
-    feature = catalogue.get("provider", provider)
+    feature = catalog.get("provider", provider)
     names = list(feature.models.model_dump().values()) if feature.models else []
     unique = dict.fromkeys([*names, *feature.also])
-    return [find_model(catalogue, f"{provider}:{name}", day) for name in unique]
+    return [find_model(catalog, f"{provider}:{name}", day) for name in unique]
 
 
-def list_prices(catalogue: Catalogue, day: date) -> dict[str, list[float]]:
+def list_prices(catalog: Catalog, day: date) -> dict[str, list[float]]:
     """Return US dollars per million tokens in and out of every model with a list price that day."""
-    models = [one for p in catalogue.of("provider") for one in list_models(catalogue, p.name, day)]
+    models = [one for p in catalog.of("provider") for one in list_models(catalog, p.name, day)]
     return {
         model.ref: [float(model.input_usd), float(model.output_usd)]
         for model in models
@@ -92,7 +92,7 @@ def _format_usd(amount: Decimal) -> str:
 
 
 def price_call(
-    catalogue: Catalogue,
+    catalog: Catalog,
     ref: str,
     input_tokens: Decimal,
     output_tokens: Decimal,
@@ -103,8 +103,8 @@ def price_call(
 
     A long prompt has its own price, unless the tokens are those of many short calls (`in_parts`).
     """
-    model = find_model(catalogue, ref)
-    provider = catalogue.get("provider", model.provider).prices if model.matched else None
+    model = find_model(catalog, ref)
+    provider = catalog.get("provider", model.provider).prices if model.matched else None
     # Some models cost more per token from 200,000 tokens of prompt on.
     prompt = SHORT if in_parts else max(SHORT, int(input_tokens))
     entry = _find_price(provider, model.model, _today(), prompt) if provider else None
@@ -130,7 +130,7 @@ def _today() -> date:
 @lru_cache(maxsize=4096)
 def _find_price(provider: str, model: str, day: date, prompt: int = SHORT) -> _Entry | None:
     """Return the entry of a model, with the prices of a day for a prompt of so many tokens."""
-    # Imported here: it takes longer than the rest of the catalogue.
+    # Imported here: it takes longer than the rest of the catalog.
     from genai_prices import Usage, calc_price
 
     # Some prices depend on the hour: those of noon, UTC, stand for the day.

@@ -6,7 +6,7 @@ from decimal import Decimal
 from scaffold.catalog.advice import SPLIT, Advice
 from scaffold.catalog.alternatives import Alternative, Alternatives
 from scaffold.catalog.break_even import describe_judges
-from scaffold.catalog.catalog import Catalogue, list_providers
+from scaffold.catalog.catalog import Catalog, list_providers
 from scaffold.catalog.estimate import Load
 from scaffold.catalog.kinds import Selection
 
@@ -17,7 +17,7 @@ _AT_LIST_PRICE = (
 )
 
 
-def as_text(advice: Advice, alternatives: Alternatives, catalogue: Catalogue) -> str:
+def as_text(advice: Advice, alternatives: Alternatives, catalog: Catalog) -> str:
     """Return the verdict, a price for each alternative, and what the figures rest on."""
     verdict = "Split: " if advice.verdict == SPLIT else "Stay with one model: "
     lines = [verdict + "; ".join(advice.reasons) + ".", ""]
@@ -26,7 +26,7 @@ def as_text(advice: Advice, alternatives: Alternatives, catalogue: Catalogue) ->
     if advice.break_even_calls:
         even = f"The saving pays for the upkeep from {advice.break_even_calls:,} calls a day on."
         lines += ["", even]
-    notes = _list_notes(advice, alternatives, catalogue)
+    notes = _list_notes(advice, alternatives, catalog)
     return "\n".join([*lines, "", *notes, *_AT_LIST_PRICE])
 
 
@@ -63,14 +63,14 @@ def _format_price(one: Alternative) -> str:
     return "unpriced" if one.usd_per_month is None else f"${one.usd_per_month:,.2f}"
 
 
-def _list_notes(advice: Advice, alternatives: Alternatives, catalogue: Catalogue) -> list[str]:
+def _list_notes(advice: Advice, alternatives: Alternatives, catalog: Catalog) -> list[str]:
     """Say from which length on a judging pattern pays, and what is claimed of the best one."""
     refs = [ref for one in alternatives.all() for ref in one.models]
     providers = list_providers(refs)
     notes: list[str] = []
-    for pattern in catalogue.of("pattern"):
+    for pattern in catalog.of("pattern"):
         chosen = Selection(features={"provider": providers, "pattern": [pattern.name]})
-        notes.append(describe_judges(catalogue, pattern, chosen) or "")
+        notes.append(describe_judges(catalog, pattern, chosen) or "")
         if advice.best and advice.best.name == pattern.name and pattern.claim:
             notes.append(f"Claimed: {pattern.claim.says} Measured: {pattern.claim.measured}")
     return [line for note in notes if note for line in [*textwrap.wrap(note, _WIDTH), ""]]

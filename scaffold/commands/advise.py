@@ -11,7 +11,7 @@ from scaffold.commands import arguments
 from scaffold.errors import AnswersError, ExitStatus, UsageError
 
 if TYPE_CHECKING:
-    from scaffold.catalog.catalog import Catalogue
+    from scaffold.catalog.catalog import Catalog
 
 HELP = "Say whether to split models at all, with the figures."
 # Every figure is below this: a larger one is a typing mistake, and no report could show it.
@@ -77,17 +77,17 @@ def run(options: Options) -> ExitStatus:
     from scaffold.catalog.estimate import Load
     from scaffold.commands import advice_report as report
 
-    catalogue = load()
+    catalog = load()
     requests = Load(_count_calls(options), options.input_tokens, options.output_tokens)
-    providers = _choose_providers(catalogue, options.providers)
-    alternatives = list_alternatives(catalogue, requests, providers)
+    providers = _choose_providers(catalog, options.providers)
+    alternatives = list_alternatives(catalog, requests, providers)
     upkeep = Upkeep(options.hours, options.usd_per_hour)
     today = ONE_GOOD_MODEL if options.today == _TODAY[0] else BEST_MODEL
     advice = advise(requests, alternatives, upkeep, today)
     if options.json:
         print(json.dumps(report.as_json(advice, alternatives, requests), ensure_ascii=False))
     else:
-        print(report.as_text(advice, alternatives, catalogue))
+        print(report.as_text(advice, alternatives, catalog))
     return ExitStatus.DONE
 
 
@@ -113,14 +113,14 @@ def _ask_count() -> int:
     return _parse_count(prompt.unsafe_ask().strip())
 
 
-def _choose_providers(catalogue: "Catalogue", text: str | None) -> list[str]:
+def _choose_providers(catalog: "Catalog", text: str | None) -> list[str]:
     from scaffold.answers.validate import check_choices
     from scaffold.catalog.kinds import KINDS, Selection
 
     if text is None:
-        return catalogue.default_choice(KINDS["provider"])
+        return catalog.default_choice(KINDS["provider"])
     names = [name.strip() for name in text.split(",") if name.strip()]
-    if problems := check_choices(catalogue, Selection(features={"provider": names})):
+    if problems := check_choices(catalog, Selection(features={"provider": names})):
         raise AnswersError(problems)
     return names
 

@@ -12,7 +12,7 @@ from scaffold.commands import arguments
 from scaffold.errors import AnswersError, ExitStatus, Problem, printable
 
 if TYPE_CHECKING:
-    from scaffold.catalog.catalog import Catalogue
+    from scaffold.catalog.catalog import Catalog
     from scaffold.catalog.feature import Feature
 
 HELP = "List what there is to choose: patterns, providers, extras, presets …"
@@ -42,9 +42,9 @@ def run(options: Options) -> ExitStatus:
     """Print what can be chosen, of one kind or of all."""
     from scaffold.catalog.catalog import load
 
-    catalogue = load()
+    catalog = load()
     kinds = [_find_kind(options.kind)] if options.kind else _list_kinds()
-    rows_by_kind = {kind: _list_rows(catalogue, kind) for kind in kinds}
+    rows_by_kind = {kind: _list_rows(catalog, kind) for kind in kinds}
     if options.json:
         print(json.dumps(rows_by_kind, ensure_ascii=False, default=str))
         return ExitStatus.DONE
@@ -52,7 +52,7 @@ def run(options: Options) -> ExitStatus:
         if rows or options.kind:
             print(f"{kind.upper()}{_UNITS.get(kind, '')}\n")
             nothing = _NO_AGENTS if kind == "agent" else _NOTHING
-            print("\n".join(_describe(catalogue, row) for row in rows) or nothing)
+            print("\n".join(_describe(catalog, row) for row in rows) or nothing)
     return ExitStatus.DONE
 
 
@@ -73,7 +73,7 @@ def _find_kind(word: str) -> str:
     raise AnswersError([Problem("KIND", f"unknown kind '{printable(word)}'", hint)])
 
 
-def _list_rows(catalogue: "Catalogue", kind: str) -> list[dict[str, Any]]:
+def _list_rows(catalog: "Catalog", kind: str) -> list[dict[str, Any]]:
     from scaffold.catalog.presets import PRESETS, split
 
     if kind == "preset":
@@ -81,14 +81,14 @@ def _list_rows(catalogue: "Catalogue", kind: str) -> list[dict[str, Any]]:
             {
                 "name": preset.name,
                 "summary": preset.title,
-                "not_there_yet": split(catalogue, preset)[1],
+                "not_there_yet": split(catalog, preset)[1],
             }
             for preset in PRESETS.values()
         ]
-    return [_to_row(catalogue, feature) for feature in catalogue.of(kind)]
+    return [_to_row(catalog, feature) for feature in catalog.of(kind)]
 
 
-def _to_row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
+def _to_row(catalog: "Catalog", feature: "Feature") -> dict[str, Any]:
     row: dict[str, Any] = {"name": feature.name, "title": feature.title, "summary": feature.summary}
     row["default"] = feature.default
     if feature.flow:
@@ -100,11 +100,11 @@ def _to_row(catalogue: "Catalogue", feature: "Feature") -> dict[str, Any]:
     if feature.env:
         row["env"] = [variable.name for variable in feature.env]
     if feature.kind == "provider":
-        row["models"] = _list_models(catalogue, feature.name)
+        row["models"] = _list_models(catalog, feature.name)
     return row
 
 
-def _list_models(catalogue: "Catalogue", provider: str) -> list[dict[str, Any]]:
+def _list_models(catalog: "Catalog", provider: str) -> list[dict[str, Any]]:
     from scaffold.catalog.prices import list_models
 
     return [
@@ -114,11 +114,11 @@ def _list_models(catalogue: "Catalogue", provider: str) -> list[dict[str, Any]]:
             "output_usd_per_million": model.output_usd,
             "context_window": model.context_window,
         }
-        for model in list_models(catalogue, provider)
+        for model in list_models(catalog, provider)
     ]
 
 
-def _describe(catalogue: "Catalogue", row: dict[str, Any]) -> str:
+def _describe(catalog: "Catalog", row: dict[str, Any]) -> str:
     """Return a row as lines: its name and summary, and below them all else that it has."""
     from scaffold.catalog.prices import describe_model, find_model
 
@@ -134,7 +134,7 @@ def _describe(catalogue: "Catalogue", row: dict[str, Any]) -> str:
     if row.get("not_there_yet"):
         details.append(f"not there yet: {', '.join(row['not_there_yet'])}")
     for model in row.get("models", []):
-        details.append(describe_model(find_model(catalogue, model["model"])))
+        details.append(describe_model(find_model(catalog, model["model"])))
     lines += [f"{'':{_INDENT}}{line}" for line in details]
     return "\n".join(map(_wrap, lines)) + "\n"
 

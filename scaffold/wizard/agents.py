@@ -55,7 +55,7 @@ def _change(state: State, agents: list[Agent], action: str) -> list[Agent]:
 
 
 def _edit(state: State, agent: Agent) -> Agent:
-    owned = list_owners(state.catalogue.features).keys()
+    owned = list_owners(state.catalog.features).keys()
     taken = owned | {other.name for other in state.answers.agents or []}
     fields = {"name": agent.name, "description": agent.description, "chain": agent.chain}
 

@@ -30,7 +30,7 @@ def _ask_chain(state: State, name: str, chains: Chains) -> None:
         print_title(state.heading(f"{name} ({[*chains].index(name) + 1} of {len(chains)})"))
         say("Asked in this order; US dollars per million tokens, context window in tokens.\n")
         for place, ref in enumerate(refs, 1):
-            say(f"  {place}. {describe_model(find_model(state.catalogue, ref))}")
+            say(f"  {place}. {describe_model(find_model(state.catalog, ref))}")
         say(f"\n  {state.describe_estimate(chains)}")
         if len(list_providers(refs)) == 1:
             say("  One provider only: when it is down, nothing answers.")
@@ -69,7 +69,7 @@ def _list_places(rest: list[str]) -> list[Choice]:
 
 def _ask_model(state: State) -> str:
     providers = state.list_chosen("provider")
-    models = [model for name in providers for model in list_models(state.catalogue, name)]
+    models = [model for name in providers for model in list_models(state.catalog, name)]
     choices = [Choice(describe_model(model), model.ref) for model in models]
     ref = ask_one("Which model?", [*choices, Choice("another one, typed", OTHER)])
     if ref != OTHER:

@@ -14,7 +14,7 @@ NONE = "None of them: one good model with a chain, best under 1,000 calls a day.
 
 def ask(state: State) -> None:
     """Describe the patterns and ask which of them."""
-    features = state.catalogue.of("pattern")
+    features = state.catalog.of("pattern")
     whole = _describe(features, with_limits=True)
     # The list of choices and its question need the rest of the screen.
     rest = len(features) + 4

@@ -14,8 +14,8 @@ MORE = "…"
 
 def ask(state: State) -> None:
     """Ask which providers; those that few teams use are listed on demand."""
-    features = state.catalogue.of("provider")
-    chosen = state.answers.providers or state.catalogue.default_choice(KINDS["provider"])
+    features = state.catalog.of("provider")
+    chosen = state.answers.providers or state.catalog.default_choice(KINDS["provider"])
     listed = [feature for feature in features if feature.common or feature.name in chosen]
     while True:
         choices = [Choice(_describe(f), f.name, checked=f.name in chosen) for f in listed]

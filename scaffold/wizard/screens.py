@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 
 from scaffold.answers.spec import PartialSpec, WorkspaceSpec
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.wizard import agents, chains, naming, patterns, providers, settings, summary
 from scaffold.wizard.prompts import Back, ask_in_order, print_title
 from scaffold.wizard.state import Preview, State
@@ -21,7 +21,7 @@ SCREENS: Mapping[str, Callable[[State], None]] = {
 
 
 def ask(
-    catalogue: Catalogue, given: PartialSpec, *, folder_name: str, preview: Preview
+    catalog: Catalog, given: PartialSpec, *, folder_name: str, preview: Preview
 ) -> WorkspaceSpec | None:
     """Ask everything.
 
@@ -31,9 +31,7 @@ def ask(
     Raises:
         KeyboardInterrupt: The user pressed Ctrl-C.
     """
-    state = State(
-        catalogue=catalogue, given=given, answers=given, folder=folder_name, preview=preview
-    )
+    state = State(catalog=catalog, given=given, answers=given, folder=folder_name, preview=preview)
     while True:
         try:
             ask_in_order([partial(_ask_screen, state, name) for name in SCREENS])

@@ -21,7 +21,7 @@ def ask(state: State) -> None:
         partial(_ask_kind, state, kind) for kind in KINDS.values() if _is_asked(state, kind)
     ]
     # Read before those kinds are asked for: a list of steps that grows would confuse Ctrl-B.
-    questions = state.catalogue.questions(state.answers.selection)
+    questions = state.catalog.questions(state.answers.selection)
     steps += [partial(_ask_setting, state, key, question) for key, question in questions.items()]
     steps += [partial(_ask_core_setting, state, key, q) for key, q in QUESTIONS.items()]
     ask_in_order(steps)
@@ -29,15 +29,15 @@ def ask(state: State) -> None:
 
 def _is_asked(state: State, kind: Kind) -> bool:
     """Tell whether to ask for a kind: where features require one, only while one of them is on."""
-    if kind.name in _SCREENS_OF_THEIR_OWN or not state.catalogue.of(kind.name):
+    if kind.name in _SCREENS_OF_THEIR_OWN or not state.catalog.of(kind.name):
         return False
-    requiring = [feature for feature in state.catalogue.features if kind.name in feature.requires]
-    on = state.catalogue.list_enabled(state.answers.selection)
+    requiring = [feature for feature in state.catalog.features if kind.name in feature.requires]
+    on = state.catalog.list_enabled(state.answers.selection)
     return not requiring or any(feature in on for feature in requiring)
 
 
 def _ask_kind(state: State, kind: Kind) -> None:
-    features = state.catalogue.of(kind.name)
+    features = state.catalog.of(kind.name)
     chosen = state.list_chosen(kind.name)
     width = max(len(feature.title) for feature in features)
     lines = {feature.name: f"{feature.title:<{width}}  {feature.summary}" for feature in features}

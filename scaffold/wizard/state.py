@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from scaffold.answers.complete import complete, propose_agents
 from scaffold.answers.spec import PartialSpec, WorkspaceSpec
-from scaffold.catalog.catalog import Catalogue, list_providers
+from scaffold.catalog.catalog import Catalog, list_providers
 from scaffold.catalog.estimate import describe_estimate
 from scaffold.catalog.kinds import KINDS, Kind
 
@@ -18,7 +18,7 @@ class State:
     """The answers so far.
 
     Attributes:
-        catalogue: What can be chosen.
+        catalog: What can be chosen.
         given: The answers of the command line, which no screen resets.
         answers: Those, and what the screens have asked.
         folder: The name of the workspace's folder.
@@ -27,7 +27,7 @@ class State:
         screen: Which screen is shown, for its title.
     """
 
-    catalogue: Catalogue
+    catalog: Catalog
     given: PartialSpec
     answers: PartialSpec
     folder: str
@@ -49,7 +49,7 @@ class State:
 
     def list_chosen(self, kind: str) -> list[str]:
         """Return what is chosen of a kind, or what would be by default."""
-        default = self.catalogue.default_choice(KINDS[kind], self.answers.selection)
+        default = self.catalog.default_choice(KINDS[kind], self.answers.selection)
         return self.answers.list_chosen().get(kind, default)
 
     def heading(self, part: str = "") -> str:
@@ -62,16 +62,16 @@ class State:
         Raises:
             AnswersError: They do not fit together.
         """
-        return complete(self.catalogue, self.answers, folder_name=self.folder)
+        return complete(self.catalog, self.answers, folder_name=self.folder)
 
     def settle(self) -> None:
         """Let sub-agents and chains follow the patterns and providers that are chosen now."""
         if self.given.agents is None and not self.own_agents:
-            self.answer(agents=propose_agents(self.catalogue, self.answers.selection))
-        providers = self.answers.providers or [one.name for one in self.catalogue.of("provider")]
+            self.answer(agents=propose_agents(self.catalog, self.answers.selection))
+        providers = self.answers.providers or [one.name for one in self.catalog.of("provider")]
         # A chain that only an earlier choice used goes; one of the command line stays.
         selection = replace(self.answers.selection, chains=self.given.chains or {})
-        used = self.catalogue.chains_used(selection)
+        used = self.catalog.chains_used(selection)
         kept = {
             name: refs
             for name, refs in (self.answers.chains or {}).items()
@@ -81,8 +81,8 @@ class State:
 
     def chains(self) -> dict[str, list[str]]:
         """Return every chain that is used now: as changed, or its default."""
-        return self.catalogue.default_chains(self.answers.selection)
+        return self.catalog.default_chains(self.answers.selection)
 
     def describe_estimate(self, chains: Mapping[str, Sequence[str]]) -> str:
         """Return what 1,000 requests of a mix cost on these chains, in one line."""
-        return describe_estimate(self.catalogue, replace(self.answers.selection, chains=chains))
+        return describe_estimate(self.catalog, replace(self.answers.selection, chains=chains))

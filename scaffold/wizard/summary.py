@@ -63,6 +63,6 @@ def _show(state: State, spec: WorkspaceSpec) -> None:
     for name, value in lines.items():
         say(f"  {name:<18}{value}")
     say(f"\n  {state.describe_estimate(spec.chains)}")
-    for warning in list_warnings(state.catalogue, spec):
+    for warning in list_warnings(state.catalog, spec):
         say(f"  Note: {warning}")
     say()

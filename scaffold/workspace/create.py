@@ -10,7 +10,7 @@ from scaffold.answers.complete import complete, list_missing
 from scaffold.answers.inputs import Sources, collect
 from scaffold.answers.spec import PartialSpec, WorkspaceSpec
 from scaffold.answers.warnings import list_warnings
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.estimate import describe_estimate
 from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors, TemplateError
 from scaffold.rendering.pair import Job, preview
@@ -61,7 +61,7 @@ class Ask(Protocol):
 
     def __call__(
         self,
-        catalogue: Catalogue,
+        catalog: Catalog,
         given: PartialSpec,
         /,
         *,
@@ -84,17 +84,17 @@ def create_workspace(request: CreateRequest, *, ask: Ask | None = None) -> Creat
     """
     errors = _check(request)
     with releases.open_source(request.template, request.ref) as source:
-        catalogue = load(source.root)
-        given = collect(catalogue, request.answers)
+        catalog = load(source.root)
+        given = collect(catalog, request.answers)
         if given.problems:
             errors.append(AnswersError(given.problems))
         notes = [*given.notes, *_describe_version(request, source)]
         if ask is None:
             notes += _list_defaulted(request, given.spec)
-            spec = _complete(request, catalogue, given.spec, errors)
+            spec = _complete(request, catalog, given.spec, errors)
         else:
             _raise_together(errors)
-            spec = _ask(request, source, catalogue, given.spec, ask)
+            spec = _ask(request, source, catalog, given.spec, ask)
         files, more = _write(request, source, spec)
     return CreateReport(
         folder=request.folder,
@@ -102,8 +102,8 @@ def create_workspace(request: CreateRequest, *, ask: Ask | None = None) -> Creat
         files=files,
         spec=spec,
         source=source,
-        notes=[*notes, *more, *list_warnings(catalogue, spec)],
-        estimate=describe_estimate(catalogue, spec.selection),
+        notes=[*notes, *more, *list_warnings(catalog, spec)],
+        estimate=describe_estimate(catalog, spec.selection),
     )
 
 
@@ -147,13 +147,13 @@ def _list_defaulted(request: CreateRequest, answers: PartialSpec) -> list[str]:
 
 def _complete(
     request: CreateRequest,
-    catalogue: Catalogue,
+    catalog: Catalog,
     answers: PartialSpec,
     errors: Sequence[ScaffoldError],
 ) -> WorkspaceSpec:
     """Complete the answers. Raises their problems together with the errors so far."""
     try:
-        spec = complete(catalogue, answers, folder_name=request.name)
+        spec = complete(catalog, answers, folder_name=request.name)
     except AnswersError as error:
         _raise_together([*errors, error])
         raise
@@ -164,14 +164,14 @@ def _complete(
 def _ask(
     request: CreateRequest,
     source: Source,
-    catalogue: Catalogue,
+    catalog: Catalog,
     answers: PartialSpec,
     ask: Ask,
 ) -> WorkspaceSpec:
     def list_paths(spec: WorkspaceSpec) -> list[str]:
         return preview(source, spec.answers())
 
-    spec = ask(catalogue, answers, folder_name=request.name, preview=list_paths)
+    spec = ask(catalog, answers, folder_name=request.name, preview=list_paths)
     if spec is None:
         raise KeyboardInterrupt
     return spec

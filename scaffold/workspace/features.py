@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from scaffold.answers import edits
 from scaffold.answers.edits import Edited
 from scaffold.answers.spec import Agent, PartialSpec
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.core_settings import AGENT_CHAIN
 from scaffold.workspace import fleet_file
 from scaffold.workspace.answers_file import read_answers_file
@@ -36,8 +36,8 @@ class Addition:
 def add_feature(request: UpdateRequest, addition: Addition) -> UpdateReport:
     """Add a feature or sub-agent. Raises AnswersError where it does not fit."""
 
-    def edit(catalogue: Catalogue, answers: PartialSpec) -> Edited:
-        return _add(catalogue, answers, addition)
+    def edit(catalog: Catalog, answers: PartialSpec) -> Edited:
+        return _add(catalog, answers, addition)
 
     return change_workspace(replace(request, edit=edit))
 
@@ -45,26 +45,26 @@ def add_feature(request: UpdateRequest, addition: Addition) -> UpdateReport:
 def remove_feature(request: UpdateRequest, kind: str, name: str) -> UpdateReport:
     """Remove a feature or sub-agent. Raises AnswersError while something needs it."""
 
-    def edit(catalogue: Catalogue, answers: PartialSpec) -> Edited:
+    def edit(catalog: Catalog, answers: PartialSpec) -> Edited:
         if kind == "agent":
-            return edits.remove_agent(catalogue, answers, name), []
+            return edits.remove_agent(catalog, answers, name), []
         if kind == "provider":
             workspace = read_answers_file(request.folder)
             fleet_file.require_unused(workspace, answers.chains or {}, name)
-        return edits.remove_feature(catalogue, answers, kind, name)
+        return edits.remove_feature(catalog, answers, kind, name)
 
     return change_workspace(replace(request, edit=edit))
 
 
-def _add(catalogue: Catalogue, answers: PartialSpec, addition: Addition) -> Edited:
+def _add(catalog: Catalog, answers: PartialSpec, addition: Addition) -> Edited:
     kind, name, chain = addition.kind, addition.name, addition.chain
     if kind == "agent":
         return edits.add_agent(answers, addition.agent()), []
-    after, notes = edits.add_feature(catalogue, answers, kind, name)
+    after, notes = edits.add_feature(catalog, answers, kind, name)
     if kind != "provider":
         return after, notes
     if chain:
-        return edits.extend_chain(catalogue, after, chain, name), notes
+        return edits.extend_chain(catalog, after, chain, name), notes
     if name in edits.list_asked_providers(after):
         return after, notes
     note = f"No chain asks {name} yet: name its models in fleet.toml, or add with --chain."

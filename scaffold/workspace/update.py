@@ -157,13 +157,13 @@ def merge_renders(place: merge.Workspace, update: UpdatePlan) -> Generator[merge
             )
         sides = (
             path_rules.Side(
-                catalogue=update.catalogues[0],
+                catalog=update.catalogs[0],
                 selection=update.recorded.selection,
                 values=update.workspace.answers,
                 folder=old,
             ),
             path_rules.Side(
-                catalogue=update.catalogues[1],
+                catalog=update.catalogs[1],
                 selection=update.spec.selection,
                 values=answers,
                 folder=new,

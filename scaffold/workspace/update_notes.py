@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from scaffold.catalog.catalog import Catalogue
+from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.feature import MANIFEST, Feature
 from scaffold.catalog.kinds import KINDS, Selection
 from scaffold.catalog.path_rules import fill_pattern
@@ -17,7 +17,7 @@ _MOST_LINES = 5
 
 
 def list_absent_features(
-    catalogue: Catalogue, selection: Selection, workspace: AnswersFile
+    catalog: Catalog, selection: Selection, workspace: AnswersFile
 ) -> list[str]:
     """Return a note for each feature that is recorded and has no file in the workspace.
 
@@ -27,7 +27,7 @@ def list_absent_features(
         f"{feature.kind} {feature.name} is recorded, but none of its files is here. If it was"
         f" written into {ANSWERS_FILE} by hand, take it out there, commit, and run"
         f" `scaffold add {feature.kind} {feature.name}`."
-        for feature in catalogue.list_enabled(selection)
+        for feature in catalog.list_enabled(selection)
         if feature.kind in KINDS and not feature.hidden and _is_absent(feature, workspace)
     ]
 

@@ -10,25 +10,25 @@ from scaffold.answers.migrate import list_new_features, migrate
 from scaffold.answers.parse import parse, parse_changes
 from scaffold.answers.spec import PartialSpec, WorkspaceSpec
 from scaffold.answers.warnings import list_warnings
-from scaffold.catalog.catalog import Catalogue, load
+from scaffold.catalog.catalog import Catalog, load
 from scaffold.errors import AnswersError
 from scaffold.sources.template import Source
 from scaffold.workspace import fleet_file, update_notes
 from scaffold.workspace.answers_file import AnswersFile
 
-Edit = Callable[[Catalogue, PartialSpec], Edited]
+Edit = Callable[[Catalog, PartialSpec], Edited]
 """What `add` and `remove` do to the answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdatePlan:
-    """Before and after: the templates, their catalogues, and the answers to render them with."""
+    """Before and after: the templates, their catalogs, and the answers to render them with."""
 
     workspace: AnswersFile
     recorded: PartialSpec
     before: Source
     after: Source
-    catalogues: tuple[Catalogue, Catalogue]
+    catalogs: tuple[Catalog, Catalog]
     spec: WorkspaceSpec
     notes: Sequence[str]
 
@@ -80,7 +80,7 @@ def plan_update(
         recorded=parsed.spec,
         before=before,
         after=after,
-        catalogues=(old, new),
+        catalogs=(old, new),
         spec=spec,
         notes=notes,
     )
