@@ -37,7 +37,7 @@ def one_trust_store() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def templates_are_read_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+def templates_are_read_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RenderOnce"]:
     """Read, hash and render these templates once: they do not change while the tests run.
 
     A render that comes again is a copy of the first with the same answers. Reading and hashing
@@ -49,7 +49,13 @@ def templates_are_read_once(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         patch.setattr(copier, "run_copy", render_copy)
         patch.setattr(catalog_module, "read", once_here(catalog_module.read))
         patch.setattr(releases, "fingerprint", once_here(releases.fingerprint))
-        yield
+        yield render_copy
+
+
+@pytest.fixture
+def render_anew(templates_are_read_once: "RenderOnce", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let copier render what it has rendered before."""
+    monkeypatch.setattr(copier, "run_copy", templates_are_read_once.render)
 
 
 class RenderOnce:

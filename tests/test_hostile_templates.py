@@ -12,14 +12,13 @@ import pytest
 from scaffold.errors import TargetError, TemplateError
 from scaffold.rendering import confined
 from scaffold.rendering.confined import LIMITS, Limits
-from scaffold.rendering.pair import Job
-from scaffold.rendering.render import render
+from scaffold.rendering.render import Job, render
 from scaffold.sources import clones, releases
 from scaffold.sources.safety import require_safe_template
 from scaffold.sources.template import Source
 from scaffold.system import yaml as yaml_text
 from scaffold.system.paths import is_git_name
-from scaffold.workspace.answers_file import read_answers_file
+from scaffold.workspace.files import read_answers_file
 
 ASKED = "project_name: x\npackage: x\n_subdirectory: templates\n"
 QUICK = replace(LIMITS, cpu_s=3, wall_s=60)

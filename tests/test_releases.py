@@ -14,7 +14,7 @@ from scaffold import cli
 from scaffold.errors import TemplateError, ToolError
 from scaffold.sources import cut_release, releases
 from scaffold.system.git import git
-from scaffold.workspace.repository import create_repository
+from scaffold.workspace.target import create_repository
 from tests.conftest import ROOT
 from tests.messages import one_mistake
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scaffold import cli
 from scaffold.catalog.catalog import Catalog
 from scaffold.errors import TemplateError
-from scaffold.rendering import pair, render
+from scaffold.rendering import render
 from scaffold.sources.template import Source
 from tests.specs import complete
 
@@ -29,6 +29,7 @@ def test_the_origin_is_recorded_as_copier_writes_it(workspace: Path) -> None:
     assert yaml.safe_load("\n".join(lines))["project_name"] == "desk"
 
 
+@pytest.mark.usefixtures("render_anew")
 def test_a_second_render_is_the_same_to_the_byte(
     catalog: Catalog, workspace: Path, tmp_path: Path
 ) -> None:
@@ -38,10 +39,11 @@ def test_a_second_render_is_the_same_to_the_byte(
     assert _bytes(tmp_path / "again") == _bytes(workspace)
 
 
+@pytest.mark.usefixtures("render_anew")
 def test_preview_names_what_a_render_writes(catalog: Catalog, workspace: Path) -> None:
     spec = complete(catalog, {}, folder_name="desk")
     source = Source(catalog.root, SOURCE, "v1", released=True, trusted=True)
-    assert pair.preview(source, spec.answers()) == render.list_files(workspace)
+    assert render.preview(source, spec.answers()) == render.list_files(workspace)
 
 
 def test_a_template_with_tasks_does_not_run_them(tmp_path: Path) -> None:

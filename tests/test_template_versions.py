@@ -13,7 +13,7 @@ from scaffold.sources.clones import clone
 from scaffold.sources.releases import is_sound
 from scaffold.system.git import git as run
 from scaffold.system.versions import is_newer, list_finished
-from scaffold.workspace.repository import create_repository
+from scaffold.workspace.target import create_repository
 from tests.fork import append, commit, git, new, read_json
 from tests.messages import one_mistake
 

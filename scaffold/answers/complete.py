@@ -5,8 +5,15 @@ from dataclasses import replace
 from typing import TypeVar
 
 from scaffold.answers.spec import MAIN_KEYS, Agent, Chains, PartialSpec, WorkspaceSpec
-from scaffold.answers.validate import check_choices, check_names, check_questions, check_setting
-from scaffold.answers.validate_fleet import check_agent_chains, check_agents, check_chains
+from scaffold.answers.validate import (
+    check_agent_chains,
+    check_agents,
+    check_chains,
+    check_choices,
+    check_names,
+    check_questions,
+    check_setting,
+)
 from scaffold.catalog import core_settings, names
 from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.kinds import KINDS, Selection

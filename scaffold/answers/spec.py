@@ -7,7 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from scaffold.catalog import names
 from scaffold.catalog.core_settings import AGENT_CHAIN, MONTHLY_BUDGET_USD, QUALITY_THRESHOLD
-from scaffold.catalog.kinds import KINDS, Kind, Selection
+from scaffold.catalog.kinds import KINDS, ChainModels, Kind, Selection
 from scaffold.catalog.manifest import SettingValue
 
 
@@ -144,7 +144,7 @@ class WorkspaceSpec(BaseModel):
 
 def _select(
     chosen: Mapping[str, Sequence[str]],
-    chains: Mapping[str, Sequence[str]] | None,
+    chains: ChainModels | None,
     agents: Sequence[Agent] | None,
 ) -> Selection:
     agent_chains = tuple(agent.chain for agent in agents or ())

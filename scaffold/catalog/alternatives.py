@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from scaffold.catalog.catalog import Catalog
-from scaffold.catalog.estimate import Chains, Load, price_request, scale_part, usual_request
+from scaffold.catalog.estimate import Load, price_request, scale_part, usual_request
 from scaffold.catalog.feature import Feature
-from scaffold.catalog.kinds import Selection
+from scaffold.catalog.kinds import ChainModels, Selection
 from scaffold.catalog.manifest import Tier
 from scaffold.catalog.prices import find_model, price_call
 
@@ -105,7 +105,7 @@ def _price_pattern(
 
 
 def _list_parts_too_long(
-    catalog: Catalog, load: Load, pattern: Feature, chains: Chains
+    catalog: Catalog, load: Load, pattern: Feature, chains: ChainModels
 ) -> tuple[str, ...]:
     """Return the models that a part of a pattern's work does not fit, each once."""
     usual = usual_request(catalog, pattern)

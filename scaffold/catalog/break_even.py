@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from scaffold.catalog.catalog import Catalog
-from scaffold.catalog.estimate import REQUESTS, Chains, Load, price_request, usual_request
+from scaffold.catalog.estimate import REQUESTS, Load, price_request, usual_request
 from scaffold.catalog.feature import Feature
-from scaffold.catalog.kinds import Selection
+from scaffold.catalog.kinds import ChainModels, Selection
 from scaffold.catalog.manifest import TIERS
 from scaffold.catalog.prices import price_call
 
 
 def find_break_even(
-    catalog: Catalog, pattern: Feature, chains: Chains, *, judge: str, writer: str
+    catalog: Catalog, pattern: Feature, chains: ChainModels, *, judge: str, writer: str
 ) -> int | None:
     """Return the tokens of an answer from which on the pattern costs less than one model.
 
@@ -85,7 +85,7 @@ def _describe_length(tokens: int | None) -> str:
 
 
 def _compute_saving(
-    catalog: Catalog, chains: Chains, pattern: Feature, load: Load, writer: str
+    catalog: Catalog, chains: ChainModels, pattern: Feature, load: Load, writer: str
 ) -> Decimal | None:
     read, written = Decimal(load.input_tokens), Decimal(load.output_tokens)
     # At the price of short prompts: another price for long ones would bend the line.

@@ -3,20 +3,19 @@
 The sizes are typical ones, not measurements. Amounts are US dollars.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
 from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.feature import CORE, Feature
-from scaffold.catalog.kinds import Selection
+from scaffold.catalog.kinds import ChainModels, Selection
 from scaffold.catalog.manifest import Baseline, Estimate, Tokens
 from scaffold.catalog.prices import price_call
 
 REQUESTS = 1000
 """Estimates are for so many requests."""
-ONE_MODEL = "one model"
-Chains = Mapping[str, Sequence[str]]
+PLAIN_ANSWER = "one model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def list_mix(catalog: Catalog, selection: Selection) -> list[Share]:
         usual = usual_request(catalog, pattern)
         shares.append(
             Share(
-                name=ONE_MODEL if pattern.kind == CORE else pattern.name,
+                name=PLAIN_ANSWER if pattern.kind == CORE else pattern.name,
                 percent=percent,
                 input_tokens=usual.input_tokens,
                 output_tokens=usual.output_tokens,
@@ -116,7 +115,7 @@ def price_mix(catalog: Catalog, selection: Selection) -> Decimal | None:
     return total
 
 
-def price_pattern(catalog: Catalog, pattern: Feature, chains: Chains) -> Decimal | None:
+def price_pattern(catalog: Catalog, pattern: Feature, chains: ChainModels) -> Decimal | None:
     """Return US dollars per 1,000 usual requests that take a pattern; None if unpriced."""
     usual = usual_request(catalog, pattern)
     load = Load(0, usual.input_tokens, usual.output_tokens)
@@ -124,7 +123,9 @@ def price_pattern(catalog: Catalog, pattern: Feature, chains: Chains) -> Decimal
     return None if usd is None else usd * REQUESTS
 
 
-def price_request(catalog: Catalog, chains: Chains, pattern: Feature, load: Load) -> Decimal | None:
+def price_request(
+    catalog: Catalog, chains: ChainModels, pattern: Feature, load: Load
+) -> Decimal | None:
     """Return US dollars of one request of a load that takes a pattern; None if unpriced."""
     usual = usual_request(catalog, pattern)
     total = Decimal(0)

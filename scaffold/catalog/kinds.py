@@ -7,6 +7,9 @@ answers follow from it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+ChainModels = Mapping[str, Sequence[str]]
+"""The name of a chain → its models, in the order they are asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Kind:
@@ -57,7 +60,7 @@ class Selection:
     """
 
     features: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
-    chains: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    chains: ChainModels = field(default_factory=dict[str, Sequence[str]])
     agent_chains: Sequence[str] = ()
 
     def names(self, kind: str) -> list[str]:

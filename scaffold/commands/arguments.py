@@ -17,15 +17,21 @@ ADDABLE = (*KINDS, "agent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeOptions:
-    """What the command line says to every command that changes a workspace."""
+class WorkspaceOptions:
+    """What the command line says to every command that takes a workspace."""
 
     dir: Path
+    template: str | None
+    json: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeOptions(WorkspaceOptions):
+    """What the command line says to every command that changes a workspace."""
+
     set: Sequence[str]
     dry_run: bool
     autostash: bool
-    template: str | None
-    json: bool
 
     def request(self) -> "UpdateRequest":
         """Return what the workspace is asked for."""

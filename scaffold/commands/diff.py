@@ -1,23 +1,16 @@
 """`scaffold diff [DIR]`: what the team changed against its template, per file; writes nothing."""
 
 import argparse
-from dataclasses import dataclass
-from pathlib import Path
 
 from scaffold.commands import arguments
+from scaffold.commands.arguments import WorkspaceOptions
 from scaffold.commands.output import print_report
 from scaffold.errors import ExitStatus
 
 HELP = "Show what the team changed against its template, file by file."
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What the command line says, under the names of its options."""
-
-    dir: Path
-    template: str | None
-    json: bool
+Options = WorkspaceOptions
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -19,7 +19,7 @@ The modules in reading order. To plan, without writing anything:
     protected       what a merge must not write over: team-owned files, files git lacks
     three_way       the merge itself: edits, drops, additions
     dependencies    its one exception, pyproject.toml; arrays edits the text
-    changes         what the merge means, file by file
+    changes         what the merge means, file by file, in the words of reports
     plans           all of that in order: `plan`
     comparison      what the team changed: `compare`
 
@@ -35,7 +35,7 @@ To write, so that a kill at any moment loses nothing:
     transition      all of that in order: `apply`, `resume`, `abort`
 """
 
-from scaffold.merge.changes import Change, ChangeKind
+from scaffold.merge.changes import Change, ChangeKind, count_changes, sort_for_reading
 from scaffold.merge.comparison import compare
 from scaffold.merge.journal import Progress, read_progress
 from scaffold.merge.plans import Labels, Plan, plan
@@ -55,10 +55,12 @@ __all__ = [
     "abort",
     "apply",
     "compare",
+    "count_changes",
     "format_command",
     "locate",
     "plan",
     "read_progress",
     "require_ready",
     "resume",
+    "sort_for_reading",
 ]

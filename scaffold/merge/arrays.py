@@ -11,6 +11,7 @@ from typing import Any, cast
 
 _HEADER = re.compile(r"\s*\[\s*([A-Za-z0-9_.\- ]+?)\s*\]\s*(?:#.*)?$")
 _KEY = re.compile(r"[ \t]*([A-Za-z0-9_-]+)[ \t]*=[ \t]*\[")
+# The tables whose every array is one of requirements; of [project] only `dependencies` is.
 _GROUPS = ("project.optional-dependencies", "dependency-groups")
 # A literal string, a basic string, a comment, or a bracket.
 _TOKEN = re.compile(r"""'[^'\n]*'|"(?:\\.|[^"\\\n])*"|\#[^\n]*|[\[\]{}]""")
@@ -83,6 +84,7 @@ def _parse_array(text: str, opened: int) -> Array | None:
     for token in _TOKEN.finditer(text, opened + 1):
         if token[0] == "]":
             return Array(text[: token.end()], opened, tuple(members))
+        # A table, such as {include-group = "x"}, is not a requirement: git merges that array.
         if token[0][0] in "[{}":
             return None
         if token[0][0] != "#":

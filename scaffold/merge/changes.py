@@ -1,6 +1,7 @@
 """What a merge means file by file, in the words a team reads."""
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -40,7 +41,37 @@ class Change:
     advice: str = ""
     blob: str | None = None
 
+    @property
+    def needs_person(self) -> bool:
+        """Whether it needs a decision, has a newer version, or is not taken by git."""
+        asks = self.kind in (ChangeKind.CONFLICT, ChangeKind.SUGGESTION)
+        return asks or bool(self.kind is ChangeKind.ADDED and self.advice)
 
+    def describe(self, *, with_blob: bool = False) -> str:
+        """Return the change in one line, for a person."""
+        moved = f"{self.was} → {self.path}" if self.was else self.path
+        advice = _SHORT_ADVICE.get(self.kind) or self.advice
+        if with_blob and self.blob and self.kind is ChangeKind.SUGGESTION:
+            advice = f"{advice}: git show {self.blob[:12]}"
+        return f"  {self.kind:<11} {moved}{f'  ({advice})' if advice else ''}"
+
+    def as_json(self) -> dict[str, str | None]:
+        """Return the change under the keys of `--json`."""
+        return {
+            "path": self.path,
+            "status": str(self.kind),
+            "was": self.was,
+            "conflict": self.conflict,
+            "advice": self.advice,
+            "blob": self.blob,
+        }
+
+
+_KINDS_IN_ORDER = tuple(ChangeKind)
+_SHORT_ADVICE = {
+    ChangeKind.KEPT: "as you have it",
+    ChangeKind.SUGGESTION: "yours is untouched; the template has a newer one",
+}
 _ADVICE = {
     "content": "both changed the same lines: edit it, then git add it",
     "binary": "both changed it and it is not text: yours is there, git checkout --theirs takes the template's",
@@ -64,6 +95,18 @@ _KIND_OF_REASON = {
     "distinct": "type",
     "rename/rename": "moved",
 }
+
+
+def sort_for_reading(changes: Iterable[Change]) -> list[Change]:
+    """Return the changes by kind, those that may need a person last, and by path."""
+    return sorted(changes, key=lambda one: (_KINDS_IN_ORDER.index(one.kind), one.path))
+
+
+def count_changes(changes: Iterable[Change]) -> str:
+    """Return how many files of each kind there are, in one line."""
+    counts = Counter(one.kind for one in changes)
+    counted = [f"{counts[kind]} {kind}" for kind in _KINDS_IN_ORDER if counts[kind]]
+    return ", ".join(counted) or "no file changes"
 
 
 def describe_changes(

@@ -63,14 +63,18 @@ def combine(
     Raises:
         RequirementConflict: The changes exclude each other.
     """
+    # The team left it alone, or made the same change.
     if ours in (before, after):
         return after.text if after else None
+    # The template left it alone.
     if after == before:
         return ours.text if ours else None
+    # One side dropped what the other changed.
     if ours is None or after is None:
         raise RequirementConflict
     known = before or Requirement(text="", name=ours.name, extras=(), constraint=_UNCONSTRAINED)
     extras = _combine_extras(known.extras, ours.extras, after.extras)
+    # At most one side may have changed the version: the text of that side is taken.
     if after.constraint in (ours.constraint, known.constraint):
         return _with_extras(ours.text, extras)
     if before is not None and ours.constraint == before.constraint:
@@ -190,6 +194,7 @@ def merge_files(scratch: ScratchRepository, inputs: MergeInput) -> Merged:
 def _settle(scratch: ScratchRepository, inputs: MergeInput) -> SettledTexts | None:
     versions = [files.get(_PATH) for files in (inputs.before, inputs.ours, inputs.after)]
     oids = [version.oid for version in versions if version]
+    # One side left the file alone, or both made the same change.
     if len(set(oids)) < 3:
         return None
     contents = scratch.read_blobs(oids)

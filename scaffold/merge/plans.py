@@ -181,6 +181,7 @@ def require_unmoved(plan: Plan) -> None:
         raise MergeError("The workspace was committed to in the meantime; run it again.")
     after = scratch.list_files(plan.after)
     added, leaving = after.keys() - plan.today.keys(), plan.today.keys() - after.keys()
+    # A file may have come to the disk since, where the plan would write.
     if found := find_blocked(workspace, added - plan.identical, leaving):
         raise MergeError(f"{found[0]} appeared in the meantime; run it again.")
 

@@ -40,10 +40,13 @@ def split_team_owned(sides: Sides, patterns: Sequence[str], *, follow: bool) -> 
     for path, blob in sides.after.items():
         if not is_team_owned(path, patterns) or before.get(path) == blob:
             continue
+        # The team itself changed an answer, and never touched the seed.
         if follow and path in before and ours.get(path) == before[path]:
             continue
+        # As if the template had not changed it: the merge leaves the team's file alone.
         if path in before:
             after[path] = before[path]
+        # The team has a file of its own where the template's seed would go.
         elif path in ours:
             del after[path]
         else:
@@ -65,6 +68,7 @@ def find_behind_files(sides: Sides, after: Files) -> dict[str, Blob | None]:
 
     Return each path's version before, None for a new one. Nothing is written through a link.
     """
+    # What the team added: a link or a file there stands where the template has a folder.
     own = sides.ours.keys() - sides.before.keys()
     return {
         path: sides.before.get(path)
@@ -94,6 +98,7 @@ class Obstacles:
 def find_obstacles(scratch: ScratchRepository, today: Files, merged: Merged) -> Obstacles:
     """Look on the disk where every file would go that the merge adds to those of `today`."""
     workspace = scratch.workspace
+    # What the merge itself takes away is not in the way of what it brings.
     leaving = today.keys() - merged.files.keys()
     added = (merged.files.keys() | merged.stages.keys()) - today.keys()
     met = {path: _find_obstacle(workspace, path, leaving) for path in added}

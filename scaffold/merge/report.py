@@ -50,6 +50,7 @@ def create_report(
     if stashed and journal.work:
         shown = [_command_to_show(workspace, journal.work, path) for path in not_on_disk]
         commands = [*(shown or [command_to_bring_back(workspace, git, journal.work)]), *commands]
+    # The stash's own message, by which a person finds it in `git stash list`.
     rescued = git("log", "-1", "--format=%s", journal.rescued[-1]) if journal.rescued else None
     start = len(workspace.prefix)
     return MergeReport(

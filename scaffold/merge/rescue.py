@@ -22,6 +22,7 @@ from scaffold.merge.worktree import (
 )
 from scaffold.system.git import GitError
 
+# Bytes: the smallest block that file systems write.
 _BLOCK = 512
 
 
@@ -64,6 +65,7 @@ def prepare(
 
     Without `rescue`, raise MergeError where anything was edited.
     """
+    # Where the file system has no run bits, every mode on disk looks changed.
     loose = not tracks_modes(git)
     met = _look(workspace, git, journal, goal, loose)
     in_danger = met.edited | met.staged.keys() | met.obstacles

@@ -98,6 +98,7 @@ def _find_attribute_files(scratch: ScratchRepository, team: Files) -> list[Path]
     """Return the team's attribute files that can say something about the workspace's files."""
     workspace = scratch.workspace
     inside = [workspace.folder / path for path in team if Path(path).name == _ATTRIBUTES]
+    # git reads them from the root down to a file's own folder.
     above = [
         folder / _ATTRIBUTES
         for folder in workspace.folder.parents
@@ -193,6 +194,7 @@ def find_moves(
             found = {
                 path: new + path[len(old) :] for path in (*before, *ours) if is_within(path, old)
             }
+            # A file that was at the new path before is not the one that moved there.
             moves |= {path: to for path, to in found.items() if to not in before}
     return {path: to for path, to in moves.items() if to not in ours}
 

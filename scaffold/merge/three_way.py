@@ -50,6 +50,7 @@ class Merged:
 
 def merge_three_times(scratch: ScratchRepository, inputs: MergeInput) -> Merged:
     """Merge the template's edits, then what it drops, then what it adds."""
+    # A file that the template drops stays until the second merge, a new one comes in the third.
     edited = {path: inputs.after.get(path, blob) for path, blob in inputs.before.items()}
     kept = {path: blob for path, blob in edited.items() if path in inputs.after}
     steps = ((inputs.before, edited), (edited, kept), (kept, inputs.after))
@@ -87,6 +88,7 @@ def _merge_once(scratch: ScratchRepository, inputs: MergeInput) -> Merged:
     )  # fmt: skip
     tree, _, rest = printed.partition("\0")
     listed, _, messages = ("\0" + rest).partition("\0\0")
+    # git names paths from the repository's root, a merge's are the workspace's.
     start = len(scratch.workspace.prefix)
     stages = {path[start:]: versions for path, versions in parse_index(listed).items()}
     files = scratch.list_files(tree)

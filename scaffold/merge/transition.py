@@ -164,6 +164,7 @@ def _go_back(workspace: Workspace, git: Git, journal: Journal) -> MergeReport:
         ready.switch.run()
     stashed = bool(known.work and known.worked_on & {*ready.left})
     if not stashed:
+        # A kill may have come between the stash and the journal that names its commit.
         stash.drop(git, journal.work or stash.find(git, journal.stash))
     report = create_report(
         workspace,
@@ -221,6 +222,7 @@ def _is_gone(workspace: Workspace, git: Git, journal: Journal) -> bool:
         return is_over
     known = read_known(workspace, git, journal)
     place = journals.folder(workspace, make=True)
+    # The index was reset by hand; the files may still be on the disk.
     disk = take_snapshot(workspace, git, place, known.own).disk
     return not any(disk[path] == known.after.get(path) for path in known.own)
 

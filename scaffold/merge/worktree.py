@@ -37,6 +37,7 @@ def read_disk(workspace: Workspace, own: Git, paths: Collection[str]) -> dict[st
     Contents become objects of the repository. Raises GitError for a file that cannot be read.
     """
     there = [path for path in paths if is_file(workspace.top, path)]
+    # Their entries go first: the index may still have a file that is gone from the disk.
     absent = ((path, None) for path in set(paths) - {*there})
     own("update-index", "-z", "--index-info", feed=format_entries(absent, workspace.hashes))
     feed = "".join(f"{path}\0" for path in there)
@@ -76,6 +77,7 @@ def find_in_the_way(top: Path, paths: Iterable[str]) -> set[str]:
 
 def format_entries(blobs: Iterable[tuple[str, Blob | None]], hashes: str) -> str:
     """Return lines for `update-index --index-info` that set or remove each path's entry."""
+    # git takes a removal only with an object name of the right length.
     nothing = "0" * (64 if hashes == "sha256" else 40)
     return "".join(
         f"{blob.mode} {blob.oid} 0\t{path}\0" if blob else f"0 {nothing}\t{path}\0"

@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 
 from scaffold.errors import ExitStatus, ScaffoldError, TemplateError
 
+# Names of Python's audit events, or their beginnings: programs, networks, links, other processes.
 _FORBIDDEN = (
     "ctypes.", "ftplib.", "os.exec", "os.fork", "os.kill", "os.link", "os.posix_spawn", "os.spawn",
     "os.startfile", "os.symlink", "os.system", "os.truncate", "pty.", "socket.", "subprocess.",
@@ -107,9 +108,9 @@ class _Guard:
             return
         self._require(path, (self.target,))
         self.files += 1
-        self.size += (
-            Path(self.last).stat().st_size if self.last and Path(self.last).is_file() else 0
-        )
+        # Measured when the next file is opened: what is open now is not on the disk yet.
+        if self.last and Path(self.last).is_file():
+            self.size += Path(self.last).stat().st_size
         self.last = os.fsdecode(str(path))
         if self.files > self.limits.files or self.size > self.limits.all_files:
             raise TemplateError(
@@ -150,8 +151,8 @@ def _libraries() -> list[Any]:
 _CHILD = """\
 import json, sys
 sys.path[:] = json.loads(sys.argv[1])
-from scaffold.rendering import pair
-sys.exit(pair.run_job(sys.argv[2]))
+from scaffold.rendering import render
+sys.exit(render.run_job(sys.argv[2]))
 """
 # What Python itself may need to start; keys and the like stay here.
 _NEEDED = frozenset({"HOME", "LANG", "LD_LIBRARY_PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR"})
@@ -213,11 +214,8 @@ class Child:
 def start(job: Path, limits: Limits = LIMITS) -> Child:
     """Start the render of the job in a file."""
     paths = json.dumps([path for path in sys.path if path] or [str(Path.cwd())])
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if key in _NEEDED or key.startswith(_NEEDED_BEGINNINGS)
-    }
+    needed = (key for key in os.environ if key in _NEEDED or key.startswith(_NEEDED_BEGINNINGS))
+    kept = {key: os.environ[key] for key in needed}
     process = subprocess.Popen(
         [sys.executable, "-I", "-c", _CHILD, paths, str(job)],
         stdin=subprocess.DEVNULL,
@@ -232,6 +230,7 @@ def start(job: Path, limits: Limits = LIMITS) -> Child:
 
 def report(work: Callable[[], None], limits: Limits) -> int:
     """Do the work in the child. Return 0, or another status with the reason as JSON on stdout."""
+    # The parent reads stdout: nothing that copier or a library prints may get into it.
     out, sys.stdout = sys.stdout, sys.stderr
     try:
         work()

@@ -68,6 +68,7 @@ def _text(error: BaseException, name: str) -> str:
 
 def _place(error: BaseException, root: Path) -> _Place:
     """Return the file that copier was at, and the innermost line of Jinja."""
+    # Copier's exceptions do not say where it was: the local variables of its own functions do.
     frames = list(_frames(error.__traceback__))
     file = next(filter(None, (_file_of(frame, root) for frame, _ in reversed(frames))), None)
     syntax = "TemplateSyntaxError" in [kind.__name__ for kind in type(error).__mro__]

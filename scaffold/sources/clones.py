@@ -11,6 +11,7 @@ from scaffold.errors import TemplateError, printable
 from scaffold.system.git import GitError, git, read_output_start
 from scaffold.system.paths import LONGEST_PATH
 
+# What a repository could use to write elsewhere, or to give other files on another machine.
 _SAFE = (
     "core.autocrlf=false",
     "core.protectHFS=true",
@@ -33,8 +34,10 @@ _NO_SETTINGS = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_CONFIG_PARAMETERS": "",
 }
+# No attribute of the template's applies: a filter would run a program.
 _AS_STORED = "* -text -filter -ident -working-tree-encoding -diff -merge\n"
 _SHORT = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
+# The settings of a partial clone, which lacks objects and says where to fetch them.
 _PROMISES = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
 _HINTS = (
     ("File too large", "raise the limit on the size of a file (`ulimit -f unlimited`)"),

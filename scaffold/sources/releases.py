@@ -23,6 +23,7 @@ from scaffold.system.signals import work_folder
 from scaffold.system.versions import is_newer
 
 DAMAGED = "The {} of released templates is damaged or missing; install scaffold again."
+# Left by tools in a checkout's templates; no render reads them.
 _SKIPPED = {"__pycache__", ".ruff_cache", ".DS_Store"}
 
 
@@ -57,6 +58,7 @@ def format_hashes(known: dict[str, ReleaseHashes]) -> str:
 def is_sound(bundle: Path) -> bool:
     """Tell whether a git bundle is whole: its pack ends with the SHA-1 of what is before."""
     data = bundle.read_bytes()
+    # A bundle is a header in text, an empty line, and a pack.
     pack = data[data.find(b"\n\nPACK") + 2 :]
     return hashlib.sha1(pack[:-20], usedforsecurity=False).digest() == pack[-20:]
 
@@ -137,6 +139,7 @@ class Releases(Template):
             )
         version = self.resolve(ref)
         hashes = list_releases()[version]
+        # A commit's name is SHA-1; the fingerprint below is SHA-256 of what is rendered.
         if self._commit_of(version) != hashes.commit:
             raise TemplateError(DAMAGED.format("bundle"))
         source = Template.check_out(self, version)
@@ -176,6 +179,7 @@ def open_source(template: str | None = None, ref: str | None = None) -> Generato
         yield find_installed()
         return
     place = local_place(template) if template and ref is None else None
+    # A work tree is rendered with what is not committed; a bare repository has commits alone.
     if template and place and place.is_dir() and not (place / "HEAD").is_file():
         yield templates.open_folder(place, template)
         return
@@ -188,6 +192,7 @@ def find_installed() -> Source:
     root = template_root()
     known = list_releases()
     mark = fingerprint(root)
+    # From the newest: two releases may have the same files.
     for version, hashes in reversed(known.items()):
         if hashes.fingerprint == mark:
             return Source(root, URL, version, released=True, trusted=True)

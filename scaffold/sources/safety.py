@@ -15,9 +15,13 @@ from scaffold.system.versions import is_newer, parse_version
 
 MOST_FILES = 20_000
 _QUESTIONS = "copier.yml"
+# What copier would run, all of it only with --trust.
 _RUN_CODE = ("_tasks", "_migrations", "_jinja_extensions")
+# They read other files, keep links as links, or keep an answer out of the answers file.
 _LEAD_OUT = ("_external_data", "_preserve_symlinks", "_secret_questions")
+# Updates find templates and answers there.
 _FIXED = {"_subdirectory": "templates", "_answers_file": ANSWERS_FILE}
+# Options of Jinja that change neither what is a tag nor what is safe.
 _ENVOPS = {
     "undefined": ("jinja2.StrictUndefined", "jinja2.Undefined"),
     **dict.fromkeys(("trim_blocks", "lstrip_blocks", "keep_trailing_newline"), (True, False)),

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from questionary import Choice
 
 from scaffold.answers.spec import Agent
-from scaffold.answers.validate_fleet import list_owners
+from scaffold.answers.validate import list_owners
 from scaffold.catalog import names
 from scaffold.catalog.core_settings import AGENT_CHAIN
 from scaffold.wizard.prompts import Back, ask_in_order, ask_one, ask_text, print_title, say

@@ -1,13 +1,13 @@
 """What the wizard knows so far, and what follows from an answer that changes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from scaffold.answers.complete import complete, propose_agents
 from scaffold.answers.spec import PartialSpec, WorkspaceSpec
 from scaffold.catalog.catalog import Catalog, list_providers
 from scaffold.catalog.estimate import describe_estimate
-from scaffold.catalog.kinds import KINDS, Kind
+from scaffold.catalog.kinds import KINDS, ChainModels, Kind
 
 Preview = Callable[[WorkspaceSpec], list[str]]
 """Returns the files that a workspace would have."""
@@ -83,6 +83,6 @@ class State:
         """Return every chain that is used now: as changed, or its default."""
         return self.catalog.default_chains(self.answers.selection)
 
-    def describe_estimate(self, chains: Mapping[str, Sequence[str]]) -> str:
+    def describe_estimate(self, chains: ChainModels) -> str:
         """Return what 1,000 requests of a mix cost on these chains, in one line."""
         return describe_estimate(self.catalog, replace(self.answers.selection, chains=chains))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from scaffold.errors import ExitStatus
 from scaffold.sources import releases
-from scaffold.workspace.answers_file import AnswersFile, read_answers_file
+from scaffold.workspace.files import AnswersFile, read_answers_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,14 +13,13 @@ from scaffold.answers.warnings import list_warnings
 from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.estimate import describe_estimate
 from scaffold.errors import AnswersError, ScaffoldError, SeveralErrors, TemplateError
-from scaffold.rendering.pair import Job, preview
-from scaffold.rendering.render import list_files
+from scaffold.rendering.render import Job, list_files, preview
 from scaffold.sources import releases
 from scaffold.sources.template import Source
 from scaffold.system.paths import ANSWERS_FILE
 from scaffold.workspace import target
 from scaffold.workspace.create_report import CreateReport
-from scaffold.workspace.repository import create_repository, is_in_work_tree, require_git
+from scaffold.workspace.target import create_repository, is_in_work_tree, require_git
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

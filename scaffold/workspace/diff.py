@@ -6,12 +6,11 @@ from pathlib import Path
 
 from scaffold import merge
 from scaffold.errors import ExitStatus
-from scaffold.rendering.pair import Job
+from scaffold.rendering.render import Job
 from scaffold.sources import releases
 from scaffold.system.progress import show_progress
 from scaffold.system.signals import work_folder
-from scaffold.workspace import file_changes
-from scaffold.workspace.answers_file import read_answers_file
+from scaffold.workspace.files import read_answers_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +24,7 @@ class DiffReport:
     @property
     def notes(self) -> Sequence[str]:
         """How many files there are of each kind."""
-        return (f"{self.version}: {file_changes.count(self.changes)}.",)
+        return (f"{self.version}: {merge.count_changes(self.changes)}.",)
 
     @property
     def exit_status(self) -> ExitStatus:
@@ -34,11 +33,12 @@ class DiffReport:
 
     def text(self) -> str:
         """Return a line per file, then the diff."""
-        return "\n".join([*file_changes.lines(self.changes), "", self.diff]) if self.changes else ""
+        lines = [one.describe() for one in merge.sort_for_reading(self.changes)]
+        return "\n".join([*lines, "", self.diff]) if lines else ""
 
     def as_json(self) -> dict[str, object]:
         """Return version, changes and diff."""
-        rows = file_changes.rows(self.changes)
+        rows = [one.as_json() for one in merge.sort_for_reading(self.changes)]
         return {"version": self.version, "changes": rows, "diff": self.diff}
 
 

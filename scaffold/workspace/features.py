@@ -7,8 +7,8 @@ from scaffold.answers.edits import Edited
 from scaffold.answers.spec import Agent, PartialSpec
 from scaffold.catalog.catalog import Catalog
 from scaffold.catalog.core_settings import AGENT_CHAIN
-from scaffold.workspace import fleet_file
-from scaffold.workspace.answers_file import read_answers_file
+from scaffold.workspace import files
+from scaffold.workspace.files import read_answers_file
 from scaffold.workspace.update import UpdateRequest, change_workspace
 from scaffold.workspace.update_report import UpdateReport
 
@@ -50,7 +50,7 @@ def remove_feature(request: UpdateRequest, kind: str, name: str) -> UpdateReport
             return edits.remove_agent(catalog, answers, name), []
         if kind == "provider":
             workspace = read_answers_file(request.folder)
-            fleet_file.require_unused(workspace, answers.chains or {}, name)
+            files.require_unused(workspace, answers.chains or {}, name)
         return edits.remove_feature(catalog, answers, kind, name)
 
     return change_workspace(replace(request, edit=edit))

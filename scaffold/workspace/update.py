@@ -12,14 +12,14 @@ from scaffold import merge
 from scaffold.answers.inputs import read_values
 from scaffold.catalog import path_rules
 from scaffold.errors import HalfDoneError
-from scaffold.rendering.pair import Job, render_both
+from scaffold.rendering.render import Job, render_both
 from scaffold.sources import releases
 from scaffold.sources.template import Template
 from scaffold.system.progress import show_progress
 from scaffold.system.signals import unwind_on_sigterm, work_folder
 from scaffold.workspace import update_notes
-from scaffold.workspace.answers_file import AnswersFile, read_answers_file
-from scaffold.workspace.update_plan import Edit, UpdatePlan, plan_update
+from scaffold.workspace.files import AnswersFile, read_answers_file
+from scaffold.workspace.update_answers import AnswersUpdate, Edit, update_answers
 from scaffold.workspace.update_report import (
     AbortedReport,
     AppliedReport,
@@ -88,7 +88,7 @@ def _update(request: UpdateRequest, choose: Callable[[AnswersFile, Template], st
     with releases.open_template(request.template or workspace.src_path) as template:
         before = template.check_out(workspace.commit)
         after = template.check_out(choose(workspace, template))
-        return _carry_out(request, plan_update(workspace, before, after, changes, request.edit))
+        return _carry_out(request, update_answers(workspace, before, after, changes, request.edit))
 
 
 def _finish_killed(folder: Path) -> FinishedReport | None:
@@ -99,7 +99,7 @@ def _finish_killed(folder: Path) -> FinishedReport | None:
     return None if outcome is None else FinishedReport(outcome)
 
 
-def _carry_out(request: UpdateRequest, update: UpdatePlan) -> UpdateReport:
+def _carry_out(request: UpdateRequest, update: AnswersUpdate) -> UpdateReport:
     place = merge.locate(update.workspace.folder)
     facts = Facts(
         workspace=request.folder,
@@ -144,7 +144,7 @@ def _interruptible(place: merge.Workspace) -> Generator[None]:
 
 
 @contextmanager
-def merge_renders(place: merge.Workspace, update: UpdatePlan) -> Generator[merge.Plan]:
+def merge_renders(place: merge.Workspace, update: AnswersUpdate) -> Generator[merge.Plan]:
     """Render before and after, and merge the difference into the team's files."""
     names = (update.workspace.commit, update.after.commit or "template")
     with work_folder() as work:

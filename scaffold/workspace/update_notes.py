@@ -11,7 +11,7 @@ from scaffold.catalog.path_rules import fill_pattern
 from scaffold.errors import ManifestError
 from scaffold.merge import Plan
 from scaffold.system.paths import ANSWERS_FILE
-from scaffold.workspace.answers_file import AnswersFile
+from scaffold.workspace.files import AnswersFile
 
 _MOST_LINES = 5
 

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from scaffold.errors import ExitStatus
-from scaffold.merge import Change, ChangeKind, MergeReport
-from scaffold.workspace import file_changes
+from scaffold.merge import Change, ChangeKind, MergeReport, count_changes, sort_for_reading
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +72,9 @@ class PlanReport(IdleReport):
 
     def text(self) -> str:
         """Return the plan, then the diff."""
-        plan = "\n".join(file_changes.lines(self.changes)) or "No file changes."
-        return f"{plan}\n\n{file_changes.count(self.changes)}; nothing was written.\n\n{self.diff}"
+        lines = [one.describe() for one in sort_for_reading(self.changes)]
+        plan = "\n".join(lines) or "No file changes."
+        return f"{plan}\n\n{count_changes(self.changes)}; nothing was written.\n\n{self.diff}"
 
     def as_json(self) -> dict[str, object]:
         """Return the plan and the diff."""
@@ -99,10 +99,10 @@ class AppliedReport(IdleReport):
     def text(self) -> str:
         """Return what changed, what to look at, and the next commands."""
         old, new = self.facts.versions
-        counted = file_changes.count(self.changes)
+        counted = count_changes(self.changes)
         parts = [f"{old} → {new}: {counted}." if old != new else f"{counted}."]
-        if look_at := [one for one in self.changes if file_changes.needs_person(one)]:
-            parts += ["", "Look at:", "", *file_changes.lines(look_at, blobs=True)]
+        if look_at := [one for one in sort_for_reading(self.changes) if one.needs_person]:
+            parts += ["", "Look at:", "", *(one.describe(with_blob=True) for one in look_at)]
         return "\n".join([*parts, *self._commands(), *_kept_work(self.outcome)])
 
     def _commands(self) -> list[str]:
@@ -182,7 +182,7 @@ def _status(outcome: MergeReport) -> ExitStatus:
 
 def _files(changes: Sequence[Change]) -> dict[str, object]:
     conflicts = [one.path for one in changes if one.kind is ChangeKind.CONFLICT]
-    return {"changes": file_changes.rows(changes), "conflicts": conflicts}
+    return {"changes": [one.as_json() for one in sort_for_reading(changes)], "conflicts": conflicts}
 
 
 def _left(outcome: MergeReport) -> dict[str, object]:

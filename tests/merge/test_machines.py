@@ -12,7 +12,7 @@ from scaffold.errors import MergeError
 from scaffold.system import git as program
 from scaffold.system.signals import work_folder
 from scaffold.workspace import update_notes
-from scaffold.workspace.repository import create_repository
+from scaffold.workspace.target import create_repository
 from tests.merge.repo import Repo, fill, git, lines
 
 A, B = lines("a"), lines("b")

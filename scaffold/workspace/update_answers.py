@@ -1,4 +1,4 @@
-"""Plan an update: which versions of the template, and which answers to render them with."""
+"""Update the answers of a workspace: to another version of its template, and as a team asks."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,16 +13,16 @@ from scaffold.answers.warnings import list_warnings
 from scaffold.catalog.catalog import Catalog, load
 from scaffold.errors import AnswersError
 from scaffold.sources.template import Source
-from scaffold.workspace import fleet_file, update_notes
-from scaffold.workspace.answers_file import AnswersFile
+from scaffold.workspace import files, update_notes
+from scaffold.workspace.files import AnswersFile
 
 Edit = Callable[[Catalog, PartialSpec], Edited]
 """What `add` and `remove` do to the answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class UpdatePlan:
-    """Before and after: the templates, their catalogs, and the answers to render them with."""
+class AnswersUpdate:
+    """What an update renders before and after: both templates, and the answers to each."""
 
     workspace: AnswersFile
     recorded: PartialSpec
@@ -40,13 +40,13 @@ class UpdatePlan:
         return same and not moved and self.spec.answers() == self.workspace.answers
 
 
-def plan_update(
+def update_answers(
     workspace: AnswersFile,
     before: Source,
     after: Source,
     changes: RawAnswers,
     edit: Edit | None = None,
-) -> UpdatePlan:
+) -> AnswersUpdate:
     """Migrate the recorded answers to `after`, then change and edit them.
 
     Raises:
@@ -57,7 +57,7 @@ def plan_update(
     parsed = parse(workspace.answers, old.question_keys() | new.question_keys())
     if parsed.misshapen:
         raise AnswersError(parsed.misshapen)
-    chains = fleet_file.read_chains(workspace.folder)
+    chains = files.read_chains(workspace.folder)
     answers, notes = migrate(old, new, parsed.spec, chains)
     changed, problems = parse_changes(changes, new.question_keys())
     answers = changed.apply(answers)
@@ -75,7 +75,7 @@ def plan_update(
         notes += list_warnings(new, spec)
     notes += list_new_features(old, new, answers)
     notes += update_notes.list_absent_features(old, parsed.spec.selection, workspace)
-    return UpdatePlan(
+    return AnswersUpdate(
         workspace=workspace,
         recorded=parsed.spec,
         before=before,

@@ -1,10 +1,17 @@
-"""Read `.copier-answers.yml`: what a workspace records of its template, and people edit as well."""
+"""The two files of a workspace that are read here: its recorded answers, and its chains.
 
+People edit both, so neither is sure to have its shape.
+"""
+
+import json
+import shlex
+import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from scaffold.errors import TargetError
+from scaffold.catalog.kinds import ChainModels
+from scaffold.errors import AnswersError, Problem, TargetError
 from scaffold.system import yaml
 from scaffold.system.paths import ANSWERS_FILE
 
@@ -77,3 +84,52 @@ def _require_no_conflict(path: Path, text: str) -> None:
         raise TargetError(
             f"{path} holds conflict markers; solve them and commit, or `scaffold update --abort`."
         )
+
+
+def read_chains(folder: Path) -> dict[str, list[str]]:
+    """Return chain name → models in a workspace's fleet.toml; empty where it cannot be read."""
+    try:
+        table = tomllib.loads((folder / "fleet.toml").read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    chains = table.get("chains")
+    if not isinstance(chains, dict):
+        return {}
+    tables = cast(dict[str, object], chains)
+    return {name: _models(chain) for name, chain in tables.items()}
+
+
+def _models(chain: object) -> list[str]:
+    models: object = cast(dict[str, object], chain).get("models") if isinstance(chain, dict) else []
+    return [str(ref) for ref in cast(list[object], models)] if isinstance(models, list) else []
+
+
+def require_unused(workspace: AnswersFile, answered: ChainModels, provider: str) -> None:
+    """Raise AnswersError while a chain, answered or written by hand, asks this provider."""
+    problems = [
+        Problem(f"chains.{name}", f"asks {provider}", _hint_without(answered, provider))
+        for name in find_chains(answered, provider)[:1]
+    ]
+    recorded: ChainModels = workspace.answers.get("chains") or {}
+    for name, refs in read_chains(workspace.folder).items():
+        own = [ref for ref in refs if ref not in recorded.get(name, [])]
+        if find_chains({name: own}, provider):
+            what = f"asks {provider} in fleet.toml"
+            problems.append(Problem(f"chains.{name}", what, "take it out there and commit"))
+    if problems:
+        raise AnswersError(problems)
+
+
+def find_chains(chains: ChainModels, provider: str) -> list[str]:
+    """Return the chains that name a model of this provider."""
+    prefix = f"{provider}:"
+    return [name for name, refs in chains.items() if any(ref.startswith(prefix) for ref in refs)]
+
+
+def _hint_without(chains: ChainModels, provider: str) -> str:
+    left = {
+        name: [ref for ref in chains[name] if not ref.startswith(f"{provider}:")]
+        for name in find_chains(chains, provider)
+    }
+    # JSON is YAML as well, and its double quotes need no escape inside the shell's single ones.
+    return f"take it out with --set {shlex.quote(f'chains={json.dumps(left)}')}"
