@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import copier
 import hypothesis
@@ -18,7 +18,11 @@ from scaffold.catalog import catalog as catalog_module
 from scaffold.catalog.catalog import Catalog, load
 from scaffold.rendering.render import render
 from scaffold.sources import releases
+from scaffold.workspace import update
 from tests.specs import complete
+
+if TYPE_CHECKING:
+    from tests.fork import SharedRenders
 
 ROOT = Path(__file__).parents[1]
 Result = TypeVar("Result")
@@ -147,6 +151,19 @@ def first_desk(fork: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     place = tmp_path_factory.mktemp("first") / "desk"
     return new(place, "--template", str(fork), "--ref", "v1.0.0")
+
+
+@pytest.fixture(scope="session")
+def shared_renders(tmp_path_factory: pytest.TempPathFactory) -> "SharedRenders":
+    from tests.fork import SharedRenders
+
+    return SharedRenders(tmp_path_factory.mktemp("renders"))
+
+
+@pytest.fixture
+def updates_render_once(shared_renders: "SharedRenders", monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let updates render each version of a team's template once for the same answers."""
+    monkeypatch.setattr(update, "render_both", shared_renders.render_both)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 from scaffold import cli
 from scaffold.catalog.catalog import load
 from scaffold.catalog.copier_questions import copier_yml
+from scaffold.errors import ScaffoldError
+from scaffold.rendering.render import Job, render_both
+from scaffold.sources.releases import fingerprint
 from tests.conftest import ROOT
 
 CORE = "templates/{{'.'}}"
@@ -90,6 +94,38 @@ def make_fork(folder: Path) -> Path:
     commit(folder, "two")
     git(folder, "tag", "v1.1.0")
     return folder
+
+
+class SharedRenders:
+    """The renders of templates that are not ours, each in a confined process, once for all tests.
+
+    Two are the same when the bytes of the template and the answers are.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.renders: dict[str, Path] = {}
+
+    def render_both(self, before: Job, after: Job) -> None:
+        """Stand in for `render_both` of `scaffold.rendering.render`."""
+        try:
+            for job in (before, after):
+                shutil.copytree(self._render(job), job.target, symlinks=True)
+        except ScaffoldError:
+            # Its message says which of the two it is about.
+            for job in (before, after):
+                shutil.rmtree(job.target, ignore_errors=True)
+            render_both(before, after)
+
+    def _render(self, job: Job) -> Path:
+        source = job.source
+        parts = (fingerprint(source.root), source.src_path, source.commit, dict(job.answers))
+        key = json.dumps(parts)
+        if key not in self.renders:
+            target = self.folder / str(len(self.renders))
+            replace(job, target=target).run()
+            self.renders[key] = target
+        return self.renders[key]
 
 
 def new(folder: Path, *words: str) -> Path:

@@ -21,7 +21,7 @@ def is_frozen(text: str) -> bool:
 
 
 def score(verdicts: list[tuple[bool, bool]]) -> tuple[float, float]:
-    """Precision and recall of (label, verdict) pairs."""
+    """Return precision and recall of (label, verdict) pairs."""
     hits = sum(label and verdict for label, verdict in verdicts)
     said = sum(verdict for _, verdict in verdicts)
     true = sum(label for label, _ in verdicts)

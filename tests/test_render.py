@@ -18,8 +18,12 @@ from tests.specs import complete
 
 SOURCE = "somewhere"
 SMALL = {"patterns": [], "agents": [], "extras": [], "providers": ["anthropic"]}
-NASTY = ["{{ 7*7 }}", "{% raw %}", "$(touch pwned)", "`id`", "../../evil", "'", '"', "\\", "#", ":"]
-NASTY += ["🦊", "é", "\n", "\x00", "\u202e", "\u2028", "\ufeff", "${HOME}", "%s", "a" * 300, "'''"]
+REFUSED = ["\n", "\x00", "\u202e", "\u2028", "\ufeff"]
+TOGETHER = ["{{ 7*7 }}", "{% raw %}", "$(touch pwned)", "`id`", "../../evil", "#", ":"]
+TOGETHER += ["🦊", "é", "${HOME}", "%s"]
+# How a text is quoted depends on its quotes, and on its length.
+ALONE = ["'", '"', "\\", "a" * 300, "'''"]
+NASTY = [*REFUSED, *TOGETHER, *ALONE]
 text = st.lists(st.one_of(st.sampled_from(NASTY), st.text(max_size=20)), max_size=4).map("".join)
 
 
@@ -63,8 +67,20 @@ def test_hostile_text_is_refused_or_stays_text(name: str, description: str) -> N
 
 
 @pytest.mark.parametrize("nasty", NASTY)
-def test_hostile_descriptions(nasty: str, tmp_path: Path) -> None:
-    _hostile(tmp_path, {**SMALL, "description": nasty})
+def test_a_hostile_description_is_refused_or_completed_as_it_is(
+    nasty: str, catalog: Catalog, tmp_path: Path
+) -> None:
+    answers = {**SMALL, "description": nasty}
+    if nasty in REFUSED:
+        assert _hostile(tmp_path, answers) == 1
+    else:
+        assert complete(catalog, answers, folder_name="desk").description == nasty
+
+
+# A render takes a second.
+@pytest.mark.parametrize("description", [*ALONE, " ".join(TOGETHER)])
+def test_a_hostile_description_stays_text(description: str, tmp_path: Path) -> None:
+    assert _hostile(tmp_path, {**SMALL, "description": description}) == 0
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from tests.messages import one_mistake
 ERRORS, OLD, NEW = (f"src/desk/runtime/{name}.py" for name in ("errors", "recorded", "replayed"))
 PROMPT = "src/desk/prompts/answer.md"
 
+pytestmark = pytest.mark.usefixtures("updates_render_once")
+
 
 def update(folder: Path, *words: str) -> int:
     return cli.run(["update", str(folder), *words])

@@ -16,6 +16,8 @@ from tests.fork import append, commit, edit, files, git, new, read_json
 
 ANALYST = "src/desk/agents/analyst.py"
 
+pytestmark = pytest.mark.usefixtures("updates_render_once")
+
 
 def read_answers(folder: Path) -> dict[str, Any]:
     return yaml.safe_load((folder / ".copier-answers.yml").read_text("utf-8"))

@@ -1,4 +1,4 @@
-"""The HTTP side: reads a request, asks its wire format what to say, and says it badly if told to.
+"""The HTTP side: reads a request, asks its wire format what to say, and says it badly when asked to.
 
 Bounded: a request is at most 16 MB, a hang ends after HANG_S, and the server stops by itself
 after `seconds`. `POST /script`, `GET /seen` and `POST /forget` do for another process what the
@@ -67,7 +67,9 @@ class Server:
             return waiting.pop(0) if len(waiting) > 1 else waiting[0]
         return COMMANDS.get(model, COMMANDS["ok"])
 
-    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def serve_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         """Serve one connection until it is closed, by the client or as a fault."""
         try:
             # Cancelled only when the server ends.
@@ -94,18 +96,18 @@ class Server:
             _send(writer, 200, json.dumps(self._control(provider, body)))
             return True
         format_ = FORMATS[provider]
-        model, streamed = format_.asked(path, body)
+        model, streamed = format_.read_request(path, body)
         self.hits[model] = self.hits.get(model, 0) + 1
         if self.record:
             at = time.monotonic()
             self.seen.append(Seen(provider, model, streamed, target, headers, body, at))
-        with self._counted(model):
+        with self._count_under_way(model):
             reply = self.reply_to(model)
             await asyncio.sleep(reply.delay_s) if reply.delay_s else None
             return await _answer(writer, format_, model, reply, body, streamed=streamed)
 
     @contextmanager
-    def _counted(self, model: str) -> Iterator[None]:
+    def _count_under_way(self, model: str) -> Iterator[None]:
         for name in (model, ""):
             self.under_way[name] = self.under_way.get(name, 0) + 1
             self.most_at_once[name] = max(self.most_at_once.get(name, 0), self.under_way[name])
@@ -142,11 +144,11 @@ async def _answer(
     if reply.body is not None:
         text, extra = reply.body, {}
     elif reply.status != 200 or reply.fault == "error":
-        told, extra = format_.error(reply.status if reply.status != 200 else 500)
-        text = json.dumps(told)
+        failure, extra = format_.error(reply.status if reply.status != 200 else 500)
+        text = json.dumps(failure)
     else:
-        told = format_.completion(model, reply, body)
-        text, extra = json.dumps(reply.edit(told) if reply.edit else told), {}
+        completion = format_.completion(model, reply, body)
+        text, extra = json.dumps(reply.edit(completion) if reply.edit else completion), {}
     return await _whole(writer, reply, text, extra)
 
 
@@ -180,7 +182,7 @@ async def _stream(
     for at, piece in enumerate(format_.tokens(model, reply, body)):
         if reply.fault and reply.after is not None and at >= reply.after:
             break
-        writer.write(_chunk(_edited(piece, reply)))
+        writer.write(_chunk(_edit_events(piece, reply)))
         if reply.pace_s:
             await writer.drain()
             await asyncio.sleep(reply.pace_s)
@@ -190,7 +192,7 @@ async def _stream(
     if reply.fault == "error":
         writer.write(_chunk(format_.stream_error()))
     elif reply.fault is None:
-        writer.write(_chunk(_edited(format_.ending(model, reply, body), reply)))
+        writer.write(_chunk(_edit_events(format_.ending(model, reply, body), reply)))
     writer.write(b"0\r\n\r\n")
     return True
 
@@ -212,13 +214,13 @@ def _send(writer: asyncio.StreamWriter, status: int, text: str) -> None:
     writer.write(_head(Reply(status=status), None, {}, f"Content-Length: {len(content)}") + content)
 
 
-def _edited(piece: bytes, reply: Reply) -> bytes:
-    """Yield the events of a stream as the reply wants them."""
+def _edit_events(piece: bytes, reply: Reply) -> bytes:
+    """Return the events of a stream as the reply wants them."""
     if not reply.edit:
         return piece
     sent: list[str] = []
-    for told in piece.decode().split("\n\n")[:-1]:
-        head, _, data = told.rpartition("data: ")
+    for event in piece.decode().split("\n\n")[:-1]:
+        head, _, data = event.rpartition("data: ")
         changed = reply.edit(json.loads(data)) if data.startswith("{") else data
         if changed is not None:
             sent.append(f"{head}data: {changed if changed is data else json.dumps(changed)}\n\n")
@@ -232,7 +234,7 @@ def _chunk(piece: bytes) -> bytes:
 async def listen(server: Server, stop: asyncio.Event, ready: threading.Event | None = None) -> None:
     """Serve on a free port of 127.0.0.1, or `server.port`, until `stop`."""
     listener = await asyncio.start_server(
-        server.connected, "127.0.0.1", server.port, limit=LIMIT, backlog=1024
+        server.serve_connection, "127.0.0.1", server.port, limit=LIMIT, backlog=1024
     )
     server.port = listener.sockets[0].getsockname()[1]
     if ready:

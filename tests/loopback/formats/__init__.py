@@ -13,7 +13,7 @@ class Format(Protocol):
     STREAM_TYPE: Final[str]
     """The content type of a stream."""
 
-    def asked(self, path: str, body: dict[str, Any]) -> tuple[str, bool]:
+    def read_request(self, path: str, body: dict[str, Any]) -> tuple[str, bool]:
         """Return the model that a request names, and whether it wants a stream."""
         ...
 

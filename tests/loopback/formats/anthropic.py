@@ -20,7 +20,7 @@ _TYPES = {
 _STOPS = {"stop": "end_turn", "length": "max_tokens"}
 
 
-def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
+def read_request(path: str, body: dict[str, Any]) -> tuple[str, bool]:
     return str(body.get("model")), bool(body.get("stream"))
 
 

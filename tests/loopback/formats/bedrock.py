@@ -27,7 +27,7 @@ _TYPES = {
 _STOPS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "content_filtered"}
 
 
-def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
+def read_request(path: str, body: dict[str, Any]) -> tuple[str, bool]:
     found = re.search(r"/model/([^/]+)/converse(-stream)?$", path)
     return (unquote(found.group(1)), bool(found.group(2))) if found else ("", False)
 
@@ -104,7 +104,7 @@ def _event(kind: str, payload: dict[str, Any]) -> bytes:
 
 
 def _frame(headers: dict[str, str], payload: dict[str, Any]) -> bytes:
-    told = b"".join(
+    encoded = b"".join(
         struct.pack("!B", len(name))
         + name.encode()
         + struct.pack("!BH", 7, len(value))
@@ -112,6 +112,6 @@ def _frame(headers: dict[str, str], payload: dict[str, Any]) -> bytes:
         for name, value in {**headers, ":content-type": "application/json"}.items()
     )
     body = json.dumps(payload).encode()
-    prelude = struct.pack("!II", 16 + len(told) + len(body), len(told))
-    message = prelude + struct.pack("!I", zlib.crc32(prelude)) + told + body
+    prelude = struct.pack("!II", 16 + len(encoded) + len(body), len(encoded))
+    message = prelude + struct.pack("!I", zlib.crc32(prelude)) + encoded + body
     return message + struct.pack("!I", zlib.crc32(message))

@@ -21,7 +21,7 @@ _STATUSES = {
 _FINISH = {"length": "MAX_TOKENS", "content_filter": "SAFETY"}
 
 
-def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
+def read_request(path: str, body: dict[str, Any]) -> tuple[str, bool]:
     found = re.search(r"/models/([^/:?]+):(\w+)", path)
     return (found.group(1), found.group(2) == "streamGenerateContent") if found else ("", False)
 

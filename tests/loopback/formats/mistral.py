@@ -10,7 +10,7 @@ from tests.loopback.reply import Reply
 STREAM_TYPE = "text/event-stream"
 
 
-def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
+def read_request(path: str, body: dict[str, Any]) -> tuple[str, bool]:
     return str(body.get("model")), bool(body.get("stream"))
 
 

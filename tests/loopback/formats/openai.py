@@ -16,7 +16,7 @@ _TYPES = {
 }
 
 
-def asked(path: str, body: dict[str, Any]) -> tuple[str, bool]:
+def read_request(path: str, body: dict[str, Any]) -> tuple[str, bool]:
     deployment = re.search(r"/deployments/([^/]+)/", path)
     model = deployment.group(1) if deployment else str(body.get("model"))
     return model, bool(body.get("stream"))

@@ -8,14 +8,14 @@ from typing import Any
 from tests.loopback.reply import Reply
 
 OUTPUT_TOOL = "final_result"
-MESSAGE = "The loopback server was told to fail."
+MESSAGE = "The loopback server was asked to fail."
 
 
 def event(data: object, name: str | None = None) -> bytes:
-    """One server-sent event."""
+    """Return one server-sent event."""
     head = f"event: {name}\n" if name else ""
-    told = data if isinstance(data, str) else json.dumps(data)
-    return f"{head}data: {told}\n\n".encode()
+    text = data if isinstance(data, str) else json.dumps(data)
+    return f"{head}data: {text}\n\n".encode()
 
 
 def words(text: str) -> list[str]:
