@@ -41,25 +41,34 @@ def one_trust_store() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def templates_are_read_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator["RenderOnce"]:
+def templates_are_read_once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[dict[tuple[Any, str], Any]]:
     """Read, hash and render these templates once: they do not change while the tests run.
 
     A render that comes again is a copy of the first with the same answers. Reading and hashing
     takes every command 0.1 s of processor time, a render 0.9 s. Other templates, and programs that
     a test starts, are as slow as ever.
     """
-    render_copy = RenderOnce(copier.run_copy, tmp_path_factory)
+    anew: dict[tuple[Any, str], Any] = {
+        (copier, "run_copy"): copier.run_copy,
+        (catalog_module, "read"): catalog_module.read,
+        (releases, "fingerprint"): releases.fingerprint,
+    }
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(copier, "run_copy", render_copy)
+        patch.setattr(copier, "run_copy", RenderOnce(copier.run_copy, tmp_path_factory))
         patch.setattr(catalog_module, "read", once_here(catalog_module.read))
         patch.setattr(releases, "fingerprint", once_here(releases.fingerprint))
-        yield render_copy
+        yield anew
 
 
 @pytest.fixture
-def render_anew(templates_are_read_once: "RenderOnce", monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let copier render what it has rendered before."""
-    monkeypatch.setattr(copier, "run_copy", templates_are_read_once.render)
+def templates_anew(
+    templates_are_read_once: dict[tuple[Any, str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read, hash and render the templates as a program does that has just started."""
+    for (module, name), function in templates_are_read_once.items():
+        monkeypatch.setattr(module, name, function)
 
 
 class RenderOnce:

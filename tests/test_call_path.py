@@ -13,9 +13,10 @@ import pytest
 import scaffold
 from scaffold import cli
 
-MOST_NEW = 31
-MOST_UPDATE = 56
+MOST_NEW = 28
+MOST_UPDATE = 52
 HOME = Path(scaffold.__file__).parent
+pytestmark = pytest.mark.usefixtures("templates_anew")
 
 
 def import_everything() -> None:

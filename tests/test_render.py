@@ -33,7 +33,7 @@ def test_the_origin_is_recorded_as_copier_writes_it(workspace: Path) -> None:
     assert yaml.safe_load("\n".join(lines))["project_name"] == "desk"
 
 
-@pytest.mark.usefixtures("render_anew")
+@pytest.mark.usefixtures("templates_anew")
 def test_a_second_render_is_the_same_to_the_byte(
     catalog: Catalog, workspace: Path, tmp_path: Path
 ) -> None:
@@ -43,7 +43,7 @@ def test_a_second_render_is_the_same_to_the_byte(
     assert _bytes(tmp_path / "again") == _bytes(workspace)
 
 
-@pytest.mark.usefixtures("render_anew")
+@pytest.mark.usefixtures("templates_anew")
 def test_preview_names_what_a_render_writes(catalog: Catalog, workspace: Path) -> None:
     spec = complete(catalog, {}, folder_name="desk")
     source = Source(catalog.root, SOURCE, "v1", released=True, trusted=True)
