@@ -14,7 +14,7 @@ from scaffold.catalog.catalog import Catalog, load
 from scaffold.catalog.copier_questions import copier_yml
 from scaffold.sources.releases import open_source
 from tests.fork import commit, git, make_fork, new, read_json
-from tests.harness import CATALOGUE
+from tests.harness import CATALOG
 
 Features = dict[str, dict[str, Any]]
 PAGES: Features = {"reports": {}}
@@ -92,7 +92,7 @@ def test_a_choice_that_is_not_recorded_was_the_default_of_its_time(tmp_path: Pat
 @pytest.mark.parametrize("provider", ["openai", "anthropic"])
 def test_a_workspace_keeps_what_its_gateways_of_openai_need(release: str, provider: str) -> None:
     with open_source(ref=release) as source:
-        migrated, _ = migrate(load(source.root), CATALOGUE, PartialSpec(providers=[provider]))
+        migrated, _ = migrate(load(source.root), CATALOG, PartialSpec(providers=[provider]))
     assert ("openai_chat" in (migrated.extras or [])) is (provider == "openai")
 
 
