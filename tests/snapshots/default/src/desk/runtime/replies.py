@@ -28,34 +28,14 @@ _BEGINS = {kind: re.compile("|".join(all_)) for kind, all_ in _TABLE["sentences"
 _IMPLIED = {
     _plain(code): int(status) for status, codes in _TABLE["implied"].items() for code in codes
 }
+_KEYS = _TABLE["keys"]
 _CLEAR_STATUSES = (401, 402, 404, 407, 408, 410, 446, 451, 504, 511)
 _API_STATUSES = (401, 413, 429)  # a page with one of these is not a passing fault of a proxy
-_LABEL = re.compile(
-    r"((error( code: \d+)?|input validation error|invalid request|bad request|api error|validation error"
-    r"|invalid_request_error|invalidparameter|litellm\.\w+|\w+(error|exception)|error from provider"
-    r"|the model returned the following errors|\[?\d{3,4}\]?)\s*[:\-\[]+\s*)+"
-)
+_LABEL = re.compile(rf"(({'|'.join(_TABLE['labels']['before'])})\s*[:\-\[]+\s*)+")
 # LiteLLM's proxy puts the vendor's own reply behind a label.
 _RELAYED = re.compile(r"litellm\.\w+: (?:\w+: )?\w+Exception - (?:b')?(\{.*)", re.S)
-# Where a body has its codes and its message. What echoes a request stands under other names.
-_FILTER_KEYS = {"content_filter_result", "content_filter_results", "contentFilter", "flagged_input"}
-_CODE_KEYS = (
-    *("code", "Code", "type", "__type", "status", "reason"),
-    *("error_code", "error_type", "errorCode"),
-)
-_STATUS_KEYS = ("code", "http_status_code", "status", "status_code", "statusCode", "Code")
-MESSAGE_KEYS = ("message", "Message", "error", "detail", "raw", "error_message")
-_NESTED_KEYS = (
-    *("error", "errors", "Error", "detail", "details", "innererror", "inner_error", "metadata"),
-    *("raw", "provider_specific_fields", "violations", "base_resp"),
-)
-_PAGE = re.compile(
-    r"\s*<(?:!doctype|html|head|body|center|script|meta|title|h1)\b|\s*error code: 1?\d{3}\s*$",
-    re.I,
-)
-_HALF = re.compile(
-    "(Failed to )?decode response as JSON|Expected a JSON response|Response validation failed", re.I
-)
+_PAGE = re.compile("|".join(_TABLE["labels"]["page"]), re.I)
+_HALF = re.compile("|".join(_TABLE["labels"]["half"]), re.I)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +92,7 @@ def _iter_tables(body: object, depth: int, *, parse: bool = True) -> Iterator[di
     elif isinstance(body, dict):
         table = cast("dict[str, Any]", body)
         yield table
-        for name in _NESTED_KEYS:
+        for name in _KEYS["nested"]:
             yield from _iter_tables(table.get(name), depth + 1, parse=name == "raw")
 
 
@@ -126,11 +106,13 @@ def _read(error: ModelAPIError) -> Reply:
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
     tables = list(iter_tables(error.body))
     text = error.body if isinstance(error.body, str) else ""
-    values = (table.get(key) for table in tables for key in MESSAGE_KEYS)
+    values = (table.get(key) for table in tables for key in _KEYS["message"])
     messages = [one for one in values if isinstance(one, str)] or ([text] if text else [])
     codes = [error.provider_error_code, error.provider_error_type]
     codes.append(headers.get("x-amzn-errortype", "").partition(":")[0])
-    codes += [str(table[key]) for table in tables for key in _CODE_KEYS if _is_code(table.get(key))]
+    codes += [
+        str(table[key]) for table in tables for key in _KEYS["code"] if _is_code(table.get(key))
+    ]
     codes += [f"base_resp{table['status_code']}" for table in tables if "status_msg" in table]
     codes += ["PerDay" for table in tables if "PerDay" in str(table.get("quotaId"))]
     keys = frozenset(key for table in tables for key in table)
@@ -149,9 +131,9 @@ def _read(error: ModelAPIError) -> Reply:
 
 def read_status(tables: list[dict[str, Any]]) -> int | None:
     """Return the status that a body states, or that what it calls its error stands for."""
-    values = (str(table.get(key)) for table in tables for key in _STATUS_KEYS)
+    values = (str(table.get(key)) for table in tables for key in _KEYS["status"])
     stated = (int(value) for value in values if re.fullmatch("[45][0-9][0-9]", value))
-    names = (_plain(table.get(key)) for table in tables for key in _CODE_KEYS)
+    names = (_plain(table.get(key)) for table in tables for key in _KEYS["code"])
     return next(stated, None) or next((_IMPLIED[name] for name in names if name in _IMPLIED), None)
 
 
@@ -159,7 +141,7 @@ def _classify(reply: Reply) -> str | None:
     status = reply.status
     if reply.is_page and status not in _API_STATUSES:
         return "network"
-    if reply.keys & _FILTER_KEYS or {"reasons", "model_slug"} <= reply.keys:
+    if reply.keys.intersection(_KEYS["filter"]) or {"reasons", "model_slug"} <= reply.keys:
         return "content_filter"
     kinds = {_BY_CODE[code] for code in reply.codes if code in _BY_CODE}
     kind = min(kinds, key=_KINDS.index, default=None)
