@@ -1,4 +1,4 @@
-"""For all texts: what is made harmless can be sent and stored; for all JSON: what wraps it is taken off."""
+"""Every text can be made fit to be sent and stored; JSON is found in whatever wraps it."""
 
 import importlib
 import json
@@ -61,11 +61,11 @@ def test_every_object_is_found_in_what_wraps_it(
     every_provider: str, wrap: str, value: dict[str, object]
 ) -> None:
     extract_json = importlib.import_module(f"{every_provider}.runtime.text").extract_json
-    told = json.dumps(value, ensure_ascii=False)
-    if "```" in told or "think>" in told:
+    text = json.dumps(value, ensure_ascii=False)
+    if "```" in text or "think>" in text:
         return
-    assert json.loads(extract_json(wrap.replace("{}", told))) == value
-    assert json.loads(extract_json(json.dumps(told))) == value
+    assert json.loads(extract_json(wrap.replace("{}", text))) == value
+    assert json.loads(extract_json(json.dumps(text))) == value
 
 
 @quick

@@ -196,17 +196,17 @@ def test_a_team_names_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch, slow:
         await asyncio.sleep(0)
         return polite(completion, call)
 
-    def named(_: str) -> Any:
+    def make_check(_: str) -> Any:
         return polite_later if slow else polite
 
-    monkeypatch.setitem(desk.module("wiring").CHECKS, "polite", named)
+    monkeypatch.setitem(desk.module("wiring").CHECKS, "polite", make_check)
     replies = {"answer": [{"text": "Wait."}, {"text": "Wait, please."}]}
     assert desk.ask('"polite"', replies) == "Wait, please."
     assert ("rejected", "impolite") in desk.rows("outcome, error_type")
 
 
 @pytest.mark.parametrize(
-    ("checks", "told"),
+    ("checks", "advice"),
     [
         ('"lenght:5-40"', "'lenght' is not in wiring"),
         ('"length:many"', "length:20-2000"),
@@ -219,7 +219,7 @@ def test_a_team_names_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch, slow:
         ('"agreement:nowhere"', r"no \[chains.nowhere\]"),
     ],
 )
-def test_a_wrong_check_is_told_with_the_way_out(desk: Desk, checks: str, told: str) -> None:
+def test_a_wrong_check_is_refused_with_advice(desk: Desk, checks: str, advice: str) -> None:
     errors = desk.module("runtime.errors")
-    with pytest.raises(errors.SettingsError, match=told):
+    with pytest.raises(errors.SettingsError, match=advice):
         desk.ask(checks, {"answer": [{"text": "One."}]})

@@ -30,7 +30,7 @@ pytestmark = [
 
 @dataclass
 class Clients:
-    """One server, and one client of it per provider: what is made once need not be made 200 times."""
+    """One server, and one client of it per provider: to make one for each case would take minutes."""
 
     server: Server
     package: str
@@ -43,7 +43,7 @@ class Clients:
     def ask(
         self, provider: str, reply: Reply, *, streamed: bool = False
     ) -> tuple[str | None, Exception | None]:
-        """The kind of failure that a reply is, and what was raised."""
+        """Return the kind of failure that a reply is, and what was raised."""
         name = "openai/m" if provider == "openrouter" else "m"
         self.server.script[name] = [reply]
         self.server.hits.clear()

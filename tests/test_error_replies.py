@@ -52,17 +52,17 @@ def error_of(status: int, body: object, headers: dict[str, str]) -> ModelHTTPErr
     return ModelHTTPError(status, "m", body, headers=headers)
 
 
-def echoed(body: Any, text: str, key: str = "") -> Iterator[Any]:
+def iter_echoes(body: Any, text: str, key: str = "") -> Iterator[Any]:
     """Yield the body with a user's text in each of its strings in turn, but not in its codes."""
     if isinstance(body, dict):
         for name, value in body.items():
             if name not in CODES:
-                for other in echoed(value, text, name):
+                for other in iter_echoes(value, text, name):
                     yield body | {name: other}
         yield body | {"input": text, "param": text, "prompt": {"code": text, "message": text}}
     elif isinstance(body, list):
         for at, value in enumerate(body):
-            for other in echoed(value, text, key):
+            for other in iter_echoes(value, text, key):
                 yield [*body[:at], other, *body[at + 1 :]]
     elif isinstance(body, str):
         yield f"{body} {text}" if key in MESSAGES else text
@@ -77,7 +77,7 @@ def test_no_text_of_a_user_in_an_error_decides_its_kind(
     status, body, headers = error
     for one in (body, body.get("error", body)):  # the SDK of OpenAI takes the outer object off
         kind = kind_of(error_of(status, one, headers))
-        for other in echoed(one, text, "message"):
+        for other in iter_echoes(one, text, "message"):
             assert kind_of(error_of(status, other, headers)) == kind, other
 
 

@@ -21,7 +21,7 @@ def error(**parts: Any) -> dict[str, Any]:
     return {"error": {"message": "It failed.", **parts}}
 
 
-def failed_choice(**parts: Any) -> dict[str, Any]:
+def choice_with(**parts: Any) -> dict[str, Any]:
     """Return an answer in OpenAI's format whose choice holds an error, as OpenRouter documents it."""
     choice = {"index": 0, "finish_reason": "error", "native_finish_reason": None, **parts}
     return {
@@ -36,11 +36,11 @@ BODIES = {
         error(code=429),
         error(code="429"),
         error(status="RESOURCE_EXHAUSTED", code=429),
-        failed_choice(error={"code": 429, "message": "slow down"}),
+        choice_with(error={"code": 429, "message": "slow down"}),
         {"status": 429, "title": "Too Many Requests"},
         # https://github.com/BerriAI/litellm/issues/8448
         {
-            **failed_choice(finish_reason="stop"),
+            **choice_with(finish_reason="stop"),
             "usage": {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0},
             **error(code=429, metadata={"raw": "error code: 1015", "provider_name": "Kluster"}),
         },
@@ -62,7 +62,7 @@ BODIES = {
         error(code=502, metadata={"provider_name": "X"}),
         {"error": "Service temporarily unavailable"},
         [error(code=503, status="UNAVAILABLE")],
-        failed_choice(error={"code": 502, "message": "Upstream died"}),
+        choice_with(error={"code": 502, "message": "Upstream died"}),
     ],
     "context_too_long": [
         error(type="invalid_request_error", code="context_length_exceeded"),
@@ -129,7 +129,7 @@ def test_an_error_after_a_part_of_the_answer_is_of_its_kind_and_paid_for(
     clients: Clients,
 ) -> None:
     usage = {"prompt_tokens": 9, "completion_tokens": 5, "total_tokens": 14}
-    body: dict[str, Any] = failed_choice(error={"code": 429, "message": "slow down"})
+    body: dict[str, Any] = choice_with(error={"code": 429, "message": "slow down"})
     body["usage"], body["choices"][0]["message"]["content"] = usage, "Paris is"
     for provider in ("openai", "openrouter"):
         kind, error = clients.ask(provider, Reply(body=json.dumps(body)))
@@ -137,8 +137,8 @@ def test_an_error_after_a_part_of_the_answer_is_of_its_kind_and_paid_for(
 
 
 def test_an_answer_that_says_that_nothing_failed_is_an_answer(clients: Clients) -> None:
-    def edit(told: dict[str, Any]) -> dict[str, Any]:
-        return told | {"error": None, "base_resp": {"status_code": 0, "status_msg": ""}}
+    def edit(answer: dict[str, Any]) -> dict[str, Any]:
+        return answer | {"error": None, "base_resp": {"status_code": 0, "status_msg": ""}}
 
     for provider in ("openai", "groq", "mistral", "anthropic", "google"):
         for streamed in (False, True):

@@ -79,10 +79,10 @@ def test_what_settings_name_is_secret_whatever_its_name(
         'base_url = "https://bob:hunter2222@gateway.invalid/v1?api_key=qqqwwweee"\n'
     )
     importlib.import_module(f"{every_provider}.runtime.fleet").load(tmp_path / "fleet.toml")
-    told = redaction.redact_secrets(
+    shown = redaction.redact_secrets(
         "eu-credential-0815 abcdefghijklmnopqrstuv pa55word!x hunter2222 qqqwwweee stay"
     )
-    assert told == "*** *** *** *** *** stay"
+    assert shown == "*** *** *** *** *** stay"
 
 
 def test_a_provider_may_mask_a_key_itself(redaction: Any, key: str) -> None:
@@ -105,9 +105,9 @@ def test_a_key_that_a_gateway_echoes_is_in_no_log_no_row_and_no_error(
     with pytest.raises(Exception, match="authentication") as raised:
         desk.ask()
     logging.getLogger("httpx").debug("headers=%s", {"Authorization": f"Bearer {key}"})
-    told = "".join(traceback.format_exception(raised.value))
-    assert key not in told and key not in caplog.text
-    assert "*** " not in told and "Bad key ***" in caplog.text
+    shown = "".join(traceback.format_exception(raised.value))
+    assert key not in shown and key not in caplog.text
+    assert "*** " not in shown and "Bad key ***" in caplog.text
     assert all(key not in path.read_bytes().decode("latin-1") for path in files(desk))
 
 
@@ -142,11 +142,11 @@ def test_an_error_and_all_it_came_from_are_cleaned(redaction: Any, key: str) -> 
     except ExceptionGroup as error:
         error.add_note(f"noted {key}")
         cleaned = redaction.redact_error(error)
-        told = "".join(traceback.format_exception(cleaned))
+        shown = "".join(traceback.format_exception(cleaned))
         assert isinstance(cleaned, ExceptionGroup)
         for part in ("outer ***", "inner ***", "RuntimeError: ***", "noted ***"):
-            assert part in told
-        assert key not in told + repr(cleaned) + repr(cleaned.__cause__)
+            assert part in shown
+        assert key not in shown + repr(cleaned) + repr(cleaned.__cause__)
 
 
 class Count(BaseModel):
@@ -164,8 +164,8 @@ def test_an_error_whose_text_cannot_be_changed_is_raised_as_another(
                 raise ExceptionGroup("all", [error]) from None
         except ExceptionGroup as group:
             redaction.raise_redacted(group)
-    told = "".join(traceback.format_exception(raised.value))
-    assert key not in told and "RuntimeError: ValidationError: 1 validation error" in told
+    shown = "".join(traceback.format_exception(raised.value))
+    assert key not in shown and "RuntimeError: ValidationError: 1 validation error" in shown
     assert redaction.redact_error(error := ValueError("fine")) is error
 
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 from socket import gaierror
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -20,9 +21,18 @@ from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
-from desk import wiring
+from desk import cli, wiring
 from desk.runtime import redaction, text
-from desk.runtime.errors import explain_lookup, find_remedy
+from desk.runtime.errors import (
+    ChainExhausted,
+    Escalated,
+    SettingsError,
+    Unanswered,
+    WrongLoop,
+    explain_lookup,
+    find_exhaustion,
+    find_remedy,
+)
 from desk.runtime.fleet import Deployment
 from desk.runtime.private import private_file
 from desk.runtime.refusals import refuses
@@ -211,6 +221,67 @@ def test_errors_and_logs_hold_no_secret(key: str, caplog: pytest.LogCaptureFixtu
     assert redaction.redact_error(fine) is fine
     with pytest.raises(ValueError, match="fine"):
         redaction.raise_redacted(fine)
+
+
+def test_an_error_says_what_is_wrong_and_what_to_do(key: str) -> None:
+    error = SettingsError(f"{key} is wrong", "set another")
+    assert (error.problem, error.hint) == ("*** is wrong", "set another")
+    assert str(error) == "*** is wrong: set another"
+    assert str(SettingsError("It is wrong")) == "It is wrong"
+    assert Escalated("t-1").ticket in str(Escalated("t-1"))
+    assert Unanswered("expired", "Nobody answered", "ask again").reason == "expired"
+    assert "asyncio.run" in WrongLoop().hint
+    assert ChainExhausted("main", [("one:a", "timeout")], "one:a: slow").hint.startswith("one:a")
+
+
+def play(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> int | str | None:
+    """Return how the command line ends where its only command raises this error."""
+
+    def fail(_: Any) -> int:
+        raise error
+
+    command = SimpleNamespace(HELP="?", configure=lambda _: None, run=fail)
+    monkeypatch.setattr(cli, "COMMANDS", {"fail": command})
+    monkeypatch.setattr("sys.argv", ["workspace", "fail"])
+    factory = logging.getLogRecordFactory()
+    try:
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+    finally:
+        logging.setLogRecordFactory(factory)
+    return ended.value.code
+
+
+def test_the_command_line_shows_an_error_and_on_its_own_line_a_hint(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert play(monkeypatch, SettingsError("It is wrong", "mend it")) == (
+        "error: It is wrong\nhint: mend it"
+    )
+    assert play(monkeypatch, SettingsError("It is wrong")) == "error: It is wrong"
+    bug = str(play(monkeypatch, ValueError(key)))
+    assert bug.startswith("Traceback") and bug.endswith("ValueError: ***")
+    assert play(monkeypatch, KeyboardInterrupt()) == 130
+
+
+def test_wrong_usage_is_shown_like_any_other_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["workspace", "nonsense"])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    error, hint = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    assert error.startswith("error: ") and hint.startswith("hint: see `")
+
+
+def test_what_this_machine_has_run_out_of_is_found() -> None:
+    files = OSError(24, "Too many open files")
+    assert find_exhaustion(ExceptionGroup("all", [ValueError(), files])) is files
+    for error in (MemoryError(), RuntimeError("can't start new thread")):
+        found = find_exhaustion(error)
+        assert found and find_remedy(found)
+    assert find_exhaustion(ValueError("bad")) is None
 
 
 def test_what_helps_is_said_with_an_error_of_this_machine() -> None:

@@ -6,7 +6,7 @@ paid for. The hooks stand before them, at the HTTP client, for whole answers and
 
 import copy
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -99,6 +99,13 @@ def _fill_line(line: bytes, before: bytes, reasons: Reasons, counted: dict[str, 
             _keep_growth(answer, counted)
         return before + json.dumps(answer).encode() + (b"\r" if line.endswith(b"\r") else b"")
     return line
+
+
+def find_choice_error(body: Mapping[str, Any]) -> Any:
+    """Return the error that stands in place of an answer among the choices of OpenAI's format."""
+    choices = body.get("choices")
+    first = cast("list[Any]", choices)[0] if isinstance(choices, list) and choices else None
+    return cast("dict[str, Any]", first).get("error") if isinstance(first, dict) else None
 
 
 def fill(answer: Any, reasons: Reasons = USUAL) -> None:

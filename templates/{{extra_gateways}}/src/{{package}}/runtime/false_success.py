@@ -15,8 +15,8 @@ from typing import Any, cast
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.models import Model
 
-from .bookkeeping import refuse_compression, wrap_stream
-from .replies import classify_reply, find_choice_error, iter_tables, read_status
+from .bookkeeping import find_choice_error, refuse_compression, wrap_stream
+from .replies import classify_reply, iter_tables, read_status
 
 # Where a provider's client keeps that of HTTP: OpenAI's, Anthropic's, Groq's; Mistral's; Google's.
 _HTTP_CLIENTS = ("_client", "sdk_configuration.async_client", "_api_client._async_httpx_client")

@@ -11,8 +11,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIStreamedResponse
 from pydantic_ai.usage import RequestUsage
 
-from .bookkeeping import USUAL, Reasons, hooks
-from .replies import find_choice_error
+from .bookkeeping import USUAL, Reasons, find_choice_error, hooks
 
 # OpenRouter's SDK class accepts these alone, whatever the vendor behind it says.
 _REASONS = {

@@ -60,13 +60,6 @@ def classify_reply(error: Exception) -> str | None:
     return None
 
 
-def find_choice_error(body: Mapping[str, Any]) -> Any:
-    """Return the error that stands in place of an answer among the choices of OpenAI's format."""
-    choices = body.get("choices")
-    first = cast(list[Any], choices)[0] if isinstance(choices, list) and choices else None
-    return cast(dict[str, Any], first).get("error") if isinstance(first, dict) else None
-
-
 def iter_tables(body: object) -> Iterator[dict[str, Any]]:
     """Yield the objects of an error's body that say what went wrong, outer ones first."""
     for table in _iter_tables(body, 0):

@@ -17,7 +17,7 @@ def private_file(path: Path) -> Path:
     """
     if path.is_dir():  # a path that was set by mistake, and not this workspace's to change
         raise IsADirectoryError(errno.EISDIR, "it is a folder", str(path))
-    private_folder(path.parent)
+    _make_folder(path.parent)
     if not path.exists():
         os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
     for one in (path, *(path.with_name(path.name + tail) for tail in _BESIDE)):
@@ -25,7 +25,7 @@ def private_file(path: Path) -> Path:
     return path
 
 
-def private_folder(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     """Make a folder that only its owner enters."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
