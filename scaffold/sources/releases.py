@@ -179,7 +179,7 @@ def open_source(template: str | None = None, ref: str | None = None) -> Generato
         yield find_installed()
         return
     place = local_place(template) if template and ref is None else None
-    # A work tree is rendered with what is not committed; a bare repository has commits alone.
+    # A work tree is rendered as it is, committed or not; a bare repository has commits alone.
     if template and place and place.is_dir() and not (place / "HEAD").is_file():
         yield templates.open_folder(place, template)
         return
