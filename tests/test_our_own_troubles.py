@@ -38,7 +38,7 @@ def _collected() -> Iterator[None]:
 
 
 async def blocked(desk: Desk, call: Any, seconds: float) -> Any:
-    """The result of a call during which the event loop stands still."""
+    """Return the result of a call during which the event loop stands still."""
     task = asyncio.ensure_future(call)
     await until(lambda: bool(desk.server.seen))
     time.sleep(seconds)
