@@ -22,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     if not options.html:
         return costs.run(options)
     if options.json or options.csv:
-        raise SettingsError("--html goes with neither --json nor --csv: take one of them.")
+        raise SettingsError("--html goes with neither --json nor --csv", "take one of them")
     from ..runtime.ledger import page
 
     shown = costs.examine(cost_report(options))

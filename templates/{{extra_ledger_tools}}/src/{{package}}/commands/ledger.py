@@ -92,14 +92,16 @@ def _format(options: argparse.Namespace) -> str | FileFormat:
     if name in FORMATS:
         return name
     if name == "parquet" and name not in wiring.FILE_FORMATS:
-        raise SettingsError("Parquet needs `scaffold add extra ledger_parquet`, then `uv sync`.")
+        raise SettingsError(
+            "Parquet needs an extra", "run `scaffold add extra ledger_parquet`, then `uv sync`"
+        )
     if name not in wiring.FILE_FORMATS:
         known = ", ".join([*FORMATS, *wiring.FILE_FORMATS])
-        raise SettingsError(f"{options.file}: give --format {known}.")
+        raise SettingsError(f"The format of {options.file} is not known", f"give --format {known}")
     try:
         return wiring.FILE_FORMATS[name]()
     except ImportError:
-        raise SettingsError(f"The format {name} needs a package: run `uv sync`.") from None
+        raise SettingsError(f"The format {name} needs a package", "run `uv sync`") from None
 
 
 def _day(text: str) -> date:

@@ -60,7 +60,9 @@ class Servers:
         """
         servers = fleet.section("mcp", McpServers).root
         if unknown := [name for name in names if name not in servers]:
-            raise SettingsError(f"fleet.toml: agents.{agent.name}.mcp: add [mcp.{unknown[0]}].")
+            raise SettingsError(
+                f"fleet.toml: agents.{agent.name}.mcp: there is no [mcp.{unknown[0]}]", "add it"
+            )
         toolsets = [self._make_toolset(name, servers[name]) for name in names]
         return replace(agent, toolsets=(*agent.toolsets, *toolsets))
 
@@ -107,4 +109,6 @@ def _read_variable(name: str, variable: str) -> str:
     try:
         return os.environ[variable]
     except KeyError:
-        raise SettingsError(f"Set {variable}, which [mcp.{name}] of fleet.toml names.") from None
+        raise SettingsError(
+            f"[mcp.{name}] of fleet.toml needs {variable}", f"set {variable}"
+        ) from None

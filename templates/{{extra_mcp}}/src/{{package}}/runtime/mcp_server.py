@@ -139,7 +139,7 @@ class SharedServer(WrapperToolset[Any]):
             if not limit.expired():
                 raise
             raise ToolsFailed(
-                f"MCP server '{self.name}' did not answer by the request's deadline."
+                f"MCP server '{self.name}' did not answer by the request's deadline"
             ) from None
 
     async def _is_alive(self) -> bool:

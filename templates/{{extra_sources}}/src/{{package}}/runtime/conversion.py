@@ -38,15 +38,16 @@ def decode_text(data: bytes, name: str) -> str:
     for magic, (what, _) in _FORMATS.items():
         if data.startswith(magic):
             raise DocumentError(
-                f"{name} is {what}, not text: run `scaffold add extra documents` and keep its "
-                ".pdf or .docx suffix, or save it as text."
+                f"{name} is {what}, not text",
+                "run `scaffold add extra documents` and keep its .pdf or .docx suffix, or save it "
+                "as text",
             )
     return sanitize(_require_text(decode(data), name))
 
 
 def _require_text(text: str, name: str) -> str:
     if not is_text(text):
-        raise DocumentError(f"{name} is binary or in an unknown encoding: save it as UTF-8 text.")
+        raise DocumentError(f"{name} is binary or in an unknown encoding", "save it as UTF-8 text")
     return text
 
 
@@ -61,7 +62,7 @@ def needs_parser(path: Path, data: bytes) -> bool:
         return is_html(data)
     for magic, (what, suffixes) in _FORMATS.items():
         if data.startswith(magic) and suffix not in suffixes:
-            raise DocumentError(f"{path.name} is {what}: give it the suffix .{suffixes[0]}.")
+            raise DocumentError(f"{path.name} is {what}", f"give it the suffix .{suffixes[0]}")
     return bool(data.strip())
 
 

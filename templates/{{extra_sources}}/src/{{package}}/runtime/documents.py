@@ -32,7 +32,7 @@ def load(path: Path, child: Child) -> Document:
     size = _measure(path)
     if size > MAX_BYTES:
         raise DocumentError(
-            f"{path.name} has {size / 1e6:,.0f} MB, more than {MAX_BYTES / 1e6:.0f}: split it."
+            f"{path.name} has {size / 1e6:,.0f} MB, more than {MAX_BYTES / 1e6:.0f}", "split it"
         )
     data = _read_bytes(path)
     if needs_parser(path, data):
@@ -41,7 +41,7 @@ def load(path: Path, child: Child) -> Document:
         document = Document(decode_text(data, path.name))
     if not document.text.strip():
         hint = "save it from a browser" if is_page(path) else "a scan has to go through OCR first"
-        raise DocumentError(f"{path.name} holds no text; {hint}.")
+        raise DocumentError(f"{path.name} holds no text", hint)
     for note in document.notes:
         log.warning("%s: %s", path.name, note)
     return document
@@ -51,7 +51,7 @@ def _convert_in_child(path: Path, child: Child) -> Document:
     try:
         reply = child.document(path)
     except Unreadable as error:
-        raise DocumentError(f"{path.name} could not be read: it {error}.") from None
+        raise DocumentError(f"{path.name} could not be read: it {error}") from None
     if "refused" in reply:
         raise DocumentError(reply["refused"])
     return Document(sanitize(reply["text"]), tuple(map(sanitize, reply["notes"])))
@@ -62,9 +62,9 @@ def _measure(path: Path) -> int:
         size = path.stat().st_size
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise DocumentError(f"{path} cannot be read: {reason}.") from None
+        raise DocumentError(f"{path} cannot be read: {reason}") from None
     if not path.is_file():
-        raise DocumentError(f"{path} cannot be read: it is not a file.")
+        raise DocumentError(f"{path} cannot be read: it is not a file")
     return size
 
 
@@ -73,4 +73,4 @@ def _read_bytes(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_BYTES)
     except OSError as error:
-        raise DocumentError(f"{path} cannot be read: {error.strerror}.") from None
+        raise DocumentError(f"{path} cannot be read: {error.strerror}") from None

@@ -54,13 +54,15 @@ def read_items(path: Path) -> dict[str, Item]:
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             where = ".".join(map(str, first["loc"])) or "the line"
-            raise BatchError(f"{path.name}:{number}: {where}: {first['msg']}.") from None
+            raise BatchError(f"{path.name}:{number}: {where}: {first['msg']}") from None
         id_ = str(item.id) or str(number)
         if id_ in items:
-            raise BatchError(f"{path.name}:{number}: id '{id_}' was there before; ids are unique.")
+            raise BatchError(f"{path.name}:{number}: id '{id_}' was there before", "ids are unique")
         items[id_] = item
     if not items:
-        raise BatchError(f'{path.name} has no requests: one {{"id": ..., "text": ...}} a line.')
+        raise BatchError(
+            f"{path.name} has no requests", 'write one {"id": ..., "text": ...} a line'
+        )
     return items
 
 
@@ -79,7 +81,7 @@ class Results:
                     self.lines[result["id"]] = result
                 except (ValueError, TypeError, KeyError):
                     raise BatchError(
-                        f"{path.name}:{number} is not a result of a batch: take another --out."
+                        f"{path.name}:{number} is not a result of a batch", "take another --out"
                     ) from None
 
     def __enter__(self) -> Self:
@@ -87,7 +89,7 @@ class Results:
         try:
             self._file = private_file(self.path).open("a", encoding="utf-8", newline="\n")
         except OSError as error:
-            raise BatchError(f"{self.path} cannot be written: {error.strerror}.") from None
+            raise BatchError(f"{self.path} cannot be written: {error.strerror}") from None
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,8 +105,8 @@ class Results:
         for id_, item in items.items():
             if self.lines.get(id_, {}).get("digest", item.digest()) != item.digest():
                 raise BatchError(
-                    f"{self.path.name} has a result for id '{id_}' of another text or options: "
-                    "take another --out."
+                    f"{self.path.name} has a result for id '{id_}' of another text or options",
+                    "take another --out",
                 )
         return [(id_, item) for id_, item in items.items() if id_ not in self.lines]
 
@@ -157,9 +159,9 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
         with path.open(encoding="utf-8-sig") as file:
             yield from ((number, line) for number, line in enumerate(file, 1) if line.strip())
     except OSError as error:
-        raise BatchError(f"{path} cannot be read: {error.strerror}.") from None
+        raise BatchError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise BatchError(f"{path.name} is not UTF-8 text: save it as such.") from None
+        raise BatchError(f"{path.name} is not UTF-8 text", "save it as such") from None
 
 
 def _repair(path: Path) -> None:

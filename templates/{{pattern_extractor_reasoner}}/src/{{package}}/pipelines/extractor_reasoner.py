@@ -82,14 +82,15 @@ async def run(run: Run, route: Route) -> Reasoned:
 
 def _split(text: str, settings: ExtractorSettings) -> list[Part]:
     if not text.strip():
-        raise DocumentError("The document is empty: give a text, or a file that holds one.")
+        raise DocumentError("The document is empty", "give a text, or a file that holds one")
     least = -(-len(text) // settings.part_chars)
     known = least <= settings.max_parts
     parts = split(text, settings.part_chars, settings.overlap_chars) if known else []
     if not 0 < len(parts) <= settings.max_parts:
         raise DocumentError(
             f"The document makes {max(least, len(parts))} parts and max_parts is "
-            f"{settings.max_parts}: split it, or raise [extractor_reasoner] max_parts."
+            f"{settings.max_parts}",
+            "split it, or raise [extractor_reasoner] max_parts",
         )
     return parts
 

@@ -79,7 +79,7 @@ class Work:
             listed = "\n".join(f"- {problem}" for problem in wrong)
             plan = await self.run.ask(PLAN, f"{request}\n\nYour last plan was unusable:\n{listed}")
             if wrong := self._find_problems(plan):
-                raise AnswerInvalid(f"The plan is unusable: {'; '.join(wrong)}.")
+                raise AnswerInvalid(f"The plan is unusable: {'; '.join(wrong)}")
         # A sub-task that the new plan repeats no longer counts as failed.
         for task in plan.tasks:
             self.results.pop(task.id, None)

@@ -40,7 +40,7 @@ def write(path: Path, page: str) -> str:
     try:
         path.write_text(page, "utf-8")
     except OSError as error:
-        raise FleetError(f"{path} cannot be written: {error.strerror}.") from None
+        raise FleetError(f"{path} cannot be written: {error.strerror}") from None
     return f"Wrote {path}: open it in a browser."
 
 

@@ -20,7 +20,7 @@ def convert(path: Path) -> str:
         DocumentError: The file is encrypted, not a .docx, or could exhaust the memory.
     """
     if not zipfile.is_zipfile(path):
-        raise DocumentError(f"{path.name} is encrypted or not a .docx: save it as a plain .docx.")
+        raise DocumentError(f"{path.name} is encrypted or not a .docx", "save it as a plain .docx")
     with zipfile.ZipFile(path) as parts:
         _refuse_bomb(parts, path.name)
     with path.open("rb") as file:
@@ -39,10 +39,10 @@ def _refuse_bomb(parts: zipfile.ZipFile, name: str) -> None:
     texts = [part for part in listed if part.filename.lower().endswith((".xml", ".rels"))]
     unpacked = sum(part.file_size for part in texts)
     if unpacked > MAX_BYTES:
-        raise DocumentError(f"{name} unpacks to {unpacked / 1e6:,.0f} MB of text: split it.")
+        raise DocumentError(f"{name} unpacks to {unpacked / 1e6:,.0f} MB of text", "split it")
     if len(listed) > _MOST_PARTS:
-        raise DocumentError(f"{name} has {len(listed):,} parts: save it again in Word.")
+        raise DocumentError(f"{name} has {len(listed):,} parts", "save it again in Word")
     for part in texts:
         with parts.open(part) as file:
             if b"<!doctype" in file.read(2000).lower():  # entities that grow without end
-                raise DocumentError(f"{name} defines entities, which Word never does.")
+                raise DocumentError(f"{name} defines entities, which Word never does")

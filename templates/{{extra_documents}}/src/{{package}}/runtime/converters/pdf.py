@@ -22,7 +22,7 @@ def convert(path: Path) -> Document:
     reader = PdfReader(path)
     # Many files are encrypted only against changes, and open with no password.
     if reader.is_encrypted and not _opens(reader):
-        raise DocumentError(f"{path.name} is encrypted: save it without its password.")
+        raise DocumentError(f"{path.name} is encrypted", "save it without its password")
     texts: list[str] = []
     empty: list[int] = []
     broken: list[int] = []
@@ -37,7 +37,7 @@ def convert(path: Path) -> Document:
             broken.append(number)
         texts.append(text)
     if len(broken) == len(texts):
-        raise DocumentError(f"{path.name} could not be read: none of its pages can be parsed.")
+        raise DocumentError(f"{path.name} could not be read: none of its pages can be parsed")
     return Document("\n\n".join(texts), tuple(_notes(empty, broken, len(texts))))
 
 

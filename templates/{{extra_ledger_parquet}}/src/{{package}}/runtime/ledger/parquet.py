@@ -23,7 +23,7 @@ def write(lines: Path, path: Path) -> None:
             rows = database.read_json(str(lines), columns=COLUMNS, format="newline_delimited")
             rows.write_parquet(str(path), compression="zstd")
     except duckdb.Error as error:
-        raise LedgerError(f"{path} cannot be written as Parquet: {_line(error)}.") from None
+        raise LedgerError(f"{path} cannot be written as Parquet: {_line(error)}") from None
 
 
 def pages(path: Path) -> Iterator[list[bytes]]:
@@ -35,7 +35,7 @@ def pages(path: Path) -> Iterator[list[bytes]]:
             while page := rows.fetchmany(PAGE):
                 yield [to_json(dict(zip(names, row, strict=True))) for row in page]
     except duckdb.Error as error:
-        raise LedgerError(f"{path} cannot be read as Parquet: {_line(error)}.") from None
+        raise LedgerError(f"{path} cannot be read as Parquet: {_line(error)}") from None
 
 
 def _line(error: duckdb.Error) -> str:

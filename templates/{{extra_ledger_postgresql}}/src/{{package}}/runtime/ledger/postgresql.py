@@ -148,7 +148,7 @@ class Database:
                 connection.execute(_sql(statement))
             [version] = connection.execute("SELECT version FROM ledger_schema").fetchone() or [0]
         if version > SCHEMA_VERSION:
-            raise LedgerError("The ledger was written by a newer workspace: update this one.")
+            raise LedgerError("The ledger was written by a newer workspace", "update this one")
         self.writer = _claim_writer(connection)
         self._days.clear()
         return connection
@@ -175,7 +175,7 @@ class Database:
                     yield cursor
             except errors.CheckViolation:
                 self._days.clear()
-                raise LedgerError("A day was dropped from the ledger; it is made anew.") from None
+                raise LedgerError("A day was dropped from the ledger; it is made anew") from None
             except (*UNUSABLE, errors.UndefinedTable):  # which is made anew with the connection
                 with suppress(psycopg.Error):
                     self._connection.close()
@@ -211,11 +211,11 @@ def _ledger_errors(server: Server, what: str) -> Generator[None]:
     try:
         yield
     except errors.UndefinedTable:
-        raise LedgerError(f"There is no ledger in {server} yet: run `demo` or `ask`.") from None
+        raise LedgerError(f"There is no ledger in {server} yet", "run `demo` or `ask`") from None
     except (psycopg.IntegrityError, psycopg.DataError) as error:
-        raise RowsRefused(f"The ledger does not take an attempt: {_line(error)}.") from None
+        raise RowsRefused(f"The ledger does not take an attempt ({_line(error)})") from None
     except psycopg.Error as error:
-        raise LedgerError(f"The ledger {server} cannot be {what}: {_line(error)}.") from None
+        raise LedgerError(f"The ledger {server} cannot be {what}: {_line(error)}") from None
 
 
 def _line(error: psycopg.Error) -> str:

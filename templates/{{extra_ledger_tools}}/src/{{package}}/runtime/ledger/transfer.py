@@ -108,7 +108,7 @@ def texts(location: Location, id_: str) -> list[tuple[Any, ...]]:
     Raises LedgerError when the ledger has none at all.
     """
     if not _has_texts(location):
-        raise LedgerError("No texts are stored: set record_content = true in fleet.toml.")
+        raise LedgerError("No texts are stored", "set record_content = true in fleet.toml")
     query = (
         "SELECT a.stage, a.request_model, a.outcome, c.request, c.response FROM attempts a "
         "JOIN contents c ON c.call_id = a.call_id AND c.attempt = a.attempt "
@@ -133,7 +133,7 @@ def _whole(path: Path) -> Generator[Path]:
         yield private_file(part)
         private_file(part).replace(path)
     except OSError as error:
-        raise LedgerError(f"{path} cannot be written: {error.strerror}.") from None
+        raise LedgerError(f"{path} cannot be written: {error.strerror}") from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -178,7 +178,7 @@ def _read(path: Path, format_: Format) -> Iterator[tuple[list[Attempt], list[str
             for page in _pages(lines):
                 yield parse_rows(page)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise LedgerError(f"{path} cannot be read as {format_}: {error}.") from None
+        raise LedgerError(f"{path} cannot be read as {format_}: {error}") from None
 
 
 def parse_rows(lines: Iterable[str | bytes]) -> tuple[list[Attempt], list[str]]:
@@ -201,7 +201,7 @@ def _csv_lines(file: Iterable[str], path: Path) -> Iterator[bytes]:
     table = csv.DictReader(file)
     missing = {"ts_us", "call_id", "attempt"} - set(table.fieldnames or ())
     if missing:
-        raise LedgerError(f"{path} is not an export of a ledger: it has no column {min(missing)}.")
+        raise LedgerError(f"{path} is not an export of a ledger: it has no column {min(missing)}")
     for row in table:
         cells = {name: from_csv_cell(cell or "") for name, cell in row.items() if name}
         yield to_json({k: v for k, v in cells.items() if not (v == "" and k in _OPTIONAL)})

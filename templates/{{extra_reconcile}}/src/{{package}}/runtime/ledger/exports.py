@@ -60,17 +60,17 @@ def read(path: Path, columns: Columns | None = None) -> Export:
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        raise FleetError(f"{path} cannot be read as UTF-8 text: {error}.") from None
+        raise FleetError(f"{path} cannot be read as UTF-8 text: {error}") from None
     export = Export(path.name, rounded=text.lstrip()[:1] not in {"[", "{"})
     try:
         heads, rows = _csv_rows(text) if export.rounded else _json_rows(text, export)
     except csv.Error as error:
-        raise FleetError(f"{path} cannot be read as CSV: {error}.") from None
+        raise FleetError(f"{path} cannot be read as CSV: {error}") from None
     format_ = Format("map", None, (), columns) if columns else _recognise(path, heads)
     export.name, export.provider = f"{path.name} ({format_.name})", format_.provider
     used = {name for names in format_.columns.values() for name in names}
     if missing := sorted(used - {*heads}) if columns else []:
-        raise FleetError(f"{path} has no column '{missing[0]}'; it has {', '.join(heads)}.")
+        raise FleetError(f"{path} has no column '{missing[0]}'", f"it has {', '.join(heads)}")
     export.unread = [name for name in heads if name not in used]
     for where, row in rows:
         try:
@@ -168,8 +168,9 @@ def _recognise(path: Path, heads: Iterable[str]) -> Format:
         if names.issuperset(format_.mark):
             return format_
     raise FleetError(
-        f"{path} is in no known format (columns: {', '.join(sorted(names)) or 'none'}); say which "
-        "column is which: --map day=COLUMN,model=COLUMN,input=COLUMN,output=COLUMN,usd=COLUMN."
+        f"{path} is in no known format (columns: {', '.join(sorted(names)) or 'none'})",
+        "say which column is which: "
+        "--map day=COLUMN,model=COLUMN,input=COLUMN,output=COLUMN,usd=COLUMN",
     )
 
 
