@@ -273,8 +273,9 @@ def test_a_user_is_erased_with_what_went_to_a_person(desk: Desk, folder: Path) -
 def test_there_is_nothing_to_show(desk: Desk, folder: Path) -> None:
     desk.ask()
     shown = command(folder, desk, "ledger", "show", "x")
-    assert (shown.returncode, len(shown.stderr.splitlines())) == (1, 1)
-    assert "record_content = true" in shown.stderr
+    error, hint = shown.stderr.splitlines()
+    assert shown.returncode == 1 and error.startswith("error: ")
+    assert hint.startswith("hint: ") and "record_content = true" in hint
 
 
 @pytest.mark.slow

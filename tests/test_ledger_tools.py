@@ -149,14 +149,16 @@ def test_a_file_with_broken_rows_is_imported_as_far_as_it_goes(
         ("missing.csv", None, "cannot be read"),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(
+def test_a_wrong_file_is_an_error_of_one_line(
     folder: Path, ledger: Path, tmp_path: Path, name: str, content: bytes | None, message: str
 ) -> None:
     assert ledger.parent.parent == folder
     if content is not None:
         (tmp_path / name).write_bytes(content)
     done = command(folder, "ledger", "import", str(tmp_path / name))
-    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+    error, *hint = done.stderr.splitlines()
+    assert done.returncode == 1 and error.startswith("error: "), done.stderr
+    assert all(line.startswith("hint: ") for line in hint) and len(hint) < 2, done.stderr
     assert message in done.stderr
 
 
@@ -198,8 +200,9 @@ def test_what_an_earlier_release_set_aside_is_imported_before_a_user_is_erased(
     row = json.dumps(asdict(ledger_package.row(store, user_ref="ada-4711")))
     left.write_text(f'\n{row}\n{{"ts_us": 1, "call_')  # killed while it wrote
     refused = command(folder, "ledger", "erase", "--user", "ada-4711")
-    assert (refused.returncode, len(refused.stderr.splitlines())) == (1, 1), refused.stderr
-    assert f"`ledger import {left}`" in refused.stderr
+    error, hint = refused.stderr.splitlines()
+    assert refused.returncode == 1 and error.startswith("error: ")
+    assert hint.startswith("hint: ") and f"`ledger import {left}`" in hint
     done = command(folder, "ledger", "import", str(left))
     assert done.stdout.startswith("1 new attempts"), done.stderr
     left.unlink()
