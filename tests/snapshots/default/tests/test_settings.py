@@ -1,6 +1,7 @@
 """fleet.toml: what it may say, and what is said of what it may not."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -96,8 +97,11 @@ def test_the_root_is_named_or_found_upwards(
 
 @pytest.mark.parametrize(
     ("limit", "problem"),
-    [("max_cost_usd", "give US dollars from 0 on"), ("deadline_s", "give seconds from 0 on")],
+    [
+        ({"max_cost_usd": -1}, "give US dollars from 0 on"),
+        ({"deadline_s": -1}, "give seconds from 0 on"),
+    ],
 )
-def test_a_limit_of_a_request_is_not_negative(limit: str, problem: str) -> None:
+def test_a_limit_of_a_request_is_not_negative(limit: dict[str, Any], problem: str) -> None:
     with pytest.raises(SettingsError, match=problem):
-        Request("?", **{limit: -1})
+        Request("?", **limit)
