@@ -22,7 +22,7 @@ def search(question: Question) -> Iterator[Finding]:
     if rows and (said := alarm(total(rows))):
         evidence: dict[str, int | str] = {"n": total(rows).verdicts, "ok": total(rows).ok}
         text = f"{said} That is in the last {DAYS} days."
-        yield _urgent("all_fail", text, "Run `doctor`, which says what is wrong.", evidence)
+        yield _urgent("all_fail", text, "Run `doctor --live`, which says what is wrong.", evidence)
     elif rows:
         yield from _find_failing(rows)
     yield from _find_open_circuits(question)
@@ -57,7 +57,7 @@ def _find_open_circuits(question: Question) -> Iterator[Finding]:
     for *place, times in select(question.location, query, values):
         model = queries.model_of(place)
         text = f"{model} is left alone: its circuit is open, {times:,} calls passed it over."
-        action = "Run `doctor`: it names what the model answered last."
+        action = "Run `doctor --live`: it shows what the model answers."
         evidence = {"model": model, "n": times}
         yield _urgent("circuit_open", text, action, evidence)
 
