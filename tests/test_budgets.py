@@ -169,9 +169,10 @@ def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
         return asyncio.run(spending.find_reached(*stage(run, "answering")))
 
     assert reached() is None
-    spending.add([attempt(60_000_000), attempt(None)])
+    for cost in (60_000_000, None):
+        spending.add(attempt(cost))
     assert reached() is None
-    spending.add([attempt(40_000_000)])
+    spending.add(attempt(40_000_000))
     assert (reached(), len(looks)) == ("month_usd", 1)
 
 

@@ -74,7 +74,7 @@ class Clients:
         except failures.EXPECTED as error:
             return failures.classify_error(error), error
         # Azure's content filter comes out of the client as a response that says so.
-        return self.of("completion").reject_response(response), None
+        return self.of("completion").reject_end(response), None
 
     async def close(self) -> None:
         for model in self.models.values():

@@ -96,7 +96,7 @@ def test_the_first_calls_of_a_process_know_what_the_month_has_cost(dollars: Desk
 def test_what_costs_nothing_does_not_wait_for_room(budgets: Any) -> None:
     async def play() -> Any:
         reservations = budgets.Reservations()
-        limits = [budgets.Limit("month_usd", "month", lambda: 10)]
+        limits = [budgets.Limit("month_usd", "month", Decimal(10) / 10**9, lambda: 0)]
         await reservations.take(limits, "dear", 100, is_most=False, wait_s=0)
         return await reservations.take(limits, "free", 0, is_most=False, wait_s=0)
 
@@ -271,7 +271,9 @@ class CallsAtOnce(RuleBasedStateMachine):
 
     async def call(self, names: list[str], model: str, most: int, cost: int, is_most: bool) -> str:
         limits = [
-            self.module.Limit(name, name, lambda name=name: LIMITS[name] - self.spent[name])
+            self.module.Limit(
+                name, name, Decimal(LIMITS[name]) / 10**9, lambda name=name: self.spent[name]
+            )
             for name in names
         ]
         held = await self.reservations.take(limits, model, most, is_most=is_most, wait_s=3600)

@@ -7,19 +7,20 @@ call is stored. The workspace's secrets are taken out in any case.
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 
 from pydantic import JsonValue
-from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter
+from pydantic_ai.messages import ModelMessage, ModelMessagesTypeAdapter, ModelResponse
 
+from .call_request import CallRequest
 from .errors import LedgerError
 from .ledger.attempt import DAY_US, Attempt
 from .ledger.location import LedgerSettings, Location, connect, select
 from .ledger.rollup import Statement
-from .record import CallRecord, Texts
 from .redaction import redact_secrets
+from .shared import Texts
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +45,11 @@ def texts(
     # A ledger file that is deleted meanwhile is made anew, without this table.
     made = [(query, ()) for query in (TABLE, INDEX)] if isinstance(location, Path) else []
 
-    def statements(call: CallRecord, rows: Sequence[Attempt]) -> list[Statement]:
-        return _statements(call, rows, hooks, [*made, _prune(days)])
+    def statements(
+        call: CallRequest, rows: Sequence[Attempt], completions: Mapping[int, ModelResponse]
+    ) -> list[Statement]:
+        stored = [(row, completions[row.attempt]) for row in rows if row.attempt in completions]
+        return _statements(call, stored, hooks, [*made, _prune(days)])
 
     return statements if settings.record_content else None
 
@@ -59,15 +63,17 @@ def _has_texts(location: Location) -> bool:
 
 
 def _statements(
-    call: CallRecord, rows: Sequence[Attempt], redact: Sequence[Redact], first: Sequence[Statement]
+    call: CallRequest,
+    answers: Sequence[tuple[Attempt, ModelResponse]],
+    redact: Sequence[Redact],
+    first: Sequence[Statement],
 ) -> list[Statement]:
     statements = list(first)
     try:
         asked = _text(call.messages, redact)
-        for row in rows:
-            if response := call.completions.get(row.attempt):
-                key = (call.id, row.attempt, row.ts_us, row.user_ref)
-                statements.append((INSERT, (*key, asked, _text([response], redact))))
+        for row, response in answers:
+            key = (call.id, row.attempt, row.ts_us, row.user_ref)
+            statements.append((INSERT, (*key, asked, _text([response], redact))))
     except Exception as error:  # a redaction is the team's code: it raises anything
         name = type(error).__name__  # its message may hold the very text
         log.error("The texts of call %s are not stored: redaction failed (%s).", call.id, name)

@@ -5,7 +5,6 @@ that breaks off or turns out to be no answer: StreamCut, which holds what had ar
 `Restarted` event, after which the next model begins anew.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,7 +31,7 @@ from pydantic_ai.usage import RequestUsage
 from .call import Call
 from .candidates import Candidate
 from .chain import Chain
-from .completion import reject_end, reject_response, repair_response
+from .completion import reject_end, repair_response
 from .errors import ChainExhausted, FleetError
 from .failure_kinds import Failure
 from .failures import classify_error
@@ -161,7 +160,7 @@ class ChainStream(StreamedResponse):
             left = self._call.time.left()
             if left <= 0:  # whoever reads has used it up, not the model
                 raise Stalled
-            async with self._call.time.limit_to(min(self._opened.idle_s, left)):
+            async with self._call.time.limit(min(self._opened.idle_s, left)):
                 event = await anext(self._opened.events, None)
             if event is None:
                 return
@@ -180,7 +179,7 @@ class ChainStream(StreamedResponse):
             opened.candidate.ref, response, opened.started, opened.ttft_ms
         )
         try:
-            result = await self._call.examination.examine(response, self._call)
+            result = await self._call.examine(response)
         except ValidationError:
             result = CheckResult(Failure.MALFORMED)
         await self._close("rejected" if result.reason else "ok", result)
@@ -204,9 +203,10 @@ class ChainStream(StreamedResponse):
         self._asked.add(candidate)
         call, stack, started = self._call, AsyncExitStack(), None
         try:
-            async with call.time.limit(models + 1) as limit:
+            async with call.time.limit(call.time.share(models + 1)) as limit:
                 model = await stack.enter_async_context(candidate.client())
-                started, idle_s = call.time.start(limit, models), call.time.share(models)
+                started, idle_s = time.perf_counter(), call.time.share(models)
+                limit.set(idle_s)
                 prepared = model.prepare_messages(call.messages, call.parameters)
                 opening = model.request_stream(prepared, call.settings, call.parameters)
                 inner = await stack.enter_async_context(opening)
@@ -219,8 +219,7 @@ class ChainStream(StreamedResponse):
                     if _speaks(event):
                         break
                     # It thinks, and may do so for longer than one event may take.
-                    now = asyncio.get_running_loop().time()
-                    limit.reschedule(now + min(idle_s, call.time.left()))
+                    limit.set(min(idle_s, call.time.left()))
                 else:
                     return await self._silent(candidate, inner.get(), started, stack)
         except BaseException as error:
@@ -232,9 +231,7 @@ class ChainStream(StreamedResponse):
         self, candidate: Candidate, response: ModelResponse, started: float, stack: AsyncExitStack
     ) -> Failure:
         """Record a stream that ended before its first word: why."""
-        reason = (
-            Failure.NETWORK if _is_cut(response) else reject_response(response) or Failure.EMPTY
-        )
+        reason = Failure.NETWORK if _is_cut(response) else reject_end(response) or Failure.EMPTY
         outcome = "failed" if reason is Failure.NETWORK else "rejected"
         self._call.record.add(
             candidate.ref, outcome, CheckResult(reason), response=response, started=started
@@ -259,12 +256,13 @@ class ChainStream(StreamedResponse):
             started=opened.started,
             ttft_ms=opened.ttft_ms,
         )
+        if outcome == "ok":
+            self._call.settle(response)
         await opened.stack.aclose()
 
     def _read(self) -> ModelResponse:
         """Return what has arrived, as the rest of the workspace can use it."""
-        typed = not self._call.parameters.allow_text_output
-        return repair_response(self._inner.get(), self._call.messages, typed=typed)
+        return repair_response(self._inner.get(), self._call)
 
     def get(self) -> ModelResponse:
         return self._whole or self._inner.get()
