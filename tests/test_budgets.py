@@ -30,8 +30,10 @@ def dear(desk: Desk) -> Desk:
     return desk
 
 
-def asked(desk: Desk, *runs: int, environments: Sequence[str] = ("production",)) -> list[list[str]]:
-    """What came of each call of some runs of so many calls, in one workspace."""
+def ask_in_runs(
+    desk: Desk, *runs: int, environments: Sequence[str] = ("production",)
+) -> list[list[str]]:
+    """Return what came of each call of some runs of so many calls, in one workspace."""
     run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
     agent = desk.module("workspace").ANSWER
 
@@ -46,7 +48,7 @@ def asked(desk: Desk, *runs: int, environments: Sequence[str] = ("production",))
     async def use(workspace: Any) -> list[list[str]]:
         fleet, chains = workspace.fleet, workspace.chains
         return [
-            [told async for told in calls(run.Run(run.Request("?"), fleet, chains, where), count)]
+            [one async for one in calls(run.Run(run.Request("?"), fleet, chains, where), count)]
             for where, count in zip(itertools.cycle(environments), runs, strict=False)
         ]
 
@@ -60,14 +62,14 @@ def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
 def test_a_run_is_refused_more_than_its_budget_and_the_next_begins_anew(dear: Desk) -> None:
     dear.more = "[budgets]\nrun_usd = 0.05\n"
     refused = "The budget run_usd is used up: raise it, or change at_limit"
-    assert asked(dear, 4, 1) == [["answered", "answered", refused, refused], ["answered"]]
+    assert ask_in_runs(dear, 4, 1) == [["answered", "answered", refused, refused], ["answered"]]
     assert dear.rows()[2:4] == [("gpt-5-nano", "skipped", "over_budget")] * 2
     assert len(dear.hits()) == 3
 
 
 def test_a_run_over_its_budget_goes_on_with_the_cheap_chain(dear: Desk) -> None:
     dear.more = CHEAP + '[budgets]\nrun_usd = 0.04\nat_limit = "cheap_only"\n'
-    assert asked(dear, 3, 1) == [["answered"] * 3, ["answered"]]
+    assert ask_in_runs(dear, 3, 1) == [["answered"] * 3, ["answered"]]
     assert dear.hits() == ["gpt-5-nano", "ok", "ok", "gpt-5-nano"]
     assert dear.rows()[1:3] == [("gpt-5-nano", "skipped", "over_budget"), ("ok", "ok", None)]
 
@@ -77,11 +79,11 @@ def test_a_call_is_capped_by_the_budget_of_all_calls(dear: Desk) -> None:
     dear.server.script["gpt-5-nano"] = [Reply(text="", output_tokens=100_000)]
     dear.more = "[budgets]\ncall_usd = 0.03\n"
     with pytest.raises(dear.module("runtime.errors").ChainExhausted):
-        asked(dear, 1)
+        ask_in_runs(dear, 1)
     assert dear.rows()[1] == ("claude-haiku-4-5", "skipped", "over_budget")
     dear.rules = {"max_cost_usd": 0.05}  # the lower one counts
     with pytest.raises(dear.module("runtime.errors").ChainExhausted):
-        asked(dear, 1)
+        ask_in_runs(dear, 1)
     assert dear.hits() == ["gpt-5-nano"] * 2
 
 
@@ -89,9 +91,9 @@ def test_a_tasks_budget_warns_once_and_leaves_other_tasks_alone(
     dear: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
     dear.more = "[budgets]\ntask_usd = { answering = 0.4, drafting = 0.01 }\n"
-    (told,) = asked(dear, 12)
-    assert told[:10] == ["answered"] * 10
-    assert told[10:] == ["The budget answering is used up: raise it, or change at_limit"] * 2
+    (answers,) = ask_in_runs(dear, 12)
+    assert answers[:10] == ["answered"] * 10
+    assert answers[10:] == ["The budget answering is used up: raise it, or change at_limit"] * 2
     (warning,) = warnings(caplog)  # though two calls were made above 80 %
     assert "budget answering, $0.4," in warning
 
@@ -101,19 +103,19 @@ def test_recorded_runs_spend_nothing(
     dear: Desk, budget: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     dear.more = f"[budgets]\n{budget}\n"
-    both = asked(dear, 1, 4, 1, environments=("production", "demo"))
+    both = ask_in_runs(dear, 1, 4, 1, environments=("production", "demo"))
     assert both == [["answered"], ["answered"] * 4, ["answered"]]
-    asked(dear, 2, environments=("demo",))
+    ask_in_runs(dear, 2, environments=("demo",))
     assert len(dear.hits()) == 8
     assert len(warnings(caplog)) == 0
-    refused, shown = asked(dear, 1, 1, environments=("production", "demo"))
+    refused, shown = ask_in_runs(dear, 1, 1, environments=("production", "demo"))
     assert refused != ["answered"] and shown == ["answered"]
 
 
 def stage(run: Any, task: str) -> Any:
-    """A run, and the task type of a stage that fleet.toml does not name: its sub-agent's name."""
-    asked = run.Stage(agent=run.SubAgent(task, str))
-    return asked.run, asked.task_type
+    """Return a run, and the task type of a stage that fleet.toml does not name."""
+    one = run.Stage(agent=run.SubAgent(task, str))
+    return one.run, one.task_type
 
 
 def test_what_others_spend_is_noticed_while_this_process_runs(
@@ -128,18 +130,18 @@ def test_what_others_spend_is_noticed_while_this_process_runs(
     budgets = fleet.Budgets(month_usd=Decimal(1), task_usd={"drafting": Decimal("0.1")})
     spending = budgeting.Spending(budgets, lambda: dict(others), every_s=0)
 
-    def reached(task: str) -> str | None:
+    def find_reached(task: str) -> str | None:
         return asyncio.run(spending.find_reached(*stage(run, task)))
 
-    assert reached("drafting") is None
+    assert find_reached("drafting") is None
     others["drafting"] = 100_000_000
-    assert (reached("drafting"), reached("answering")) == ("drafting", None)
+    assert (find_reached("drafting"), find_reached("answering")) == ("drafting", None)
     others["answering"] = 700_000_000
     with caplog.at_level(logging.WARNING):
-        assert (reached("answering"), reached("answering")) == (None, None)
+        assert (find_reached("answering"), find_reached("answering")) == (None, None)
     assert len(warnings(caplog)) == 1
     others["answering"] = 900_000_000
-    assert reached("answering") == "month_usd"
+    assert find_reached("answering") == "month_usd"
 
 
 def test_a_task_may_be_called_like_the_months_budget(desk: Desk) -> None:
@@ -150,7 +152,7 @@ def test_a_task_may_be_called_like_the_months_budget(desk: Desk) -> None:
 
 
 def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
-    """What is not committed yet is not forgotten when the ledger is read."""
+    """Costs that are not committed yet are not forgotten when the ledger is read."""
     budgeting, fleet, run, store = (
         desk.module(f"runtime.{name}") for name in ("budgets", "fleet", "run", "ledger.attempt")
     )
@@ -165,15 +167,15 @@ def test_between_two_looks_at_the_ledger_it_counts_itself(desk: Desk) -> None:
     def attempt(cost: int | None) -> Any:
         return row(store, cost_nano_usd=cost)
 
-    def reached() -> str | None:
+    def find_reached() -> str | None:
         return asyncio.run(spending.find_reached(*stage(run, "answering")))
 
-    assert reached() is None
+    assert find_reached() is None
     for cost in (60_000_000, None):
         spending.add(attempt(cost))
-    assert reached() is None
+    assert find_reached() is None
     spending.add(attempt(40_000_000))
-    assert (reached(), len(looks)) == ("month_usd", 1)
+    assert (find_reached(), len(looks)) == ("month_usd", 1)
 
 
 def test_a_ledger_that_cannot_be_read_stops_no_request(
@@ -184,11 +186,11 @@ def test_a_ledger_that_cannot_be_read_stops_no_request(
     )
 
     def unreadable() -> Mapping[str, int]:
-        raise errors.LedgerError("ledger.sqlite3 is no database")
+        raise errors.LedgerError("ledger.sqlite3 is not a database")
 
     spending = budgeting.Spending(fleet.Budgets(month_usd=Decimal(1)), unreadable)
     assert asyncio.run(spending.find_reached(*stage(run, "answering"))) is None
-    assert "is no database" in caplog.text
+    assert "is not a database" in caplog.text
 
 
 FLEET = """

@@ -28,13 +28,13 @@ __all__ = ["desk", "loopback"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
-def asked(desk: Desk, model: str, times: int = 1) -> Any:
+def when_asked(desk: Desk, model: str, times: int = 1) -> Any:
     return lambda: desk.hits().count(model) >= times
 
 
-def answered(desk: Desk, model: str) -> Any:
-    """Once the answer has had half a second to arrive: the server cannot see that."""
-    was_asked, moments = asked(desk, model), list[float]()
+def when_answered(desk: Desk, model: str) -> Any:
+    """Return whether the answer has had half a second to arrive, which the server cannot see."""
+    was_asked, moments = when_asked(desk, model), list[float]()
 
     def waits() -> bool:
         if was_asked():
@@ -48,7 +48,7 @@ def answered(desk: Desk, model: str) -> Any:
 @pytest.mark.parametrize("fault", ["hang", "hang-body"])
 def test_a_request_under_way_is_booked_as_aborted(desk: Desk, provider: str, fault: str) -> None:
     desk.models = [f"{provider}:{fault}", "openai:ok"]
-    desk.cancelled(asked(desk, fault))
+    desk.cancelled(when_asked(desk, fault))
     assert desk.rows("request_model, outcome, error_type, attempt") == [(fault, "aborted", None, 1)]
     assert desk.hits() == [fault], "nobody else is asked for a call that nobody waits for"
 
@@ -100,7 +100,7 @@ def test_an_agent_is_cancelled_in_its_second_request(desk: Desk) -> None:
     async def use(workspace: Any) -> None:
         agent = Agent(workspace.chains["main"], tools=[look])
         task = asyncio.create_task(agent.run("What is there?"))
-        await until(asked(desk, "worker", 2))
+        await until(when_asked(desk, "worker", 2))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -116,7 +116,7 @@ def test_a_call_that_waits_for_its_turn_gives_it_up(desk: Desk) -> None:
 
     async def use(workspace: Any) -> str:
         first = asyncio.create_task(workspace.handle(request("1")))
-        await until(asked(desk, "busy"))
+        await until(when_asked(desk, "busy"))
         second = asyncio.create_task(workspace.handle(request("2")))
         await asyncio.sleep(0.1)
         for task in (second, first):
@@ -132,7 +132,7 @@ def test_a_call_that_waits_for_its_turn_gives_it_up(desk: Desk) -> None:
 
 def test_a_call_that_waits_for_a_retry_keeps_what_it_has(desk: Desk) -> None:
     desk.models, desk.rules = ["openai:status-503"], {"backoff_s": 20}
-    desk.cancelled(answered(desk, "status-503"))
+    desk.cancelled(when_answered(desk, "status-503"))
     tried = [row for row in desk.rows() if row[1] != "aborted"]
     assert tried == [("status-503", "failed", "overloaded")]
     assert desk.hits() == ["status-503"]
@@ -140,7 +140,7 @@ def test_a_call_that_waits_for_a_retry_keeps_what_it_has(desk: Desk) -> None:
 
 def test_a_call_that_waits_out_a_rate_limit_keeps_what_it_has(desk: Desk) -> None:
     desk.models = ["openai:retry-after"]
-    desk.cancelled(answered(desk, "retry-after"))
+    desk.cancelled(when_answered(desk, "retry-after"))
     assert desk.rows()[0] == ("retry-after", "failed", "rate_limited")
     assert desk.hits() == ["retry-after"]
 
@@ -155,7 +155,7 @@ def test_a_call_that_waits_for_the_ledger_is_in_it_all_the_same(desk: Desk) -> N
         with closing(sqlite3.connect(desk.root / "data" / "ledger.sqlite3")) as other:
             other.execute("BEGIN IMMEDIATE")
             task = asyncio.create_task(workspace.handle(request("2")))
-            await until(asked(desk, "ok", 2))
+            await until(when_asked(desk, "ok", 2))
             await asyncio.sleep(0.3)
             assert not task.done(), "an answer is given once its row is on disk"
             task.cancel()
@@ -177,7 +177,7 @@ def test_a_call_whose_check_asks_a_model_books_both(desk: Desk) -> None:
         '[chains.judges]\nmodels = ["anthropic:hang@anthropic"]\n'
         '[stages.judge]\nchain = "judges"\ntask_type = "judging"\n'
     )
-    desk.cancelled(asked(desk, "hang"))
+    desk.cancelled(when_asked(desk, "hang"))
     known = "CASE WHEN stage = 'judge' THEN input_tokens > 100 ELSE input_tokens END"
     rows = sorted(desk.rows(f"stage, request_model, outcome, {known}, cost_nano_usd > 0"))
     assert rows == [
@@ -190,7 +190,7 @@ def test_a_call_whose_check_asks_a_model_books_both(desk: Desk) -> None:
 def test_a_call_whose_second_opinion_is_pending_books_both(desk: Desk) -> None:
     desk.models, desk.checks = ["openai:gpt-6-luna"], ["agreement:second"]
     desk.more = '[chains.second]\nmodels = ["anthropic:hang@anthropic"]\n'
-    desk.cancelled(asked(desk, "hang"))
+    desk.cancelled(when_asked(desk, "hang"))
     rows = sorted(desk.rows("request_model, outcome, input_tokens"))
     assert [row[:2] for row in rows] == [("gpt-6-luna", "aborted"), ("hang", "aborted")]
     assert rows[0][2] == 120 and rows[1][2] > 0
@@ -208,7 +208,7 @@ def test_a_deadline_of_the_callers_own_is_a_cancellation(desk: Desk) -> None:
 
         limits = list[asyncio.Timeout]()
         task = asyncio.create_task(wait())
-        await until(asked(desk, "hang"))
+        await until(when_asked(desk, "hang"))
         limits[0].reschedule(asyncio.get_running_loop().time())
         with pytest.raises(TimeoutError):
             await task
@@ -256,7 +256,7 @@ def test_a_workspace_closed_with_calls_in_flight_books_them(desk: Desk) -> None:
     async def use() -> list[Any]:
         async with workspace.open(desk.root) as opened:
             tasks = [asyncio.create_task(opened.handle(request("?"))) for _ in range(3)]
-            await until(asked(desk, "hang", 3))
+            await until(when_asked(desk, "hang", 3))
         async with asyncio.timeout(10):
             return await asyncio.gather(*tasks, return_exceptions=True)
 
@@ -306,19 +306,19 @@ def test_a_loop_in_every_thread(desk: Desk) -> None:
     desk.models = ["openai:ok"]
     desk.write()
     workspace, request = desk.module("workspace").Workspace, desk.module("runtime.run").Request
-    told: list[str] = []
+    answers: list[str] = []
 
     async def use() -> None:
         async with workspace.open(desk.root) as opened:
             for _ in range(5):
-                told.append((await opened.handle(request("?"))).output)
+                answers.append((await opened.handle(request("?"))).output)
 
     threads = [threading.Thread(target=lambda: asyncio.run(use())) for _ in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert told == [TEXT] * 15
+    assert answers == [TEXT] * 15
     assert len(desk.rows()) == 15
 
 

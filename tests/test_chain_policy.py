@@ -83,8 +83,10 @@ def test_a_retry_heals(desk: Desk) -> None:
 @pytest.mark.parametrize("status", [429, 413])
 def test_what_the_account_may_never_ask_is_not_asked_again(desk: Desk, status: int) -> None:
     """Neither in this call nor of a window as large; the next call may be smaller."""
-    told = "Request too large for m on tokens per min (TPM): Limit 30000, Requested 30601."
-    body = json.dumps({"error": {"message": told, "type": "tokens", "code": "rate_limit_exceeded"}})
+    message = "Request too large for m on tokens per min (TPM): Limit 30000, Requested 30601."
+    body = json.dumps(
+        {"error": {"message": message, "type": "tokens", "code": "rate_limit_exceeded"}}
+    )
     desk.models = ["openai:gpt-5-nano", "openai:gpt-5-mini"]
     desk.server.script["gpt-5-nano"] = [
         Reply(status=status, body=body, headers={"Retry-After": "60"}),

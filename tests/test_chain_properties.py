@@ -141,8 +141,8 @@ def play(desk: Desk, tmp: Path, schedule: list[Any], more: str = "", **request: 
     return SimpleNamespace(answer=answer, seconds=seconds, attempts=attempts, asked=asked)
 
 
-def expected(schedule: list[Any]) -> tuple[list[str], bool]:
-    """Whom the policy asks, in order, and whether somebody's answer is accepted."""
+def predict(schedule: list[Any]) -> tuple[list[str], bool]:
+    """Return who is asked, in order, and whether somebody's answer is accepted."""
     does = {f"m{at}": list(kinds) for at, (_, kinds) in enumerate(schedule)}
     provider = {f"m{at}": name for at, (name, _) in enumerate(schedule)}
     waiting, again, asked = list(does), [], []
@@ -172,7 +172,7 @@ def test_the_first_acceptable_answer_in_policy_order(
     desk: Desk, tmp_path: Path, schedule: list[Any]
 ) -> None:
     came = play(desk, tmp_path, schedule)
-    order, answered = expected(schedule)
+    order, answered = predict(schedule)
     assert came.asked == order
     assert isinstance(came.answer, str) == answered
 

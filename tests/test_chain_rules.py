@@ -25,14 +25,14 @@ def ask_many(desk: Desk, times: int, **request: Any) -> list[str]:
     run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
 
     async def use(workspace: Any) -> list[str]:
-        told: list[str] = []
+        answers: list[str] = []
         for _ in range(times):
             try:
                 await workspace.handle(run.Request("What is it?", **request))
-                told.append("answered")
+                answers.append("answered")
             except errors.FleetError as error:
-                told.append(type(error).__name__)
-        return told
+                answers.append(type(error).__name__)
+        return answers
 
     return desk.play(use)
 
@@ -74,9 +74,9 @@ def test_data_goes_only_where_it_may(desk: Desk, data_class: str | None, asked: 
         '[data]\n"openai@openai" = ["public"]\n"anthropic@anthropic" = ["public", "personal"]\n'
         '[data.regions]\npersonal = ["eu-central-1"]\n'
     )
-    told = ask_many(desk, 1, data_class=data_class)
+    answers = ask_many(desk, 1, data_class=data_class)
     assert desk.hits() == ([asked] if asked else [])
-    assert told == ["answered" if asked else "ChainExhausted"]
+    assert answers == ["answered" if asked else "ChainExhausted"]
     if data_class == "personal":
         assert desk.rows()[0] == ("internal-ok", "skipped", "data_class")
 

@@ -41,7 +41,7 @@ REJECTED = {
     "refusal": "refusal",
     "content-filter": "content_filter",
 }
-# Clients differ in what they make of a body that is no answer; the chain moves on from all of it.
+# Clients differ in what they make of a body that is not an answer; the chain moves on from all of it.
 ALSO = {
     ("google", "wrong-shape"): "broken_off",
     ("bedrock", "wrong-shape"): "network",
@@ -148,9 +148,9 @@ def test_a_mistake_of_ours_is_told_loudly_once(
 
     with caplog.at_level(logging.WARNING):
         desk.play(twice)
-    told = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(told) == 1
-    assert FAILED[command] in told[0].getMessage()
+    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    assert len(warnings) == 1
+    assert FAILED[command] in warnings[0].getMessage()
 
 
 @pytest.mark.parametrize("command", list(REJECTED))
@@ -176,7 +176,7 @@ def stream(desk: Desk) -> tuple[list[Any], Any]:
 
 
 def text_of(events: list[Any]) -> str:
-    """Return the text of a reader who starts anew at every start of the first part."""
+    """Return what a reader has who starts anew at every start of the first part."""
     text = ""
     for event in events:
         if isinstance(event, PartStartEvent):

@@ -24,12 +24,12 @@ def crowd(desk: Desk, times: int = CALLS, **request: Any) -> list[str]:
     asked = desk.module("runtime.run").Request
 
     async def use(workspace: Any) -> list[str]:
-        return [outcome(one) for one in await gathered(workspace, asked("?", **request), times)]
+        return [outcome(one) for one in await gather_calls(workspace, asked("?", **request), times)]
 
     return desk.play(use)
 
 
-async def gathered(workspace: Any, request: Any, times: int) -> list[Any]:
+async def gather_calls(workspace: Any, request: Any, times: int) -> list[Any]:
     calls = (workspace.handle(request) for _ in range(times))
     return await asyncio.gather(*calls, return_exceptions=True)
 
@@ -52,14 +52,14 @@ def test_a_provider_never_has_more_under_way_than_its_limit(desk: Desk, streamed
     desk.models, desk.more = ["openai:paced"], '[limits]\n"openai@openai" = 3\n'
     desk.server.script["paced"] = [Reply(delay_s=0.05, pace_s=0.002)]
     if streamed:
-        assert streamed_crowd(desk) == [TEXT] * CALLS
+        assert read_in_a_crowd(desk) == [TEXT] * CALLS
     else:
         assert crowd(desk) == ["answered"] * CALLS
     assert desk.server.most_at_once["paced"] == 3
     assert [row[1] for row in desk.rows()] == ["ok"] * CALLS
 
 
-def streamed_crowd(desk: Desk) -> list[str]:
+def read_in_a_crowd(desk: Desk) -> list[str]:
     async def use(workspace: Any) -> list[str]:
         chain = workspace.chains["main"]
         return await asyncio.gather(*(read(chain) for _ in range(CALLS)))
@@ -126,7 +126,7 @@ async def while_full(desk: Desk, workspace: Any, times: int, **request: Any) -> 
     holder = asyncio.create_task(workspace.handle(asked("hold")))
     await until(lambda: desk.hits() == ["full"])
     try:
-        return await gathered(workspace, asked("?", **request), times)
+        return await gather_calls(workspace, asked("?", **request), times)
     finally:
         holder.cancel()
         await asyncio.wait([holder])
@@ -153,7 +153,7 @@ def test_a_call_whose_time_is_up_in_the_queue_is_busy(desk: Desk) -> None:
 
 
 def test_a_call_that_waits_in_a_queue_goes_on_to_the_next_in_time(desk: Desk) -> None:
-    """The queue of one place is no reason to miss the deadline: the share of time is kept."""
+    """The queue of one place is not a reason to miss the deadline: the share of time is kept."""
     full(desk, "anthropic:ok")
 
     async def use(workspace: Any) -> None:
@@ -181,7 +181,7 @@ def test_being_busy_is_no_failure_of_the_model(desk: Desk) -> None:
 
 @pytest.mark.slow
 def test_the_time_in_the_queue_is_none_of_the_attempts(desk: Desk) -> None:
-    """Who gets the slot late has a time of its own; the row tells how long the model took."""
+    """Who gets the slot late has a time of its own; the row has the time that the model took."""
     desk.models, desk.rules = ["openai:paced"], {"attempt_s": 2, "deadline_s": 60}
     desk.more = '[limits]\n"openai@openai" = 1\n[circuits]\nfailures = 1\nopen_s = 60\n'
     desk.server.script["paced"] = [Reply(delay_s=1.2)]
@@ -229,7 +229,7 @@ def of(desk: Desk, model: str) -> list[str]:
 
 
 def one_by_one(desk: Desk, *pauses: float) -> None:
-    """Send a request after each pause."""
+    """Make a request after each pause."""
     asked = desk.module("runtime.run").Request
 
     async def use(workspace: Any) -> None:
@@ -288,7 +288,7 @@ def test_one_probe_only_when_half_open(desk: Desk, limited: bool, streamed: bool
         if streamed:
             await asyncio.gather(*(read(workspace.chains["main"]) for _ in range(50)))
         else:
-            await gathered(workspace, asked("?"), 50)
+            await gather_calls(workspace, asked("?"), 50)
 
     desk.play(use)
     assert Counter(desk.hits()) == {"breaks": 4, "ok": 53}
@@ -306,7 +306,7 @@ def test_one_probe_only_when_its_callers_queue_for_a_slot(desk: Desk) -> None:
         for _ in range(3):
             await workspace.handle(asked("?"))
         await asyncio.sleep(OPEN_S + 0.1)
-        await gathered(workspace, asked("?"), 50)
+        await gather_calls(workspace, asked("?"), 50)
 
     desk.play(use)
     assert Counter(desk.hits()) == {"breaks": 4, "ok": 53}

@@ -37,7 +37,7 @@ def _collected() -> Iterator[None]:
         gc.collect()
 
 
-async def blocked(desk: Desk, call: Any, seconds: float) -> Any:
+async def block_loop(desk: Desk, call: Any, seconds: float) -> Any:
     """Return the result of a call during which the event loop stands still."""
     task = asyncio.ensure_future(call)
     await until(lambda: bool(desk.server.seen))
@@ -56,7 +56,7 @@ def test_a_blocked_loop_is_no_timeout_of_a_provider(desk: Desk, wire: str) -> No
 
     async def use(workspace: Any) -> Any:
         calls = asyncio.gather(*(workspace.handle(run.Request("?")) for _ in range(8)))
-        return await blocked(desk, calls, 3)
+        return await block_loop(desk, calls, 3)
 
     assert [answer.output for answer in desk.play(use)] == [TEXT] * 8
     assert desk.rows("outcome") == [("ok",)] * 8, "nothing is asked twice"
@@ -70,7 +70,7 @@ def test_who_has_no_time_left_after_a_stall_is_told_so(desk: Desk) -> None:
 
     async def use(workspace: Any) -> None:
         with pytest.raises(errors.ChainExhausted, match="stalled"):
-            await blocked(desk, workspace.handle(run.Request("?")), 2)
+            await block_loop(desk, workspace.handle(run.Request("?")), 2)
         (candidate,) = workspace.chains["main"].candidates
         assert candidate.unavailable is None, "no circuit opens"
 
@@ -85,7 +85,7 @@ def test_a_slow_provider_is_still_a_timeout(desk: Desk) -> None:
 
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize(
-    ("cause", "told"),
+    ("cause", "message"),
     [
         (
             OSError(errno.EMFILE, os.strerror(errno.EMFILE)),
@@ -100,7 +100,7 @@ def test_what_this_machine_has_run_out_of_is_not_the_providers_fault(
     desk: Desk,
     wire: str,
     cause: Exception,
-    told: str,
+    message: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -119,7 +119,7 @@ def test_what_this_machine_has_run_out_of_is_not_the_providers_fault(
         return await workspace.handle(run.Request("?"))
 
     assert desk.play(use).output == TEXT, "no circuit opened"
-    assert told in caplog.text
+    assert message in caplog.text
 
 
 def test_a_name_that_cannot_be_looked_up_is_said_to_be_that(
@@ -135,7 +135,7 @@ def test_a_name_that_cannot_be_looked_up_is_said_to_be_that(
 
 
 @pytest.mark.parametrize(
-    ("number", "told"),
+    ("number", "message"),
     [
         (errno.ENOENT, "is missing: write it"),
         (errno.EMFILE, r"\(Too many open files\): raise `ulimit -n`"),
@@ -144,14 +144,14 @@ def test_a_name_that_cannot_be_looked_up_is_said_to_be_that(
     ],
 )
 def test_a_prompt_that_cannot_be_read_says_why(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, number: int, told: str
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, number: int, message: str
 ) -> None:
     def fails(*_: Any, **__: Any) -> str:
         raise OSError(number, os.strerror(number))
 
     run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
     monkeypatch.setattr(Path, "read_text", fails)
-    with pytest.raises(errors.SettingsError, match=told):
+    with pytest.raises(errors.SettingsError, match=message):
         run.SubAgent("answer", str).prompt()
 
 
@@ -272,5 +272,5 @@ def test_a_misspelt_table_is_told_of(
 ) -> None:
     desk.models, desk.more = ["openai:ok"], f"[{table}]\n[mine]\n"
     desk.ask()
-    told = [record.getMessage() for record in caplog.records if "has no effect" in record.msg]
-    assert told == [f"fleet.toml: [{table}] has no effect; did you mean [{meant}]?"]
+    message = [record.getMessage() for record in caplog.records if "has no effect" in record.msg]
+    assert message == [f"fleet.toml: [{table}] has no effect; did you mean [{meant}]?"]

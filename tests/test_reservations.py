@@ -76,11 +76,11 @@ def test_ten_calls_at_once_keep_to_a_limit(
         started = workspace.start(run.Request("?", **request_))
         return lambda: started.ask(agent, "What is it?", chain="main")
 
-    told = ten_at_once(dollars, one)
+    answers = ten_at_once(dollars, one)
     assert spent(dollars) == pytest.approx(2, rel=0.01)
     assert len(dollars.hits()) == 2, "and what is left is used"
     kind = "ChainExhausted" if request_ else "BudgetReached"
-    assert {type(one).__name__ for one in told if not isinstance(one, str)} == {kind}
+    assert {type(one).__name__ for one in answers if not isinstance(one, str)} == {kind}
 
 
 def test_the_first_calls_of_a_process_know_what_the_month_has_cost(dollars: Desk) -> None:
@@ -88,8 +88,8 @@ def test_the_first_calls_of_a_process_know_what_the_month_has_cost(dollars: Desk
     dollars.more = "[budgets]\nmonth_usd = 1\n"
     request = dollars.module("runtime.run").Request
     dollars.play(lambda workspace: workspace.handle(request("?")))
-    told = ten_at_once(dollars, lambda w: lambda: w.handle(request("?")))
-    assert {type(one).__name__ for one in told} == {"BudgetReached"}
+    answers = ten_at_once(dollars, lambda w: lambda: w.handle(request("?")))
+    assert {type(one).__name__ for one in answers} == {"BudgetReached"}
     assert len(dollars.hits()) == 1
 
 
@@ -146,8 +146,8 @@ def test_streams_at_once_keep_to_a_limit(dollars: Desk) -> None:
 
         return read
 
-    told = ten_at_once(dollars, one)
-    assert sum(isinstance(answer, str) for answer in told) == 2
+    answers = ten_at_once(dollars, one)
+    assert sum(isinstance(answer, str) for answer in answers) == 2
     assert spent(dollars) == pytest.approx(2, rel=0.01)
 
 
@@ -218,16 +218,16 @@ def test_calls_that_find_the_budget_used_up_meanwhile_go_on_as_at_limit_says(
         '[budgets]\nmonth_usd = 1\nat_limit = "cheap_only"\n'
     )
     request = dollars.module("runtime.run").Request
-    told = ten_at_once(dollars, lambda w: lambda: w.handle(request("?")))
-    assert [answer.status for answer in told] == ["answered"] * 10
+    answers = ten_at_once(dollars, lambda w: lambda: w.handle(request("?")))
+    assert [answer.status for answer in answers] == ["answered"] * 10
     assert sorted(dollars.hits()) == ["dear"] + ["ok"] * 9
 
 
 def test_a_model_without_a_price_reserves_nothing(desk: Desk) -> None:
     desk.models, desk.more = ["openai:nobody-knows-it"], "[budgets]\nmonth_usd = 0.000001\n"
     request = desk.module("runtime.run").Request
-    told = ten_at_once(desk, lambda w: lambda: w.handle(request("?")))
-    assert [answer.status for answer in told] == ["answered"] * 10
+    answers = ten_at_once(desk, lambda w: lambda: w.handle(request("?")))
+    assert [answer.status for answer in answers] == ["answered"] * 10
 
 
 @pytest.fixture(scope="module")
@@ -349,7 +349,7 @@ def test_reservations_hold_whatever_comes_at_once(budgets: Any) -> None:
 
 
 def slow_model(seconds: Callable[[], float], tokens: Callable[[], int]) -> Any:
-    """A provider that takes its time, and more or fewer tokens."""
+    """Return a provider that takes its time, and more or fewer tokens."""
 
     async def answer(_: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
         await asyncio.sleep(seconds())

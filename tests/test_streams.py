@@ -21,8 +21,8 @@ WIRES = ("openai", "anthropic")
 ROW = "outcome, error_type, input_tokens, output_tokens"
 
 
-def streamed(desk: Desk, provider: str, reply: Reply) -> str | None:
-    """Return the text of a stream whose first model, of this provider, replies like this."""
+def read_stream(desk: Desk, provider: str, reply: Reply) -> str | None:
+    """Return the text of a stream whose first model, of this provider, replies so."""
     desk.models = [f"{provider}:first", f"{'openai' if provider != 'openai' else 'anthropic'}:ok"]
     desk.server.script["first"] = [reply]
 
@@ -36,14 +36,14 @@ def streamed(desk: Desk, provider: str, reply: Reply) -> str | None:
     return desk.play(use)
 
 
-def drop_usage(told: Any) -> Any:
-    if told.get("choices") == [] and told.get("usage"):
+def drop_usage(event: Any) -> Any:
+    if event.get("choices") == [] and event.get("usage"):
         return None
-    return told
+    return event
 
 
 def test_a_whole_stream_without_usage_is_an_answer(desk: Desk) -> None:
-    assert streamed(desk, "openai", Reply(edit=drop_usage)) == TEXT
+    assert read_stream(desk, "openai", Reply(edit=drop_usage)) == TEXT
     assert desk.rows(ROW) == [("ok", None, None, None)]
 
 
@@ -51,59 +51,59 @@ def test_usage_in_several_chunks_counts_once(desk: Desk) -> None:
     """Some servers repeat the usage so far in every chunk."""
     count = 0
 
-    def edit(told: Any) -> Any:
+    def edit(event: Any) -> Any:
         nonlocal count
         count += 1
         used = {"prompt_tokens": 120, "completion_tokens": min(count, 30)}
-        if told.get("choices"):
-            told["usage"] = used | {"total_tokens": 120 + min(count, 30)}
-        return told
+        if event.get("choices"):
+            event["usage"] = used | {"total_tokens": 120 + min(count, 30)}
+        return event
 
-    assert streamed(desk, "openai", Reply(edit=edit)) == TEXT
+    assert read_stream(desk, "openai", Reply(edit=edit)) == TEXT
     assert desk.rows(ROW) == [("ok", None, 120, 30)]
 
 
 def test_usage_in_several_events_counts_once_in_the_other_format(desk: Desk) -> None:
-    assert streamed(desk, "anthropic", Reply()) == TEXT
+    assert read_stream(desk, "anthropic", Reply()) == TEXT
     assert desk.rows(ROW) == [("ok", None, 120, 30)]
 
 
 @pytest.mark.parametrize(("reason", "accepted"), [("eos", True), ("abort", False)])
 def test_an_end_by_another_name(desk: Desk, reason: str, accepted: bool) -> None:
-    def edit(told: Any) -> Any:
-        for choice in told["choices"]:
+    def edit(event: Any) -> Any:
+        for choice in event["choices"]:
             choice["finish_reason"] = choice["finish_reason"] and reason
-        return told
+        return event
 
     desk.rules = {"on_cut": "restart"}
-    assert streamed(desk, "openai", Reply(edit=edit)) == TEXT
+    assert read_stream(desk, "openai", Reply(edit=edit)) == TEXT
     assert desk.rows("outcome")[0] == ("ok" if accepted else "rejected",)
 
 
 def test_a_stream_that_gives_no_reason_ends_with_its_usage(desk: Desk) -> None:
-    def edit(told: Any) -> Any:
-        for choice in told["choices"]:
+    def edit(event: Any) -> Any:
+        for choice in event["choices"]:
             choice["finish_reason"] = None
-        return told
+        return event
 
-    assert streamed(desk, "openai", Reply(edit=edit)) == TEXT
+    assert read_stream(desk, "openai", Reply(edit=edit)) == TEXT
     assert desk.rows("outcome") == [("ok",)]
     desk.rules = {"on_cut": "restart"}
-    streamed(desk, "openai", Reply(edit=lambda told: drop_usage(edit(told))))
+    read_stream(desk, "openai", Reply(edit=lambda event: drop_usage(edit(event))))
     assert desk.rows("outcome, error_type")[1:] == [("failed", "network"), ("ok", None)]
 
 
-def thinking(told: Any) -> Any:
+def thinking(event: Any) -> Any:
     """Return an event of a stream with thoughts in place of words."""
-    told = copy.deepcopy(told)
-    for choice in told.get("choices", ()):
+    event = copy.deepcopy(event)
+    for choice in event.get("choices", ()):
         if words := choice["delta"].pop("content", None):
             choice["delta"]["reasoning_content"] = words
-    if told.get("type") == "content_block_start":
-        told["content_block"] = {"type": "thinking", "thinking": "", "signature": ""}
-    if told.get("type") == "content_block_delta":
-        told["delta"] = {"type": "thinking_delta", "thinking": told["delta"]["text"]}
-    return told
+    if event.get("type") == "content_block_start":
+        event["content_block"] = {"type": "thinking", "thinking": "", "signature": ""}
+    if event.get("type") == "content_block_delta":
+        event["delta"] = {"type": "thinking_delta", "thinking": event["delta"]["text"]}
+    return event
 
 
 @pytest.mark.parametrize("fault", ["cut", "end", "error", None])
@@ -115,7 +115,7 @@ def test_who_still_thinks_has_said_nothing(desk: Desk, provider: str, fault: Any
         after=5 if fault else None,
         edit=thinking,
     )
-    assert streamed(desk, provider, reply) == TEXT
+    assert read_stream(desk, provider, reply) == TEXT
     first, second = desk.rows("outcome, error_type")
     assert first[0] in ("failed", "rejected")
     assert second == ("ok", None)
@@ -128,43 +128,43 @@ def test_a_stream_thinks_before_it_speaks(desk: Desk, provider: str) -> None:
     """Thinking takes longer than an attempt may take: every event has a time of its own."""
     said = 0
 
-    def edit(told: Any) -> Any:
+    def edit(event: Any) -> Any:
         nonlocal said
-        told = copy.deepcopy(told)
-        for choice in told.get("choices", ()):
+        event = copy.deepcopy(event)
+        for choice in event.get("choices", ()):
             if words := choice["delta"].get("content"):
                 said += 1
                 if said < 8:
                     choice["delta"] = {"reasoning_content": words}
-        return told
+        return event
 
     desk.rules = {"attempt_s": 1.5}
     reply = Reply(edit=edit, pace_s=0.15)
-    assert streamed(desk, provider, reply)
+    assert read_stream(desk, provider, reply)
     assert desk.rows("outcome") == [("ok",)]
     assert desk.seconds > 1.5
 
 
 @pytest.mark.parametrize("provider", WIRES)
 def test_comments_and_empty_deltas_are_nothing(desk: Desk, provider: str) -> None:
-    def edit(told: Any) -> Any:
-        for choice in told.get("choices", ()):
+    def edit(event: Any) -> Any:
+        for choice in event.get("choices", ()):
             if not choice["finish_reason"] and not choice["delta"].get("content"):
                 choice["delta"] = {"role": "assistant", "content": None}
-        return None if told.get("type") == "ping" else told
+        return None if event.get("type") == "ping" else event
 
-    assert streamed(desk, provider, Reply(edit=edit)) == TEXT
+    assert read_stream(desk, provider, Reply(edit=edit)) == TEXT
     assert desk.rows("outcome") == [("ok",)]
 
 
 @pytest.mark.parametrize("provider", WIRES)
 def test_a_body_with_comments_and_without_a_last_word(desk: Desk, provider: str) -> None:
     """Keep-alive comments, and no [DONE]: what says why it ended has ended."""
-    told, asked = FORMATS[provider], {"stream_options": {"include_usage": True}}
-    pieces = [*told.tokens("first", Reply(), asked), told.ending("first", Reply(), asked)]
+    wire, asked = FORMATS[provider], {"stream_options": {"include_usage": True}}
+    pieces = [*wire.tokens("first", Reply(), asked), wire.ending("first", Reply(), asked)]
     body = b": keep-alive\n\n".join(pieces).decode().replace("data: [DONE]\n\n", "")
     reply = Reply(body=": OPENROUTER PROCESSING\n\n" + body, content_type="text/event-stream")
-    assert streamed(desk, provider, reply) == TEXT
+    assert read_stream(desk, provider, reply) == TEXT
     assert desk.rows(ROW) == [("ok", None, 120, 30)]
 
 
@@ -197,13 +197,13 @@ def test_two_calls_of_tools_with_one_id_do_not_end_a_stream(desk: Desk) -> None:
     calls: list[dict[str, Any]] = [{"index": index, **call} for index in range(2)]
     doubled: list[int] = []
 
-    def edit(told: Any) -> Any:
-        for choice in told["choices"]:
+    def edit(event: Any) -> Any:
+        for choice in event["choices"]:
             if choice["finish_reason"]:
                 choice["finish_reason"] = "tool_calls"
             elif choice["delta"].pop("content", None) and calls:
                 choice["delta"]["tool_calls"] = [calls.pop(0)]
-        return told
+        return event
 
     def double(number: int) -> int:
         """Double a number."""

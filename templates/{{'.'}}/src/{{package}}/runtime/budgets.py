@@ -27,7 +27,7 @@ FEW_ATTEMPTS = 1000  # a limit with room for more is not passed by one bad estim
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What may be spent by a call, a run, a task or in a month; `usd` None: there is no limit."""
+    """What may be spent by a call, a run, a task or in a month: anything where `usd` is None."""
 
     name: str
     of: str

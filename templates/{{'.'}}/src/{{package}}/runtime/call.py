@@ -131,7 +131,9 @@ class Call(CallRequest):
                     response = await model.request(prepared, self.settings, self.parameters)
                 response = repair_response(response, self)
                 candidate.record_success()
-                self.record.add_unjudged(candidate.ref, response, started)
+                self.record.add(
+                    candidate.ref, "aborted", response=response, started=started, to_judge=True
+                )
                 result = await self.examine(response)
         except BaseException as error:
             failure = self.record_failure(candidate, error, started, response)

@@ -44,8 +44,12 @@ class CallRecord:
         response: ModelResponse | None = None,
         started: float | None = None,
         ttft_ms: int | None = None,
+        to_judge: bool = False,
     ) -> None:
-        """Add an attempt's row, or say how the one ended whose completion was examined."""
+        """Add an attempt's row, or say how the one ended whose completion was examined.
+
+        The row of a completion `to_judge` says "aborted", in case that nothing follows.
+        """
         if self._unjudged:
             self._judge(self._unjudged, outcome, result)
             return
@@ -66,22 +70,12 @@ class CallRecord:
             **self.request.stage.labels,
         )
         self.rows.append(row)
+        self._unjudged = row if to_judge else None
         self.request.stage.run.attempts.append(row)
         self.shared.spending.add(row)
         self.budget.release(row.cost_nano_usd)
         if response:
             self.completions[row.attempt] = response
-
-    def add_unjudged(
-        self,
-        ref: ModelRef,
-        response: ModelResponse,
-        started: float,
-        ttft_ms: int | None = None,
-    ) -> None:
-        """Add the row of a completion that is yet to be examined: "aborted", if nothing follows."""
-        self.add(ref, "aborted", response=response, started=started, ttft_ms=ttft_ms)
-        self._unjudged = self.rows[-1]
 
     async def flush(self) -> None:
         """Return once all that was added so far is in the ledger. Raises LedgerError."""

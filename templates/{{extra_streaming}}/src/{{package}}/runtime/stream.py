@@ -175,8 +175,13 @@ class ChainStream(StreamedResponse):
             await self._close("failed", CheckResult(Failure.NETWORK))
             return Failure.NETWORK
         opened = self._opened
-        self._call.record.add_unjudged(
-            opened.candidate.ref, response, opened.started, opened.ttft_ms
+        self._call.record.add(
+            opened.candidate.ref,
+            "aborted",
+            response=response,
+            started=opened.started,
+            ttft_ms=opened.ttft_ms,
+            to_judge=True,
         )
         try:
             result = await self._call.examine(response)
