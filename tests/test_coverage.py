@@ -38,7 +38,6 @@ FEATURES = {
             "extra_ledger_tools",
             "extra_reconcile",
             "extra_saving",
-            "extra_streaming",
         ),
         GENERATOR,
     ),
