@@ -144,14 +144,9 @@ def row(store: Any, **given: Any) -> Any:
     return store.Attempt(**{**usual, **given})
 
 
-def call(id_: str, messages: list[Any], *answered: tuple[Any, Any]) -> Any:
-    """Make what is read of a call when its texts are stored: rows with their completions."""
-    return SimpleNamespace(
-        id=id_,
-        messages=messages,
-        rows=[row for row, _ in answered],
-        completions={row.attempt: response for row, response in answered},
-    )
+def call(id_: str, messages: list[Any]) -> Any:
+    """Make what is read of a call when its texts are stored."""
+    return SimpleNamespace(id=id_, messages=messages)
 
 
 def fold(store: Any, rows: Iterable[Any]) -> dict[tuple[Any, ...], dict[str, int]]:

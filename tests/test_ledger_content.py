@@ -190,7 +190,8 @@ def test_texts_are_kept_no_longer_than_rows(recording: Desk) -> None:
     )
     path = recording.root / "ledger.sqlite3"
     settings = store.LedgerSettings(record_content=True, retention_days=3, content_days=30)
-    [*_, (_, (before,))] = content.texts(path, settings)(ledger_package.call("one", []), [])
+    save = content.texts(path, settings)
+    [*_, (_, (before,))] = save(ledger_package.call("one", []), [], {})
     assert before == pytest.approx(time.time_ns() // 1000 - 3 * store.DAY_US, abs=60_000_000)
 
 
@@ -204,9 +205,10 @@ def test_the_bytes_of_files_are_left_out(recording: Desk) -> None:
     )
     answer = ModelResponse(parts=[ToolCallPart("look", {"data": "kept"})])
     row = ledger_package.row(store, call_id="one")
-    call = ledger_package.call("one", [ModelRequest(parts=[prompt])], (row, answer))
+    call = ledger_package.call("one", [ModelRequest(parts=[prompt])])
     settings = store.LedgerSettings(record_content=True)
-    [*_, (_, values)] = content.texts(recording.root / "ledger.sqlite3", settings)(call, [row])
+    save = content.texts(recording.root / "ledger.sqlite3", settings)
+    [*_, (_, values)] = save(call, [row], {row.attempt: answer})
     *_, asked, answered = values
     assert "What is on it?" in asked and "image/png" in asked and len(asked) < 400
     assert "kept" in answered
@@ -220,9 +222,9 @@ def test_an_answer_cut_within_a_character_is_stored(recording: Desk) -> None:
     answer = ModelResponse(parts=[TextPart("All is well \ud83d")])
     row = ledger_package.row(store, call_id="one")
     settings = store.LedgerSettings(record_content=True)
-    also = content.texts(path := recording.root / "ledger.sqlite3", settings)
+    save = content.texts(path := recording.root / "ledger.sqlite3", settings)
     database = store.connect(path)
-    database.write([row], also(ledger_package.call("one", [], (row, answer)), [row]))
+    database.write([row], save(ledger_package.call("one", []), [row], {row.attempt: answer}))
     database.close()
     [(_, answered)] = recording.texts()
     assert "All is well ?" in answered

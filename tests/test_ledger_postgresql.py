@@ -189,12 +189,12 @@ def test_texts_are_stored_with_their_rows_and_erased(store: Any, location: Any) 
         ModelResponse(parts=[TextPart("That.")]),
     )
     asked = [ModelRequest(parts=[UserPromptPart("What\0?")])]
-    call = ledger_package.call(row.call_id, asked, (row, answer))
+    call = ledger_package.call(row.call_id, asked)
     settings = store.LedgerSettings(record_content=True)
 
     async def play() -> None:
         texts, ledger = content.texts(location, settings), store.Ledger(location, settings)
-        await ledger.write(call.rows, texts(call, call.rows))
+        await ledger.write([row], texts(call, [row], {row.attempt: answer}))
         ledger.close()
 
     asyncio.run(play())
