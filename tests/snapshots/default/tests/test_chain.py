@@ -27,7 +27,7 @@ from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.usage import RequestUsage
 
 from desk import wiring
-from desk.runtime import half_open
+from desk.runtime import chain
 from desk.runtime.errors import (
     BudgetReached,
     ChainExhausted,
@@ -140,7 +140,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("FLEET_ROOT", str(tmp_path))
     monkeypatch.delenv("FLEET_LEDGER_URL", raising=False)
-    monkeypatch.setattr(half_open, "PAUSES", (0.1, 0.2, 0.2))
+    monkeypatch.setattr(chain, "PAUSES", (0.1, 0.2, 0.2))
     return Desk(tmp_path)
 
 

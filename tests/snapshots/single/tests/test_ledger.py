@@ -27,7 +27,7 @@ from desk.runtime.errors import (
     LedgerUnavailable,
     SettingsError,
 )
-from desk.runtime.fleet import Budgets, ModelRef
+from desk.runtime.fleet import Budgets, Fleet, ModelRef
 from desk.runtime.ledger import (
     queries,
     report_text,
@@ -57,6 +57,8 @@ from desk.runtime.ledger.price_context import (
 from desk.runtime.ledger.prices import UNPRICED, Prices
 from desk.runtime.ledger.sqlite import SqliteDatabase
 from desk.runtime.ledger.writer import Ledger, spill_of
+from desk.runtime.request import Request
+from desk.runtime.run import Run
 
 
 @pytest.fixture
@@ -540,22 +542,19 @@ def test_tools_of_a_provider_that_nobody_counted_make_an_estimate() -> None:
 # Budgets.
 
 
-class SomeRun:
-    """What budgets read of a run."""
-
-    id, environment, max_cost_usd = "1", "production", Decimal(1)
-
-    def spent_nano(self) -> int:
-        return NANO // 2
+def run_of(cost_nano_usd: int = NANO // 2) -> Run:
+    """Return a run that has cost so much."""
+    spent = [row(cost_nano_usd=cost_nano_usd)]
+    return Run(Request("?", max_cost_usd=Decimal(1)), Fleet(chains={}), {}, attempts=spent)
 
 
 def test_the_limits_of_a_run_and_what_is_left_of_them() -> None:
     budgets = Budgets(month_usd=Decimal(10), run_usd=Decimal(2), task_usd={"answering": Decimal(3)})
     spending = Spending(budgets, dict)
-    spending.add([row(cost_nano_usd=NANO), row(environment=DEMO, cost_nano_usd=NANO)])
-    left = {one.name: one.left_nano() / NANO for one in spending.limits(SomeRun(), "answering")}
+    for environment in ("production", DEMO):
+        spending.add(row(environment=environment, cost_nano_usd=NANO))
+    left = {one.name: one.left_nano() / NANO for one in spending.limits(run_of(), "answering")}
     assert left == {"max_cost_usd": 0.5, "run_usd": 1.5, "month_usd": 9, "answering": 2}
-    assert spending.call_nano(Decimal("0.5")) == NANO / 2
 
 
 def test_a_budget_that_is_used_up_is_named(caplog: pytest.LogCaptureFixture) -> None:
@@ -564,22 +563,24 @@ def test_a_budget_that_is_used_up_is_named(caplog: pytest.LogCaptureFixture) -> 
     spending = Spending(budgets, lambda: dict(read), every_s=0)
 
     async def reached() -> list[str | None]:
-        return [await spending.find_reached(SomeRun(), task) for task in ("drafting", "answering")]
+        return [await spending.find_reached(run_of(), task) for task in ("drafting", "answering")]
 
     assert asyncio.run(reached()) == [None, None]
     read["drafting"] = 100_000_000
     assert asyncio.run(reached()) == ["drafting", None]
     read["answering"] = 800_000_000
     assert asyncio.run(reached()) == ["drafting", None] and "80 %" in caplog.text
-    assert asyncio.run(Spending(Budgets(run_usd=Decimal("0.1")), dict).find_reached(SomeRun(), "x"))
+    of_runs = Spending(Budgets(run_usd=Decimal("0.1")), dict)
+    assert asyncio.run(of_runs.find_reached(run_of(), "x")) == "run_usd"
 
 
 def test_calls_that_are_made_at_once_keep_to_a_limit() -> None:
     async def run() -> list[object]:
-        reservations, limit = Reservations(), [Limit("cap", "one", lambda: 100)]
+        reservations = Reservations()
+        limits = [Limit("cap", "one", Decimal(100) / NANO, lambda: 0)]
 
         async def attempt(nano: int, is_most: bool) -> object:
-            held = await reservations.take(limit, "m", nano, is_most=is_most, wait_s=0.5)
+            held = await reservations.take(limits, "m", nano, is_most=is_most, wait_s=0.5)
             if isinstance(held, Reservation):
                 await asyncio.sleep(0.01)
                 reservations.release(held, 60)

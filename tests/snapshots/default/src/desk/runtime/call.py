@@ -3,92 +3,56 @@
 import asyncio
 import logging
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from time import monotonic
+from inspect import isawaitable
+from typing import TypeVar
 
 from pydantic import ValidationError
-from pydantic_ai.messages import ModelMessage, ModelRequest, ModelResponse
-from pydantic_ai.models import ModelRequestParameters
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.messages import ModelRequest, ModelResponse
 
-from .call_budget import CallBudget, RequestSize
-from .candidates import Candidate, Eligibility
-from .completion import Examination, repair_response
+from .call_budget import CallBudget
+from .call_request import CallRequest
+from .candidates import Candidate
+from .completion import reject_completion, repair_response, uses_tool
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, explain_lookup
 from .failure_kinds import Failure
 from .failures import CHECK_ERRORS, classify_error
-from .ledger.attempt import Attempt, new_id
+from .ledger.attempt import Attempt
 from .ledger.writer import Ledger
 from .record import CallRecord
 from .redaction import raise_redacted, redact_error
-from .run import CheckResult, Stage
+from .run import PASSED, CheckResult
 from .shared import PERSON, Shared
 from .stalls import TimeLimits
 
 log = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+Ask = Callable[[Candidate, int], Awaitable[Answer | str]]
+"""Asks the first of so many models that are left; returns its answer, or why there is none."""
+
 
 @dataclass(kw_only=True)
-class Call:
+class Call(CallRequest):
     """One request to a chain, which asks one candidate after the other."""
 
-    stage: Stage
-    messages: list[ModelMessage]
-    settings: ModelSettings | None
-    parameters: ModelRequestParameters
-    chain: str
     shared: Shared
     time: TimeLimits
-    cap_nano: float = math.inf
-    """What all its attempts together may cost, in nano-USD."""
     retry_at: float = 0
     """When retries may begin, on the monotonic clock."""
     to_human: bool = False
-    id: str = field(default_factory=new_id)
+    min_window: int = 0
+    """The largest context window that was too small."""
     hint: str = ""
     """What may help where no model answers."""
     budget: CallBudget = field(init=False)
     record: CallRecord = field(init=False)
-    eligibility: Eligibility = field(init=False)
-    examination: Examination = field(init=False)
 
     def __post_init__(self) -> None:
-        stage, shared, spending = self.stage, self.shared, self.shared.spending
-        size = RequestSize(self.messages, self.parameters)
-        self.budget = CallBudget(
-            call_id=self.id,
-            cap_nano=self.cap_nano,
-            parent=stage.parent.budget if stage.parent else None,
-            limits=lambda: spending.limits(stage.run, stage.task_type),
-            reservations=spending.reservations,
-            prices=shared.prices,
-            size=size,
-            settings=self.settings,
-            answer_tokens=spending.answer_tokens,
-        )
-        self.record = CallRecord(
-            id=self.id,
-            chain=self.chain,
-            settings=self.settings,
-            labels=stage.labels,
-            size=size,
-            budget=self.budget,
-            prices=shared.prices,
-            ledger=shared.ledger,
-            texts=shared.texts,
-            on_row=self._count_row,
-            on_answer=self._settle,
-        )
-        self.examination = Examination(
-            stage=stage, parameters=self.parameters, size=size, flush=self.record.flush
-        )
-        self.eligibility = Eligibility(
-            size=size,
-            parameters=self.parameters,
-            budget=self.budget,
-            permits=lambda ref: shared.permits(ref, stage.request.data_class),
-        )
+        self.budget = CallBudget(self, self.shared.spending, self.shared.prices)
+        self.record = CallRecord(self, self.shared, self.budget)
 
     @property
     def ledger(self) -> Ledger:
@@ -99,19 +63,36 @@ class Call:
         return self.record.rows
 
     @property
-    def question(self) -> str:
-        """Return the text that was asked last."""
-        asked = [p.content for m in self.messages for p in m.parts if p.part_kind == "user-prompt"]
-        last = asked[-1] if asked else ""
-        return last if isinstance(last, str) else "\n".join(t for t in last if isinstance(t, str))
-
-    @property
     def deadline(self) -> float:
         return self.time.deadline
 
     def skip_reason(self, candidate: Candidate) -> Failure | None:
         """Return why a model is not asked at all, or None when it may be."""
-        return self.eligibility.skip_reason(candidate, self.time.left())
+        if candidate.missing_keys:
+            return Failure.NO_KEY
+        if not self.shared.permits(candidate.ref, self.stage.request.data_class):
+            return Failure.DATA_CLASS
+        if not self.suits(candidate.profile):
+            return Failure.NO_CAPABILITY
+        window = candidate.window or math.inf
+        if window <= self.min_window or self.prompt_tokens > window:
+            return Failure.CONTEXT_TOO_LONG
+        if not self.budget.covers_prompt(candidate.ref):
+            return Failure.OVER_BUDGET
+        return Failure.TIMEOUT if self.time.left() <= 0 else candidate.unavailable
+
+    def skip(self, candidate: Candidate, reason: str) -> None:
+        self.record.add(candidate.ref, "skipped", CheckResult(reason))
+
+    async def ask(self, candidate: Candidate, models: int, ask: Ask[Answer]) -> Answer | str:
+        """Ask one model, unless it may not be asked; what was paid for is in the ledger then."""
+        if reason := self.skip_reason(candidate) or await self.reserve(candidate, models):
+            self.skip(candidate, reason)
+            return reason
+        result = await ask(candidate, models)
+        if isinstance(result, str) and self.rows[-1].outcome != "skipped":
+            await self.record.flush()
+        return result
 
     async def reserve(self, candidate: Candidate, models: int) -> Failure | None:
         """Set aside what an attempt may cost at most; return OVER_BUDGET where too little is left.
@@ -125,14 +106,11 @@ class Call:
 
     async def wait_until_available(self, candidate: Candidate) -> bool:
         """Wait until a candidate may be asked again; return False if that is too late."""
-        pause = max(self.retry_at, candidate.available_at) - monotonic()
+        pause = max(self.retry_at, candidate.available_at) - time.monotonic()
         if pause >= self.time.left():
             return False
         await asyncio.sleep(max(0, pause))
         return True
-
-    def skip(self, candidate: Candidate, reason: str) -> None:
-        self.record.add(candidate.ref, "skipped", CheckResult(reason))
 
     async def attempt(
         self, candidate: Candidate, models: int, repair: ModelRequest | None = None
@@ -144,17 +122,19 @@ class Call:
         """
         started = response = None
         messages = [*self.messages, repair] if repair else self.messages
-        typed = not self.parameters.allow_text_output
         try:
-            async with self.time.limit(models + 1) as limit:
+            async with self.time.limit(self.time.share(models + 1)) as limit:
                 async with candidate.client() as model:
-                    started = self.time.start(limit, models)
+                    limit.set(self.time.share(models))
+                    started = time.perf_counter()
                     prepared = model.prepare_messages(messages, self.parameters)
                     response = await model.request(prepared, self.settings, self.parameters)
-                response = repair_response(response, self.messages, typed=typed)
+                response = repair_response(response, self)
                 candidate.record_success()
-                self.record.add_unjudged(candidate.ref, response, started)
-                result = await self.examination.examine(response, self)
+                self.record.add(
+                    candidate.ref, "aborted", response=response, started=started, to_judge=True
+                )
+                result = await self.examine(response)
         except BaseException as error:
             failure = self.record_failure(candidate, error, started, response)
             is_misfit = response is not None and isinstance(error, ValidationError)
@@ -166,6 +146,8 @@ class Call:
             return await self.attempt(candidate, models, _ask_to_repair(response, error))
         outcome = "rejected" if result.reason else "ok"
         self.record.add(candidate.ref, outcome, result, response=response, started=started)
+        if result.reason is None:
+            self.settle(response)
         return result.reason or response
 
     def record_failure(
@@ -192,11 +174,34 @@ class Call:
         elif response is None:
             outcome = "skipped" if failure is Failure.NO_CAPABILITY else "failed"
             candidate.record_failure(failure, error)
-        if failure is Failure.CONTEXT_TOO_LONG:
-            self.eligibility.exclude_window(candidate)
+        if failure is Failure.CONTEXT_TOO_LONG:  # only larger windows from here on
+            self.min_window = max(self.min_window, candidate.window or 0)
         result = CheckResult(failure)
         self.record.add(candidate.ref, outcome, result, response=response, started=started)
         return failure
+
+    async def examine(self, response: ModelResponse) -> CheckResult:
+        """Return the first reason against a completion, or the lowest quality found.
+
+        Raises pydantic's ValidationError where it does not fit its type. What a stage asks for
+        is asked of its final answer only, not of a request to use a tool.
+        """
+        reason = reject_completion(response, self)
+        if reason or uses_tool(response, self):
+            return CheckResult(reason)
+        self.stage.agent.parse(response)
+        if self.stage.checks:  # which may take long, cost money, or be where the process ends
+            await self.record.flush()
+        lowest = PASSED
+        for check in self.stage.checks:
+            said = check(response, self)
+            said = await said if isawaitable(said) else said
+            result = said if isinstance(said, CheckResult) else CheckResult(said)
+            if result.reason:
+                return result
+            if result.quality is not None and result.quality <= (lowest.quality or 1):
+                lowest = result
+        return lowest
 
     async def earlier_answer(self) -> ModelResponse | None:
         """Return what this very call of the request got before: it is not paid for twice."""
@@ -224,17 +229,13 @@ class Call:
             log.warning("No person answers: %s", error)
             self.record.add(PERSON, "failed", CheckResult(error.reason))
         failures = [(row.request_model, row.error_type or row.outcome) for row in self.rows]
-        self._settle(failures)
+        self.settle(failures)
         raise ChainExhausted(self.chain, failures, self.hint)
 
-    def _settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
-        """Tell the run how the call ended: in a completion, or with the models that failed."""
+    def settle(self, end: ModelResponse | list[tuple[str, str]]) -> None:
+        """Say to the run how the call ended: in a completion, or with the models that failed."""
         if self.stage.request.id:
             self.stage.run.settled.append((self, end))
-
-    def _count_row(self, row: Attempt) -> None:
-        self.stage.run.attempts.append(row)
-        self.shared.spending.add([row])
 
 
 def _ask_to_repair(response: ModelResponse | None, misfit: BaseException) -> ModelRequest:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field
-from pydantic_ai import exceptions
+from pydantic_ai.exceptions import ModelHTTPError
 from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 from pydantic_ai.usage import RequestUsage
@@ -18,14 +18,6 @@ from .fleet import ModelRef
 from .run import Stage, current
 from .settings import Settings, parse_table, read_toml
 from .subagent import OUTPUT_TOOL
-
-_ERRORS = {
-    400: exceptions.ModelRequestRejectedError,
-    401: exceptions.ModelAuthenticationError,
-    403: exceptions.ModelAuthenticationError,
-    404: exceptions.ModelNotFoundError,
-    429: exceptions.ModelRateLimitError,
-}
 
 
 class Reply(Settings):
@@ -101,11 +93,7 @@ class RecordedModel(FunctionModel):
     async def _answer(self, _messages: list[ModelMessage], _info: AgentInfo) -> ModelResponse:
         reply = self._tape.next((current.get() or Stage()).name)
         if reply.status:
-            raise exceptions.ModelHTTPError.for_category(
-                _ERRORS.get(reply.status, exceptions.ModelServerError),
-                status_code=reply.status,
-                model_name=self._ref.model,
-            )
+            raise ModelHTTPError(reply.status, self._ref.model)
         answer = None if reply.answer is None else ToolCallPart(OUTPUT_TOOL, reply.answer)
         tokens = RequestUsage(input_tokens=reply.input_tokens, output_tokens=reply.output_tokens)
         return ModelResponse(

@@ -14,8 +14,7 @@ from .replies import iter_tables
 _HEADERS = {"retry-after-ms": 0.001, "x-ms-retry-after-ms": 0.001, "retry-after": 1}
 _FIELDS = {"retryDelay": 1, "retry_after_ms": 0.001, "retry_after": 1}
 """In a body: Google's RetryInfo, whoever relays it, and those of gateways."""
-_RESET = re.compile(r"(?:x-)?(?:anthropic-)?ratelimit-(?:(.+)-)?reset(?:-(.+))?$")
-_REMAINING = ("x-ratelimit-remaining", "ratelimit-remaining", "anthropic-ratelimit-{}-remaining")
+_RESET = re.compile(r"(?:x-|anthropic-)*ratelimit-(?:.+-)?reset\b")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -50,27 +49,17 @@ def _in_body(body: object) -> float | None:
 
 def _until_reset(headers: Mapping[str, str]) -> float:
     """Return the seconds until the used up limits are reset, or the first of all there are."""
-    resets = {
-        found.group(1) or found.group(2) or "": wait
-        for name, value in headers.items()
-        if (found := _RESET.match(name.lower())) and (wait := _seconds(value)) is not None
-    }
-    used_up = [wait for limit, wait in resets.items() if _remaining(headers, limit) == "0"]
-    return max(used_up, default=min(resets.values(), default=0.0))
-
-
-def _remaining(headers: Mapping[str, str], limit: str) -> str | None:
-    names = [name.format(limit) for name in _REMAINING]
-    tail = f"-{limit}" if limit else ""
-    values = (headers.get(name) or headers.get(name + tail) for name in names)
-    return next((value.strip() for value in values if value), None)
+    named = {name.lower(): value for name, value in headers.items()}
+    resets = {name: _seconds(value) for name, value in named.items() if _RESET.match(name)}
+    waits = {name: wait for name, wait in resets.items() if wait is not None}
+    left = {name: named.get(name.replace("reset", "remaining"), "") for name in waits}
+    used_up = [wait for name, wait in waits.items() if left[name].strip() == "0"]
+    return max(used_up, default=min(waits.values(), default=0.0))
 
 
 def _seconds(value: str | None, unit: float = 1) -> float | None:
     """Return seconds from now: of a number, a duration like `1m30.5s`, an epoch, or a date."""
-    if value is None:
-        return None
-    text = value.strip()
+    text = (value or "").strip()
     if re.fullmatch(r"[\d.]+(, *[\d.]+)+", text):  # a proxy and its server each send one
         waits = (_seconds(one, unit) for one in text.split(","))
         return max((wait for wait in waits if wait is not None), default=None)
@@ -79,10 +68,8 @@ def _seconds(value: str | None, unit: float = 1) -> float | None:
     except ValueError:
         number = _duration(text) or _until(text)
     else:
-        if number > 1e11:  # a delay is never that long: milliseconds since 1970
-            number = number / 1000 - time.time()
-        elif number > 1e9:
-            number -= time.time()
+        if number > 1e9:  # a delay is never that long: since 1970, in milliseconds or seconds
+            number = number / (1000 if number > 1e11 else 1) - time.time()
         else:
             number *= unit
     return number if number is not None and 0 <= number < float("inf") else None

@@ -1,7 +1,7 @@
 """Hold what all chains of a workspace share, and what its extras may bring to them."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,18 +11,21 @@ from pydantic_ai.messages import ModelResponse
 from pydantic_ai.models import StreamedResponse
 
 from .budgets import Spending
+from .call_request import CallRequest
 from .errors import WrongLoop
 from .fleet import Fleet, ModelRef
+from .ledger.attempt import Attempt
 from .ledger.location import LedgerSettings, Location
 from .ledger.prices import Prices
+from .ledger.rollup import Statement
 from .ledger.writer import Ledger
-from .record import Texts
 from .run import AskedCall, Run
-from .stalls import Watch
 
 PERSON = ModelRef("human", "human")
 OpenStream = Callable[[Any, Any], AbstractAsyncContextManager[StreamedResponse]]
 """Opens the stream of a Chain's Call."""
+Texts = Callable[[CallRequest, Sequence[Attempt], Mapping[int, ModelResponse]], Sequence[Statement]]
+"""Returns what stores a call's prompts and answers, in the transaction of some of its rows."""
 OpenTexts = Callable[[Location, LedgerSettings], Texts | None]
 
 
@@ -70,7 +73,6 @@ class Shared:
     texts: Texts | None = None
     under_way: dict[str, asyncio.Task[Any] | None] = field(default_factory=dict[str, Any])
     """The calls under way, and the tasks that wait for them."""
-    watch: Watch = field(default_factory=Watch)
     _loop: asyncio.AbstractEventLoop | None = None
 
     def expect_loop(self) -> None:

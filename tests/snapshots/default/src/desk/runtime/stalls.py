@@ -1,13 +1,13 @@
-"""Limit the time of an attempt, but not while this program's own event loop stands still.
+"""Limit the time of a call and of its attempts, but not while this program itself stands still.
 
-Code that blocks the loop, a check of the team's for example, is not a timeout of a provider.
+Code that blocks the event loop, a check of the team's for example, is not a timeout of a provider.
 """
 
 import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from pydantic_ai.exceptions import ModelTimeoutError
@@ -20,65 +20,49 @@ class Stalled(TimeoutError):
     """Time ran out because the event loop stood still, not because a model was slow."""
 
 
-class Watch:
-    """Notice whether the loop stands still while there are limits, and extend them by that."""
+class TimeLimit:
+    """A limit that looks at the clock at every beat: a beat that comes late extends it."""
 
-    def __init__(self) -> None:
-        self._latest: dict[asyncio.Timeout, float] = {}
-        self._lost: set[asyncio.Timeout] = set()
-        self._stalled_at = -math.inf
-        self._beats = False
+    def __init__(self, timeout: asyncio.Timeout, latest: float) -> None:
+        self._timeout, self._latest = timeout, latest
+        self._loop = asyncio.get_running_loop()
+        self._stalled_at, self._is_lost = -math.inf, False
+        self._beat: asyncio.TimerHandle | None = None
 
-    @asynccontextmanager
-    async def limit(self, seconds: float, latest: float) -> AsyncGenerator[asyncio.Timeout]:
-        """Limit time as `asyncio.timeout` does, extended by every stall, but not beyond `latest`.
+    def set(self, seconds: float) -> None:
+        """Let the time end so many seconds from now."""
+        self._end, self._is_lost = self._loop.time() + seconds, False
+        self._schedule()
 
-        Raises Stalled in place of TimeoutError where only a stall used up the time.
-        """
-        limit = asyncio.timeout(seconds)
-        try:
-            async with limit:
-                self._latest[limit] = latest
-                if not self._beats:
-                    self._schedule_beat()
-                yield limit
-        except (TimeoutError, ModelTimeoutError) as error:
-            just_now = time.monotonic() - self._stalled_at < BEAT_S
-            if limit in self._lost or just_now:
-                raise Stalled from error
-            raise
-        finally:
-            self._latest.pop(limit, None)
-            self._lost.discard(limit)
+    def cancel(self) -> None:
+        if self._beat:
+            self._beat.cancel()
 
-    def _schedule_beat(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._beats = True
-        loop.call_later(BEAT_S, self._beat, loop.time() + BEAT_S)
+    def is_lost(self) -> bool:
+        """Return whether a stall used up the time, or made a timer of a client library ring."""
+        return self._is_lost or self._loop.time() - self._stalled_at < BEAT_S
 
-    def _beat(self, due: float) -> None:
-        now = asyncio.get_running_loop().time()
-        if now - due > STALL_S:
-            self._stalled_at = now
-            for limit, latest in self._latest.items():
-                self._extend(limit, now - due, latest)
-        self._beats = False
-        if self._latest:
-            self._schedule_beat()
+    def _schedule(self) -> None:
+        self.cancel()
+        self._due = min(self._loop.time() + BEAT_S, self._end, self._latest)
+        self._beat = self._loop.call_at(self._due, self._look)
 
-    def _extend(self, limit: asyncio.Timeout, seconds: float, latest: float) -> None:
-        when = limit.when()
-        if limit.expired() or (when is not None and when + seconds > latest):
-            self._lost.add(limit)
-        if when is not None and not limit.expired():
-            limit.reschedule(min(when + seconds, max(latest, when)))
+    def _look(self) -> None:
+        now = self._loop.time()
+        stall_s = now - self._due
+        if stall_s > STALL_S:
+            self._stalled_at, self._end = now, self._end + stall_s
+            self._is_lost = self._end > self._latest
+        if now < min(self._end, self._latest):
+            self._schedule()
+        else:
+            self._timeout.reschedule(now)
 
 
 @dataclass(kw_only=True)
 class TimeLimits:
     """The time of one call, and what share of it an attempt gets."""
 
-    watch: Watch
     attempt_s: float | None = None
     """The most seconds that one attempt gets."""
     deadline: float = math.inf
@@ -91,14 +75,18 @@ class TimeLimits:
         """Return the seconds for one of so many models: a hang must leave enough for the others."""
         return min(self.left() / models, self.attempt_s or math.inf)
 
-    def limit(self, models: int) -> AbstractAsyncContextManager[asyncio.Timeout]:
-        """Limit the time to the share of one of so many models."""
-        return self.limit_to(self.share(models))
-
-    def limit_to(self, seconds: float) -> AbstractAsyncContextManager[asyncio.Timeout]:
-        return self.watch.limit(seconds, self.deadline)
-
-    def start(self, limit: asyncio.Timeout, models: int) -> float:
-        """Share out what time is left, and return when the attempt that got its slot began."""
-        limit.reschedule(asyncio.get_running_loop().time() + self.share(models))
-        return time.perf_counter()
+    @asynccontextmanager
+    async def limit(self, seconds: float) -> AsyncGenerator[TimeLimit]:
+        """Limit time as `asyncio.timeout` does. Raises Stalled where only a stall used it up."""
+        timeout = asyncio.timeout(None)
+        limit = TimeLimit(timeout, self.deadline)
+        try:
+            async with timeout:
+                limit.set(seconds)
+                yield limit
+        except (TimeoutError, ModelTimeoutError) as error:
+            if limit.is_lost():
+                raise Stalled from error
+            raise
+        finally:
+            limit.cancel()

@@ -9,15 +9,15 @@ import logging
 import math
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from .errors import LedgerError
 from .fleet import Budgets
 from .ledger.attempt import DEMO, NANO, Attempt
+from .run import Run
 
 log = logging.getLogger(__name__)
 
@@ -27,15 +27,20 @@ FEW_ATTEMPTS = 1000  # a limit with room for more is not passed by one bad estim
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A budget that a call comes under."""
+    """What may be spent by a call, a run, a task or in a month: anything where `usd` is None."""
 
     name: str
     of: str
-    """Whose budget it is: reservations add up by it."""
-    left_nano: Callable[[], float]
-    """What is left of it, before reservations."""
+    """Whose limit it is: reservations add up by it."""
+    usd: Decimal | None
+    spent_nano: Callable[[], int]
     is_budget: bool = True
     """False for a cap of the request or a chain, which skips a model and ends nothing."""
+    is_monthly: bool = False
+
+    def left_nano(self) -> int:
+        """Return what is left of it, before reservations."""
+        return int((self.usd or 0) * NANO) - self.spent_nano()
 
 
 @dataclass(eq=False, slots=True)
@@ -71,14 +76,17 @@ class Reservations:
             wanted = nano if is_most else self._estimate(limits, model, nano)
             tight = next((one for one in limits if self._lacks(one, wanted, is_most)), None)
             if tight is None:
-                names = frozenset(one.of for one in limits)
-                held = Reservation(wanted, nano, model, names, asyncio.current_task())
+                of, task = frozenset(one.of for one in limits), asyncio.current_task()
+                held = Reservation(wanted, nano, model, of, task)
                 self._held.add(held)
                 return held
             # A task that holds the room itself, as it reads a stream, would wait for ever.
             is_mine = any(one.task is asyncio.current_task() for one in self._held_under(tight))
-            may_come = tight.left_nano() >= (nano if is_most else 1) and not is_mine
-            if not (may_come and await self._wait_for_release(until - time.monotonic())):
+            if is_mine or tight.left_nano() < (nano if is_most else 1):
+                return tight
+            try:
+                await asyncio.wait_for(self._released.wait(), until - time.monotonic())
+            except TimeoutError:
                 return tight
 
     def release(self, held: Reservation, cost_nano: int | None) -> None:
@@ -104,29 +112,10 @@ class Reservations:
     def _lacks(self, limit: Limit, nano: float, is_most: bool) -> bool:
         left = limit.left_nano()
         reserved = sum(one.nano for one in self._held_under(limit))
-        free = max(0, left - reserved)
-        return left <= 0 or (nano > free and (is_most or reserved > 0))
+        return left <= 0 or (nano > max(0, left - reserved) and (is_most or reserved > 0))
 
     def _held_under(self, limit: Limit) -> list[Reservation]:
         return [one for one in self._held if limit.of in one.of]
-
-    async def _wait_for_release(self, within_s: float) -> bool:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._released.wait(), within_s)
-            return True
-        return False
-
-
-class BudgetedRun(Protocol):
-    """What budgets read of a run."""
-
-    @property
-    def id(self) -> str: ...
-    @property
-    def environment(self) -> str: ...
-    @property
-    def max_cost_usd(self) -> Decimal | None: ...
-    def spent_nano(self) -> int: ...
 
 
 class Spending:
@@ -139,81 +128,59 @@ class Spending:
     def __init__(
         self, budgets: Budgets, read: Callable[[], Mapping[str, int]], *, every_s: float = 10
     ) -> None:
-        self.at_limit, self.answer_tokens = budgets.at_limit, budgets.answer_tokens
+        self.budgets = budgets
         self.reservations = Reservations()
-        self._budgets, self._read, self._every_s = budgets, read, every_s
+        self._read, self._every_s = read, every_s
         self._month, self._read_at = "", -math.inf
-        self._first_read = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self._spent: Counter[str] = Counter()
         self._warned: set[str] = set()
 
-    def call_nano(self, own_usd: Decimal | None) -> float:
-        """Return the cap of one call: that of its chain or of all calls, whichever is lower."""
-        caps = (own_usd, self._budgets.call_usd)
-        return min((int(usd * NANO) for usd in caps if usd), default=math.inf)
+    def add(self, attempt: Attempt) -> None:
+        """Count an attempt of this process."""
+        if attempt.environment != DEMO:
+            self._spent[attempt.task_type] += attempt.cost_nano_usd or 0
 
-    def add(self, attempts: Iterable[Attempt]) -> None:
-        """Count attempts of this process."""
-        for attempt in attempts:
-            if attempt.environment != DEMO:
-                self._spent[attempt.task_type] += attempt.cost_nano_usd or 0
+    def limits(self, run: Run, task: str) -> list[Limit]:
+        """Return the limits that an attempt for a task comes under, beside those of its call."""
+        budgets, of_run = self.budgets, f"run {run.id}"
+        found = [
+            Limit("max_cost_usd", of_run, run.max_cost_usd, run.spent_nano, is_budget=False),
+            Limit("run_usd", of_run, budgets.run_usd or None, run.spent_nano),
+        ]
+        if run.environment != DEMO:
+            month, of_task = budgets.month_usd or None, budgets.task_usd.get(task) or None
+            found += [
+                Limit("month_usd", "month", month, lambda: self._spent.total(), is_monthly=True),
+                Limit(task, f"task {task}", of_task, lambda: self._spent[task], is_monthly=True),
+            ]
+        return [limit for limit in found if limit.usd is not None]
 
-    def limits(self, run: BudgetedRun, task: str) -> list[Limit]:
-        """Return the limits that an attempt for a task comes under."""
-        of_run, budgets, found = f"run {run.id}", self._budgets, list[Limit]()
-        if (cap := run.max_cost_usd) is not None:
-            left = _left(cap, run.spent_nano)
-            found.append(Limit("max_cost_usd", of_run, left, is_budget=False))
-        if budgets.run_usd:
-            found.append(Limit("run_usd", of_run, _left(budgets.run_usd, run.spent_nano)))
-        if run.environment == DEMO:
-            return found
-        if budgets.month_usd:
-            found.append(Limit("month_usd", "month", _left(budgets.month_usd, self._spent.total)))
-        if usd := budgets.task_usd.get(task):
-            found.append(Limit(task, f"task {task}", _left(usd, lambda: self._spent[task])))
-        return found
-
-    async def find_reached(self, run: BudgetedRun, task: str) -> str | None:
+    async def find_reached(self, run: Run, task: str) -> str | None:
         """Return the budget that is used up, if one is; warn once when 80 % of one is spent."""
-        budgets = self._budgets
-        if 0 < budgets.run_usd * NANO <= run.spent_nano():
-            return "run_usd"
-        if run.environment == DEMO or not (budgets.month_usd or budgets.task_usd):
-            return None
-        await self._refresh()
-        for name, limit, spent in (
-            ("month_usd", budgets.month_usd, self._spent.total()),
-            (task, budgets.task_usd.get(task), self._spent[task]),
-        ):
-            if limit and spent >= limit * NANO:
-                return name
-            if limit and spent >= limit * NANO * WARN_AT and name not in self._warned:
-                self._warned.add(name)
-                log.warning("80 %% of the month's budget %s, $%s, is spent", name, limit)
+        limits = self.limits(run, task)
+        if any(limit.is_monthly for limit in limits):
+            await self._refresh()
+        for limit in limits:
+            if limit.is_budget and limit.left_nano() <= 0:
+                return limit.name
+            is_near = limit.spent_nano() >= (limit.usd or 0) * NANO * WARN_AT
+            if limit.is_monthly and is_near and limit.name not in self._warned:
+                self._warned.add(limit.name)
+                log.warning("80 %% of the month's budget %s, $%s, is spent", limit.name, limit.usd)
         return None
 
     async def _refresh(self) -> None:
-        """Read the ledger now and then; in a new month, and at first, before a call goes on."""
-        month, now = time.strftime("%Y-%m", time.gmtime()), time.monotonic()
-        if month == self._month:
-            if now >= self._read_at + self._every_s:
-                self._read_at = now
-                await self._read_ledger()
-            return
-        async with self._first_read:
+        """Read the ledger now and then, before a call goes on; anew in a new month."""
+        async with self._reading:
+            month, now = time.strftime("%Y-%m", time.gmtime()), time.monotonic()
             if month != self._month:
                 self._spent, self._warned = Counter(), set()
-                await self._read_ledger()
-                self._month, self._read_at = month, now
-
-    async def _read_ledger(self) -> None:
-        try:
-            # What this process has added may not be committed yet: never count less than that.
-            self._spent |= Counter(await asyncio.to_thread(self._read))
-        except LedgerError as error:
-            log.warning("What other processes have spent is not known: %s", error)
-
-
-def _left(usd: Decimal, spent_nano: Callable[[], int]) -> Callable[[], int]:
-    return lambda: int(usd * NANO) - spent_nano()
+            elif now < self._read_at + self._every_s:
+                return
+            try:
+                # What this process has added may not be committed yet: never count less than that.
+                self._spent |= Counter(await asyncio.to_thread(self._read))
+            except LedgerError as error:
+                log.warning("What other processes have spent is not known: %s", error)
+            self._month, self._read_at = month, now

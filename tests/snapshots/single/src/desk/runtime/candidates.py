@@ -1,4 +1,4 @@
-"""Keep what is known of one model, and decide whether it may be asked for a request."""
+"""Keep what is known of one model: its client, and when it may be asked."""
 
 import asyncio
 import logging
@@ -6,15 +6,20 @@ import math
 import sys
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import Any
 
-from pydantic_ai.models import Model, ModelRequestParameters
+from pydantic_ai.models import Model
 from pydantic_ai.profiles import ModelProfile
 
-from .call_budget import CallBudget, RequestSize
 from .errors import SettingsError, find_exhaustion, find_remedy
 from .failure_kinds import Failure
 from .failures import EXPECTED
@@ -46,13 +51,13 @@ class Candidate:
     """When it may be asked again, on the monotonic clock."""
     opened_at: float = field(default=math.inf, init=False)
     """When its circuit opened, for a reason that may pass within seconds."""
-    probe: asyncio.Event | None = field(default=None, init=False)
+    _clients: list[Model] = field(default_factory=list[Model], init=False)
+    _in_flight: int = field(default=0, init=False)
+    _probe: asyncio.Event | None = field(default=None, init=False)
     """Set when the probe under way has ended."""
     _waits_for: Failure = field(default=Failure.COOLING_DOWN, init=False)
     _failures: int = field(default=0, init=False)
     _logged: set[Failure] = field(default_factory=set[Failure], init=False)
-    _clients: list[Model] = field(default_factory=list[Model], init=False)
-    _in_flight: int = field(default=0, init=False)
     _stack: AsyncExitStack = field(default_factory=AsyncExitStack, init=False)
 
     async def load(self) -> None:
@@ -72,7 +77,7 @@ class Candidate:
             if self.unavailable:  # since the call began to wait here
                 raise TimeoutError
             probe = asyncio.Event() if self._open_circuit() else None
-            self.probe = probe or self.probe
+            self._probe = probe or self._probe
             at = self._in_flight // REQUESTS_PER_CLIENT
             self._in_flight += 1
             try:
@@ -108,9 +113,13 @@ class Candidate:
         if self._waits_for is Failure.CIRCUIT_OPEN:
             self.available_at = 0.0
 
-    def allow_probe(self) -> None:
-        """Let one request through although its circuit is open."""
-        self.available_at = 0.0
+    async def join_probe(self, within_s: float) -> None:
+        """Wait for the probe under way; where there is none, let the next request be one."""
+        if self._probe and not self._probe.is_set():
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._probe.wait(), within_s)
+        elif self.unavailable is Failure.CIRCUIT_OPEN:
+            self.available_at = 0.0
 
     def record_failure(self, failure: Failure, error: BaseException) -> None:
         """Learn from a failure, and log the first one of a kind that the fallback hides."""
@@ -160,47 +169,3 @@ async def _close_client(model: Model) -> None:
     closing = client.close() if hasattr(client, "close") else None
     if isawaitable(closing):
         await closing
-
-
-@dataclass(kw_only=True)
-class Eligibility:
-    """What one request needs of a model."""
-
-    size: RequestSize
-    parameters: ModelRequestParameters
-    budget: CallBudget
-    permits: Callable[[ModelRef], bool]
-    """Whether the request's class of data may go to a model."""
-    min_window: int = 0
-    """The largest context window that was too small."""
-
-    def skip_reason(self, candidate: Candidate, time_left_s: float) -> Failure | None:
-        """Return why a model is not asked, or None when it may be."""
-        if candidate.missing_keys:
-            return Failure.NO_KEY
-        if not self.permits(candidate.ref):
-            return Failure.DATA_CLASS
-        if not self._suits(candidate.profile):
-            return Failure.NO_CAPABILITY
-        window = candidate.window or math.inf
-        if window <= self.min_window or self.size.prompt_tokens > window:
-            return Failure.CONTEXT_TOO_LONG
-        if not self.budget.covers_prompt(candidate.ref):
-            return Failure.OVER_BUDGET
-        return Failure.TIMEOUT if time_left_s <= 0 else candidate.unavailable
-
-    def exclude_window(self, candidate: Candidate) -> None:
-        """Ask only models with a larger context window from here on."""
-        self.min_window = max(self.min_window, candidate.window or 0)
-
-    def _suits(self, profile: ModelProfile) -> bool:
-        """Return whether a model can do what the request needs: tools, a schema, images."""
-        mode = self.parameters.output_mode
-        if mode == "auto" and self.parameters.output_object:
-            mode = profile.get("default_structured_output_mode", "tool")
-        needs = {
-            "supports_tools": mode == "tool" or self.parameters.function_tools,
-            "supports_json_schema_output": mode == "native",
-            "supports_image_input": self.size.has_image,
-        }
-        return all(profile.get(name, True) for name, needed in needs.items() if needed)

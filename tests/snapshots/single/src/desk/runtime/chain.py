@@ -5,12 +5,13 @@ The chain alone writes the ledger: a row per attempt, failures and skips include
 """
 
 import asyncio
+import math
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import Any
 
 from pydantic_ai import RunContext
 from pydantic_ai.messages import ModelMessage, ModelResponse
@@ -23,22 +24,19 @@ from pydantic_ai.models import (
 from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 
-from .call import Call
+from .call import Answer, Ask, Call
 from .candidates import Candidate
 from .errors import BudgetReached
 from .failure_kinds import FILTERED, Failure, Policy
 from .fleet import ChainSettings
-from .half_open import half_open
 from .run import Stage, current
 from .shared import Shared
 from .stalls import TimeLimits
 from .text import sanitize
 
 OVER = Failure.OVER_BUDGET
-
-Answer = TypeVar("Answer")
-Ask = Callable[[Candidate, int], Awaitable[Answer | str]]
-"""Asks the first of so many models that are left; returns its answer, or why there is none."""
+PAUSES = (0.5, 1, 2)
+"""Seconds before each probe of an open circuit, jittered: an outage of a second passes."""
 
 
 class Chain(Model):
@@ -130,15 +128,16 @@ class Chain(Model):
     ) -> AsyncGenerator[Call]:
         """Begin a call with its limits; whatever ends it, its rows are in the ledger afterwards."""
         stage, rules, shared = current.get() or Stage(), self.rules, self.shared
+        caps = [usd for usd in (rules.max_cost_usd, shared.spending.budgets.call_usd) if usd]
         call = Call(
+            chain=self.name,
             stage=stage,
             messages=sanitize(messages),
             settings=settings,
             parameters=sanitize(parameters),
-            chain=self.name,
+            cap_usd=min(caps, default=None),
             shared=shared,
-            cap_nano=min(shared.spending.call_nano(rules.max_cost_usd), stage.left_nano()),
-            time=TimeLimits(watch=shared.watch, attempt_s=rules.attempt_s),
+            time=TimeLimits(attempt_s=rules.attempt_s),
             to_human=rules.on_exhausted == "human",
         )
         shared.ledger.expect_open()
@@ -162,15 +161,17 @@ class Chain(Model):
         """Ask in order, again where a retry may help, then a person: the first answer wins."""
         if earlier := await call.earlier_answer():
             return earlier
-        candidates = list(await self._affordable(call) if among is None else among)
-        waiting, again = list(candidates), list[Candidate]()
+        if among is None:
+            is_over = await call.budget.find_reached()
+            among = await self._find_models_at_limit(call) if is_over else self.candidates
+        waiting, again = list(among), list[Candidate]()
         for retries in (False, True):
             while waiting:
                 candidate = waiting.pop(0)
                 if retries and not await call.wait_until_available(candidate):
                     continue
                 models = 1 + sum(not call.skip_reason(other) for other in waiting)
-                result = await self._ask(call, candidate, models, ask)
+                result = await call.ask(candidate, models, ask)
                 if not isinstance(result, str):
                     return result
                 if self._stops(call, result):
@@ -183,27 +184,16 @@ class Chain(Model):
                     waiting.sort(key=lambda other: other.ref.provider == provider)
             waiting = sorted(again, key=lambda candidate: candidate.available_at)
             call.retry_at = time.monotonic() + self.rules.backoff_s * random.uniform(0.5, 1)
-        if left := await self._cheap_models_left(call):
+        is_over = call.budget.used_up and not call.budget.past_budgets  # by calls made meanwhile
+        if is_over and (left := await self._find_models_at_limit(call)):
             return await self.answer(call, ask, left)
-        async for candidate, models in half_open(call, candidates):
-            result = await self._ask(call, candidate, models, ask)
+        async for candidate, models in self._probe(call, among):
+            result = await call.ask(candidate, models, ask)
             if not isinstance(result, str):
                 return result
             if result is OVER or self._stops(call, result):
                 break
         return await call.give_up(self.candidates)
-
-    async def _ask(
-        self, call: Call, candidate: Candidate, models: int, ask: Ask[Answer]
-    ) -> Answer | str:
-        """Ask one model, unless it may not be asked; what was paid for is in the ledger then."""
-        if reason := call.skip_reason(candidate) or await call.reserve(candidate, models):
-            call.skip(candidate, reason)
-            return reason
-        result = await ask(candidate, models)
-        if isinstance(result, str) and call.rows[-1].outcome != "skipped":
-            await call.record.flush()
-        return result
 
     def _stops(self, call: Call, reason: str) -> bool:
         """Return whether the chain ends here: an answer was filtered, and it says not to go on."""
@@ -212,43 +202,46 @@ class Chain(Model):
             call.to_human = self.rules.on_content_filter == "human"
         return stops
 
-    async def _affordable(self, call: Call) -> Sequence[Candidate]:
-        """Return the models to ask: the chain's own, or the cheap ones if a budget is used up."""
-        stage = call.stage
-        budget = await self.shared.spending.find_reached(stage.run, stage.task_type)
-        if not budget:
-            return self.candidates
-        left = await self._at_limit(call)
-        for candidate in self.candidates:
-            if candidate not in left:
-                call.skip(candidate, OVER)
-        if not left and not call.to_human:
-            raise _limit_error(budget)
-        return left
-
-    async def _cheap_models_left(self, call: Call) -> Sequence[Candidate]:
-        """Return the models to ask now if calls made meanwhile have used up a budget.
+    async def _find_models_at_limit(self, call: Call) -> Sequence[Candidate]:
+        """Return the models to ask although a budget is used up: the cheap ones, or none.
 
         Raises BudgetReached where nothing else kept the chain from an answer.
         """
-        budget = call.budget
-        if not budget.used_up or budget.past_budgets:
-            return ()
-        left = await self._at_limit(call)
-        if not left and not call.to_human and all(row.error_type == OVER for row in call.rows):
-            raise _limit_error(budget.used_up.name)
-        return left
-
-    async def _at_limit(self, call: Call) -> Sequence[Candidate]:
-        """Return the models to ask although a budget is used up: the cheap ones, or none."""
-        at_limit = self.shared.spending.at_limit
+        at_limit = self.shared.spending.budgets.at_limit
         call.budget.past_budgets = at_limit == "cheap_only"
         call.to_human = at_limit == "human"
         left = self.cheap if at_limit == "cheap_only" else ()
         for candidate in left:
             await candidate.load()
+        for candidate in () if call.rows else self.candidates:
+            if candidate not in left:
+                call.skip(candidate, OVER)
+        if not left and not call.to_human and all(row.error_type == OVER for row in call.rows):
+            said = f"The budget {call.budget.used_up} is used up"
+            raise BudgetReached(said, "raise it, or change at_limit")
         return left
 
+    async def _probe(
+        self, call: Call, candidates: Sequence[Candidate]
+    ) -> AsyncIterator[tuple[Candidate, int]]:
+        """Yield a model to ask in spite of its open circuit, and among how many.
 
-def _limit_error(budget: str) -> BudgetReached:
-    return BudgetReached(f"The budget {budget} is used up", "raise it, or change at_limit")
+        An outage of a second must not refuse calls that have more time. The circuit that opened
+        first is tried first. One request goes out as a probe, the others wait for what comes of
+        it. What does not pass by itself within seconds, a wrong key or spent credit, is left alone.
+        """
+        # Whoever was asked already has just failed: no probe at once.
+        was_asked = any(row.outcome != "skipped" for row in call.rows)
+        opened = [one for one in candidates if call.skip_reason(one) is Failure.CIRCUIT_OPEN]
+        opened = [one for one in opened if one.opened_at < math.inf]
+        for pause in PAUSES if was_asked else (0, *PAUSES):
+            seconds = pause * random.uniform(0.75, 1)
+            if not opened or seconds >= call.time.left():
+                return
+            await asyncio.sleep(seconds)
+            candidate = min(opened, key=lambda one: (one.unavailable is not None, one.opened_at))
+            await candidate.join_probe(call.time.left())
+            if not call.skip_reason(candidate):
+                yield candidate, len(opened)
+            if not candidate.unavailable:  # it answered, if not well
+                opened.remove(candidate)

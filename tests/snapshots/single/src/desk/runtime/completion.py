@@ -1,31 +1,18 @@
-"""Repair a completion, and say whether it is an answer: accept by allow-list, then check.
-
-The checks that every answer gets come first, then those that its stage names.
-"""
+"""Repair a completion, and say whether it may be an answer: what is not known as good is rejected."""
 
 import dataclasses
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
-from inspect import isawaitable
+from collections.abc import Mapping
 from typing import Any, cast
 
 from pydantic_ai.exceptions import ModelAPIError
-from pydantic_ai.messages import (
-    INVALID_JSON_KEY,
-    ModelMessage,
-    ModelResponse,
-    TextPart,
-    ToolCallPart,
-)
-from pydantic_ai.models import ModelRequestParameters
+from pydantic_ai.messages import INVALID_JSON_KEY, ModelResponse, TextPart, ToolCallPart
 from pydantic_ai.usage import RequestUsage
 
-from .call_budget import RequestSize
+from .call_request import CallRequest
 from .failure_kinds import Failure
 from .failures import classify_error
 from .ledger.attempt import MOST_TOKENS, new_id
 from .refusals import refuses
-from .run import PASSED, AskedCall, CheckResult, Stage
 from .text import extract_json, sanitize
 
 # Why an answer ended, as pydantic-ai names it and, where it has no name for that, as providers do.
@@ -41,74 +28,16 @@ _ENDS: Mapping[Failure | None, str] = {
 _KIND_OF_END = {name: kind for kind, names in _ENDS.items() for name in names.split()}
 
 
-@dataclass(kw_only=True)
-class Examination:
-    """What a completion of one request has to pass."""
-
-    stage: Stage
-    parameters: ModelRequestParameters
-    size: RequestSize
-    flush: Callable[[], Awaitable[None]]
-    """Writes what was paid for so far, before a check that may take long or cost money."""
-
-    async def examine(self, response: ModelResponse, call: AskedCall) -> CheckResult:
-        """Return the first reason against a completion, or the lowest quality found.
-
-        Raises pydantic's ValidationError where it does not fit its type. What a stage asks for
-        is asked of its final answer only, not of a request to use a tool.
-        """
-        stage = self.stage
-        reason = self._reject(response)
-        if reason or self._uses_tool(response):
-            return CheckResult(reason)
-        if not stage.settings.may_refuse and has_only_refusal(response):
-            return CheckResult(Failure.REFUSAL)
-        stage.agent.parse(response)
-        if stage.checks:  # which may take long, cost money, or be where the process ends
-            await self.flush()
-        lowest = PASSED
-        for check in stage.checks:
-            said = check(response, call)
-            said = await said if isawaitable(said) else said
-            result = said if isinstance(said, CheckResult) else CheckResult(said)
-            if result.reason:
-                return result
-            if result.quality is not None and result.quality <= (lowest.quality or 1):
-                lowest = result
-        return lowest
-
-    def _reject(self, response: ModelResponse) -> Failure | None:
-        """Return why a completion is neither an answer nor a request to use a tool."""
-        may_refuse, asked = self.stage.settings.may_refuse, self.parameters
-        if failure := reject_response(response, may_refuse=may_refuse):
-            return failure
-        called = {call.tool_name for call in response.tool_calls}
-        if called - {tool.name for tool in (*asked.function_tools, *asked.output_tools)}:
-            return Failure.UNINVITED_TOOL
-        if asked.allow_text_output and response.finish_reason == "tool_call" and not called:
-            return Failure.BROKEN_OFF  # the call that it speaks of did not arrive
-        if self.size.is_cut(read_usage(response)):
-            return Failure.PROMPT_CUT
-        broken = any(INVALID_JSON_KEY in call.args_as_dict() for call in response.tool_calls)
-        return Failure.MALFORMED if broken and self._uses_tool(response) else None
-
-    def _uses_tool(self, response: ModelResponse) -> bool:
-        names = {tool.name for tool in self.parameters.function_tools}
-        return any(call.tool_name in names for call in response.tool_calls)
-
-
-def repair_response(
-    response: ModelResponse, asked: Sequence[ModelMessage], *, typed: bool
-) -> ModelResponse:
+def repair_response(response: ModelResponse, request: CallRequest) -> ModelResponse:
     """Return a completion as the rest of the workspace can use it.
 
     Without what encodings choke on, each tool call under an id of its own, and JSON without what
     models put around it.
     """
     response = sanitize(response)
-    parts = (part for message in asked for part in message.parts)
+    parts = (part for message in request.messages for part in message.parts)
     ids = {part.tool_call_id for part in parts if isinstance(part, ToolCallPart)}
-    repaired = [_repair_part(part, ids, typed=typed) for part in response.parts]
+    repaired = [_repair_part(part, ids, typed=request.is_typed) for part in response.parts]
     return dataclasses.replace(response, parts=repaired) if repaired != response.parts else response
 
 
@@ -127,20 +56,32 @@ def _repair_part(part: Any, ids: set[str], *, typed: bool) -> Any:
     return dataclasses.replace(call, args=args, tool_call_id=id_)
 
 
-def reject_response(response: ModelResponse, *, may_refuse: bool = False) -> Failure | None:
-    """Return why a completion is not an answer, or None when it may be one."""
-    unfinished = reject_end(response)
-    if unfinished or response.tool_calls:
+def reject_completion(response: ModelResponse, request: CallRequest) -> Failure | None:
+    """Return why a completion is neither an answer to a request nor a use of a tool it offers."""
+    if unfinished := reject_end(response):
         return unfinished
-    text = (response.text or "").strip()
-    if not text:
+    text, asked = (response.text or "").strip(), request.parameters
+    called = {call.tool_name for call in response.tool_calls}
+    if not (text or called):
         return Failure.EMPTY
-    return Failure.REFUSAL if not may_refuse and refuses(text) else None
+    if called - {tool.name for tool in (*asked.function_tools, *asked.output_tools)}:
+        return Failure.UNINVITED_TOOL
+    if asked.allow_text_output and response.finish_reason == "tool_call" and not called:
+        return Failure.BROKEN_OFF  # the call that it speaks of did not arrive
+    if request.is_cut(read_usage(response)):
+        return Failure.PROMPT_CUT
+    if uses_tool(response, request):
+        broken = any(INVALID_JSON_KEY in call.args_as_dict() for call in response.tool_calls)
+        return Failure.MALFORMED if broken else None
+    answers = [call.args_as_json_str() for call in response.tool_calls] or [text]
+    refused = not request.stage.settings.may_refuse and any(map(refuses, answers))
+    return Failure.REFUSAL if refused else None
 
 
-def has_only_refusal(response: ModelResponse) -> bool:
-    """Return whether a typed answer has nothing but a refusal in it."""
-    return any(refuses(call.args_as_json_str()) for call in response.tool_calls)
+def uses_tool(response: ModelResponse, request: CallRequest) -> bool:
+    """Return whether a completion is not the final answer yet, but wants to use a tool."""
+    names = {tool.name for tool in request.parameters.function_tools}
+    return any(call.tool_name in names for call in response.tool_calls)
 
 
 def reject_end(response: ModelResponse) -> Failure | None:
@@ -160,8 +101,8 @@ def reject_end(response: ModelResponse) -> Failure | None:
 
 def read_usage(response: ModelResponse | None) -> RequestUsage | None:
     """Return the usage of a completion, None where its provider reported none."""
-    whole = response is not None and response.state in ("complete", "suspended")
-    if response is None or not whole or response.usage.unmeasured_requests:
+    if response is None or response.state not in ("complete", "suspended"):
         return None
     counted = max(response.usage.input_tokens, response.usage.output_tokens)
-    return response.usage if 0 < counted < MOST_TOKENS else None
+    measured = not response.usage.unmeasured_requests and 0 < counted < MOST_TOKENS
+    return response.usage if measured else None

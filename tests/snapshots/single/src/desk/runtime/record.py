@@ -2,46 +2,30 @@
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.settings import ModelSettings
+from pydantic_ai.messages import ModelResponse
 from pydantic_ai.usage import RequestUsage
 
-from .call_budget import CallBudget, RequestSize
+from .call_budget import CallBudget
+from .call_request import NO_RESPONSE, CallRequest
 from .completion import read_usage
 from .fleet import ModelRef
 from .ledger.attempt import Attempt
 from .ledger.own_prices import other_units
 from .ledger.price_context import price_context, tier_text
-from .ledger.prices import Prices
-from .ledger.rollup import Statement
-from .ledger.writer import Ledger
 from .run import PASSED, CheckResult
-
-NO_RESPONSE = ModelResponse(parts=[])
-Texts = Callable[["CallRecord", Sequence[Attempt]], Sequence[Statement]]
-"""Returns what stores a call's prompts and answers, in the transaction of some of its rows."""
+from .shared import Shared
 
 
-@dataclass(kw_only=True)
+@dataclass
 class CallRecord:
     """The rows and completions of one call, by attempt."""
 
-    id: str
-    chain: str
-    settings: ModelSettings | None
-    labels: Mapping[str, Any]
-    """The columns that all rows share."""
-    size: RequestSize
+    request: CallRequest
+    shared: Shared
     budget: CallBudget
-    prices: Prices
-    ledger: Ledger
-    texts: Texts | None
-    on_row: Callable[[Attempt], None]
-    on_answer: Callable[[ModelResponse], None]
     rows: list[Attempt] = field(default_factory=list[Attempt])
     completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     _unjudged: Attempt | None = None
@@ -49,10 +33,7 @@ class CallRecord:
     _written: int = 0
     """How many rows the ledger has."""
     _judged: list[Attempt] = field(default_factory=list[Attempt])
-
-    @property
-    def messages(self) -> list[ModelMessage]:
-        return self.size.messages
+    """Rows that the ledger has, but not how they ended."""
 
     def add(
         self,
@@ -63,19 +44,22 @@ class CallRecord:
         response: ModelResponse | None = None,
         started: float | None = None,
         ttft_ms: int | None = None,
+        to_judge: bool = False,
     ) -> None:
-        """Add an attempt's row, or say how the one ended whose completion was examined."""
-        if row := self._unjudged:
-            self._unjudged = None
-            self._judge(row, outcome, result, response)
+        """Add an attempt's row, or say how the one ended whose completion was examined.
+
+        The row of a completion `to_judge` says "aborted", in case that nothing follows.
+        """
+        if self._unjudged:
+            self._judge(self._unjudged, outcome, result)
             return
         seconds = time.perf_counter() - started if started else 0
         row = Attempt(
             ts_us=time.time_ns() // 1000,
             latency_ms=round(seconds * 1000),
             ttft_ms=ttft_ms,
-            call_id=self.id,
-            chain=self.chain,
+            call_id=self.request.id,
+            chain=self.request.chain,
             attempt=len(self.rows) + 1,
             outcome=outcome,
             error_type=result.reason,
@@ -83,26 +67,15 @@ class CallRecord:
             quality_source=result.source,
             **self._models(ref, response),
             **self._cost(ref, outcome, response, seconds if started else None),
-            **self.labels,
+            **self.request.stage.labels,
         )
         self.rows.append(row)
-        self.on_row(row)
-        self.budget.spend(row.cost_nano_usd)
+        self._unjudged = row if to_judge else None
+        self.request.stage.run.attempts.append(row)
+        self.shared.spending.add(row)
+        self.budget.release(row.cost_nano_usd)
         if response:
             self.completions[row.attempt] = response
-        if response and row.outcome == "ok":
-            self.on_answer(response)
-
-    def add_unjudged(
-        self,
-        ref: ModelRef,
-        response: ModelResponse,
-        started: float,
-        ttft_ms: int | None = None,
-    ) -> None:
-        """Add the row of a completion that is yet to be examined: "aborted", if nothing follows."""
-        self.add(ref, "aborted", response=response, started=started, ttft_ms=ttft_ms)
-        self._unjudged = self.rows[-1]
 
     async def flush(self) -> None:
         """Return once all that was added so far is in the ledger. Raises LedgerError."""
@@ -110,18 +83,16 @@ class CallRecord:
         # What is handed over is written, even if whoever waits for it is cancelled.
         self._written, self._judged = len(self.rows), list[Attempt]()
         if rows or judged:
-            texts = self.texts(self, rows) if rows and self.texts else ()
-            await self.ledger.write(rows, texts, judged)
+            save = self.shared.texts
+            texts = save(self.request, rows, self.completions) if rows and save else ()
+            await self.shared.ledger.write(rows, texts, judged)
 
-    def _judge(
-        self, row: Attempt, outcome: str, result: CheckResult, response: ModelResponse | None
-    ) -> None:
+    def _judge(self, row: Attempt, outcome: str, result: CheckResult) -> None:
+        self._unjudged = None
         row.outcome, row.error_type = outcome, result.reason
         row.quality, row.quality_source = result.quality, result.source
         if row.attempt <= self._written and outcome != "aborted":
             self._judged.append(row)
-        if response and outcome == "ok":
-            self.on_answer(response)
 
     def _models(self, ref: ModelRef, response: ModelResponse | None) -> dict[str, Any]:
         """Return the columns that say who was asked and who answered."""
@@ -144,13 +115,13 @@ class CallRecord:
     ) -> dict[str, Any]:
         """Return the columns of what was used; `seconds` is None where nothing was sent."""
         answer, usage = response or NO_RESPONSE, read_usage(response)
-        context = price_context(answer, self.settings if response else None)
+        context = price_context(answer, self.request.settings if response else None)
         broken_off = response is None or response.state not in ("complete", "suspended")
         estimate = broken_off and (outcome == "aborted" or (outcome == "failed" and answer.parts))
         if seconds is not None and usage is None and estimate:  # its provider bills it all the same
-            usage = self.size.usage_so_far(answer)
+            usage = self.request.usage_so_far(answer)
         is_answered = response is not None or usage is not None
-        cost = self.prices.cost(
+        cost = self.shared.prices.cost(
             ref,
             usage,
             context=context,

@@ -4,7 +4,6 @@ A `Run` asks sub-agents; each ask is a `Stage`, which `current` names to the cha
 """
 
 import json
-import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import SettingsError
 from .fleet import Fleet, StageSettings
-from .ledger.attempt import NANO, Attempt, new_id
+from .ledger.attempt import Attempt, new_id
 from .ledger.writer import Ledger
 from .request import Request, Route
 from .settings import Table, parse_table
@@ -26,8 +25,6 @@ from .text import sanitize
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelMessage, ModelResponse
     from pydantic_ai.models import Model, ModelRequestParameters
-
-    from .call_budget import CallBudget
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +60,7 @@ class AskedCall(Protocol):
     @property
     def deadline(self) -> float: ...
     @property
-    def budget(self) -> "CallBudget": ...
+    def cap_usd(self) -> Decimal | None: ...
     @property
     def ledger(self) -> Ledger: ...
     @property
@@ -138,12 +135,6 @@ class Stage:
             "tags": json.dumps(dict(self.request.tags), ensure_ascii=False, sort_keys=True),
         }
         return sanitize(labels)
-
-    def left_nano(self) -> float:
-        """Return what may still be spent on the run, and on the call being judged."""
-        cap, parent = self.request.max_cost_usd, self.parent
-        of_run = math.inf if cap is None else int(cap * NANO) - self.run.spent_nano()
-        return min(of_run, parent.budget.left_nano()) if parent else of_run
 
 
 current: ContextVar[Stage | None] = ContextVar("stage", default=None)
@@ -220,9 +211,12 @@ class Run:
         """Return the cap of the request."""
         return self.request.max_cost_usd
 
-    def spent_nano(self) -> int:
-        """Return what its priced attempts have cost so far, in nano-USD."""
-        return sum(attempt.cost_nano_usd or 0 for attempt in self.attempts)
+    def spent_nano(self, call_id: str | None = None) -> int:
+        """Return what its priced attempts have cost so far, or those for one call, in nano-USD."""
+        rows = self.attempts
+        if call_id:
+            rows = [row for row in rows if call_id in (row.call_id, row.parent_id)]
+        return sum(row.cost_nano_usd or 0 for row in rows)
 
 
 class FixedRouter:
