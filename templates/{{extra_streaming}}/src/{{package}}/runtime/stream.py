@@ -49,7 +49,7 @@ class StreamCut(FleetError):
         self.model = model
         self.reason = reason
         self.partial = partial
-        super().__init__(f'{model} broke off ({reason}); on_cut = "restart" asks the next model.')
+        super().__init__(f"{model} broke off ({reason})", 'on_cut = "restart" asks the next model')
 
 
 @dataclass(repr=False, kw_only=True)
