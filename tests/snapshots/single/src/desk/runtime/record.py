@@ -29,7 +29,7 @@ class CallRecord:
     rows: list[Attempt] = field(default_factory=list[Attempt])
     completions: dict[int, ModelResponse] = field(default_factory=dict[int, ModelResponse])
     _unjudged: Attempt | None = None
-    """The row of a completion that is being examined."""
+    """The row of a completion that is being examined: "aborted", if nothing follows."""
     _written: int = 0
     """How many rows the ledger has."""
     _judged: list[Attempt] = field(default_factory=list[Attempt])
@@ -46,10 +46,7 @@ class CallRecord:
         ttft_ms: int | None = None,
         to_judge: bool = False,
     ) -> None:
-        """Add an attempt's row, or say how the one ended whose completion was examined.
-
-        The row of a completion `to_judge` says "aborted", in case that nothing follows.
-        """
+        """Add an attempt's row, or say how the one ended that was `to_judge` before it."""
         if self._unjudged:
             self._judge(self._unjudged, outcome, result)
             return
