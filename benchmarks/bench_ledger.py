@@ -146,7 +146,7 @@ def recorded(prices: Any) -> str:
     from pydantic_ai.usage import RequestUsage
 
     providers = {"claude-3-haiku-20240307": "anthropic", "gemini-2.0-flash-001": "google"}
-    table = prices.Prices({}, {"anthropic": "anthropic", "google": "google"})
+    table = prices.Prices({"anthropic": "anthropic", "google": "google"})
     off: list[float] = []
     for line in gzip.decompress(RECORDED.read_bytes()).decode().splitlines():
         for model, known in json.loads(line)["models"].items():
@@ -165,7 +165,7 @@ def priced(prices: Any) -> str:
     """Measure how long pricing one plain text attempt takes."""
     from pydantic_ai.usage import RequestUsage
 
-    table, ref = prices.Prices({}, {"openai": "openai"}), prices.ModelRef("openai", "gpt-5-nano")
+    table, ref = prices.Prices({"openai": "openai"}), prices.ModelRef("openai", "gpt-5-nano")
     usage = RequestUsage(input_tokens=1200, cache_read_tokens=1000, output_tokens=80)
     details = {"service_tier": "default", "finish_reason": "stop"}
 

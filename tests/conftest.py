@@ -31,6 +31,8 @@ collect_ignore = ["snapshots"]
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
+MORE_EXTRAS = ("streaming", "grounded", "agreement", "content", "saving", "prices")
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_trust_store() -> Iterator[None]:
@@ -118,11 +120,7 @@ def every_provider(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -
         "providers": [feature.name for feature in catalog.of("provider")],
         "patterns": [],
         "agents": [],
-        "extras": [
-            f.name
-            for f in catalog.of("extra")
-            if f.default or f.name in ("streaming", "grounded", "agreement", "content", "saving")
-        ],
+        "extras": [f.name for f in catalog.of("extra") if f.default or f.name in MORE_EXTRAS],
         "package": name,
     }
     folder = tmp_path_factory.mktemp("providers") / "desk"

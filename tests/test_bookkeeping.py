@@ -67,16 +67,16 @@ def set_to(path: str, value: Any) -> Callable[[Any], Any]:
     """Return an edit that puts a value into a field of each answer that has a place for it."""
     *parents, last = path.split(".")
 
-    def edit(told: Any) -> Any:
-        at = told
+    def edit(answer: Any) -> Any:
+        at = answer
         try:
             for part in parents:
                 at = at[int(part) if part.isdigit() else part]
         except (KeyError, IndexError):
-            return told
+            return answer
         if isinstance(at, dict):
             at[last] = value
-        return told
+        return answer
 
     return edit
 
@@ -85,18 +85,18 @@ def without(path: str, *, null: bool) -> Callable[[Any], Any]:
     """Return an edit that takes a field out of an answer, or empties it."""
     *parents, last = path.split(".")
 
-    def edit(told: Any) -> Any:
-        at = told
+    def edit(answer: Any) -> Any:
+        at = answer
         try:
             for part in parents:
                 at = at[int(part) if part.isdigit() else part]
         except (KeyError, IndexError):
-            return told
+            return answer
         if null:
             at[last] = None
         else:
             at.pop(last, None)
-        return told
+        return answer
 
     return edit
 
@@ -177,8 +177,8 @@ def test_an_answer_without_a_reason_is_not_known_to_be_whole(desk: Desk, provide
 
 @pytest.mark.parametrize("provider", ["openai", "anthropic", "mistral", "groq"])
 def test_an_answer_without_usage_has_unknown_tokens(desk: Desk, provider: str) -> None:
-    def edit(told: Any) -> Any:
-        return without("message.usage", null=False)(without("usage", null=False)(told))
+    def edit(answer: Any) -> Any:
+        return without("message.usage", null=False)(without("usage", null=False)(answer))
 
     desk.models, desk.more = [f"{provider}:spare"], deployments(desk)
     desk.server.script["spare"] = [Reply(edit=edit)]
@@ -187,15 +187,15 @@ def test_an_answer_without_usage_has_unknown_tokens(desk: Desk, provider: str) -
 
 
 def test_a_field_of_another_type_is_let_pass(desk: Desk) -> None:
-    def edit(told: Any) -> Any:
-        return told | {"id": 7, "created": "yesterday", "system_fingerprint": 1, "usage": []}
+    def edit(answer: Any) -> Any:
+        return answer | {"id": 7, "created": "yesterday", "system_fingerprint": 1, "usage": []}
 
     desk.models = ["openai:spare"]
     desk.server.script["spare"] = [Reply(edit=edit)]
     assert desk.ask().output == TEXT
 
 
-def sent(desk: Desk, provider: str, change: Callable[[list[bytes]], list[bytes]]) -> list[Any]:
+def send(desk: Desk, provider: str, change: Callable[[list[bytes]], list[bytes]]) -> list[Any]:
     """Return the text and the row of a stream that was changed on the wire."""
     reply = Reply(text="Paris is fine.")
     wire, asked = FORMATS[provider], {"stream_options": {"include_usage": True}}
@@ -241,7 +241,7 @@ STREAMS: dict[str, Callable[[list[bytes]], list[bytes]]] = {
 @pytest.mark.parametrize("provider", ["openai", "mistral", "groq"])
 @pytest.mark.parametrize("form", list(STREAMS))
 def test_a_stream_of_another_form_is_the_same_answer(desk: Desk, provider: str, form: str) -> None:
-    assert sent(desk, provider, STREAMS[form]) == WHOLE
+    assert send(desk, provider, STREAMS[form]) == WHOLE
 
 
 @pytest.mark.parametrize("provider", ["openai", "mistral", "groq"])
@@ -249,15 +249,15 @@ def test_a_stream_of_another_form_is_the_same_answer(desk: Desk, provider: str, 
 def test_a_stream_that_does_not_say_why_it_ends_is_cut(
     desk: Desk, provider: str, end: bytes
 ) -> None:
-    assert sent(desk, provider, lambda events: [*events[:3], end])[0] == TEXT
+    assert send(desk, provider, lambda events: [*events[:3], end])[0] == TEXT
     assert desk.rows("outcome")[0] == ("failed",)
 
 
 def test_what_openrouter_says_of_the_cost_is_kept(desk: Desk) -> None:
-    def edit(told: Any) -> Any:
-        if told.get("usage"):
-            told["usage"] |= {"cost": 0.0125, "is_byok": False, "prompt_tokens": "120"}
-        return told
+    def edit(answer: Any) -> Any:
+        if answer.get("usage"):
+            answer["usage"] |= {"cost": 0.0125, "is_byok": False, "prompt_tokens": "120"}
+        return answer
 
     desk.models, desk.more = ["openrouter:openai/spare"], deployments(desk)
     desk.server.script["openai/spare"] = [Reply(edit=edit)]

@@ -20,7 +20,7 @@ MICRO = 1000
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("costs") / "w"
-    with importable(folder, "findings_desk", extras=["cost_reports"]) as name:
+    with importable(folder, "findings_desk", extras=["cost_reports", "prices"]) as name:
         yield name
 
 
@@ -48,7 +48,9 @@ def question(findings: Any, path: Path, *, budget_usd: object = 0, **given: Any)
     own = {
         ref: {"input_usd": asked, "output_usd": answered} for ref, (asked, answered) in USD.items()
     }
-    return findings.Question(path, fleet, module(package, "prices").Prices(own, {}), **given)
+    return findings.Question(
+        path, fleet, module(package, "exact_prices").ExactPrices({}, own=own), **given
+    )
 
 
 def find(findings: Any, question: Any) -> list[Any]:

@@ -69,9 +69,7 @@ class Tree(HTMLParser):
 def question(package: str, path: Path) -> Any:
     """About the rows alone: a fleet without a chain, and no prices."""
     fleet = importlib.import_module(f"{package}.runtime.fleet").Fleet(chains={})
-    return module(package, "findings").Question(
-        path, fleet, module(package, "prices").Prices({}, {})
-    )
+    return module(package, "findings").Question(path, fleet, module(package, "prices").Prices({}))
 
 
 def page_of(package: str, path: Path, days: int = 7) -> str:

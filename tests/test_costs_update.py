@@ -43,6 +43,20 @@ def test_cost_reports_of_an_earlier_release_stay(tmp_path: Path) -> None:
     assert "</html>" in (desk / "costs.html").read_text("utf-8")
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("with_next")
+def test_prices_of_a_workspace_that_had_no_extra_for_them_go_on_counting(tmp_path: Path) -> None:
+    """In v0.7.0 any workspace read a prices.toml."""
+    desk = new(tmp_path / "desk", "--ref", "v0.7.0", "--set=extras=[]", "--set=patterns=[]")
+    own = '["openai:gpt-6-luna"]\nfactor = "0.5"\n'
+    (desk / "prices.toml").write_text(own)
+    commit(desk)
+    assert cli.run(["update", str(desk)]) == 0
+    assert (desk / "prices.toml").read_text("utf-8") == own
+    assert "prices" in yaml.safe_load((desk / ".copier-answers.yml").read_text("utf-8"))["extras"]
+    assert (desk / LEDGER / "own_prices.py").is_file()
+
+
 @pytest.mark.parametrize("name", ["support-desk", "document-analysis", "content", "research-desk"])
 def test_presets_for_many_calls_add_the_reports_to_what_is_usual(name: str) -> None:
     answers, absent = split(CATALOG, PRESETS[name])

@@ -29,13 +29,9 @@ FEATURES = {
     "extra_ledger_postgresql": POSTGRESQL,
     **dict.fromkeys(
         (
-            "extra_bookkeeping",
-            "extra_content",
             "extra_cost_reports",
             "extra_escalation",
             "extra_findings",
-            "extra_ledger_parquet",
-            "extra_ledger_tools",
             "extra_reconcile",
             "extra_saving",
         ),

@@ -170,7 +170,7 @@ asyncio.run(play())
 
 
 @pytest.mark.parametrize("there", [True, False], ids=["file", "folder"])
-def test_what_is_read_only_is_told_before_a_call_is_sent(
+def test_what_is_read_only_is_said_before_a_call_is_sent(
     store: Any, folder: Path, path: Path, there: bool
 ) -> None:
     path.parent.mkdir()
@@ -193,7 +193,7 @@ def test_what_is_read_only_is_told_before_a_call_is_sent(
     assert len(keys(store, path)) == (1 if there else 0)
 
 
-def test_a_ledger_that_cannot_be_written_is_told(store: Any, tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_written_says_so(store: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(store.LedgerError, match="cannot be opened"):
         store.Ledger(tmp_path / "file" / "ledger.sqlite3")
@@ -202,7 +202,7 @@ def test_a_ledger_that_cannot_be_written_is_told(store: Any, tmp_path: Path) -> 
         store.Ledger(tmp_path / "ledger.sqlite3")
 
 
-def test_a_file_that_is_no_database_is_told_and_left_alone(store: Any, path: Path) -> None:
+def test_a_file_that_is_not_a_database_is_named_and_left_alone(store: Any, path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"not a database, but somebody's file" * 100)
     for use in (store.Ledger, lambda place: store.select(place, "SELECT 1")):

@@ -171,7 +171,7 @@ def test_what_had_no_price_gets_one_and_the_rollup_knows(store: Any, location: A
     unpriced: dict[str, Any] = {"cost_nano_usd": None, "cost_source": "unpriced"}
     rows = [ledger_package.row(store, **unpriced, outcome=one) for one in ("ok", "rejected")]
     write(store, location, rows, [ledger_package.row(store)])
-    prices = ledger_package.module(PACKAGE, "prices").Prices({}, {"openai": "openai"})
+    prices = ledger_package.module(PACKAGE, "prices").Prices({"openai": "openai"})
     reprice = ledger_package.module(PACKAGE, "reprice").reprice
     for expected in (2, 0):
         repriced = reprice(location, prices, dry_run=False, progress=lambda _: None)
@@ -206,7 +206,7 @@ def test_texts_are_stored_with_their_rows_and_erased(store: Any, location: Any) 
     assert count(store, location, "SUM(calls) FROM rollup") == 1
 
 
-def test_a_wrong_row_is_told_to_its_caller_alone(store: Any, location: Any) -> None:
+def test_a_wrong_row_is_refused_to_its_caller_alone(store: Any, location: Any) -> None:
     wrong = [
         ledger_package.row(store, task_type=None),
         ledger_package.row(store, latency_ms=2**70),
@@ -297,7 +297,7 @@ def test_rows_of_a_killed_client_are_whole(store: Any, location: Any) -> None:
     assert count(store, location) == 1
 
 
-def test_a_wrong_address_is_told_without_the_password(
+def test_a_wrong_address_is_named_without_the_password(
     store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("FLEET_LEDGER_URL", "postgresql://fleet:secret@127.0.0.1:9/x")
@@ -310,5 +310,5 @@ def test_a_wrong_address_is_told_without_the_password(
 
 
 def test_an_empty_database_is_no_ledger(store: Any, location: Any) -> None:
-    with pytest.raises(store.LedgerError, match="no ledger"):
+    with pytest.raises(store.LedgerError, match="does not exist yet"):
         store.select(location, "SELECT COUNT(*) FROM attempts")

@@ -45,18 +45,20 @@ LISTED = [
 
 @pytest.fixture(scope="module")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with ledger_package.importable(tmp_path_factory.mktemp("prices") / "w", "priced") as name:
+    with ledger_package.importable(
+        tmp_path_factory.mktemp("prices") / "w", "priced", extras=["prices"]
+    ) as name:
         yield name
 
 
 @pytest.fixture(scope="module")
 def prices(package: str) -> Any:
-    return ledger_package.Parts(package, ("prices", "price_context", "own_prices"))
+    return ledger_package.Parts(package, ("price_context", "exact_prices", "prices", "own_prices"))
 
 
 @pytest.fixture(scope="module")
 def listed(prices: Any) -> Any:
-    return prices.Prices({}, PROVIDERS)
+    return prices.ExactPrices(PROVIDERS)
 
 
 def ref(prices: Any, text: str) -> Any:
@@ -66,7 +68,9 @@ def ref(prices: Any, text: str) -> Any:
 def own(prices: Any, tmp_path: Path, text: str) -> Any:
     path = tmp_path / "prices.toml"
     path.write_text(text, "utf-8")
-    return prices.Prices.load(path, PROVIDERS)
+    table = prices.ExactPrices(PROVIDERS)
+    table.read_own(path)
+    return table
 
 
 def nano(usd: Decimal) -> int:
@@ -176,7 +180,7 @@ def test_an_unknown_model_is_unpriced_and_not_free(prices: Any, listed: Any) -> 
     usage = RequestUsage(input_tokens=1, output_tokens=1)
     for model in ("openai:nobody-knows-it", "openai_compatible:gpt-5-nano"):
         assert listed.cost(ref(prices, model), usage) == prices.UNPRICED
-        assert listed.known(ref(prices, model)) is None
+        assert listed.find_name(ref(prices, model)) is None
     assert listed.cost(ref(prices, "openai:gpt-5-nano"), None).source == "none"
 
 
@@ -226,9 +230,9 @@ output_usd = "3"
     assert table.cost(hourly, thousand, seconds=2.0).nano_usd == 500_000
     assert table.cost(hourly, thousand) == prices.UNPRICED
     nano_model = ref(prices, "openai:gpt-5-nano")
-    full = prices.Prices({}, PROVIDERS).cost(nano_model, thousand).nano_usd
+    full = prices.ExactPrices(PROVIDERS).cost(nano_model, thousand).nano_usd
     assert table.cost(nano_model, thousand).nano_usd == full * 8 // 10
-    assert table.known(nano_model) == "gpt-5-nano x 0.8"
+    assert table.find_name(nano_model) == "gpt-5-nano x 0.8"
     tiered = ref(prices, "openai:tiered")
     searched = RequestUsage(input_tokens=1000, web_searches=2)
     assert table.cost(tiered, searched).nano_usd == 1_000_000 + 1_000_000 + 20_000_000
@@ -296,7 +300,7 @@ def test_own_prices_add_up(
     prices: Any, own_price: dict[str, Decimal], usage: dict[str, Any], seconds: float
 ) -> None:
     """Against the sum written out: every token once, one rounding at the end."""
-    table = prices.Prices({"openai:own": own_price}, PROVIDERS)
+    table = prices.ExactPrices(PROVIDERS, own={"openai:own": own_price})
     read, write = usage["cache_read_tokens"], usage["cache_write_tokens"]
     reasoning = usage["output_reasoning_tokens"]
     fresh, plain = usage["input_tokens"] - read - write, usage["output_tokens"] - reasoning
@@ -327,7 +331,7 @@ def test_what_has_no_column_is_kept_beside_the_tokens(prices: Any, listed: Any) 
 
 def test_a_model_that_the_list_matches_by_prefix_is_named(prices: Any, listed: Any) -> None:
     invented = ref(prices, "openai:gpt-5-nano-2099-01-01")
-    assert listed.known(invented) == "gpt-5-nano"
+    assert listed.find_name(invented) == "gpt-5-nano"
     usage = RequestUsage(input_tokens=1000)
     assert listed.cost(invented, usage) == listed.cost(ref(prices, "openai:gpt-5-nano"), usage)
     assert listed.context_window(invented) == listed.context_window(
@@ -342,7 +346,7 @@ def test_a_context_window_nobody_tells_is_unknown(prices: Any, listed: Any) -> N
         if listed.context_window(prices.ModelRef(name, model)) is None
     ]
     assert untold
-    assert listed.known(prices.ModelRef(*untold[0])) is not None
+    assert listed.find_name(prices.ModelRef(*untold[0])) is not None
     assert listed.context_window(ref(prices, "openai:nobody-knows-it")) is None
 
 
@@ -408,7 +412,7 @@ def usage_of(**counts: Any) -> Any:
 def test_a_deployment_is_priced_by_what_it_serves_never_by_its_name(
     prices: Any, deployed: str | None, served: str | None, priced_as: str | None
 ) -> None:
-    table = prices.Prices({}, {"azure": "openai", "openai": "openai"}, {"azure": deployed})
+    table = prices.ExactPrices({"azure": "openai", "openai": "openai"}, {"azure": deployed})
     cost = table.cost(ref(prices, "azure:gpt-4"), usage_of(), served=served)
     if priced_as is None:
         assert (cost.nano_usd, cost.source) == (None, "unpriced")
@@ -421,11 +425,11 @@ def test_a_deployment_leaves_when_the_model_it_serves_does(
     prices: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lists = {"azure": "openai"}
-    old = prices.Prices({}, lists, {"azure": "gpt-4.1-nano"})
+    old = prices.ExactPrices(lists, {"azure": "gpt-4.1-nano"})
     found = old._find(ref(prices, "azure:gpt-4.1-nano"))
     monkeypatch.setattr(found, "deprecated", True)
     assert old.leaving(ref(prices, "azure:ours"))
-    assert not prices.Prices({}, lists, {"azure": "gpt-4.1"}).leaving(
+    assert not prices.ExactPrices(lists, {"azure": "gpt-4.1"}).leaving(
         ref(prices, "azure:gpt-4.1-nano")
     )
 
@@ -463,7 +467,7 @@ def test_own_keys_at_a_gateway_cost_their_provider_and_the_fee(
     assert (cost.nano_usd, cost.source) == (nano, source)
 
 
-def test_own_keys_whose_cost_is_not_told_are_an_estimate_with_the_fee(
+def test_own_keys_whose_cost_is_not_said_are_an_estimate_with_the_fee(
     prices: Any, listed: Any
 ) -> None:
     model = ref(prices, "openrouter:openai/gpt-4.1-mini")
@@ -511,7 +515,7 @@ def test_a_regional_endpoint_is_an_estimate_unless_prices_toml_says(prices: Any)
     model = ref(prices, "openai:gpt-4.1-mini@eu")
     own = {str(model): {"factor": "1.1"}}
     tables = [
-        prices.Prices(o, {"openai": "openai"}, {}, lambda one: one.deployment == "eu")
+        prices.ExactPrices({"openai": "openai"}, {}, lambda one: one.deployment == "eu", o)
         for o in ({}, own)
     ]
     assert [table.cost(model, usage_of()).source for table in tables] == ["estimated", "override"]
@@ -521,7 +525,7 @@ def test_a_regional_endpoint_is_an_estimate_unless_prices_toml_says(prices: Any)
 def test_a_place_that_fleet_toml_names_no_more_is_not_priced_by_its_name(
     prices: Any, at: str | None
 ) -> None:
-    table = prices.Prices({}, {"azure": "openai"}, {"azure": None, "azure@eu": "gpt-4.1"})
+    table = prices.ExactPrices({"azure": "openai"}, {"azure": None, "azure@eu": "gpt-4.1"})
     gone = prices.ModelRef("azure", "gpt-4", at)
     assert table.cost(gone, usage_of()).source == "unpriced"
     served = table.cost(gone, usage_of(), served="gpt-4.1-nano")
@@ -659,7 +663,7 @@ def wired(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Render a workspace with the providers whose prices depend on where they are asked."""
     providers = ["openai", "azure", "google", "bedrock"]
     folder = tmp_path_factory.mktemp("varying") / "w"
-    with ledger_package.importable(folder, "varying", providers=providers):
+    with ledger_package.importable(folder, "varying", providers=providers, extras=["prices"]):
         workspace = importlib.import_module("varying.workspace")
         yield lambda text: (
             (folder / "fleet.toml").write_text(text, "utf-8"),
@@ -722,6 +726,6 @@ def test_an_answer_without_tokens_costs_what_does_not_hang_on_them(
     seconds: float | None,
     booked: tuple[int | None, str],
 ) -> None:
-    table = prices.Prices({"openai:m": own} if own else {}, PROVIDERS)
+    table = prices.ExactPrices(PROVIDERS, own={"openai:m": own} if own else {})
     cost = table.cost(prices.ModelRef("openai", "m"), None, context=context, seconds=seconds)
     assert (cost.nano_usd, cost.source) == booked

@@ -80,7 +80,7 @@ def test_a_key_written_twice_is_booked_once(store: Any, path: Path) -> None:
     assert total["calls"] == 2
 
 
-def test_a_wrong_row_is_told_to_its_caller_alone(store: Any, path: Path) -> None:
+def test_a_wrong_row_is_refused_to_its_caller_alone(store: Any, path: Path) -> None:
     good = [ledger_package.row(store) for _ in range(3)]
     wrong = [
         ledger_package.row(store, task_type=None),
@@ -208,7 +208,7 @@ def test_a_newer_ledger_is_refused(store: Any, path: Path) -> None:
 
 
 def test_there_is_no_ledger_yet(store: Any, path: Path) -> None:
-    with pytest.raises(store.LedgerError, match="no ledger"):
+    with pytest.raises(store.LedgerError, match="does not exist yet"):
         store.select(path, "SELECT 1")
     assert not path.exists()
 

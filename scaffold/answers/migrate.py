@@ -66,12 +66,13 @@ def _record_defaults(before: Catalog, answers: PartialSpec) -> PartialSpec:
 
 def _list_split_off(before: Catalog, after: Catalog, answers: PartialSpec) -> list[Feature]:
     """Return the new features whose work an enabled one did before, directly or in two steps."""
-    known = {feature.ref for feature in before.features}
+    # A feature that was there may have taken over work of another one since.
+    known = {(feature.ref, feature.split_from) for feature in before.features}
     on = {feature.ref for feature in before.list_enabled(answers.selection)}
     still_on = {feature.ref for feature in after.list_enabled(answers.selection)}
     # What was on because another feature required it, which no longer does, is still in use.
     split = [one for one in after.features if one.ref in on - still_on and not one.hidden]
-    new = [feature for feature in after.features if feature.ref not in known]
+    new = [feature for feature in after.features if (feature.ref, feature.split_from) not in known]
     while more := [one for one in new if one.split_from in on and one.ref not in on]:
         on |= {feature.ref for feature in more}
         split += [feature for feature in more if not feature.hidden]

@@ -92,9 +92,9 @@ class Wires(Part):
     `takes` as arguments (`searches`); `router`; `checks`; `agent_key`, whose `equip` reads the key
     of that name under `[agents.X]`; `reader`, whose `read(path)` returns the text of a file;
     `human`, `stream` and `texts`; the modules whose `adapt` every model goes through; the module
-    that measures the `saving`; modules of `runtime/ledger` with `findings`, with sums by what only
-    attempts have (`sums`) and with the `forecast` of the month; `ledgers` by URL scheme, and
-    `exports` by the suffix of the files that they write.
+    that measures the `saving`; modules of `runtime/ledger` with more `prices`, with `findings`, with
+    sums by what only attempts have (`sums`) and with the `forecast` of the month; `ledgers` by URL
+    scheme, and `exports` by the suffix of the files that they write.
 
     Elsewhere: `commands` of `commands/__init__.py`, by the words that call them; modules of
     `diagnoses`, each a function `diagnose` that `doctor` calls; modules of
@@ -115,6 +115,7 @@ class Wires(Part):
     stream: str | None = None
     texts: str | None = None
     adapt: str | None = None
+    prices: str | None = None
     reader: str | None = None
     diagnoses: list[str] = []
     saving: str | None = None

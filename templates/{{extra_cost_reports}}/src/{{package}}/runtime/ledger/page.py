@@ -185,7 +185,11 @@ def _detail(asked: Report) -> Html:
 def _list_unpriced(asked: Report) -> str:
     parts = "" if asked.unpriced else tag("p", "Every attempt that was billed has a price.")
     for what, models, hint in (
-        ("a price", asked.unpriced, "Add their prices to prices.toml."),
+        (
+            "a price",
+            asked.unpriced,
+            "Add their prices to prices.toml (`scaffold add extra prices`).",
+        ),
         ("usage", asked.unmeasured, "Their provider did not say how many tokens they took."),
     ):
         rows = [_row(model, [tag("td", f"{count:,}")]) for model, count in models.items()]

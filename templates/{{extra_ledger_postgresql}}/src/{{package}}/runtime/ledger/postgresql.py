@@ -211,7 +211,9 @@ def _ledger_errors(server: Server, what: str) -> Generator[None]:
     try:
         yield
     except errors.UndefinedTable:
-        raise LedgerError(f"There is no ledger in {server} yet", "run `demo` or `ask`") from None
+        raise LedgerError(
+            f"The ledger {server} does not exist yet", "run `demo` or `ask`"
+        ) from None
     except (psycopg.IntegrityError, psycopg.DataError) as error:
         raise RowsRefused(f"The ledger does not take an attempt ({_line(error)})") from None
     except psycopg.Error as error:

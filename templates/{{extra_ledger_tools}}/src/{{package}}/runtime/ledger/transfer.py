@@ -3,7 +3,7 @@
 import csv
 import sqlite3
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import IO, Any
@@ -135,7 +135,8 @@ def _whole(path: Path) -> Generator[Path]:
     except OSError as error:
         raise LedgerError(f"{path} cannot be written: {error.strerror}") from None
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
 
 
 WritePage = Callable[[Sequence[Attempt]], object]

@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
-from genai_prices import Usage
 from pydantic import Field, TypeAdapter, model_validator
 
 from ..settings import Settings
+from .prices import is_other_unit
 
 if TYPE_CHECKING:
-    from pydantic_ai.usage import RequestUsage
-
-    TokenUsage = RequestUsage | Usage
-    """What a provider reports of a call, or the tokens that a report computes a price for."""
+    from .prices import TokenUsage
 
 MILLION = 10**6
 Usd = Annotated[Decimal, Field(ge=0)]
@@ -122,18 +118,3 @@ def _part_of(key: str) -> str:
 
 
 OWN_PRICES = TypeAdapter(dict[str, list[OwnPrice]])
-_COLUMNS = {
-    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
-    "output_reasoning_tokens",
-}
-
-
-@cache
-def is_other_unit(key: str) -> bool:
-    """Return whether genai-prices knows a unit that has no column of its own in the ledger."""
-    return key not in _COLUMNS and key != "requests" and hasattr(Usage(), key)
-
-
-def other_units(usage: "TokenUsage") -> dict[str, int | float]:
-    """Return what is billed beside text: web searches, tokens of audio or of an hour's cache."""
-    return {key: value for key, value in vars(usage).items() if value and is_other_unit(key)}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from genai_prices.types import PriceVariant
 
-from .own_prices import other_units
+from .prices import FEES, other_units
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
@@ -28,8 +28,6 @@ TRAFFIC = {
     "ON_DEMAND_PRIORITY": "priority",
 }
 """Vertex AI's `traffic_type` as a tier; another one, provisioned throughput say, is its own."""
-FEES = frozenset({"web_searches", "code_executions", "storage_searches", "social_searches"})
-"""Units of a provider's own tools. A list without a price for one of them lacks a fee."""
 GEO_FACTOR: Mapping[str | None, Decimal] = {"us": Decimal("1.1")}
 """https://platform.claude.com/docs/en/manage-claude/data-residency"""
 
