@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
+from flat_prices import set_prices
 
 from desk.agents.classify import Verdict
 from desk.router import Router
@@ -144,11 +145,10 @@ def test_a_named_intent_goes_to_its_pipeline(root: Path) -> None:
     assert choose(root, verdict(intent="reports", confidence=0.2)).pipeline == "answer"
 
 
-def test_the_result_tells_the_decision_its_reason_and_its_cost(root: Path) -> None:
-    (root / "prices.toml").write_text(
-        '["p:small"]\ninput_usd = "1"\noutput_usd = "0"\n'
-        '["p:large"]\ninput_usd = "2"\noutput_usd = "0"\n'
-    )
+def test_the_result_tells_the_decision_its_reason_and_its_cost(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_prices(monkeypatch, {"p:small": (1, 0), "p:large": (2, 0)})
     replies = {"classify": [verdict(complexity=4)], "answer": [Reply(text="42", input_tokens=100)]}
     tape = Tape(Scene(title="test", text="?", replies=replies))
 

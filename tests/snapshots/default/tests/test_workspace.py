@@ -17,7 +17,6 @@ from pydantic_ai.messages import (
     ToolReturnPart,
 )
 from pydantic_ai.models.function import AgentInfo, FunctionModel
-from pydantic_ai.usage import RequestUsage
 
 from desk import cli, wiring
 from desk.configuration import keys_of, ledger_location
@@ -29,8 +28,7 @@ from desk.runtime.errors import (
 )
 from desk.runtime.fleet import ModelRef
 from desk.runtime.ledger import queries, report_text
-from desk.runtime.ledger.attempt import NANO, Attempt, new_id
-from desk.runtime.ledger.prices import Prices
+from desk.runtime.ledger.attempt import Attempt, new_id
 from desk.runtime.ledger.writer import Ledger
 from desk.runtime.recorded import (
     RecordedModel,
@@ -211,20 +209,6 @@ def test_ids_sort_by_time() -> None:
     made = [new_id() for _ in range(50)]
     assert len(set(made)) == 50
     assert sorted(made, key=lambda id_: id_[:12]) == made
-
-
-def test_own_price_counts_cached_tokens_once() -> None:
-    ref = ModelRef("own", "tuned")
-    price = {"input_usd": "2", "output_usd": "10", "cache_read_usd": "0.5"}
-    usage = RequestUsage(input_tokens=1000, output_tokens=100, cache_read_tokens=400)
-    cost = Prices({str(ref): price}, {}).cost(ref, usage)
-    assert cost.nano_usd == (600 * 2 + 400 * 0.5 + 100 * 10) * NANO / 1_000_000
-    assert cost.source == "override"
-
-
-def test_unknown_model_is_unpriced_not_free() -> None:
-    cost = Prices({}, {"own": None}).cost(ModelRef("own", "x"), RequestUsage(input_tokens=1))
-    assert (cost.nano_usd, cost.source) == (None, "unpriced")
 
 
 @pytest.mark.parametrize(

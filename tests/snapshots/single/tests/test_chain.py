@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flat_prices import set_prices
 from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.exceptions import ModelHTTPError, UnexpectedModelBehavior, UserError
 from pydantic_ai.messages import (
@@ -41,14 +42,7 @@ from desk.runtime.subagent import SubAgent
 from desk.workspace import Workspace
 
 GOOD = "Paris is the capital of France."
-PRICES = """
-[["one:a"]]
-input_usd = 1000
-output_usd = 1000
-[["two:c"]]
-input_usd = 1
-output_usd = 1
-"""
+PRICES = {"one:a": (1000, 1000), "two:c": (1, 1)}
 Reply = str | ModelResponse | Exception | float
 """A text, a response, an error, or seconds to hang before a good answer."""
 
@@ -104,7 +98,6 @@ class Desk:
             '[chains.cheap]\nmodels = ["two:c"]\nbackoff_s = 0.01\n'
             '[stages.answer]\nchain = "main"\ntask_type = "answering"\n' + self.settings
         )
-        (self.root / "prices.toml").write_text(PRICES)
 
         async def play() -> Any:
             async with Workspace.open(self.root, build=self.build) as workspace:
@@ -141,6 +134,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setenv("FLEET_ROOT", str(tmp_path))
     monkeypatch.delenv("FLEET_LEDGER_URL", raising=False)
     monkeypatch.setattr(chain, "PAUSES", (0.1, 0.2, 0.2))
+    set_prices(monkeypatch, PRICES)
     return Desk(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The ledger: rows that are committed once, outages, sums, prices and budgets."""
+"""The ledger: rows that are committed once, outages, sums and budgets."""
 
 import asyncio
 import contextlib
@@ -6,14 +6,12 @@ import sqlite3
 import time
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic_ai.messages import ModelResponse, NativeToolCallPart
-from pydantic_ai.usage import RequestUsage
+from ledger_rows import play, row, write
 
 from desk.commands import costs_table
 from desk.runtime.budgets import (
@@ -25,9 +23,8 @@ from desk.runtime.budgets import (
 from desk.runtime.errors import (
     LedgerError,
     LedgerUnavailable,
-    SettingsError,
 )
-from desk.runtime.fleet import Budgets, Fleet, ModelRef
+from desk.runtime.fleet import Budgets, Fleet
 from desk.runtime.ledger import (
     queries,
     report_text,
@@ -38,23 +35,14 @@ from desk.runtime.ledger.attempt import (
     DAY_US,
     DEMO,
     NANO,
-    Attempt,
     RowsRefused,
-    new_id,
 )
 from desk.runtime.ledger.location import (
-    LedgerSettings,
     attempts,
     connect,
     database_path,
     select,
 )
-from desk.runtime.ledger.own_prices import other_units
-from desk.runtime.ledger.price_context import (
-    price_context,
-    tier_text,
-)
-from desk.runtime.ledger.prices import UNPRICED, Prices
 from desk.runtime.ledger.sqlite import SqliteDatabase
 from desk.runtime.ledger.writer import Ledger, spill_of
 from desk.runtime.request import Request
@@ -65,50 +53,6 @@ from desk.runtime.run import Run
 def path(tmp_path: Path) -> Path:
     """Return where a ledger may be made."""
     return tmp_path / "data" / "ledger.sqlite3"
-
-
-def row(**values: Any) -> Attempt:
-    """Make an attempt that was answered, with these values."""
-    usual: dict[str, Any] = {
-        "ts_us": time.time_ns() // 1000,
-        "latency_ms": 120,
-        "call_id": new_id(),
-        "run_id": "run",
-        "provider": "openai",
-        "request_model": "small",
-        "task_type": "answering",
-        "stage": "answer",
-        "chain": "main",
-        "attempt": 1,
-        "outcome": "ok",
-        "input_tokens": 1000,
-        "output_tokens": 200,
-        "cost_nano_usd": 130_000,
-        "cost_source": "list",
-    }
-    return Attempt(**{**usual, **values})
-
-
-def play(path: Path, use: Callable[[Ledger], Any], **settings: Any) -> Any:
-    """Use a ledger and close it."""
-
-    async def run() -> Any:
-        ledger = Ledger(path, LedgerSettings(**settings))
-        try:
-            return await use(ledger)
-        finally:
-            ledger.close()
-
-    return asyncio.run(run())
-
-
-def write(path: Path, *batches: Sequence[Attempt], **settings: Any) -> None:
-    """Write batches at once."""
-
-    async def use(ledger: Ledger) -> None:
-        await asyncio.gather(*map(ledger.write, batches))
-
-    play(path, use, **settings)
 
 
 def test_a_row_that_is_written_twice_counts_once(path: Path) -> None:
@@ -418,127 +362,6 @@ def test_wrong_options_of_costs_are_refused(read: Callable[[str], object], text:
         read(text)
 
 
-# Prices.
-
-SMALL = ModelRef("openai", "gpt-4.1-mini")
-LISTS = {"openai": "openai", "azure": "openai", "own": None}
-USAGE = RequestUsage(input_tokens=1000, output_tokens=100)
-
-
-@pytest.mark.parametrize(
-    ("price", "usd"),
-    [
-        ({"input_usd": "1", "output_usd": "2"}, "0.0012"),
-        ({"input_usd": "1", "output_usd": "2", "call_usd": "0.5"}, "0.5012"),
-        ({"hour_usd": "36", "parallel": 2}, "0.05"),
-        (
-            {
-                "input_usd": "1",
-                "output_usd": "2",
-                "tiers": [{"above_tokens": 500, "input_usd": "9"}],
-            },
-            "0.009",
-        ),
-    ],
-)
-def test_own_prices_go_first(price: dict[str, Any], usd: str) -> None:
-    cost = Prices({"openai:x": price}, LISTS).cost(ModelRef("openai", "x"), USAGE, seconds=10)
-    assert (cost.nano_usd, cost.source) == (Decimal(usd) * NANO, "override")
-
-
-def test_own_prices_of_units_days_and_factors() -> None:
-    searched = RequestUsage(input_tokens=1000, web_searches=2, input_audio_tokens=100)
-    units = {"web_searches": "0.01", "input_audio_tokens": "0.001"}
-    own = {"input_usd": "0", "output_usd": "0", "unit_usd": units}
-    days = [{"factor": "1"}, {"factor": "0.5", "since": "2026-01-01"}]
-    prices = Prices({"openai:x": own, str(SMALL): days}, LISTS)
-    assert prices.cost(ModelRef("openai", "x"), searched).nano_usd == Decimal("0.12") * NANO
-    assert other_units(searched) == {"web_searches": 2, "input_audio_tokens": 100}
-    then, now = (
-        prices.cost(SMALL, USAGE, at=datetime(year, 6, 1, tzinfo=UTC)).nano_usd or 0
-        for year in (2025, 2026)
-    )
-    assert then == 2 * now > 0
-    assert prices.known(SMALL) == "gpt-4.1-mini x 0.5" and prices.known(ModelRef("openai", "x"))
-    assert set(prices.own) == {"openai:x", str(SMALL)}
-
-
-@pytest.mark.parametrize(
-    "text", ['["a:b"]\n', '["a:b"]\nhour_usd = "1"\nunit_usd = {x = "1"}\n', "["]
-)
-def test_a_wrong_price_is_named(tmp_path: Path, text: str) -> None:
-    (tmp_path / "prices.toml").write_text(text)
-    with pytest.raises(SettingsError, match=r"prices\.toml"):
-        Prices.load(tmp_path / "prices.toml", LISTS)
-
-
-def test_a_price_follows_what_was_served() -> None:
-    prices = Prices({}, LISTS, {"azure": None, "azure@eu": "gpt-4.1-mini"})
-    listed = prices.cost(SMALL, USAGE)
-    assert listed.source == "list" and listed.nano_usd
-    assert prices.cost(ModelRef("azure", "ours", "eu"), USAGE).nano_usd == listed.nano_usd
-    assert prices.cost(ModelRef("azure", "ours"), USAGE) == UNPRICED
-    assert prices.known(ModelRef("azure", "ours")) == "what the response names"
-    served = prices.cost(ModelRef("openai", "gpt-4.1"), USAGE, served="gpt-4.1-mini-2025-04-14")
-    assert served.nano_usd == listed.nano_usd
-    assert prices.known(ModelRef("own", "x")) is None
-    assert prices.context_window(SMALL) and prices.leaving(SMALL) is None
-
-
-@pytest.mark.parametrize(
-    ("context", "source", "nano"),
-    [
-        ({"cost": "0.25"}, "provider", NANO // 4),
-        (
-            {"cost": "0.25", "is_byok": True, "upstream_inference_cost": "0.5"},
-            "provider",
-            3 * NANO // 4,
-        ),
-        ({"cost": "0.25", "is_byok": True}, "estimated", None),
-        ({"service_tier": "unheard-of"}, "estimated", None),
-        ({"cost": "-1"}, "unpriced", None),
-    ],
-)
-def test_what_a_response_says_of_its_price(
-    context: dict[str, Any], source: str, nano: int | None
-) -> None:
-    cost = Prices({}, LISTS).cost(SMALL, USAGE, context=context)
-    assert cost.source == source and nano in (None, cost.nano_usd)
-
-
-@pytest.mark.parametrize(
-    ("details", "settings", "tier"),
-    [
-        ({}, {}, None),
-        ({"service_tier": "flex"}, {}, "flex"),
-        ({"traffic_type": "ON_DEMAND_FLEX"}, {}, "flex"),
-        ({}, {"openai_service_tier": "priority"}, "priority asked=asked"),
-        ({}, {"extra_body": {"serviceTier": {"type": "reserved"}}}, "reserved asked=asked"),
-        (
-            {},
-            {"bedrock_performance_configuration": {"latency": "optimized"}},
-            "optimized asked=asked",
-        ),
-        ({"inference_geo": "us"}, {}, "inference_geo=us"),
-    ],
-)
-def test_the_tier_names_all_that_changes_a_price(
-    details: dict[str, Any], settings: dict[str, Any], tier: str | None
-) -> None:
-    context = price_context(ModelResponse(parts=[], provider_details=details), settings)
-    assert tier_text(context) == tier
-    text = {"service_tier": tier}
-    ours, again = (Prices({}, LISTS).cost(SMALL, USAGE, context=one) for one in (context, text))
-    assert ours == again
-
-
-def test_tools_of_a_provider_that_nobody_counted_make_an_estimate() -> None:
-    searched = ModelResponse(parts=[NativeToolCallPart("web_search", {})])
-    context = price_context(searched, None)
-    assert context["fees"] == "fees"
-    assert Prices({}, LISTS).cost(SMALL, USAGE, context=context).source == "estimated"
-
-
 # Budgets.
 
 
@@ -562,14 +385,14 @@ def test_a_budget_that_is_used_up_is_named(caplog: pytest.LogCaptureFixture) -> 
     budgets = Budgets(month_usd=Decimal(1), task_usd={"drafting": Decimal("0.1")})
     spending = Spending(budgets, lambda: dict(read), every_s=0)
 
-    async def reached() -> list[str | None]:
+    async def find_reached() -> list[str | None]:
         return [await spending.find_reached(run_of(), task) for task in ("drafting", "answering")]
 
-    assert asyncio.run(reached()) == [None, None]
+    assert asyncio.run(find_reached()) == [None, None]
     read["drafting"] = 100_000_000
-    assert asyncio.run(reached()) == ["drafting", None]
+    assert asyncio.run(find_reached()) == ["drafting", None]
     read["answering"] = 800_000_000
-    assert asyncio.run(reached()) == ["drafting", None] and "80 %" in caplog.text
+    assert asyncio.run(find_reached()) == ["drafting", None] and "80 %" in caplog.text
     of_runs = Spending(Budgets(run_usd=Decimal("0.1")), dict)
     assert asyncio.run(of_runs.find_reached(run_of(), "x")) == "run_usd"
 

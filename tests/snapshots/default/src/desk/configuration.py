@@ -94,7 +94,7 @@ def make_checks(stage: str, names: Sequence[str]) -> "list[Check]":
 
 
 def load_prices(root: Path, fleet: Fleet) -> "Prices":
-    """Return the list prices of the wired providers, and over them the team's prices.toml."""
+    """Return the prices of the wired providers' models. Raises SettingsError."""
     from . import wiring
     from .runtime.ledger.prices import Prices
 
@@ -113,6 +113,7 @@ def load_prices(root: Path, fleet: Fleet) -> "Prices":
         varies = getattr(wiring.PROVIDERS.get(ref.provider), "price_varies", None)
         return bool(varies and varies(ref.model, places.get(ref.deployment or "") or Deployment()))
 
-    return Prices.load(
-        root / "prices.toml", list_ids, {**dict.fromkeys(free), **deployed}, may_differ
-    )
+    make = wiring.PRICES() if wiring.PRICES else Prices
+    prices = make(list_ids, {**dict.fromkeys(free), **deployed}, may_differ)
+    prices.read_own(root / "prices.toml")
+    return prices

@@ -32,6 +32,7 @@ from .runtime.subagent import Equip, SubAgent
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
+    from .runtime.ledger.prices import Prices
     from .runtime.shared import Human, MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
@@ -77,6 +78,8 @@ def open_escalation(root: Path, fleet: Fleet) -> "Human":
 HUMAN: "MakeHuman | None" = open_escalation
 STREAM: "OpenStream | None" = None
 TEXTS: "OpenTexts | None" = None
+# What knows more prices than the lists; None without the extra for it.
+PRICES: "Callable[[], type[Prices]] | None" = None
 
 # What a model goes through before it is first asked.
 ADAPT: "Callable[[Model], Model] | None" = None

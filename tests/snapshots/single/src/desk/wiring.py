@@ -20,6 +20,7 @@ from .runtime.subagent import Equip, SubAgent
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
 
+    from .runtime.ledger.prices import Prices
     from .runtime.shared import MakeHuman, OpenStream, OpenTexts
 
 PROVIDERS: dict[str, Provider] = {
@@ -48,6 +49,8 @@ ROUTER = FixedRouter()
 HUMAN: "MakeHuman | None" = None
 STREAM: "OpenStream | None" = None
 TEXTS: "OpenTexts | None" = None
+# What knows more prices than the lists; None without the extra for it.
+PRICES: "Callable[[], type[Prices]] | None" = None
 
 # What a model goes through before it is first asked.
 ADAPT: "Callable[[Model], Model] | None" = None

@@ -13,8 +13,7 @@ from .call_request import NO_RESPONSE, CallRequest
 from .completion import read_usage
 from .fleet import ModelRef
 from .ledger.attempt import Attempt
-from .ledger.own_prices import other_units
-from .ledger.price_context import price_context, tier_text
+from .ledger.prices import other_units
 from .run import PASSED, CheckResult
 from .shared import Shared
 
@@ -112,7 +111,7 @@ class CallRecord:
     ) -> dict[str, Any]:
         """Return the columns of what was used; `seconds` is None where nothing was sent."""
         answer, usage = response or NO_RESPONSE, read_usage(response)
-        context = price_context(answer, self.request.settings if response else None)
+        context = self.shared.prices.context(answer, self.request.settings if response else None)
         broken_off = response is None or response.state not in ("complete", "suspended")
         estimate = broken_off and (outcome == "aborted" or (outcome == "failed" and answer.parts))
         if seconds is not None and usage is None and estimate:  # its provider bills it all the same
@@ -126,7 +125,7 @@ class CallRecord:
             served=answer.model_name,
         )
         return {
-            "service_tier": tier_text(context),
+            "service_tier": self.shared.prices.tier(context),
             "cost_nano_usd": cost.nano_usd,
             "cost_source": "estimated" if estimate and cost.nano_usd is not None else cost.source,
             "price_version": cost.version,

@@ -97,7 +97,7 @@ def _price(ref: ModelRef, prices: "Prices") -> str:
     # Of a short request: long ones have a price of their own in some lists.
     usages = (Usage(input_tokens=1000), Usage(output_tokens=1000))
     costs = [prices.cost(ref, usage, seconds=0).nano_usd for usage in usages]
-    known = prices.known(ref)
+    known = prices.find_name(ref)
     if known is None or None in costs:
         return "unpriced"
     asked, answered = (dollars((nano or 0) * 1000) for nano in costs)

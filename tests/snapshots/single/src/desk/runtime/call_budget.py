@@ -9,7 +9,6 @@ from pydantic_ai.usage import RequestUsage
 from .budgets import Limit, Reservation, Spending
 from .call_request import NO_RESPONSE, CallRequest
 from .fleet import ModelRef
-from .ledger.price_context import price_context
 from .ledger.prices import Prices
 
 
@@ -71,7 +70,7 @@ class CallBudget:
 
     def _nano(self, ref: ModelRef, usage: RequestUsage, seconds: float | None = None) -> int:
         """Return what an attempt with this usage costs; 0 without a price."""
-        context = price_context(NO_RESPONSE, self.request.settings)
+        context = self.prices.context(NO_RESPONSE, self.request.settings)
         # The model that a deployment serves is not known yet: its name is the best guess.
         cost = self.prices.cost(ref, usage, context=context, seconds=seconds, served=ref.model)
         return cost.nano_usd or 0

@@ -60,7 +60,7 @@ _PRUNE = (
 def select_rows(path: Path, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Read from a ledger that exists. An older schema is migrated. Raises LedgerError."""
     if not path.is_file():
-        raise LedgerError(f"There is no ledger at {path} yet", "run `demo` or `ask` first")
+        raise LedgerError(f"The ledger {path} does not exist yet", "run `demo` or `ask` first")
     uri = f"{path.absolute().as_uri()}?mode=ro"
     with (
         ledger_errors(path, "read"),

@@ -1,6 +1,9 @@
-"""What an attempt cost: by prices.toml, by what its provider reports, or by list price."""
+"""What an attempt cost: what its provider reports, else the list price.
 
-import tomllib
+A cost that differs from the list by an amount that is not known is "estimated", one of a model
+without a price "unpriced". The extra `prices` knows more of them, and the team's own.
+"""
+
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -8,24 +11,39 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 from genai_prices import Usage, calc_price
-from genai_prices.types import ModelInfo
-from pydantic import ValidationError
+from genai_prices.types import ModelInfo, PriceCalculation
 
 from ..errors import SettingsError
 from ..fleet import ModelRef
-from ..settings import explain_invalid
 from .attempt import NANO
-from .own_prices import OWN_PRICES, OwnPrice, other_units
-from .price_context import FEES, GEO_FACTOR, has_prices_for, read_tier_text
 
 if TYPE_CHECKING:
-    from .own_prices import TokenUsage
+    from pydantic_ai.messages import ModelResponse
+    from pydantic_ai.usage import RequestUsage
+
+    TokenUsage = RequestUsage | Usage
+    """What a provider reports of a call, or the tokens that a report computes a price for."""
 
 MOST_USD = 10**9  # of one attempt: more is a mistake, and does not fit into a column
-OWN = "prices.toml"
+PLAIN: Mapping[str, Collection[object]] = {
+    "service_tier": (None, "default", "standard", "standard_only", "auto", "on_demand"),
+    "traffic_type": (None, "ON_DEMAND", "TRAFFIC_TYPE_UNSPECIFIED"),
+    "speed": (None, "standard"),
+    "processing": (None,),
+    "inference_geo": (None, "global", "not_available"),
+    "is_byok": (None, False),
+    "fees": (None,),
+}
+"""What the plain prices of the list are for, in the words of responses and of `context`."""
+FEES = frozenset({"web_searches", "code_executions", "storage_searches", "social_searches"})
+"""Units of a provider's own tools. A list without a price for one of them lacks a fee."""
+_COLUMNS = {
+    *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
+    *("output_reasoning_tokens", "requests"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,47 +54,41 @@ class Cost:
     source: str
     version: str | None = None
 
+    @classmethod
+    def of(cls, usd: Decimal, source: str, price_version: str) -> Self:
+        """Round once; unpriced where this cannot be what an attempt costs."""
+        if not 0 <= usd < MOST_USD:
+            return cls(None, "unpriced")
+        return cls(round(usd * NANO), source, price_version)
+
 
 UNPRICED = Cost(None, "unpriced")
 
 
 class Prices:
-    """Prices by model. Raises pydantic's ValidationError where an own one is wrong.
+    """Prices by model.
 
     `list_ids`: provider -> its id in genai-prices. `deployed`: place, or provider for all of its
     places -> the model served there under whatever name; None: what the response names.
     `regional`: whether a model may cost more there than the list says.
     """
 
+    own: Collection[str] = ()
+    """The models that prices.toml has prices for, as it names them."""
+
     def __init__(
         self,
-        own: Mapping[str, object],
         list_ids: Mapping[str, str | None],
         deployed: Mapping[str, str | None] | None = None,
         regional: Callable[[ModelRef], bool] = lambda _: False,
     ) -> None:
-        self._own = OWN_PRICES.validate_python(
-            {ref: price if isinstance(price, list) else [price] for ref, price in own.items()}
-        )
         self._list_ids, self._deployed, self._regional = list_ids, deployed or {}, regional
         self._list_version = f"genai-prices {version('genai-prices')}"
 
-    @classmethod
-    def load(
-        cls,
-        path: Path,
-        list_ids: Mapping[str, str | None],
-        deployed: Mapping[str, str | None] | None = None,
-        regional: Callable[[ModelRef], bool] = lambda _: False,
-    ) -> Self:
+    def read_own(self, path: Path) -> None:
         """Read prices.toml if there is one. Raises SettingsError."""
-        try:
-            own = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
-            return cls(own, list_ids, deployed, regional)
-        except ValidationError as error:
-            raise explain_invalid(error, f"{path.name}: ") from None
-        except (OSError, ValueError) as error:
-            raise SettingsError(f"{path.name} is not valid TOML ({error})", "correct it") from None
+        if path.exists():  # list prices instead would be wrong, and nobody would notice
+            raise SettingsError(f"{path.name} is not read here", "run `scaffold add extra prices`")
 
     def cost(
         self,
@@ -90,45 +102,47 @@ class Prices:
     ) -> Cost:
         """Return the cost of one attempt, computed in Decimal and rounded once.
 
-        `context`: see `price_context`. `at`: when the attempt was made, for the prices of that
-        day. `seconds`: how long it took, for a server paid by the hour. `served`: the model that
-        the response names, whose list price it is.
+        `context`: see the method. `at`: when the attempt was made, for the prices of that day.
+        `seconds`: how long it took, for a server paid by the hour. `served`: the model that the
+        response names, whose list price it is.
         """
-        at, context = at or datetime.now(UTC), read_tier_text(context or {})
-        own = self._own_price(ref, at)
-        counted = usage or Usage()
+        del seconds
+        context, at = context or {}, at or datetime.now(UTC)
         try:
-            by_time = own and own.is_paid_by_time and seconds is not None
-            if own and own.factor is None and (usage is not None or by_time):
-                return _cost(own.usd(counted, context, seconds), "override", OWN)
-            if not own and (reported := _usd_of_provider(counted, context)) is not None:
-                return _cost(reported, "provider", ref.provider)
+            if (reported := self._usd_in_response(usage or Usage(), context)) is not None:
+                return Cost.of(reported, "provider", ref.provider)
             if usage is None:
                 return Cost(None, "none")  # skipped, failed, cut off, or without its tokens
             usd, is_sure = self._list_usd(self._ref_of_price(ref, served), usage, context, at)
-            if own and own.factor is not None:
-                return _cost(own.factor * usd, "override", OWN)
-            if context.get("is_byok") is True:  # the model's provider bills it, the gateway a fee
-                return _cost(usd + _fee_usd(usage, context), "estimated", self._list_version)
-            is_sure = is_sure and not self._regional(ref)
-            return _cost(usd, "list" if is_sure else "estimated", self._list_version)
+            source = "list" if is_sure and not self._regional(ref) else "estimated"
+            return Cost.of(usd, source, self._list_version)
         except (LookupError, ValueError, ArithmeticError):
             return UNPRICED  # no price, or counts that contradict each other
 
-    def known(self, ref: ModelRef) -> str | None:
+    def context(
+        self, response: "ModelResponse", settings: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """Return what the response says about its price, and what may change it besides."""
+        context: dict[str, Any] = dict(response.provider_details or {})
+        if context.get("service_tier") is None:
+            context["service_tier"] = find_tier(settings or {})
+        tools = any(part.part_kind == "builtin-tool-call" for part in response.parts)
+        if tools or any("server_side_tools" in key for key in response.usage.details):
+            context["fees"] = "fees"  # of the provider's own tools, which nobody may have counted
+        return context
+
+    def tier(self, context: Mapping[str, Any]) -> str | None:
+        """Return the ledger's `service_tier`."""
+        tier = context.get("service_tier")
+        return "_".join(str(tier).split()) if tier else None
+
+    def find_name(self, ref: ModelRef) -> str | None:
         """Return the name of the price that a model has, or None where it is unpriced."""
-        own = self._own_price(ref, datetime.now(UTC))
-        if own and own.factor is None:
-            return OWN
-        if self._is_nameless(ref):
+        place = self._place(ref)
+        if place in self._deployed and not self._deployed[place]:
             return "what the response names"
         listed = self._find(self._ref_of_price(ref, None))
-        return listed and listed.id + (f" x {own.factor}" if own else "")
-
-    @property
-    def own(self) -> Collection[str]:
-        """The models that prices.toml has prices for, as it names them."""
-        return self._own
+        return listed and listed.id
 
     def leaving(self, ref: ModelRef) -> str | None:
         """Return why the list calls a model deprecated, and its successor if the list names one."""
@@ -152,32 +166,27 @@ class Prices:
         answered = replace(ref, model=served) if served and not is_variant else ref
         return answered if self._find(answered) else ref
 
-    def _is_nameless(self, ref: ModelRef) -> bool:
-        place = self._place(ref)
-        return place in self._deployed and not self._deployed[place]
-
     def _place(self, ref: ModelRef) -> str:
         return ref.place if ref.place in self._deployed else ref.provider
 
-    def _own_price(self, ref: ModelRef, at: datetime) -> OwnPrice | None:
-        begun = [own for own in self._own.get(str(ref), ()) if own.since <= at.date()]
-        return max(begun, key=lambda own: own.since, default=None)
-
     def _find(self, ref: ModelRef) -> ModelInfo | None:
-        """Return a model's entry in the list, which matches by prefix: `known` names it."""
+        """Return a model's entry in the list, which matches by prefix: `find_name` names it."""
         list_id = self._list_ids.get(ref.provider)
         if list_id and ref.model:
             with suppress(LookupError):
                 return calc_price(Usage(), ref.model, provider_id=list_id).model
         return None
 
+    def _usd_in_response(self, usage: "TokenUsage", context: Mapping[str, Any]) -> Decimal | None:
+        """Return what the provider says a call cost; None where it does not say all of it."""
+        cost = cost_in_response(usage, context)
+        # With own keys at a gateway, `cost` is its fee, and the model's provider sends a bill.
+        return None if cost is None or context.get("is_byok") is True else Decimal(str(cost))
+
     def _list_usd(
         self, ref: ModelRef, usage: "TokenUsage", context: Mapping[str, Any], at: datetime
     ) -> tuple[Decimal, bool]:
-        """Return the list price, and whether the list has a price for all of `context`.
-
-        Raises LookupError or ValueError.
-        """
+        """Return the list price, and whether it is sure. Raises LookupError or ValueError."""
         list_id = self._list_ids.get(ref.provider)
         if not list_id or not ref.model:
             raise LookupError(f"{ref} has no list price")
@@ -188,35 +197,39 @@ class Prices:
             genai_request_timestamp=at,
             price_context=dict(context),
         )
-        is_lent = all(price.model is not listed for listed in price.provider.models)
-        variants = [] if is_lent else price.model.price_variants or []
-        fees = [f"{unit}_kcount" for unit in other_units(usage).keys() & FEES]
-        is_sure = has_prices_for(variants, context)
-        is_sure = is_sure and all(vars(price.model_price).get(fee) for fee in fees)
-        factor = GEO_FACTOR.get(context.get("inference_geo"), Decimal(1))
-        return price.total_price * factor, is_sure
+        return price.total_price, self._is_sure(price, usage, context)
+
+    def _is_sure(
+        self, price: PriceCalculation, usage: "TokenUsage", context: Mapping[str, Any]
+    ) -> bool:
+        """Return whether a list price is surely what an attempt of this context costs."""
+        del price
+        is_plain = all(context.get(key) in plain for key, plain in PLAIN.items())
+        return is_plain and not other_units(usage).keys() & FEES
 
 
-def _usd_of_provider(usage: "TokenUsage", context: Mapping[str, Any]) -> Decimal | None:
-    """Return what the provider says a call cost; None where it does not say, or not all of it.
-
-    With own keys at a gateway, `cost` is its fee, and the model's provider sends another bill.
-    """
-    cost = _cost_in_response(usage, context)
-    if context.get("is_byok") is not True:
-        return None if cost is None else Decimal(str(cost))
-    upstream = context.get("upstream_inference_cost")
-    return None if upstream is None else Decimal(str(upstream)) + _fee_usd(usage, context)
-
-
-def _fee_usd(usage: "TokenUsage", context: Mapping[str, Any]) -> Decimal:
-    return Decimal(str(_cost_in_response(usage, context) or 0))
-
-
-def _cost_in_response(usage: "TokenUsage", context: Mapping[str, Any]) -> Any:
+def cost_in_response(usage: "TokenUsage", context: Mapping[str, Any]) -> Any:
+    """Return what the response itself says of its cost."""
     cost = getattr(usage, "cost", None)
     return context.get("cost") if cost is None else cost
 
 
-def _cost(usd: Decimal, source: str, price_version: str) -> Cost:
-    return Cost(round(usd * NANO), source, price_version) if 0 <= usd < MOST_USD else UNPRICED
+def find_tier(settings: Mapping[str, Any]) -> str | None:
+    """Return the tier that a request's settings, or the body that they add to, ask for."""
+    body: Any = settings.get("extra_body")
+    asked = {**settings, **(cast("dict[str, Any]", body) if isinstance(body, dict) else {})}
+    for name, value in asked.items():
+        if "tier" in name.lower() or "performance" in name.lower():
+            return value if isinstance(value, str) else "asked"
+    return None
+
+
+def other_units(usage: "TokenUsage") -> dict[str, int | float]:
+    """Return what is billed beside text: web searches, tokens of audio or of an hour's cache."""
+    counts = {key: value for key, value in vars(usage).items() if value}
+    return {key: count for key, count in counts.items() if is_other_unit(key)}
+
+
+def is_other_unit(key: str) -> bool:
+    """Return whether a list may price this unit, which has no column of its own in the ledger."""
+    return key not in _COLUMNS and hasattr(Usage(), key)
