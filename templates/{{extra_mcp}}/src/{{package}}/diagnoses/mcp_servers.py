@@ -15,7 +15,7 @@ def diagnose(root: Path, fleet: Fleet) -> Iterator[SettingsError]:
     del root
     for name, server in fleet.section("mcp", McpServers).root.items():
         if server.command and not shutil.which(server.command[0]):
-            problem = f"mcp.{name}: there is no command '{server.command[0]}'"
+            problem = f"mcp.{name}: command '{server.command[0]}' was not found"
             yield SettingsError(problem, "install it, or name another")
         for variable in (*server.env, server.token_env):
             if variable and not os.environ.get(variable):
