@@ -31,7 +31,15 @@ collect_ignore = ["snapshots"]
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
 
-MORE_EXTRAS = ("streaming", "grounded", "agreement", "content", "saving", "prices")
+MORE_EXTRAS = (
+    "streaming",
+    "grounded",
+    "agreement",
+    "content",
+    "saving",
+    "prices",
+    "escalation_tools",
+)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from pydantic import BaseModel, Field, TypeAdapter, computed_field, create_model
+from pydantic import BaseModel, Field, create_model
 
 from tests.escalations import Desk, desk
 
@@ -19,47 +19,6 @@ __all__ = ["desk"]
 
 class Figure(BaseModel):
     amount: int = Field(ge=0)
-
-
-def test_what_no_model_answers_becomes_a_ticket(desk: Desk) -> None:
-    answer = desk.handle("How many vans?", user_ref="u1", tags={"team": "a"})
-    assert (answer.status, answer.output) == ("escalated", None)
-    (ticket,) = desk.tickets()
-    assert (answer.ticket, ticket.question) == (ticket.id, "How many vans?")
-    details = json.loads(ticket.details)
-    assert [row["error_type"] for row in details["attempts"]] == ["overloaded"] * 4
-    assert details["labels"]["user_ref"] == "u1"
-    assert desk.rows("request_model, outcome")[-1] == ("human", "escalated")
-
-
-def test_a_person_answers_and_the_ledger_has_who_and_when(desk: Desk) -> None:
-    escalated = desk.handle("How many vans?", id="r1")
-    status, told = desk.command("answer", escalated.ticket[-8:], "--text", "Twelve.", "--by", "ada")
-    assert (status, told["state"], told["resolved_by"]) == (0, "answered", "ada")
-    assert told["resolved_us"] >= told["opened_us"]
-    rows = desk.rows("call_id, attempt, request_model, response_model, outcome, quality_source")
-    assert rows[-1][2:] == ("human", "ada", "answered", "human")
-    assert [row[1] for row in rows] == [1, 2, 3, 4, 5, 6]
-    assert len({row[0] for row in rows}) == 1
-
-
-def test_the_same_request_gets_the_answer_without_paying_again(desk: Desk) -> None:
-    desk.handle("How many vans?", id="r1")
-    again = desk.handle("How many vans?", id="r1")
-    (ticket,) = desk.tickets()
-    assert (again.status, again.ticket, ticket.asked) == ("escalated", ticket.id, 1)
-    before = [row for row in desk.rows("request_model") if row != ("human",)]
-    desk.command("answer", ticket.id, given="Twelve.")
-    answered = desk.handle("How many vans?", id="r1")
-    assert (answered.status, answered.output) == ("answered", "Twelve.")
-    assert [row for row in desk.rows("request_model") if row != ("human",)] == before
-    assert desk.rows("outcome").count(("answered",)) == 1
-
-
-def test_another_question_of_the_same_request_is_another_ticket(desk: Desk) -> None:
-    desk.handle("How many vans?", id="r1")
-    desk.handle("How many ships?", id="r1")
-    assert len(desk.tickets()) == 2
 
 
 def test_a_caller_may_wait_for_the_person(desk: Desk) -> None:
@@ -88,46 +47,6 @@ def test_waiting_ends_when_the_ticket_is_closed(desk: Desk) -> None:
     assert desk.rows("request_model, outcome, error_type")[-1] == ("human", "failed", "closed")
 
 
-def test_a_typed_answer_has_to_fit(desk: Desk) -> None:
-    run = desk.module("runtime.run")
-    agent = run.SubAgent("answer", Figure)
-
-    async def ask() -> Any:
-        async with desk.start() as workspace:
-            return await workspace.start(run.Request("Amount?", id="r1")).ask(agent, "Amount?")
-
-    with pytest.raises(desk.module("runtime.errors").Escalated):
-        asyncio.run(ask())
-    (ticket,) = desk.tickets()
-    assert ticket.output_type == f"{__name__}:Figure"
-    escalation = desk.module("runtime.escalation")
-    for wrong in ("twelve", '{"amount": -1}', "{}", "   "):
-        with pytest.raises(desk.module("runtime.errors").AnswerInvalid):
-            escalation.validate_answer(ticket, wrong)
-    tickets = desk.module("runtime.inbox").Tickets(desk.root)
-    tickets.resolve(
-        [ticket], "answered", "ada", escalation.validate_answer(ticket, '{"amount": 12}')
-    )
-    tickets.close()
-    assert asyncio.run(ask()) == Figure(amount=12)
-
-
-def test_an_answer_comes_once(desk: Desk) -> None:
-    ticket = desk.handle("How many vans?").ticket
-    assert desk.command("answer", ticket, "--text", "Twelve.", "--by", "ada")[0] == 0
-    status, told = desk.command("answer", ticket, "--text", "Ten.", "--by", "bob")
-    assert status == 1
-    assert told.strip() == f"error: {ticket} is answered already, by ada"
-    assert desk.rows("outcome").count(("answered",)) == 1
-
-
-def test_one_question_asked_often_is_one_ticket(desk: Desk) -> None:
-    for _ in range(5):
-        desk.handle("How many vans?")
-    (ticket,) = desk.tickets()
-    assert ticket.asked == 5
-
-
 @pytest.mark.slow
 def test_an_outage_does_not_flood_the_inbox(desk: Desk) -> None:
     desk.settle(max_open=3)
@@ -146,26 +65,6 @@ def test_an_outage_does_not_flood_the_inbox(desk: Desk) -> None:
     assert desk.rows("error_type").count(("inbox_full",)) == 37
     known = desk.tickets()[0].question
     assert desk.handle(known).status == "escalated", "the same question still joins"
-
-
-def test_open_tickets_expire_and_the_next_request_asks_the_models(desk: Desk) -> None:
-    desk.settle(expires_h=0.0000001)
-    desk.handle("How many vans?", id="r1")
-    time.sleep(0.01)
-    assert desk.command("list")[1] == {"tickets": []}
-    (ticket,) = desk.tickets("expired")
-    assert ticket.resolved_by == "expiry"
-    good = {"text": "Twelve.", "input_tokens": 1, "output_tokens": 1}
-    assert desk.handle("How many vans?", good, id="r1").output == "Twelve."
-
-
-def test_what_is_resolved_is_deleted_in_time(desk: Desk) -> None:
-    ticket = desk.handle("How many vans?").ticket
-    assert desk.command("close", ticket)[0] == 0
-    assert [one.id for one in desk.tickets("all")] == [ticket]
-    desk.settle(keep_days=0.0000001)
-    time.sleep(0.01)
-    assert desk.tickets("all") == []
 
 
 @pytest.mark.slow
@@ -193,41 +92,6 @@ def test_two_answers_at_once_and_one_wins(desk: Desk) -> None:
     assert lost.strip() == f"error: {ticket} is answered already, by {won['resolved_by']}"
     assert desk.rows("response_model, outcome")[-1] == (won["resolved_by"], "answered")
     assert desk.rows("outcome").count(("answered",)) == 1
-
-
-@pytest.mark.parametrize("by", ["another answer", "its request"])
-def test_an_answer_whose_process_was_killed_before_it_was_in_the_ledger_comes_into_it(
-    desk: Desk, by: str
-) -> None:
-    escalation, inbox = desk.module("runtime.escalation"), desk.module("runtime.inbox")
-    first, second = (desk.handle(f"How many {n}?", id=n).ticket for n in ("vans", "cars"))
-    tickets = inbox.Tickets(desk.root)
-    tickets.resolve([tickets.get(first)], "answered", "ada", "Twelve.", unbooked=True)
-    assert ("ada",) not in desk.rows("response_model"), "where it was killed"
-    if by == "its request":
-        assert desk.handle("How many vans?", id="vans").output == "Twelve."
-        desk.handle("How many vans?", id="vans")
-    else:
-        asyncio.run(escalation.accept(tickets, tickets.get(second), "Two.", "bob", desk.ledger()))
-    assert tickets.find_unbooked() == []
-    tickets.close()
-    assert desk.rows("response_model").count(("ada",)) == 1
-
-
-@pytest.mark.slow
-def test_a_full_inbox_has_room_again_when_tickets_expire(desk: Desk) -> None:
-    desk.settle(max_open=1, expires_h=0.0000001)
-    run = desk.module("runtime.run")
-
-    async def ask() -> list[str]:
-        told: list[str] = []
-        async with desk.start() as workspace:
-            for n in range(3):
-                told.append((await workspace.run("answer", run.Request(f"Question {n}?"))).status)
-                await asyncio.sleep(0.01)
-        return told
-
-    assert asyncio.run(ask()) == ["escalated"] * 3
 
 
 @pytest.mark.slow
@@ -331,41 +195,3 @@ def test_tickets_of_the_third_release_are_answered(desk: Desk) -> None:
     assert desk.command("answer", ticket, "--text", "Twelve.")[0] == 0
     assert desk.handle("How many vans?", id="r1").output == "Twelve."
     assert desk.rows("outcome")[-1] == ("answered",)
-
-
-class Sized(BaseModel, extra="forbid"):
-    length: int
-
-    @computed_field
-    @property
-    def double(self) -> int:
-        return 2 * self.length
-
-
-@pytest.mark.parametrize(
-    ("output", "wrong", "right"),
-    [
-        (list[Figure], "twelve", [{"amount": 12}]),
-        (Sized, "[1]", {"length": 12}),
-        (int, "twelve", 12),
-    ],
-)
-def test_an_answer_of_any_type_is_good_when_the_request_comes_again(
-    desk: Desk, output: Any, wrong: str, right: Any
-) -> None:
-    run, inbox = desk.module("runtime.run"), desk.module("runtime.inbox")
-    escalation, errors = desk.module("runtime.escalation"), desk.module("runtime.errors")
-
-    async def ask() -> Any:
-        async with desk.start() as workspace:
-            agent = run.SubAgent("answer", output)
-            return await workspace.start(run.Request("Amount?", id="r1")).ask(agent, "Amount?")
-
-    with pytest.raises(errors.Escalated):
-        asyncio.run(ask())
-    (ticket,) = desk.tickets()
-    with pytest.raises(errors.AnswerInvalid):
-        escalation.validate_answer(ticket, wrong)
-    with closing(inbox.Tickets(desk.root)) as tickets:
-        asyncio.run(escalation.accept(tickets, ticket, json.dumps(right), "ada", desk.ledger()))
-    assert asyncio.run(ask()) == TypeAdapter(output).validate_python(right)

@@ -133,7 +133,11 @@ def routed(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         "providers": ["openai"],
         "patterns": ["router", "draft_polish", "extractor_reasoner"],
         "agents": [],
-        "extras": [*(f.name for f in catalog.of("extra") if f.default), "agreement"],
+        "extras": [
+            *(f.name for f in catalog.of("extra") if f.default),
+            "agreement",
+            "escalation_tools",
+        ],
         "package": name,
     }
     folder = tmp_path_factory.mktemp("routed") / "desk"

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BeforeValidator
 
 from .configuration import ledger_location, load_prices
 from .runtime.fleet import Fleet, ModelRef, find_root, load
 from .runtime.ledger.queries import day_of
-from .runtime.ledger.report_text import Report
+from .runtime.ledger.report_text import Report, ShownSaving
 from .runtime.ledger.saving import Comparison, Saving
 from .runtime.settings import Settings
 
@@ -41,24 +41,17 @@ def saving_of(report: Report) -> Saving | None:
     compared = comparison(root, load(root / "fleet.toml"))
     if compared is None or not report.rows:
         return None
-    saving = compared.over(ledger_location(root), report.since, environment=report.environment)
+    saving = compared.over(ledger_location(root), report.since, report.environment)
     # The rows of a report's attempts may have been removed meanwhile.
     return saving if saving.requests or saving.left_out else None
 
 
-def saving_lines(report: Report) -> list[str]:
-    """Return the saving as text."""
-    saving = saving_of(report)
-    if saving is None:
-        return []
-    since = "" if saving.since == report.since else f"Since {day_of(saving.since)}: "
-    return [f"{since}{saving}"]
-
-
-def saving_numbers(report: Report) -> dict[str, Any] | None:
-    """Return the saving as exact numbers."""
+def show_saving(report: Report) -> ShownSaving | None:
+    """Return the saving as text and as exact numbers."""
     saving = saving_of(report)
     if saving is None:
         return None
+    since = "" if saving.since == report.since else f"Since {day_of(saving.since)}: "
     derived = {"saved_nano_usd": saving.saved_nano_usd, "share": saving.share}
-    return asdict(saving) | {"since": day_of(saving.since)} | derived
+    numbers = asdict(saving) | {"since": day_of(saving.since)} | derived
+    return ShownSaving(f"{since}{saving}", numbers)

@@ -6,10 +6,19 @@ from datetime import date
 
 from ..configuration import ledger_location
 from ..runtime import fleet
-from ..runtime.errors import FleetError
-from ..runtime.ledger import queries, report_text
+from ..runtime.errors import FleetError, SettingsError
+from ..runtime.ledger import queries
 from ..runtime.ledger.attempt import DEMO
-from ..runtime.ledger.report_text import dollars
+from ..runtime.ledger.location import Location
+from ..runtime.ledger.report_text import (
+    AttemptSums,
+    Report,
+    alarm,
+    as_text,
+    dollars,
+    lacking,
+    money,
+)
 from ..runtime.text import printable
 
 HELP = "show what each task type cost on each model, this week against last"
@@ -34,65 +43,74 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the report as a table."""
     report = cost_report(options)
-    alarm = report_text.alarm(queries.total(report.rows))
-    lines = [f"{alarm} Run `doctor`.\n"] if alarm else []
-    lines += [report_text.as_text(report), "", month_text(report), *saving_lines(report)]
-    print(printable("\n".join(lines)))
+    problem = alarm(queries.total(report.rows))
+    print_report(report, f"{problem} Run `doctor`." if problem else "")
     return 0
 
 
-def cost_report(options: argparse.Namespace) -> report_text.Report:
+def print_report(report: Report, first: str, forecast: int | None = None) -> None:
+    """Print the table, the month and what was saved, below what a reader has to know `first`."""
+    from .. import wiring
+
+    lines = [first, ""] if first else []
+    lines += [as_text(report), "", month_text(report, forecast)]
+    if wiring.SAVING and (saving := wiring.SAVING(report)):
+        lines.append(saving.text)
+    print(printable("\n".join(lines)))
+
+
+def cost_report(options: argparse.Namespace) -> Report:
     """Return what the options ask for; the demo's rows while there are only those.
 
     Raises FleetError for an environment that no call was made in.
     """
-    from .. import wiring
-
-    location = ledger_location(fleet.find_root())
-    of_attempts = wiring.ATTEMPT_SUMS
-    report = report_text.Report(
-        location, options.by, options.days, options.environment, of_attempts
-    )
+    location, by, days = ledger_location(fleet.find_root()), options.by, options.days
+    of_attempts = None if {*by} <= {*queries.GROUPS} else _attempt_sums()
+    sum_up = of_attempts.sums if of_attempts else queries.sums
+    report = Report(location, by, days, options.environment, sum_up)
     if options.environment and not report.rows:
-        known = queries.environments(location)
-        if options.environment not in known:
-            raise FleetError(
-                f"No calls match: none was made in environment '{options.environment}'",
-                f"take --environment {' or '.join(known) or 'demo'}, or run `ask` first",
-            )
-    notes: list[str] = []
-    if report.needs_attempts and of_attempts:
-        notes = of_attempts.notes(location, report)
-    if report.rows or report.before or notes or options.environment:
-        if not report.rows:
-            notes = notes or [f"No calls match in these {report.days} days."]
-        print("".join(f"{printable(note)}\n" for note in notes), end="", file=sys.stderr)
-        return report
-    demo = report_text.Report(location, options.by, options.days, DEMO, of_attempts)
-    where = "these are the demo's recorded ones" if demo.rows else "run `demo` or `ask` first"
-    print(f"No live calls in these {report.days} days: {where}.\n", file=sys.stderr)
-    return demo
+        _expect_calls(options.environment, location)
+    notes = of_attempts.notes(report) if of_attempts else []
+    if not (report.rows or report.before or notes or options.environment):
+        report = Report(location, by, days, DEMO, sum_up)
+        where = "these are the demo's recorded ones" if report.rows else "run `demo` or `ask` first"
+        notes = [f"No live calls in these {days} days: {where}.\n"]
+    elif not report.rows:
+        notes = notes or [f"No calls match in these {days} days."]
+    print("".join(f"{printable(note)}\n" for note in notes), end="", file=sys.stderr)
+    return report
 
 
-def saving_lines(report: report_text.Report) -> list[str]:
-    """Return what the requests saved, where the workspace measures it."""
+def _attempt_sums() -> AttemptSums:
     from .. import wiring
 
-    return wiring.SAVING.saving_lines(report) if wiring.SAVING else []
+    if wiring.ATTEMPT_SUMS is None:
+        raise SettingsError("That report is in an extra", "run `scaffold add extra cost_reports`")
+    return wiring.ATTEMPT_SUMS
 
 
-def month_text(report: report_text.Report) -> str:
-    """Return what this month has cost so far, in the report's environment."""
+def _expect_calls(environment: str, location: Location) -> None:
+    known = sorted(row.key[0] for row in queries.sums(location, ("environment",), 0))
+    if environment not in (*known, DEMO):
+        raise FleetError(
+            f"No calls match: none was made in environment '{environment}'",
+            f"take --environment {' or '.join(known) or DEMO}, or run `ask` first",
+        )
+
+
+def month_text(report: Report, forecast: int | None = None) -> str:
+    """Return what this month has cost so far, in the report's environment, and its forecast."""
     root = fleet.find_root()
-    month = queries.month_total(ledger_location(root), report.environment)
+    month = queries.total(queries.this_month(report.location, report.environment))
     is_known = not (month.unpriced or month.unmeasured)
-    spent = dollars(month.cost_nano_usd) if is_known else report_text.money(month)
-    spent += report_text.lacking(month)
+    spent = (dollars(month.cost_nano_usd) if is_known else money(month)) + lacking(month)
+    # The forecast is computed from the same sums, and lacks what they lack.
+    heading = f", heading for {'' if is_known else '≥'}{dollars(forecast)}" if forecast else ""
     if report.environment not in (None, DEMO):
-        return f"This month: {spent}"  # the budget is one for all of them
+        return f"This month: {spent}{heading}"  # the budget is one for all of them
     budget = fleet.load(root / "fleet.toml").budgets.month_usd
     limit = f" of {dollars(round(budget.scaleb(9)))}" if budget else ", no budget set"
-    return f"This month: {spent}{limit}"
+    return f"This month: {spent}{limit}{heading}"
 
 
 def _days(text: str) -> int:

@@ -1,10 +1,11 @@
-"""`escalations`: what waits for a person; answer it, close it, or ask the models again."""
+"""`escalations`: what waits for a person; answer it, or close it."""
 
 import argparse
 import asyncio
 import getpass
 import json
 import sys
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -17,14 +18,15 @@ from ..runtime.inbox import STATES, Ticket, Tickets
 from ..runtime.ledger.report_text import table
 from ..runtime.text import printable
 
-HELP = "answer what no model could: list, show, answer, close, retry"
+HELP = "answer what no model could: list, show, answer, close"
 Output = tuple[dict[str, Any], str]  # what an action prints with --json, and without
+Act = Callable[[argparse.Namespace, Tickets], Output]
 
 
-def configure(parser: argparse.ArgumentParser) -> None:
+def configure(parser: argparse.ArgumentParser, acts: Sequence[Act] = ()) -> None:
     """Add the actions and their options; the help of an action is its docstring."""
     actions = parser.add_subparsers(required=True, metavar="ACTION")
-    for act in (list_, show, answer, close, retry):
+    for act in acts or ACTIONS:
         action = actions.add_parser(
             act.__name__.strip("_"), help=(act.__doc__ or "").removesuffix(".")
         )
@@ -95,30 +97,15 @@ def answer(options: argparse.Namespace, tickets: Tickets) -> Output:
 
 def close(options: argparse.Namespace, tickets: Tickets) -> Output:
     """Give up without an answer."""
-    chosen = _choose(options, tickets)
+    chosen = choose(options, tickets)
     closed = [ticket.id for ticket in tickets.resolve(chosen, "closed", _by(options))]
     return {"closed": sorted(closed)}, f"Closed {len(closed)}."
 
 
-def retry(options: argparse.Namespace, tickets: Tickets) -> Output:
-    """Ask the models again."""
-    from ..runtime.escalation import ask_again
-    from ..workspace import Workspace
-
-    chosen = _choose(options, tickets)
-
-    async def ask() -> list[BaseException | None]:
-        async with Workspace.open() as workspace:
-            asked = (ask_again(tickets, ticket, workspace.start) for ticket in chosen)
-            return await asyncio.gather(*asked, return_exceptions=True)
-
-    failed = {t.id: error for t, error in zip(chosen, asyncio.run(ask()), strict=True) if error}
-    answered = [ticket.id for ticket in chosen if ticket.id not in failed]
-    lines = [f"{len(answered)} answered by a model, {len(failed)} not.", *map(str, failed.values())]
-    return {"answered": answered, "open": list(failed)}, "\n".join(lines[:2])
+ACTIONS: Sequence[Act] = (list_, show, answer, close)
 
 
-def _choose(options: argparse.Namespace, tickets: Tickets) -> list[Ticket]:
+def choose(options: argparse.Namespace, tickets: Tickets) -> list[Ticket]:
     """Return the tickets that the options name. Raises FleetError where a name fits none."""
     if options.tickets:
         return [tickets.get(id_) for id_ in dict.fromkeys(options.tickets)]

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import baseline
 from .agents import analyst as agent_analyst
 from .router import Router
 from .runtime import (
@@ -20,8 +19,7 @@ from .runtime.ledger import (
 )
 from .runtime.ledger.findings import Forecast, SearchFindings
 from .runtime.ledger.location import FileFormat, OpenServer
-from .runtime.ledger.report_text import AttemptSums, SavingReport
-from .runtime.ledger.saving import Baseline
+from .runtime.ledger.report_text import AttemptSums, ShowSaving
 from .runtime.providers import (
     anthropic,
     openai,
@@ -46,12 +44,8 @@ AGENTS: dict[str, SubAgent[Any]] = {
 
 PIPELINES: dict[str, Any] = {}
 
-# What one model would read and write of a pipeline, by stages: the saving is measured against it.
-# A pipeline that is not here is compared with its last call.
-BASELINES: dict[str, Baseline] = {}
-
 # What `costs` says of the saving against the model of `[baseline]`.
-SAVING: SavingReport | None = baseline
+SAVING: ShowSaving | None = None
 
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip | type[Any]] = {}

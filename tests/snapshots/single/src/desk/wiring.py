@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .runtime.fleet import Provider
 from .runtime.ledger.location import FileFormat, OpenServer
-from .runtime.ledger.report_text import AttemptSums, SavingReport
+from .runtime.ledger.report_text import AttemptSums, ShowSaving
 from .runtime.providers import (
     anthropic,
     openai,
@@ -33,7 +33,7 @@ AGENTS: dict[str, SubAgent[Any]] = {}
 PIPELINES: dict[str, Any] = {}
 
 # What `costs` says of the saving against the model of `[baseline]`.
-SAVING: SavingReport | None = None
+SAVING: ShowSaving | None = None
 
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip | type[Any]] = {}

@@ -1,40 +1,29 @@
 """The report of `costs`, and the figures of the ledger as text: amounts, shares, tables."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from ..text import printable
 from .attempt import DEMO
 from .location import Location
-from .queries import GROUPS, LATER, Totals, day_of, model_of, sums, today, total
+from .queries import LATER, MODEL, Totals, day_of, model_of, sums, today, total
 
 UNKNOWN = ("unpriced", "unmeasured")
 HEADS = (
     *("attempts", "tokens in", "tokens out", "cost", "before", "per success", "p50 ms", "p95 ms"),
     *("failed", "escalated", "unpriced", "no usage"),
 )
+Sums = Callable[[Location, Sequence[str], int, int, str | None], list[Totals]]
+"""Adds up as `queries.sums` does."""
 
 
 class AttemptSums(Protocol):
     """Sums by what only attempts have; `notes` say what a reader misses in such a report."""
 
-    def sums(
-        self,
-        location: Location,
-        by: Sequence[str],
-        since: int,
-        until: int,
-        environment: str | None,
-    ) -> list[Totals]: ...
-    def notes(self, location: Location, report: "Report") -> list[str]: ...
+    sums: Sums
 
-
-class SavingReport(Protocol):
-    """What a report's requests saved, as text and as exact numbers."""
-
-    def saving_lines(self, report: "Report", /) -> list[str]: ...
-    def saving_numbers(self, report: "Report", /) -> dict[str, Any] | None: ...
+    def notes(self, report: "Report", /) -> list[str]: ...
 
 
 class Report:
@@ -49,21 +38,16 @@ class Report:
         by: Sequence[str],
         days: int,
         environment: str | None = None,
-        of_attempts: AttemptSums | None = None,
+        sum_up: Sums = sums,
     ) -> None:
-        self.location = location
-        self.by, self.days, self.environment = tuple(by), days, environment
-        self.needs_attempts = not {*by} <= {*GROUPS}
-        sum_up = of_attempts.sums if self.needs_attempts and of_attempts else sums
+        self.location, self.by = location, tuple(by)
+        self.days, self.environment = days, environment
         self.today = today()
         self.since = self.today - days + 1
         self.rows = sum_up(location, by, self.since, LATER, environment)
         before = sum_up(location, by, self.since - days, self.since, environment)
         self.before = {row.key: row for row in before}
-        models: list[Totals] = []
-        if any(row.unpriced or row.unmeasured for row in self.rows):
-            by = ("provider", "request_model", "deployment")
-            models = sums(location, by, self.since, LATER, environment)
+        models = sums(location, MODEL, self.since, LATER, environment)
         self.unpriced = {model_of(row.key): row.unpriced for row in models if row.unpriced}
         self.unmeasured = {model_of(row.key): row.unmeasured for row in models if row.unmeasured}
         self.ahead = total(sums(location, (), self.today + 1, LATER, environment)).attempts
@@ -74,6 +58,16 @@ class Report:
             pairs = zip(self.by, row.key, strict=True)
             name = [str(day_of(part) if by in ("day", "week") else part) for by, part in pairs]
             yield name, row, self.before.get(row.key)
+
+
+class ShownSaving(NamedTuple):
+    """What the requests of a report saved, as text and as exact numbers."""
+
+    text: str
+    numbers: dict[str, Any]
+
+
+ShowSaving = Callable[[Report], ShownSaving | None]
 
 
 def alarm(row: Totals) -> str:

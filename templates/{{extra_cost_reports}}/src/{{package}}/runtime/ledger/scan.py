@@ -37,9 +37,9 @@ def sums(
     return _totals(by, groups)
 
 
-def notes(location: Location, report: Report) -> list[str]:
+def notes(report: Report) -> list[str]:
     """Return what a reader misses in a report by user, sub-agent or tag, each with what to do."""
-    every = queries.sums(location, (), report.since, LATER, report.environment)
+    every = queries.sums(report.location, (), report.since, LATER, report.environment)
     there, found = queries.total(every).attempts, queries.total(report.rows).attempts
     names = {name: _title(name) for name in report.by if name not in GROUPS}
     notes: list[str] = []
@@ -51,7 +51,7 @@ def notes(location: Location, report: Report) -> list[str]:
     for name, title in names.items() if report.rows else ():
         at = report.by.index(name)
         if not any(row.key[at] for row in report.rows):
-            known = _tags(location, report.since) if name.startswith(TAG) else []
+            known = _tags(report.location, report.since) if name.startswith(TAG) else []
             known = f": the tags are {', '.join(known)}" if known else ""
             notes.append(f"No call of these {report.days} days has a {title}{known}.")
     return notes

@@ -61,7 +61,7 @@ class Question:
     def price(self, ref: ModelRef, row: Totals) -> int | None:
         """Return the nano-dollars that a group's tokens would cost on a model; None: unpriced.
 
-        They are those of calls of the average size, which decides on tiers, and a rest.
+        Priced as calls of the average size, since tiers depend on it, and the remainder.
         """
         calls = max(1, row.priced)
         tokens = (row.input_tokens, row.output_tokens, row.cache_read_input_tokens)

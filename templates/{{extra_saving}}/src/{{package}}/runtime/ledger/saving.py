@@ -1,20 +1,20 @@
 """What requests cost, beside one call of one model for each of them.
 
 That call reads the request, with its document or sources, and writes the answer that was delivered.
-Classifiers, extraction, drafts, judges and retries are costs of the fleet and no part of it. All of
-it comes from the ledger's rows and is priced as the ledger would book such a call.
+Classifiers, extraction, drafts, judges and retries cost the fleet and are not a part of it.
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
+from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..fleet import ModelRef
 from .attempt import DAY_US, DEMO, NOT_DELIVERED
 from .location import Location, select
-from .queries import LATER, day_of, sums
+from .queries import day_of, sums
 from .report_text import dollars, percent
 
 if TYPE_CHECKING:
@@ -22,17 +22,8 @@ if TYPE_CHECKING:
     from .prices import Prices
 
 CHARS_PER_TOKEN = 4
-CHECK = "doctor"
-"""The stage of `doctor --live`, which nobody requested."""
 MOST_ROWS = 100_000
 """A longer period is cut to its last whole days with about so many attempts."""
-TOKENS = ("input_tokens", "output_tokens", "reasoning_output_tokens")
-CACHED = ("cache_read_input_tokens", "cache_creation_input_tokens")
-COLUMNS = (
-    *("run_id", "ts_us", "call_id", "parent_id", "pipeline", "stage", "provider", "request_model"),
-    *("deployment", "outcome", "error_type", "service_tier"),
-    *(*TOKENS, *CACHED, "cost_nano_usd", "cost_source"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +79,13 @@ class Saving:
     @property
     def share(self) -> float | None:
         """What was saved of the baseline's cost."""
-        saved = self.saved_nano_usd
-        return (
-            saved / self.baseline_nano_usd if saved is not None and self.baseline_nano_usd else None
-        )
+        saved, baseline = self.saved_nano_usd, self.baseline_nano_usd
+        return saved / baseline if saved is not None and baseline else None
 
     def __str__(self) -> str:
         saved, each = self.saved_nano_usd, f"one call of {self.model} each"
-        requests = f"{self.requests:,} request{'s' if self.requests != 1 else ''}"
-        cost = f"{requests} cost {dollars(self.cost_nano_usd)}"
+        requests = "request" if self.requests == 1 else "requests"
+        cost = f"{self.requests:,} {requests} cost {dollars(self.cost_nano_usd)}"
         if saved is None:
             return f"{cost}; {each}: unknown, add its price to prices.toml.{self._apart}"
         if not (saved or self.cost_nano_usd):
@@ -107,14 +96,11 @@ class Saving:
 
     @property
     def _apart(self) -> str:
-        notes = ""
-        if self.unanswered:
-            notes += (
-                f" {self.unanswered:,} got no answer of a model, so no such call counts for them."
-            )
-        if self.left_out:
-            notes += f" {self.left_out:,} more are left out: a price or a token count is not known."
-        return notes
+        notes = {
+            "got no answer of a model, so no such call counts for them.": self.unanswered,
+            "more are left out: a price or a token count is not known.": self.left_out,
+        }
+        return "".join(f" {count:,} {note}" for note, count in notes.items() if count)
 
 
 class Row(NamedTuple):
@@ -148,23 +134,21 @@ class Comparison:
         self, prices: "Prices", model: ModelRef, baselines: Mapping[str, Baseline]
     ) -> None:
         self._prices, self._model, self._baselines = prices, model, baselines
-        self._known: dict[tuple[int, ...], int | None] = {}
-        self._repeats: dict[str, int] = {}
+        self._price = cache(self._price_call)
+        self._repeated_tokens = cache(self._count_repeated)
 
-    def over(
-        self, location: Location, since: int, until: int = LATER, environment: str | None = None
-    ) -> Saving:
-        """Compare the requests of some days. Raises LedgerError."""
-        since = _cut(location, since, until, environment)
+    def over(self, location: Location, since: int, environment: str | None = None) -> Saving:
+        """Compare the requests from a day on. Raises LedgerError."""
+        since = _cut(location, since, environment)
         which = f"AND environment {'!=' if environment is None else '='} ?"
-        values = (since * DAY_US, until * DAY_US, environment or DEMO)
-        return self._of(_runs(location, which, values).values(), since)
+        runs = _runs(location, which, (since * DAY_US, environment or DEMO))
+        return self._of(runs.values(), since)
 
     def of_runs(self, location: Location, run_ids: Sequence[str]) -> Saving:
         """Compare the requests with these run ids, those that have rows. Raises LedgerError."""
         # An id begins with the milliseconds of its time: no index finds it, but one of time does.
         first = min((int(run_id[:12], 16) for run_id in run_ids), default=0) * 1000
-        found = _runs(location, "", (first, LATER * DAY_US))
+        found = _runs(location, "", (first,))
         runs = [found.get(run_id, []) for run_id in dict.fromkeys(run_ids)]
         return self._of(runs, first // DAY_US)
 
@@ -172,8 +156,8 @@ class Comparison:
         answered = unanswered = left_out = cost = 0
         baseline: int | None = 0
         for rows in runs:
-            if rows and all(row.stage == CHECK for row in rows):
-                continue
+            if rows and all(row.stage == "doctor" for row in rows):
+                continue  # `doctor --live` asked, nobody requested it
             if not rows or not all(map(_is_known, rows)):
                 left_out += 1
                 continue
@@ -210,25 +194,23 @@ class Comparison:
         ref = ModelRef(written.provider, written.request_model, written.deployment)
         if ref == self._model and [*read] == [written]:
             return written.cost_nano_usd  # it was that call
-        asked = (read[0].input_tokens or 0) + sum(
-            max(0, (row.input_tokens or 0) - self._repeat_tokens(row)) for row in read[1:]
+        first, *others = read
+        asked = (first.input_tokens or 0) + sum(
+            max(0, (row.input_tokens or 0) - self._repeated_tokens(row.pipeline or ""))
+            for row in others
         )
-        cached, stored = (sum(getattr(row, name) or 0 for row in read) for name in CACHED)
+        cached = sum(row.cache_read_input_tokens or 0 for row in read)
+        stored = sum(row.cache_creation_input_tokens or 0 for row in read)
         # How long another model thinks is not known: the answer alone counts.
         answer = (written.output_tokens or 0) - (written.reasoning_output_tokens or 0)
-        key = (written.ts_us // DAY_US, asked, min(cached, asked), stored, max(0, answer))
-        key += ("batch" in (written.service_tier or "").split(),)  # half the price for any model
-        if key not in self._known:
-            self._known[key] = self._price(*key)
-        return self._known[key]
+        batch = "batch" in (written.service_tier or "").split()  # half the price for any model
+        day = written.ts_us // DAY_US
+        return self._price(day, asked, min(cached, asked), stored, max(0, answer), batch)
 
-    def _repeat_tokens(self, row: Row) -> int:
-        pipeline = row.pipeline or ""
-        if pipeline not in self._repeats:
-            self._repeats[pipeline] = self._baselines[pipeline].repeated_tokens()
-        return self._repeats[pipeline]
+    def _count_repeated(self, pipeline: str) -> int:
+        return self._baselines[pipeline].repeated_tokens()
 
-    def _price(
+    def _price_call(
         self, day: int, asked: int, cached: int, stored: int, answer: int, batch: bool
     ) -> int | None:
         from pydantic_ai.usage import RequestUsage
@@ -248,7 +230,7 @@ def _is_known(row: Row) -> bool:
 
 def _runs(location: Location, which: str, values: Sequence[Any]) -> dict[str, list[Row]]:
     query = (
-        f"SELECT {', '.join(COLUMNS)} FROM attempts WHERE ts_us >= ? AND ts_us < ? {which} "
+        f"SELECT {', '.join(Row._fields)} FROM attempts WHERE ts_us >= ? {which} "
         "ORDER BY ts_us, call_id, attempt"
     )
     runs: dict[str, list[Row]] = {}
@@ -257,9 +239,9 @@ def _runs(location: Location, which: str, values: Sequence[Any]) -> dict[str, li
     return runs
 
 
-def _cut(location: Location, since: int, until: int, environment: str | None) -> int:
+def _cut(location: Location, since: int, environment: str | None) -> int:
     """Return the first day from which on there are few attempts; at the latest the last day."""
-    days = sums(location, ("day",), since, until, environment)
+    days = sums(location, ("day",), since, environment=environment)
     rows = 0
     for day in sorted(days, key=lambda one: one.key, reverse=True):
         rows += day.attempts + day.skipped

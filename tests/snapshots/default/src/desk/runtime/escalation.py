@@ -1,44 +1,31 @@
-"""The person at the end of a chain: what the chain calls, and what takes that person's answers.
-
-A notification never holds a question: texts stay in the workspace.
-"""
+"""The person at the end of a chain: what the chain calls, and what takes that person's answers."""
 
 import asyncio
 import json
-import logging
-import os
 import time
-import urllib.request
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future
-from contextlib import closing, suppress
+from collections.abc import Sequence
+from contextlib import closing
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from pkgutil import resolve_name
-from threading import Thread
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
-from pydantic_ai.messages import ModelMessagesTypeAdapter, ModelResponse, TextPart, ToolCallPart
+from pydantic_ai.messages import ModelResponse, TextPart, ToolCallPart
 from pydantic_core import to_json
 
-from .errors import AnswerInvalid, ChainExhausted, Escalated, FleetError, LedgerError, Unanswered
+from .errors import AnswerInvalid, ChainExhausted, Escalated, Unanswered
 from .fleet import Fleet
 from .inbox import HOUR_US, Ticket, Tickets, now_us
 from .ledger.attempt import Attempt
 from .ledger.location import Location
 from .ledger.writer import Ledger
 from .redaction import redact_data, redact_secrets
-from .request import Request
 from .run import AskedCall, Run
 from .subagent import OUTPUT_TOOL, SubAgent
 
-log = logging.getLogger(__name__)
-
-WEBHOOK = "FLEET_ESCALATION_WEBHOOK"
 POLL_S = 0.5
-TRY_AGAIN_S = (0, 1, 5, 30, 120, 600)
 # How a call ended: in a completion, or with the models asked in vain and their reasons.
 SETTLED = TypeAdapter[Any](ModelResponse | list[tuple[str, str]])
 
@@ -48,7 +35,6 @@ class Escalation:
 
     def __init__(self, root: Path, _: Fleet) -> None:
         self._root = root
-        self._telling: asyncio.Task[None] | None = None
 
     @cached_property
     def tickets(self) -> Tickets:
@@ -69,6 +55,10 @@ class Escalation:
 
     async def answer(self, call: AskedCall) -> ModelResponse:
         """Hand a call over. Raises Escalated, or Unanswered; waits if its request says so."""
+        return await self._answer(self.open_ticket(call), call)
+
+    def open_ticket(self, call: AskedCall) -> Ticket:
+        """Open a ticket for a call, or join the one of the same question. Raises Unanswered."""
         stage, run = call.stage, call.stage.run
         output: Any = stage.agent.output
         kind = output if isinstance(output, type) else Any  # a list of something has no name
@@ -95,10 +85,7 @@ class Escalation:
         )
         ticket = self.tickets.open(asked, run.request.id or run.id)
         self.keep(run, ticket.id)
-        url = os.environ.get(WEBHOOK)
-        if url and ticket.told_us is None and (self._telling is None or self._telling.done()):
-            self._telling = asyncio.create_task(self._tell(url))
-        return await self._answer(ticket, call)
+        return ticket
 
     def keep(self, run: Run, ticket: str) -> None:
         """Keep with a ticket what its run got elsewhere, for when the request comes again."""
@@ -114,10 +101,7 @@ class Escalation:
             return len(tickets.erase(user_ref))
 
     async def aclose(self) -> None:
-        """Give a notification two seconds more, then close the file."""
-        if self._telling:
-            with suppress(TimeoutError, LedgerError):
-                await asyncio.wait_for(self._telling, 2)
+        """Close the file, if it was opened."""
         if "tickets" in self.__dict__:
             self.tickets.close()
 
@@ -135,22 +119,10 @@ class Escalation:
             problem = f"Ticket {ticket.id} was {ticket.state} without an answer"
             raise Unanswered(ticket.state, problem, "ask again")
         if json.loads(ticket.details).get("unbooked"):  # who answered it was killed before
-            await _book(self.tickets, [ticket], call.ledger)
+            await _record(self.tickets, [ticket], call.ledger)
         typed = ticket.output_type and ticket.answer.startswith("{")  # what a tool can be given
         part = ToolCallPart(OUTPUT_TOOL, ticket.answer) if typed else TextPart(ticket.answer)
         return ModelResponse([part], model_name="human", provider_name="human")
-
-    async def _tell(self, url: str) -> None:
-        """Notify of all new tickets in one message; later again when it fails."""
-        for pause in TRY_AGAIN_S:
-            await asyncio.sleep(pause)
-            unsent = [ticket for ticket in self.tickets.select() if ticket.told_us is None]
-            if not unsent:
-                return
-            if failed := await _post(url, unsent):
-                log.warning("%s did not take a notification: %s", WEBHOOK, failed)
-            else:
-                self.tickets.note_notified(unsent)
 
 
 human = Escalation
@@ -159,23 +131,23 @@ human = Escalation
 async def accept(
     tickets: Tickets, ticket: Ticket, text: str, by: str, location: Location
 ) -> Ticket:
-    """Take a person's answer and book it. Raises AnswerInvalid, or FleetError if it is too late."""
+    """Take a person's answer and record it. Raises AnswerInvalid, or FleetError if it is too late."""
     text = validate_answer(ticket, text)
     ledger = Ledger(location)
     try:
-        (ticket,) = tickets.resolve([ticket], "answered", by, text, unbooked=True)
-        # Also the answers of processes that were killed before they booked them.
-        await _book(tickets, tickets.find_unbooked(), ledger)
+        (ticket,) = tickets.resolve([ticket], "answered", by, text, unrecorded=True)
+        # Also the answers of processes that were killed before they recorded them.
+        await _record(tickets, tickets.find_unrecorded(), ledger)
     finally:
         ledger.close()
     return ticket
 
 
-async def _book(tickets: Tickets, answered: Sequence[Ticket], ledger: Ledger) -> None:
+async def _record(tickets: Tickets, answered: Sequence[Ticket], ledger: Ledger) -> None:
     """Write answers of persons to the ledger; what is in it already stays as it is."""
     await ledger.write([_row(ticket, json.loads(ticket.details)) for ticket in answered])
     await ledger.ready()  # else they would be in the memory of a process that ends
-    tickets.note_booked(answered)
+    tickets.note_recorded(answered)
 
 
 def _row(ticket: Ticket, details: dict[str, Any]) -> Attempt:
@@ -194,37 +166,13 @@ def _row(ticket: Ticket, details: dict[str, Any]) -> Attempt:
     )
 
 
-async def ask_again(tickets: Tickets, ticket: Ticket, start: Callable[[Request], Run]) -> None:
-    """Ask a ticket's chain once more and take its answer. Raises FleetError: it stays open."""
-    details, output = json.loads(ticket.details), output_type(ticket)
-    if ticket.state != "open":
-        raise FleetError(f"{ticket.id} is {ticket.state} already, by {ticket.resolved_by}")
-    if details["parameters"]["function_tools"] or output in (dict, Any):
-        raise FleetError(f"{ticket.id} cannot be asked alone", "send its request again")
-    labels = details["labels"]
-    request = Request(
-        ticket.question,
-        ModelMessagesTypeAdapter.validate_python(details["messages"][:-1]),
-        user_ref=labels["user_ref"],
-        tags=json.loads(labels["tags"]),
-        data_class=details["data_class"],
-    )
-    run = start(request)
-    run.id, run.pipeline = labels["run_id"], labels["pipeline"]
-    known = run.agents.get(ticket.stage)
-    agent = SubAgent(ticket.stage, output, checks=known.checks if known else (), human=False)
-    answer = await run.ask(agent, request.text, chain=details["chain"], source=details["source"])
-    by = run.attempts[-1].request_model
-    tickets.resolve([ticket], "answered", by, _write_answer(answer, agent))
-
-
 def validate_answer(ticket: Ticket, text: str) -> str:
     """Return an answer as its stage can use it: text, or JSON of the stage's type."""
     agent, text = SubAgent(ticket.stage, output_type(ticket)), text.strip()
     if not text:
         raise AnswerInvalid("An answer needs a text")
     try:
-        return _write_answer(agent.parse(ModelResponse(parts=[TextPart(text)])), agent)
+        return write_answer(agent.parse(ModelResponse(parts=[TextPart(text)])), agent)
     except ValidationError as error:
         wrong = error.errors(include_url=False)[0]
         place = ".".join(map(str, wrong["loc"])) or "All of it"
@@ -239,7 +187,8 @@ def output_type(ticket: Ticket) -> type[Any]:
         return dict
 
 
-def _write_answer(answer: Any, agent: SubAgent[Any]) -> str:
+def write_answer(answer: Any, agent: SubAgent[Any]) -> str:
+    """Write an answer as its ticket keeps it: text, or JSON."""
     return answer if agent.output is str else to_json(answer, round_trip=True).decode()
 
 
@@ -251,26 +200,3 @@ def fingerprint(call: AskedCall) -> str:
     ]
     text = json.dumps([call.stage.name, call.chain, words], default=repr)
     return sha256(text.encode()).hexdigest()[:32]
-
-
-async def _post(url: str, tickets: Sequence[Ticket]) -> str:
-    """Post tickets to a Slack-compatible webhook; return why it did not take them, or ""."""
-    lines = [f"Waiting for a person: {len(tickets)}, see `escalations list`."]
-    lines += [f"• {ticket.stage}: `escalations show {ticket.id[-8:]}`" for ticket in tickets[:10]]
-    failed = Future[str]()
-    # A daemon: for a thread of asyncio's pool the end of the program would wait.
-    body = to_json({"text": "\n".join(lines)})
-    Thread(target=_send, args=(url, body, failed), daemon=True).start()
-    return await asyncio.wrap_future(failed)
-
-
-def _send(url: str, body: bytes, failed: Future[str]) -> None:
-    failed.set_running_or_notify_cancel()
-    reason = ""
-    try:
-        post = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(post, timeout=10):
-            pass
-    except Exception as error:  # not its text: that may hold the address, which is a secret
-        reason = f"{type(error).__name__}: {getattr(error, 'reason', '')}"
-    failed.set_result(reason)

@@ -127,7 +127,7 @@ class Tickets:
         """Store a ticket, or join the open one with the same question. Raises Unanswered."""
         self.tidy()
         more = {"request": request_id, "max_open": self.settings.max_open}
-        found = self._run(_OPEN, asdict(ticket) | more)
+        found = self.run(_OPEN, asdict(ticket) | more)
         if not found:
             raise Unanswered(
                 "inbox_full",
@@ -135,24 +135,24 @@ class Tickets:
                 "answer some, `escalations close --all`, or raise max_open under [escalation]",
             )
         asker = (request_id, ticket.fingerprint, found[0].id)
-        self._run("INSERT OR REPLACE INTO askers VALUES (?, ?, ?)", asker)
+        self.run("INSERT OR REPLACE INTO askers VALUES (?, ?, ?)", asker)
         return found[0]
 
     def settle(self, id_: str, results: Mapping[str, str]) -> None:
         """Keep with a ticket what its requests got elsewhere, by fingerprint."""
         more = json.dumps({"settled": dict(results)})
-        self._run("UPDATE tickets SET details = json_patch(details, ?) WHERE id = ?", (more, id_))
+        self.run("UPDATE tickets SET details = json_patch(details, ?) WHERE id = ?", (more, id_))
 
     def of_request(self, request_id: str) -> list[Ticket]:
         """Return the tickets that a request waits for, or has an answer to."""
         asked = "id IN (SELECT ticket FROM askers WHERE request_id = ?)"
         live = "(state = 'answered' OR (state = 'open' AND expires_us > ?))"
-        return self._run(f"SELECT * FROM tickets WHERE {asked} AND {live}", (request_id, now_us()))
+        return self.run(f"SELECT * FROM tickets WHERE {asked} AND {live}", (request_id, now_us()))
 
     def get(self, id_: str) -> Ticket:
         """Return a ticket by its id or the end of it. Raises FleetError."""
         query = "SELECT * FROM tickets WHERE substr(id, -length(?)) = ? LIMIT 2"
-        found = self._run(query, (id_, id_))
+        found = self.run(query, (id_, id_))
         if len(found) != 1:
             said = "fits several tickets" if found else "is not a ticket"
             raise FleetError(f"'{id_}' {said}", "see `escalations list --state all`")
@@ -161,12 +161,7 @@ class Tickets:
     def select(self, state: str = "open") -> list[Ticket]:
         """Return tickets in a state, or in "all" of them, the oldest first."""
         query = "SELECT * FROM tickets WHERE ? IN (state, 'all') ORDER BY opened_us, id"
-        return self._run(query, (state,))
-
-    def note_notified(self, tickets: Sequence[Ticket]) -> None:
-        """Note that a notification of these went out."""
-        ids = json.dumps([ticket.id for ticket in tickets])
-        self._run(f"UPDATE tickets SET told_us = ? WHERE {_THESE}", (now_us(), ids))
+        return self.run(query, (state,))
 
     def resolve(
         self,
@@ -175,19 +170,19 @@ class Tickets:
         by: str,
         answer: str | None = None,
         *,
-        unbooked: bool = False,
+        unrecorded: bool = False,
     ) -> list[Ticket]:
         """Answer or close those that are open still; return them. Raises FleetError where none is.
 
-        `unbooked`: the answer is yet to be written to the ledger, see `note_booked`.
+        `unrecorded`: the answer is yet to be written to the ledger, see `note_recorded`.
         """
         self.tidy()
         ids = json.dumps([ticket.id for ticket in tickets])
-        done = self._run(
+        done = self.run(
             "UPDATE tickets SET state = ?, resolved_by = ?, answer = ?, resolved_us = ?, "
             "details = iif(?, json_set(details, '$.unbooked', 1), details) "
             f"WHERE state = 'open' AND {_THESE} RETURNING *",
-            (state, by, answer, now_us(), unbooked, ids),
+            (state, by, answer, now_us(), unrecorded, ids),
         )
         if tickets and not done:
             late = self.get(tickets[0].id)
@@ -197,32 +192,32 @@ class Tickets:
     def erase(self, user_ref: str) -> list[Ticket]:
         """Delete what a user asked, in whatever state; return it."""
         asked = "json_extract(details, '$.labels.user_ref') = ?"
-        erased = self._run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (sanitize(user_ref),))
+        erased = self.run(f"DELETE FROM tickets WHERE {asked} RETURNING *", (sanitize(user_ref),))
         # What was written lately is in the log beside the file as well, while anybody has it open.
         self._database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return erased
 
-    def find_unbooked(self) -> list[Ticket]:
+    def find_unrecorded(self) -> list[Ticket]:
         """Return those that a person answered, and whose answer may not be in the ledger yet."""
-        return self._run("SELECT * FROM tickets WHERE json_extract(details, '$.unbooked')", ())
+        return self.run("SELECT * FROM tickets WHERE json_extract(details, '$.unbooked')", ())
 
-    def note_booked(self, tickets: Sequence[Ticket]) -> None:
+    def note_recorded(self, tickets: Sequence[Ticket]) -> None:
         """Note that the answers of these are in the ledger."""
         ids = json.dumps([ticket.id for ticket in tickets])
         done = "details = json_remove(details, '$.unbooked')"
-        self._run(f"UPDATE tickets SET {done} WHERE {_THESE}", (ids,))
+        self.run(f"UPDATE tickets SET {done} WHERE {_THESE}", (ids,))
 
     def tidy(self) -> None:
         """Expire what was open for too long; delete what was resolved `keep_days` ago."""
         now = now_us()
         expired = "state = 'expired', resolved_by = 'expiry', resolved_us = ?"
-        self._run(
+        self.run(
             f"UPDATE tickets SET {expired} WHERE state = 'open' AND expires_us < ?", (now, now)
         )
         long_ago = now - int(self.settings.keep_days * 24 * HOUR_US)
-        self._run("DELETE FROM tickets WHERE resolved_us < ?", (long_ago,))
+        self.run("DELETE FROM tickets WHERE resolved_us < ?", (long_ago,))
 
-    def _run(self, statement: str, values: Any) -> list[Ticket]:
+    def run(self, statement: str, values: Any) -> list[Ticket]:
         """Commit one statement; return the tickets it gives."""
         if file_id(self.path) != self._file:
             log.warning("%s was deleted or replaced: its questions are gone with it.", self.path)

@@ -12,12 +12,11 @@ from datetime import date, timedelta
 from itertools import accumulate
 from typing import Any
 
-from ..errors import LedgerError
 from .attempt import DAY_S, DEMO
 from .location import Location, select
 from .rollup import BOUNDS_MS, BUCKETS
 
-MODEL = ("request_model", "provider", "deployment")
+MODEL = ("provider", "request_model", "deployment")
 GROUPS = ("task_type", *MODEL, "chain", "pipeline", "stage", "environment", "day", "week")
 EPOCH = date(1970, 1, 1)
 LATER = 10**7
@@ -120,11 +119,9 @@ def sums(
 ) -> list[Totals]:
     """Return the sums of the days from `since` up to before `until`, the dearest group first.
 
-    `by` names some of GROUPS, or what only attempts have: `agent`, `user_ref`, `tag:KEY`.
-    `environment` None: every one but the demo's. A week's key is its first day, from `since` on.
+    `by` names some of GROUPS. `environment` None: every one but the demo's. A week's key is its
+    first day, from `since` on. Raises LedgerError.
     """
-    if not {*by} <= {*GROUPS}:
-        raise LedgerError("That report is in an extra", "run `scaffold add extra cost_reports`")
     columns = [f"day - (day - {since}) % 7" if name == "week" else name for name in by]
     shared = [name for name in columns if name not in MODEL]
     asked = f"SUM(SUM(calls)) OVER (PARTITION BY {', '.join(shared) or 'NULL'})"
@@ -147,25 +144,15 @@ def model_of(key: Sequence[str | None]) -> str:
 
 
 def month_by_task(location: Location, environment: str | None = None) -> Counter[str]:
-    """Return the nano-dollars of the calendar month (UTC) so far; the demo has cost nothing."""
-    rows = _this_month(location, ("task_type",), environment)
-    return Counter({row.key[0]: row.cost_nano_usd for row in rows})
+    """Return the nano-dollars of the calendar month (UTC) so far, by task type."""
+    return Counter({row.key[0]: row.cost_nano_usd for row in this_month(location, environment)})
 
 
-def month_total(location: Location, environment: str | None = None) -> Totals:
-    """Return what the calendar month (UTC) adds up to so far; the demo has cost nothing."""
-    return total(_this_month(location, (), environment))
-
-
-def _this_month(location: Location, by: Sequence[str], environment: str | None) -> list[Totals]:
+def this_month(location: Location, environment: str | None = None) -> list[Totals]:
+    """Return the sums of the calendar month (UTC) so far, by task type; the demo costs nothing."""
     first = today() - day_of(today()).day + 1
+    by = ("task_type",)
     return sums(location, by, first, LATER, environment) if environment != DEMO else []
-
-
-def environments(location: Location) -> list[str]:
-    """Return those that calls were made in, by name. Raises LedgerError."""
-    query = "SELECT DISTINCT environment FROM rollup ORDER BY environment"
-    return [name for (name,) in select(location, query)]
 
 
 def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, ...]]:
@@ -178,20 +165,22 @@ def attempts_of(location: Location, run_ids: Sequence[str]) -> list[tuple[Any, .
     return select(location, query, run_ids)
 
 
-def mistakes(location: Location, kinds: Sequence[str], since_us: int) -> list[tuple[Any, ...]]:
+def mistakes(
+    location: Location, kinds: Sequence[str], since_us: int, environment: str | None = None
+) -> list[tuple[Any, ...]]:
     """Return the models that failed like this since a moment and have not answered after it.
 
-    Rows of (provider, model, deployment, kind, how often).
+    Rows of (provider, model, deployment, kind, how often). `environment` is that of `sums`.
     """
     query = (
         "SELECT provider, request_model, deployment, MAX(error_type), COUNT(error_type) "
-        "FROM attempts WHERE ts_us >= ? AND environment != ? "
+        f"FROM attempts WHERE ts_us >= ? AND environment {'!=' if environment is None else '='} ? "
         f"AND (outcome = 'ok' OR error_type IN ({', '.join('?' * len(kinds))})) "
         "GROUP BY provider, request_model, deployment "
         "HAVING MAX(CASE outcome WHEN 'ok' THEN 0 ELSE ts_us END) "
         "> MAX(CASE outcome WHEN 'ok' THEN ts_us ELSE 0 END)"
     )
-    return select(location, query, (since_us, DEMO, *kinds))
+    return select(location, query, (since_us, environment or DEMO, *kinds))
 
 
 def today() -> int:
