@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from costs_ledger import CHEAP, DEAR, OTHER, Costs, attempts, write
+from costs_ledger import CHEAP, DEAR, OTHER, Costs, TokenPrices, attempts, write
 
 from desk.runtime.fleet import Fleet, ModelRef
 from desk.runtime.ledger import findings, findings_failures
@@ -20,8 +20,7 @@ USD = dict(zip(REFS, [("5", "25"), ("0.1", "0.5"), ("1", "5")], strict=True))
 def find(path: Path, **values: Any) -> list[Finding]:
     """Return what is found in a ledger, for a chain of three models."""
     fleet = Fleet.model_validate({"chains": {"main": {"models": REFS}}})
-    own = {ref: {"input_usd": asked, "output_usd": said} for ref, (asked, said) in USD.items()}
-    question = Question(path, fleet, Prices(own, {}), **values)
+    question = Question(path, fleet, TokenPrices(USD), **values)
     return findings.find(question, [findings.search, findings_failures.search])
 
 

@@ -1,14 +1,17 @@
 """Ledgers for tests of the reports: groups of like attempts, so many days ago, and `costs` on them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from desk import cli
+from desk.runtime.fleet import ModelRef
 from desk.runtime.ledger.attempt import DAY_US, Attempt, new_id
 from desk.runtime.ledger.location import connect
+from desk.runtime.ledger.prices import UNPRICED, Cost, Prices
 from desk.runtime.ledger.queries import today
 
 FLEET = """
@@ -50,6 +53,21 @@ def write(path: Path, *groups: Sequence[Attempt]) -> Path:
     finally:
         database.close()
     return path
+
+
+class TokenPrices(Prices):
+    """Prices of tests, in US dollars per million input and output tokens; a batch is half of it."""
+
+    def __init__(self, usd: Mapping[str, tuple[str, str]]) -> None:
+        super().__init__({})
+        self._usd = usd
+
+    def cost(self, ref: ModelRef, usage: Any, *, context: Any = None, **_: Any) -> Cost:
+        if str(ref) not in self._usd:
+            return UNPRICED
+        read, written = map(Decimal, self._usd[str(ref)])
+        total = read * (usage.input_tokens or 0) + written * (usage.output_tokens or 0)
+        return Cost.of(total / (2 * 10**6 if context else 10**6), "override", "tests")
 
 
 class Costs:
