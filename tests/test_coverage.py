@@ -16,7 +16,6 @@ from tests.rendered_coverage import RENDERS, Coverage, measure
 
 LIMIT = 90.0
 POSTGRESQL = "its code needs a PostgreSQL server, which only the generator's tests start"
-GENERATOR = "its code is still tested by the generator's tests alone, at least in part"
 COVERED = {"preset_single"}
 """Workspaces that are covered; none is taken off again."""
 WORKSPACES = {
@@ -27,16 +26,6 @@ WORKSPACES = {
 """Workspaces that are exempt as a whole, and why."""
 FEATURES = {
     "extra_ledger_postgresql": POSTGRESQL,
-    **dict.fromkeys(
-        (
-            "extra_cost_reports",
-            "extra_escalation",
-            "extra_findings",
-            "extra_reconcile",
-            "extra_saving",
-        ),
-        GENERATOR,
-    ),
 }
 """Features whose own code is exempt, and why."""
 
