@@ -93,7 +93,7 @@ class Desk(fleets.Desk):
         return self.play(lambda workspace: workspace.run(name, run.Request(text, **request)))
 
     def command(self, *words: str, apart: bool = False) -> tuple[int, str]:
-        """A command of the workspace, here or in a process of its own: its status, what it said."""
+        """Run a command, here or in a process of its own; return its status and what it printed."""
         done = (
             self._apart(*words)
             if apart

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from ..configuration import show_saving
 from ..runtime.ledger.queries import COUNTS, Totals, day_of, this_month, total
 from ..runtime.ledger.report_text import Report
 from ..runtime.text import csv_cell, printable
@@ -48,10 +49,8 @@ def write_csv(report: Report) -> None:
 
 def as_dict(shown: costs.Costs) -> dict[str, Any]:
     """Return all that `costs` knows; amounts are nano-dollars, null where they are not known."""
-    from .. import wiring
-
     report = shown.report
-    saving = wiring.SAVING(report) if wiring.SAVING else None
+    saving = show_saving(report)
     rows = [
         dict(zip(report.by, name, strict=True))
         | _numbers(row)
