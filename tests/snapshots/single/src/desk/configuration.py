@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 from .runtime.errors import SettingsError
 from .runtime.failure_kinds import ALWAYS
-from .runtime.fleet import Deployment, Fleet, ModelRef, Provider
+from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger.location import LedgerSettings, Location, database_path
 
 if TYPE_CHECKING:
     from .runtime.ledger.prices import Prices
+    from .runtime.ledger.report_text import Report, ShownSaving
     from .runtime.run import Check
 
 Part = TypeVar("Part")
@@ -91,6 +92,17 @@ def make_checks(stage: str, names: Sequence[str]) -> "list[Check]":
         except ValueError as error:
             raise SettingsError(f"fleet.toml: checks of {stage}: {text}: {error}") from None
     return checks
+
+
+def show_saving(report: "Report") -> "ShownSaving | None":
+    """Return what the requests of a report saved; None where nothing compares them."""
+    from . import wiring
+
+    if wiring.SAVING is None:
+        return None
+    root = find_root()
+    fleet = load(root / "fleet.toml")
+    return wiring.SAVING(report, fleet, load_prices(root, fleet))
 
 
 def load_prices(root: Path, fleet: Fleet) -> "Prices":

@@ -4,7 +4,7 @@ import argparse
 import sys
 from datetime import date
 
-from ..configuration import ledger_location
+from ..configuration import ledger_location, show_saving
 from ..runtime import fleet
 from ..runtime.errors import FleetError, SettingsError
 from ..runtime.ledger import queries
@@ -50,11 +50,9 @@ def run(options: argparse.Namespace) -> int:
 
 def print_report(report: Report, first: str, forecast: int | None = None) -> None:
     """Print the table, the month and what was saved, below what a reader has to know `first`."""
-    from .. import wiring
-
     lines = [first, ""] if first else []
     lines += [as_text(report), "", month_text(report, forecast)]
-    if wiring.SAVING and (saving := wiring.SAVING(report)):
+    if saving := show_saving(report):
         lines.append(saving.text)
     print(printable("\n".join(lines)))
 

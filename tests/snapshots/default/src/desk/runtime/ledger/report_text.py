@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from ..fleet import Fleet
 from ..text import printable
 from .attempt import DEMO
 from .location import Location
 from .queries import LATER, MODEL, Totals, day_of, model_of, sums, today, total
+
+if TYPE_CHECKING:
+    from .prices import Prices
 
 UNKNOWN = ("unpriced", "unmeasured")
 HEADS = (
@@ -67,7 +71,8 @@ class ShownSaving(NamedTuple):
     numbers: dict[str, Any]
 
 
-ShowSaving = Callable[[Report], ShownSaving | None]
+ShowSaving = Callable[[Report, Fleet, "Prices"], ShownSaving | None]
+"""Compares the requests of a report with calls of one model."""
 
 
 def alarm(row: Totals) -> str:
