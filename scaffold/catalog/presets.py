@@ -27,7 +27,7 @@ def _propose_agent(name: str, description: str) -> dict[str, str]:
     return {"name": name, "description": description, "chain": AGENT_CHAIN}
 
 
-_WITH_REPORTS = {"extras": [USUAL, "cost_reports"]}
+_WITH_REPORTS = {"extras": [USUAL, "cost_reports", "prices"]}
 
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset
@@ -35,7 +35,7 @@ PRESETS: Mapping[str, Preset] = {
         Preset(
             "single",
             "One good model with a fallback chain and the ledger: under 1,000 calls a day",
-            {"patterns": [], "extras": [], "agents": []},
+            {"patterns": [], "extras": ["diagnosis"], "agents": []},
         ),
         Preset(
             "starter",

@@ -5,8 +5,17 @@ from pathlib import Path
 
 from ..runtime.errors import FleetError
 from ..runtime.fleet import Fleet
+from . import (
+    limits,
+    models,
+    settings,
+)
 
 Diagnose = Callable[[Path, Fleet], Iterable[FleetError | str]]
 """Yields an error for each thing in a workspace's folder that stops `ask`, and notes on others."""
 
-DIAGNOSES: list[Diagnose] = []
+DIAGNOSES: list[Diagnose] = [
+    settings.diagnose,
+    limits.diagnose,
+    models.diagnose,
+]
