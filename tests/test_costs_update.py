@@ -61,5 +61,5 @@ def test_prices_of_a_workspace_that_had_no_extra_for_them_go_on_counting(tmp_pat
 def test_presets_for_many_calls_add_the_reports_to_what_is_usual(name: str) -> None:
     answers, absent = split(CATALOG, PRESETS[name])
     usual = {feature.name for feature in CATALOG.of("extra") if feature.default}
-    assert set(answers["extras"]) == {*usual, "cost_reports"} and usual
+    assert set(answers["extras"]) == {*usual, "cost_reports", "prices"} and usual
     assert USUAL not in answers["extras"] and not absent

@@ -4,6 +4,7 @@ Commands are in `commands/__init__.py`, because they read this registry.
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,12 +15,14 @@ from .runtime import (
 )
 from .runtime.fleet import Fleet, Provider
 from .runtime.ledger import (
+    baseline,
     findings,
     findings_failures,
 )
 from .runtime.ledger.findings import Forecast, SearchFindings
 from .runtime.ledger.location import FileFormat, OpenServer
 from .runtime.ledger.report_text import AttemptSums, ShowSaving
+from .runtime.ledger.saving import Baseline
 from .runtime.providers import (
     anthropic,
     openai,
@@ -44,8 +47,12 @@ AGENTS: dict[str, SubAgent[Any]] = {
 
 PIPELINES: dict[str, Any] = {}
 
+# What one model would read and write of a pipeline, by stages: the saving is measured against it.
+# A pipeline that is not here is compared with its last call.
+BASELINES: dict[str, Baseline] = {}
+
 # What `costs` says of the saving against the model of `[baseline]`.
-SAVING: ShowSaving | None = None
+SAVING: ShowSaving | None = partial(baseline.show_saving, baselines=BASELINES)
 
 # What else a sub-agent may name under `[agents.X]`, by the key there.
 AGENT_KEYS: dict[str, Equip | type[Any]] = {}
