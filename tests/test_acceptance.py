@@ -32,18 +32,18 @@ ADA = {"name": "Ada", "age": 36}
 def ending(reason: str | None) -> Callable[[Any], Any]:
     """Return an edit after which an answer, or the end of a stream, has this reason for its end."""
 
-    def edit(told: Any) -> Any:
-        for choice in told.get("choices", ()):
+    def edit(body: Any) -> Any:
+        for choice in body.get("choices", ()):
             if choice["finish_reason"] or "message" in choice:
                 choice["finish_reason"] = reason
-        if told.get("type") == "message":
-            told["stop_reason"] = reason
-        if told.get("type") == "message_delta":
-            told["delta"]["stop_reason"] = reason
-        for candidate in told.get("candidates", ()):
+        if body.get("type") == "message":
+            body["stop_reason"] = reason
+        if body.get("type") == "message_delta":
+            body["delta"]["stop_reason"] = reason
+        for candidate in body.get("candidates", ()):
             if "finishReason" in candidate:
                 candidate["finishReason"] = reason
-        return told
+        return body
 
     return edit
 
@@ -178,10 +178,10 @@ def test_json_with_something_around_it_is_read_and_paid_once(
 
 @pytest.mark.parametrize("shape", ["twice", "fence", "before"])
 def test_arguments_of_a_tool_are_read_as_well(desk: Desk, shape: str) -> None:
-    def edit(told: Any) -> Any:
-        call = told["choices"][0]["message"]["tool_calls"][0]
+    def edit(body: Any) -> Any:
+        call = body["choices"][0]["message"]["tool_calls"][0]
         call["function"]["arguments"] = shapes()[shape]
-        return told
+        return body
 
     desk.server.script["typed"] = [Reply(answer=ADA, edit=edit)]
     assert ask_typed(desk, "openai:typed") == Person(**ADA)
@@ -199,13 +199,13 @@ def test_what_could_mean_two_things_is_asked_again(desk: Desk, text: str) -> Non
 
 @pytest.mark.parametrize("provider", WIRES)
 def test_two_calls_under_one_id_are_both_made(desk: Desk, provider: str) -> None:
-    def edit(told: Any) -> Any:
-        for choice in told.get("choices", ()):
+    def edit(body: Any) -> Any:
+        for choice in body.get("choices", ()):
             calls = choice["message"]["tool_calls"]
             calls += [json.loads(json.dumps(calls[0]))]
-        if blocks := told.get("content"):
+        if blocks := body.get("content"):
             blocks += [dict(blocks[0])]
-        return told
+        return body
 
     asked = list[str]()
 

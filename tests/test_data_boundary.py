@@ -40,7 +40,7 @@ counter = itertools.count()
 
 @dataclass
 class Witness(Model):
-    """A provider's edge: notes where it is, and does what it is told, call by call."""
+    """A provider's edge: notes where it is, and does what its script says, call by call."""
 
     ref: Any
     does: list[str]
@@ -177,7 +177,7 @@ WAYS = ("handle", "direct", "streamed")
 
 
 def play(desk: Desk, folder: Path, plan: Plan, way: str) -> list[tuple[str, str]]:
-    """Whom one request reached; the ledger of it is in `desk.root`."""
+    """Which models one request reached; the ledger of it is in `desk.root`."""
     desk.root = folder / str(next(counter))
     desk.root.mkdir()
     (desk.root / "fleet.toml").write_text(plan.toml())
@@ -228,14 +228,14 @@ def test_no_class_reaches_a_place_that_does_not_list_it(
         if error_type == "data_class":
             assert (outcome, allowed[place]) == ("skipped", False)
             skipped.add((chain, place, model))
-    assert sorted(asked) == sorted(reached), "the ledger has whom the request reached"
+    assert sorted(asked) == sorted(reached), "the ledger has each model that the request reached"
     if not any(row[0] == "main" and row[4] == "ok" for row in rows) and not _stopped(plan, rows):
         forbidden = {("main", *one) for one in plan.chains["main"] if not allowed[one[0]]}
         assert {one for one in skipped if one[0] == "main"} == forbidden, "each with its skip"
 
 
 def _stopped(plan: Plan, rows: list[Any]) -> bool:
-    """Whether the chain stopped before its end, as it was told to."""
+    """Whether the chain stopped before its end, as its settings say."""
     return plan.on_content_filter == "stop" and any(row[5] == "content_filter" for row in rows)
 
 
@@ -258,7 +258,7 @@ def test_what_nobody_may_see_reaches_nobody(desk: Desk, tmp_path: Path, way: str
 def test_who_judges_is_bound_like_who_answers(
     desk: Desk, tmp_path: Path, check: str, stage: str | None
 ) -> None:
-    """The answer is given: whom the data may not reach cannot object to it."""
+    """The answer is returned: a model that the data may not reach cannot object to it."""
     plan = Plan(
         chains={
             "main": [("alpha@eu", "m1")],

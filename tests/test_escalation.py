@@ -86,9 +86,9 @@ def test_two_answers_at_once_and_one_wins(desk: Desk) -> None:
             pool.submit(desk.command, "answer", ticket, "--text", p, "--by", p, apart=True)
             for p in people
         ]
-        told = [one.result() for one in asked]
-    (won,) = [said for status, said in told if status == 0]
-    (lost,) = [said for status, said in told if status == 1]
+        replies = [one.result() for one in asked]
+    (won,) = [said for status, said in replies if status == 0]
+    (lost,) = [said for status, said in replies if status == 1]
     assert lost.strip() == f"error: {ticket} is answered already, by {won['resolved_by']}"
     assert desk.rows("response_model, outcome")[-1] == (won["resolved_by"], "answered")
     assert desk.rows("outcome").count(("answered",)) == 1

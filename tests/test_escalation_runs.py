@@ -285,8 +285,8 @@ def test_bulk_retry_after_an_outage(desk: Desk) -> None:
     status, said = desk.command("escalations", "retry", "--all")
     assert (status, said) == (0, "4 answered by a model, 0 not.\n")
     assert desk.hits() == [SMALL] * 4
-    told = json.loads(desk.command("escalations", "list", "--state", "answered", "--json")[1])
-    assert [(one["id"], one["resolved_by"]) for one in told["tickets"]] == [
+    printed = json.loads(desk.command("escalations", "list", "--state", "answered", "--json")[1])
+    assert [(one["id"], one["resolved_by"]) for one in printed["tickets"]] == [
         (ticket, SMALL) for ticket in tickets
     ]
     ok = [row for row in desk.rows("outcome, task_type, stage, run_id") if row[0] == "ok"]

@@ -1,4 +1,4 @@
-"""The webhook that is told of tickets: once, without the question, holding up nobody."""
+"""The webhook that gets new tickets: once, without the question, holding up nobody."""
 
 import asyncio
 import json
@@ -37,7 +37,7 @@ class _Receiver(BaseHTTPRequestHandler):
             hook.got.append(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing: the test tells what went wrong."""
+        """Say nothing: the test says what went wrong."""
 
 
 @pytest.fixture

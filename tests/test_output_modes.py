@@ -167,7 +167,7 @@ def test_an_agent_uses_its_tool_and_gives_a_typed_answer(
             return await result.get_output(), called
 
     assert desk.play(ask) == (Person(**ADA), ["Ada"])
-    assert "36" in json.dumps(desk.server.seen[1].body), "the tool's result is told"
+    assert "36" in json.dumps(desk.server.seen[1].body), "the model gets the tool's result"
     assert desk.rows("outcome, error_type, attempt") == [("ok", None, 1)] * 2
     assert len({row[0] for row in desk.rows("call_id")}) == 2, "each request is a call"
 

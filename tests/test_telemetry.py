@@ -97,7 +97,7 @@ def source(catalog: Catalog, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "src"
 
 
-def told(server: Server, source: Path, root: Path, program: str) -> Any:
+def read_printed(server: Server, source: Path, root: Path, program: str) -> Any:
     """Return what a program prints, in a workspace whose first model is down and whose second refuses."""
     server.forget()
     server.script |= {
@@ -125,7 +125,7 @@ def told(server: Server, source: Path, root: Path, program: str) -> Any:
 def test_each_attempt_is_a_span_of_the_conventions(
     server: Server, source: Path, tmp_path: Path, program: str
 ) -> None:
-    spans = told(server, source, tmp_path, TRACED + program + SPANS)
+    spans = read_printed(server, source, tmp_path, TRACED + program + SPANS)
     chats = [one for one in spans if one["name"].startswith("chat ")]  # clients may add their own
     assert {one["attributes"]["gen_ai.operation.name"] for one in chats} == {"chat"}
     assert [one["name"] for one in chats] == [
@@ -149,7 +149,7 @@ def test_each_attempt_is_a_span_of_the_conventions(
 def test_a_span_holds_no_text_and_no_key(
     server: Server, source: Path, tmp_path: Path, program: str
 ) -> None:
-    spans = json.dumps(told(server, source, tmp_path, TRACED + program + SPANS))
+    spans = json.dumps(read_printed(server, source, tmp_path, TRACED + program + SPANS))
     assert "claude-haiku-5-5" in spans
     for secret in ("Atlantis", "capital of France", "sk-secret"):
         assert secret not in spans
@@ -163,7 +163,7 @@ def test_spans_belong_to_the_span_of_the_program(
         '    with trace.get_tracer("ours").start_as_current_span("request"):\n'
         "     async with Workspace.open()",
     )
-    spans = told(server, source, tmp_path, TRACED + within + SPANS)
+    spans = read_printed(server, source, tmp_path, TRACED + within + SPANS)
     (request,) = [one for one in spans if one["name"] == "request"]
     others = [one for one in spans if one is not request]
     assert len(others) >= 2
@@ -175,7 +175,7 @@ def test_nothing_is_imported_where_no_tracer_is_set_up(
     server: Server, source: Path, tmp_path: Path, program: str
 ) -> None:
     """Although the SDK is installed."""
-    modules = told(server, source, tmp_path, program + IMPORTED)
+    modules = read_printed(server, source, tmp_path, program + IMPORTED)
     assert "desk.runtime.chain" in modules
     wrong = ("opentelemetry.sdk", "opentelemetry.exporter", "logfire.")
     assert [name for name in modules if name.startswith(wrong)] == []
