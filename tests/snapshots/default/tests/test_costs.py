@@ -1,4 +1,4 @@
-"""`costs`: sums of two periods, what is not known beside them, and bad input."""
+"""`costs`: sums of two periods, what is unknown beside them, and bad input."""
 
 import os
 import sqlite3

@@ -42,9 +42,9 @@ def test_what_no_model_answers_becomes_a_ticket(desk: TicketsDesk) -> None:
 
 def test_a_person_answers_and_the_ledger_has_who_and_when(desk: TicketsDesk) -> None:
     escalated = desk.ask("How many vans?", id="r1")
-    status, told = desk.command("answer", escalated.ticket[-8:], "--text", "Twelve.", "--by", "ada")
-    assert (status, told["state"], told["resolved_by"]) == (0, "answered", "ada")
-    assert told["resolved_us"] >= told["opened_us"]
+    status, out = desk.command("answer", escalated.ticket[-8:], "--text", "Twelve.", "--by", "ada")
+    assert (status, out["state"], out["resolved_by"]) == (0, "answered", "ada")
+    assert out["resolved_us"] >= out["opened_us"]
     rows = desk.rows("call_id, attempt, request_model, response_model, outcome, quality_source")
     assert rows[-1][2:] == ("human", "ada", "answered", "human")
     assert [row[1] for row in rows] == [1, 2, 3, 4, 5, 6]
@@ -93,9 +93,9 @@ def test_a_typed_answer_has_to_fit(desk: TicketsDesk) -> None:
 def test_an_answer_comes_once(desk: TicketsDesk) -> None:
     ticket = desk.ask("How many vans?").ticket
     assert desk.command("answer", ticket, "--text", "Twelve.", "--by", "ada")[0] == 0
-    status, told = desk.command("answer", ticket, "--text", "Ten.", "--by", "bob")
+    status, reply = desk.command("answer", ticket, "--text", "Ten.", "--by", "bob")
     assert status == 1
-    assert told.strip() == f"error: {ticket} is answered already, by ada"
+    assert reply.strip() == f"error: {ticket} is answered already, by ada"
     assert desk.rows("outcome").count(("answered",)) == 1
 
 
@@ -147,12 +147,12 @@ def test_a_full_inbox_has_room_again_when_tickets_expire(desk: TicketsDesk) -> N
     desk.set(max_open=1, expires_h=0.0000001)
 
     async def ask() -> list[str]:
-        told: list[str] = []
+        statuses: list[str] = []
         async with desk.open() as workspace:
             for n in range(3):
-                told.append((await workspace.run("answer", Request(f"Question {n}?"))).status)
+                statuses.append((await workspace.run("answer", Request(f"Question {n}?"))).status)
                 await asyncio.sleep(0.01)
-        return told
+        return statuses
 
     assert asyncio.run(ask()) == ["escalated"] * 3
 
