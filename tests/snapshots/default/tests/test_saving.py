@@ -10,7 +10,12 @@ from costs_ledger import Costs, TokenPrices, attempts, write
 
 from desk.runtime.fleet import Fleet, ModelRef
 from desk.runtime.ledger import saving as saving_module
-from desk.runtime.ledger.attempt import DAY_US, NOT_DELIVERED, Attempt, new_id
+from desk.runtime.ledger.attempt import (
+    DAY_US,
+    NOT_DELIVERED,
+    Attempt,
+    new_id,
+)
 from desk.runtime.ledger.baseline import baseline_model
 from desk.runtime.ledger.saving import Baseline, Comparison, Saving
 from desk.runtime.subagent import SubAgent
