@@ -176,10 +176,10 @@ class Unable(FunctionModel):
         super().__init__(lambda *_: (_ for _ in ()).throw(AssertionError))
 
     async def request(self, *_: Any, **__: Any) -> Any:
-        raise UserError("This model takes no tools today")
+        raise UserError("This model takes no tools today.")
 
     def request_stream(self, *_: Any, **__: Any) -> Any:
-        raise UserError("This model takes no tools today")
+        raise UserError("This model takes no tools today.")
 
 
 def unable(desk: Desk, *names: str) -> Callable[[Any], Any]:
@@ -217,7 +217,7 @@ def test_what_one_model_cannot_do_is_asked_of_the_next(
 def test_what_no_model_can_do_is_said_in_the_end(desk: Desk) -> None:
     desk.models = ["openai:unable", "anthropic:unable"]
     run, errors = desk.module("runtime.run"), desk.module("runtime.errors")
-    with pytest.raises(errors.ChainExhausted, match="takes no tools today"):
+    with pytest.raises(errors.ChainExhausted, match="takes no tools today; see `costs`"):
         desk.play(lambda w: w.handle(run.Request("?")), build=unable(desk, "unable"))
 
 
