@@ -394,6 +394,21 @@ def test_a_budget_that_is_used_up_is_named(caplog: pytest.LogCaptureFixture) -> 
     assert asyncio.run(of_runs.find_reached(run_of(), "x")) == "run_usd"
 
 
+def test_calls_that_wait_for_a_slow_ledger_do_not_read_it_again() -> None:
+    reads: list[None] = []
+
+    def read() -> dict[str, int]:
+        reads.append(time.sleep(0.3))
+        raise LedgerError("It does not answer")
+
+    async def find_reached() -> None:
+        spending = Spending(Budgets(month_usd=Decimal(1)), read, every_s=0.3)
+        await asyncio.gather(*(spending.find_reached(run_of(), "x") for _ in range(5)))
+
+    asyncio.run(find_reached())
+    assert len(reads) == 1
+
+
 def test_calls_that_are_made_at_once_keep_to_a_limit() -> None:
     async def run() -> list[object]:
         reservations = Reservations()

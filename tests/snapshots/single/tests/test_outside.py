@@ -121,6 +121,8 @@ def test_a_moment_is_a_wait_from_now_on() -> None:
         ("I cannot give a date, but your parcel left on Monday, 3 May.", False),
         ("I can't answer questions after my training data ends in 2024.", True),
         ('He said: "I cannot help with that."', False),
+        ("That violates my guidelines.", True),
+        ("Your post was removed because it violates our content policy.", False),
         ("I can't help with that. " + "The rest is an answer. " * 40, False),
     ],
 )

@@ -173,14 +173,15 @@ class Spending:
     async def _refresh(self) -> None:
         """Read the ledger now and then, before a call goes on; anew in a new month."""
         async with self._reading:
-            month, now = time.strftime("%Y-%m", time.gmtime()), time.monotonic()
+            month = time.strftime("%Y-%m", time.gmtime())
             if month != self._month:
                 self._spent, self._warned = Counter(), set()
-            elif now < self._read_at + self._every_s:
+            elif time.monotonic() < self._read_at + self._every_s:
                 return
             try:
                 # What this process has added may not be committed yet: never count less than that.
                 self._spent |= Counter(await asyncio.to_thread(self._read))
             except LedgerError as error:
                 log.warning("What other processes have spent is not known: %s", error)
-            self._month, self._read_at = month, now
+            # From now: those who wait for a slow ledger do not read it again, one after the other.
+            self._month, self._read_at = month, time.monotonic()

@@ -165,7 +165,7 @@ class Call(CallRequest):
             self.record.add(candidate.ref, "aborted", response=response, started=started)
             raise_redacted(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
-            self.hint = f"{candidate.ref}: {error}"
+            self.hint = f"{candidate.ref}: {error}".rstrip(".")
         elif cause := explain_lookup(error):
             self.hint = f"{candidate.ref}: {cause}"
         outcome = "rejected"

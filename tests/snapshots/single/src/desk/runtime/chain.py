@@ -217,8 +217,8 @@ class Chain(Model):
             if candidate not in left:
                 call.skip(candidate, OVER)
         if not left and not call.to_human and all(row.error_type == OVER for row in call.rows):
-            said = f"The budget {call.budget.used_up} is used up"
-            raise BudgetReached(said, "raise it, or change at_limit")
+            problem = f"The budget {call.budget.used_up} is used up"
+            raise BudgetReached(problem, "raise it, or change at_limit")
         return left
 
     async def _probe(
