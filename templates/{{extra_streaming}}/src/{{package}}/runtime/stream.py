@@ -228,8 +228,10 @@ class ChainStream(StreamedResponse):
                 else:
                     return await self._silent(candidate, inner.get(), started, stack)
         except BaseException as error:
-            await stack.aclose()
-            return call.record_failure(candidate, error, started)
+            try:  # first: to close it may take long, or be cancelled too
+                return call.record_failure(candidate, error, started)
+            finally:
+                await stack.aclose()
         return Opened(candidate, inner, events, held, stack, started, ttft_ms, idle_s)
 
     async def _silent(
