@@ -120,6 +120,12 @@ def test_a_table_of_a_feature(find: Find, monkeypatch: pytest.MonkeyPatch) -> No
     assert found.startswith("!") and "did you mean 'most'?" in found
 
 
+@pytest.mark.parametrize("table", ["'acme:gpt-5-mini'", "{model = ['x']}", "{modle = 'acme:x'}"])
+def test_a_wrong_baseline_is_a_problem_where_one_is_read(find: Find, table: str) -> None:
+    found = find(settings, f"baseline = {table}\n{FLEET}")
+    assert [one[0] for one in found] == (["!"] if wiring.SAVING else [])
+
+
 def test_tables_of_this_workspace_are_sound() -> None:
     assert not list(settings.find_wrong_tables(load(ROOT / "fleet.toml")))
 

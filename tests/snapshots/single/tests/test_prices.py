@@ -109,10 +109,28 @@ def test_a_tier_that_was_asked_for_and_is_not_confirmed_makes_an_estimate(
     assert prices.tier(context) == tier
 
 
+@pytest.mark.parametrize(
+    ("details", "tier"),
+    [
+        ({"speed": "fast"}, "speed=fast"),
+        ({"service_tier": "default", "inference_geo": "us"}, "default inference_geo=us"),
+        ({"traffic_type": "SET ASIDE", "is_byok": True}, "traffic_type=SET_ASIDE is_byok=True"),
+        ({"speed": "standard", "is_byok": False}, None),
+    ],
+)
+def test_the_ledger_keeps_what_made_an_estimate(details: dict[str, Any], tier: str | None) -> None:
+    prices = Prices(LISTS)
+    context = prices.context(ModelResponse(parts=[], provider_details=details), None)
+    assert prices.tier(context) == tier
+    source = prices.cost(SMALL, USAGE, context=context).source
+    assert prices.cost(SMALL, USAGE, context={"service_tier": tier}).source == source
+
+
 def test_tools_of_a_provider_make_an_estimate() -> None:
     prices = Prices(LISTS)
     context = prices.context(ModelResponse(parts=[NativeToolCallPart("web_search", {})]), None)
     assert prices.cost(SMALL, USAGE, context=context).source == "estimated"
+    assert prices.tier(context) == "fees=fees"
     searched = RequestUsage(input_tokens=1000, output_tokens=100, web_searches=2)
     assert other_units(searched) == {"web_searches": 2}
     assert prices.cost(SMALL, searched).source == "estimated"

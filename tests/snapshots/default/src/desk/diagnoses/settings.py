@@ -24,11 +24,12 @@ def diagnose(root: Path, fleet: Fleet) -> Iterator[FleetError | str]:
 
 
 def find_wrong_tables(fleet: Fleet) -> Iterator[FleetError]:
-    """Check the tables that a router, pipeline, search or key of a sub-agent reads, by module."""
+    """Check the tables of the router, pipelines, searches, the saving and sub-agents' keys."""
     from .. import wiring
 
-    pipelines = [getattr(pipeline, "func", pipeline) for pipeline in wiring.PIPELINES.values()]
-    wired = [type(wiring.ROUTER), *pipelines, *wiring.AGENT_KEYS.values()]
+    parts = [*wiring.PIPELINES.values(), *([wiring.SAVING] if wiring.SAVING else [])]
+    functions = [getattr(part, "func", part) for part in parts]
+    wired = [type(wiring.ROUTER), *functions, *wiring.AGENT_KEYS.values()]
     searches: Mapping[str, Any] = getattr(wiring, "SEARCHES", {})
     names = [one.__module__ for one in wired] + [one.__name__ for one in searches.values()]
     for name in dict.fromkeys(names):
@@ -91,8 +92,12 @@ def _find_unused_names(root: Path, fleet: Fleet) -> Iterator[str]:
     places = {ref.place for ref in refs}
     stages = {**fleet.agents, **fleet.stages}
     tasks = {stage.task_type or name for name, stage in stages.items()}
-    compared: dict[str, str] = (fleet.model_extra or {}).get("baseline", {})
-    models = {*map(str, refs), compared.get("model", "")}
+    models = {*map(str, refs)}
+    match fleet.model_extra:
+        case {"baseline": {"model": str(compared)}}:
+            models.add(compared)
+        case _:
+            pass  # none, or a wrong one, which is among the problems
     for table, named, known in (
         ("[limits]", fleet.limits, places),
         ("[data]", fleet.data.further, places),

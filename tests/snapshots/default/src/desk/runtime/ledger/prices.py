@@ -132,9 +132,16 @@ class Prices:
         return context
 
     def tier(self, context: Mapping[str, Any]) -> str | None:
-        """Return the ledger's `service_tier`."""
+        """Return the ledger's `service_tier`: the tier, and what else the price depended on."""
         tier = context.get("service_tier")
-        return "_".join(str(tier).split()) if tier else None
+        words = [str(tier)] if tier else []
+        # `costs reprice` reads them: without these an estimate would pass for the list price.
+        words += [
+            f"{key}={context[key]}"
+            for key, plain in PLAIN.items()
+            if key != "service_tier" and context.get(key) not in plain
+        ]
+        return " ".join("_".join(word.split()) for word in words) or None
 
     def find_name(self, ref: ModelRef) -> str | None:
         """Return the name of the price that a model has, or None where it is unpriced."""
