@@ -152,6 +152,7 @@ def test_a_removed_pattern_that_was_edited_is_kept_as_a_conflict(desk: Path) -> 
         (["add", "provider", "groq", "--chain", "cheep"], "did you mean cheap?"),
         (["add", "extra", "prices"], "unknown extra 'prices'"),
         (["remove", "pattern", "absent"], "unknown pattern 'absent'"),
+        (["remove", "provider", "groq"], "provider 'groq' is not enabled"),
         (["remove", "agent", "absent"], "unknown agent 'absent'"),
         (["remove", "surface", "cli"], "unknown surface 'cli'"),
         (["remove", "engine", "in_process"], "unknown engine 'in_process'"),
@@ -216,6 +217,20 @@ def test_check_says_behind_equal_and_ahead(desk: Path, capsys: pytest.CaptureFix
 
 
 @pytest.mark.slow
+def test_diff_of_a_workspace_that_git_ignores_says_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git(tmp_path, "init", "--quiet")
+    (tmp_path / ".gitignore").write_text("/desk/\n")
+    commit(tmp_path)
+    assert cli.run(["new", str(tmp_path / "desk"), "--preset", "single"]) == 0
+    capsys.readouterr()
+    assert cli.run(["diff", str(tmp_path / "desk")]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: git does not have ")
+    assert hint == "hint: run git add and git commit first"
+
+
 def test_diff_names_what_the_team_changed(desk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["diff", str(desk), "--json"]) == 0
     assert read_json(capsys)["changes"] == []

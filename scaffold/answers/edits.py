@@ -52,7 +52,7 @@ def remove_feature(catalog: Catalog, answers: PartialSpec, kind: str, name: str)
     """
     key, chosen = KINDS[kind].answer_key, answers.selection.names(kind)
     if name not in _drop_builtin(kind, chosen):
-        raise _refuse_unknown(key, kind, name, _drop_builtin(kind, chosen))
+        raise _refuse_absent(catalog, kind, name, _drop_builtin(kind, chosen))
     feature = _get(catalog, kind, name)
     after = answers.choose(kind, [other for other in chosen if other != name])
     still_on = catalog.list_enabled(after.selection)
@@ -135,6 +135,14 @@ def _get(catalog: Catalog, kind: str, name: str) -> Feature:
     except KeyError:
         key = KINDS[kind].answer_key
         raise _refuse_unknown(key, kind, name, [one.name for one in catalog.of(kind)]) from None
+
+
+def _refuse_absent(catalog: Catalog, kind: str, name: str, chosen: Sequence[str]) -> AnswersError:
+    key = KINDS[kind].answer_key
+    if name in chosen or name not in _drop_builtin(kind, [one.name for one in catalog.of(kind)]):
+        return _refuse_unknown(key, kind, name, chosen)
+    hint = f"enabled are: {', '.join(chosen) or 'none'}"
+    return AnswersError([Problem(key, f"{kind} '{name}' is not enabled", hint)])
 
 
 def _refuse_unknown(key: str, kind: str, name: str, known: Sequence[str]) -> AnswersError:

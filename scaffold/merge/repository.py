@@ -130,6 +130,9 @@ def locate(folder: Path) -> Workspace:
         answer = git("rev-parse", *asked, "--git-path", "objects")
     except GitError as error:
         if "not a git repository" in str(error) or "work tree" in str(error):
+            if not (folder / ANSWERS_FILE).is_file():
+                problem = f"{folder.resolve()} is not a workspace: it has no {ANSWERS_FILE}"
+                raise MergeError(f"{problem}; name another.") from None
             raise MergeError(
                 f"{folder} is not in a git work tree, which an update needs to merge with; "
                 "run git init, git add -A and git commit there first."
