@@ -31,10 +31,11 @@ def read(folder: Path, text: str) -> Fleet:
     [
         ("[chains", "fleet.toml is not valid TOML"),
         (FLEET.replace("[deployments.eu]", "[deployments.us]"), r"there is no \[deployments.eu\]"),
-        (FLEET.replace('"main"', '"mian"'), "stages.answer.chain is 'mian', which is not under"),
-        (FLEET + "[budgets]\nmonht_usd = 1", "budgets.monht_usd: unknown key; did you mean 'month"),
-        (FLEET + "[budgets]\nx = 1", r"budgets.x: unknown key \(known: month_usd, task_usd"),
-        (FLEET.replace("region", "regoin"), "deployments.eu.regoin: unknown key; did you mean"),
+        (FLEET.replace('"main"', '"mian"'), "which is not under .chains.: did you mean 'main'"),
+        (FLEET + "[budgets]\nmonht_usd = 1", "budgets.monht_usd: unknown key: did you mean 'month"),
+        (FLEET + "[budgets]\nx = 1", "budgets.x: unknown key: known are month_usd, task_usd"),
+        (FLEET.replace("region", "regoin"), "deployments.eu.regoin: unknown key: did you mean"),
+        (FLEET + '[budgets]\nmonth_usd = "much"', "should be a valid decimal: correct it"),
     ],
 )
 def test_a_wrong_file_is_explained(tmp_path: Path, text: str, problem: str) -> None:

@@ -30,7 +30,12 @@ def ledger_location(root: Path) -> Location:
     return database_path(root, wiring.LEDGERS)
 
 
-def find_part(kind: str, name: str, parts: Mapping[str, Part], hint: str = "") -> Part:
+def find_part(
+    kind: str,
+    name: str,
+    parts: Mapping[str, Part],
+    hint: str = "connect it there, or name one that is",
+) -> Part:
     """Return what wiring.py connects under a name. Raises SettingsError with the names there are."""
     if name not in parts:
         close = get_close_matches(name, parts, 1)
@@ -90,7 +95,8 @@ def make_checks(stage: str, names: Sequence[str]) -> "list[Check]":
         try:
             checks += [make(argument)] if make else []
         except ValueError as error:
-            raise SettingsError(f"fleet.toml: checks of {stage}: {text}: {error}") from None
+            problem = f"fleet.toml: checks of {stage}: '{text}' cannot be used"
+            raise SettingsError(problem, str(error)) from None
     return checks
 
 

@@ -67,15 +67,23 @@ def parse_table(type_: type[Table], table: object, where: str) -> Table:
 def explain_invalid(error: ValidationError, where: str, type_: Any = None) -> SettingsError:
     """Return an error that names every wrong key, and what an unknown one may be meant to be."""
     wrong: list[str] = []
+    hints: list[str] = []
     for detail in error.errors(include_url=False):
-        loc, reason = detail["loc"], detail["msg"]
+        loc, reason, hint = detail["loc"], detail["msg"].removeprefix("Value error, "), "correct it"
         if detail["type"] == "extra_forbidden":
-            known = _keys(type_, loc[:-1])
-            close = get_close_matches(str(loc[-1]), known, 1)
-            reason = f"unknown key; did you mean '{close[0]}'?" if close else "unknown key"
-            reason += f" (known: {', '.join(known)})" if known and not close else ""
+            reason, hint = "unknown key", suggest(str(loc[-1]), _keys(type_, loc[:-1]))
+        elif detail["type"] == "missing":
+            hint = "add it"
         wrong.append(".".join(map(str, loc)) + f": {reason}")
-    return SettingsError(f"{where}{'; '.join(wrong)}")
+        hints.append(hint)
+    return SettingsError(f"{where}{'; '.join(wrong)}", "; ".join(dict.fromkeys(hints)))
+
+
+def suggest(name: str, known: Collection[str]) -> str:
+    """Return as a hint which of the known names is meant, or all of them."""
+    if close := get_close_matches(name, known, 1):
+        return f"did you mean '{close[0]}'?"
+    return f"known are {', '.join(known)}" if known else "take it out"
 
 
 def _keys(type_: Any, path: Sequence[int | str]) -> list[str]:

@@ -12,7 +12,16 @@ from pydantic import BeforeValidator, ConfigDict, Field
 
 from .errors import SettingsError
 from .redaction import hide_settings
-from .settings import Open, Settings, Table, parse_table, read_toml, warn_of_misspelt, warn_once
+from .settings import (
+    Open,
+    Settings,
+    Table,
+    parse_table,
+    read_toml,
+    suggest,
+    warn_of_misspelt,
+    warn_once,
+)
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
@@ -225,8 +234,10 @@ def load(path: Path) -> Fleet:
             warn_once(f"{path.name}: '{name}' has no effect any more. {successor}")
     fleet = parse_table(Fleet, {**tables, "version": version}, "fleet.toml: ")
     warn_of_misspelt(fleet.model_extra or {}, Fleet.model_fields.keys() - fleet.model_fields_set)
-    if wrong := "; ".join(_dangling(fleet)):
-        raise SettingsError(f"fleet.toml: {wrong}")
+    if wrong := list(_dangling(fleet)):
+        problems = "; ".join(problem for problem, _ in wrong)
+        hints = "; ".join(dict.fromkeys(hint for _, hint in wrong))
+        raise SettingsError(f"fleet.toml: {problems}", hints)
     return fleet
 
 
@@ -238,13 +249,15 @@ def find_root() -> Path:
     return next((place for place in places if (place / "fleet.toml").is_file()), Path.cwd())
 
 
-def _dangling(fleet: Fleet) -> Iterator[str]:
-    """Yield what is wrong with each name that is used, and that no table has."""
+def _dangling(fleet: Fleet) -> Iterator[tuple[str, str]]:
+    """Yield what is wrong with each name that is used and that no table has, and a hint."""
     for table, stages in (("stages", fleet.stages), ("agents", fleet.agents)):
         for name, stage in stages.items():
             if stage.chain not in fleet.chains:
-                yield f"{table}.{name}.chain is '{stage.chain}', which is not under [chains]"
+                problem = f"{table}.{name}.chain is '{stage.chain}', which is not under [chains]"
+                yield problem, suggest(stage.chain, fleet.chains)
     for name, chain in fleet.chains.items():
         for ref in chain.models:
             if ref.deployment and ref.deployment not in fleet.deployments:
-                yield f"chains.{name}: there is no [deployments.{ref.deployment}]"
+                problem = f"chains.{name}: there is no [deployments.{ref.deployment}]"
+                yield problem, f"add it, or take @{ref.deployment} off {ref}"
