@@ -81,9 +81,9 @@ def test_default_is_small(workspace: Path) -> None:
     files = [path for path in workspace.rglob("*") if path.is_file()]
     source = [path for path in files if "src" in path.parts]
     assert len(files) <= 103
-    assert sum(code_lines(path) for path in source if path.suffix == ".py") <= 5430
+    assert sum(code_lines(path) for path in source if path.suffix == ".py") <= 5470
     # docs/decisions/0007 says what the rest is.
-    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 8200
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 8250
 
 
 def test_json_is_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
