@@ -88,7 +88,10 @@ class Prices:
     def read_own(self, path: Path) -> None:
         """Read prices.toml if there is one. Raises SettingsError."""
         if path.exists():  # list prices instead would be wrong, and nobody would notice
-            raise SettingsError(f"{path.name} is not read here", "run `scaffold add extra prices`")
+            raise SettingsError(
+                f"{path.name} needs the extra prices",
+                "run `scaffold add extra prices`, or take the file away",
+            )
 
     def cost(
         self,
