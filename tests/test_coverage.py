@@ -16,7 +16,7 @@ from tests.rendered_coverage import RENDERS, Coverage, measure
 
 LIMIT = 90.0
 POSTGRESQL = "its code needs a PostgreSQL server, which only the generator's tests start"
-COVERED = {"preset_single"}
+COVERED = {"default", "preset_single"}
 """Workspaces that are covered; none is taken off again."""
 WORKSPACES = {
     name: "some of its extras are still tested by the generator's tests alone"

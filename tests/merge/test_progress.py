@@ -19,6 +19,9 @@ def create_repo(place: Path, prefix: str = "") -> Repo:
 
 
 def test_outside_of_git(tmp_path: Path) -> None:
+    with pytest.raises(MergeError, match="is not a workspace"):
+        merge.locate(tmp_path)
+    fill(tmp_path, {".copier-answers.yml": "{}\n"})
     with pytest.raises(MergeError, match="git init"):
         merge.locate(tmp_path)
     with pytest.raises(MergeError, match="not a folder"):
