@@ -1,6 +1,7 @@
 """Every feature alone, every preset, odd answers, and pairs: lint, format, types, their own tests.
 
-Types and tests of the pairs take long: `.ci/run` has those of the day, `.ci/full` has them all.
+Types and tests of single features and pairs take long: `.ci/run` has those of the day, `.ci/full`
+has them all.
 """
 
 import sys
@@ -24,26 +25,34 @@ RENDERS["default"] = {}
 
 PAIRS = [name for name in RENDERS if name.startswith("pair_")]
 PAIRS_A_DAY = 4
+SINGLES = [name for name, _ in harness.alone(harness.CATALOG) if name != "core"]
+SINGLES_A_DAY = 15
 
 
-def pairs_of_the_day(today: date) -> set[str]:
-    """Return the pairs of a day: each has its turn once before any has a second one."""
-    first = today.toordinal() * PAIRS_A_DAY
-    return {PAIRS[at % len(PAIRS)] for at in range(first, first + PAIRS_A_DAY)}
+def choose_share(names: list[str], a_day: int, today: date) -> set[str]:
+    """Return the names of a day: each has its turn once before any has a second one."""
+    first = today.toordinal() * a_day
+    return {names[at % len(names)] for at in range(first, first + a_day)}
+
+
+def renders_of_the_day(today: date) -> set[str]:
+    """Return the single features and the pairs whose day it is."""
+    singles = choose_share(SINGLES, SINGLES_A_DAY, today)
+    return singles | choose_share(PAIRS, PAIRS_A_DAY, today)
 
 
 def mark_renders() -> Iterator[Any]:
-    """Yield each render; a pair is marked as one of today, or as one of the full matrix."""
-    today = pairs_of_the_day(date.today())
+    """Yield each render; those that take turns are marked as today's, or as the full matrix's."""
+    today = renders_of_the_day(date.today())
     for name in RENDERS:
         mark = pytest.mark.of_the_day if name in today else pytest.mark.full
-        yield pytest.param(name, marks=[mark] if name in PAIRS else [])
+        yield pytest.param(name, marks=[mark] if name in {*SINGLES, *PAIRS} else [])
 
 
-def test_every_pair_has_its_day() -> None:
-    days = -(-len(PAIRS) // PAIRS_A_DAY)
-    shares = [pairs_of_the_day(date.fromordinal(700_000 + day)) for day in range(days)]
-    assert set().union(*shares) == set(PAIRS)
+def test_every_single_feature_and_pair_has_its_day() -> None:
+    days = max(-(-len(PAIRS) // PAIRS_A_DAY), -(-len(SINGLES) // SINGLES_A_DAY))
+    shares = [renders_of_the_day(date.fromordinal(700_000 + day)) for day in range(days)]
+    assert set().union(*shares) == {*SINGLES, *PAIRS}
 
 
 def test_no_two_features_own_the_same_path() -> None:
