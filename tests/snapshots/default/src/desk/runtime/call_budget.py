@@ -42,7 +42,8 @@ class CallBudget:
         limits = [one for one in self._limits() if not (self.past_budgets and one.is_budget)]
         if not limits:
             return True
-        stated = (self.request.settings or {}).get("max_tokens")
+        settings = self.request.settings
+        stated = settings["max_tokens"] if settings and "max_tokens" in settings else None
         usage = self.request.most_usage(stated or self.spending.budgets.answer_tokens)
         nano, is_most = self._nano(ref, usage, time_left_s), stated is not None
         take = self.spending.reservations.take
