@@ -12,7 +12,6 @@ from pydantic_ai.messages import ModelMessage, ModelResponse, TextPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
-import desk
 from desk import cli, diagnoses, wiring
 from desk.runtime import subagent
 from desk.runtime.errors import SettingsError
@@ -162,7 +161,7 @@ def test_without_a_router_the_answer_needs_a_stage(
 
 
 def test_a_module_that_does_not_load_is_named(doctor: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(desk, "wiring")
+    monkeypatch.delattr(sys.modules["desk"], "wiring")
     monkeypatch.setitem(sys.modules, "desk.wiring", None)
     status, shown = doctor()
     assert status != 0 and "cannot be loaded" in shown and "Traceback" not in shown
