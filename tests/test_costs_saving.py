@@ -75,9 +75,13 @@ class Desk:
         database.close()
 
     def compare(self, environment: str | None = None) -> Any:
-        baseline = importlib.import_module(f"{self.package}.baseline")
-        fleet = importlib.import_module(f"{self.package}.runtime.fleet")
-        comparison = baseline.comparison(self.root, fleet.load(self.root / "fleet.toml"))
+        names = ("runtime.ledger.baseline", "runtime.fleet", "configuration", "wiring")
+        baseline, fleet, configuration, wiring = (
+            importlib.import_module(f"{self.package}.{name}") for name in names
+        )
+        settings = fleet.load(self.root / "fleet.toml")
+        prices = configuration.load_prices(self.root, settings)
+        comparison = baseline.compare(settings, prices, wiring.BASELINES)
         day = NOW // self.store.DAY_US
         return comparison.over(self.path, day - 7, environment=environment)
 

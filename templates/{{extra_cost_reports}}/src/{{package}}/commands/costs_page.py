@@ -3,8 +3,11 @@
 import argparse
 from pathlib import Path
 
-from ..baseline import saving_of
+from .. import wiring
+from ..configuration import load_prices
 from ..runtime.errors import FleetError, SettingsError
+from ..runtime.fleet import find_root, load
+from ..runtime.ledger.baseline import compare, find_saving
 from . import costs, costs_export
 from .costs_table import cost_report, month_text
 
@@ -27,7 +30,11 @@ def run(options: argparse.Namespace) -> int:
 
     shown, path = costs.examine(cost_report(options)), Path(options.html)
     month = month_text(shown.report, shown.forecast)
-    html = page.html(shown.report, shown.found, month, saving_of(shown.report))
+    root = find_root()
+    fleet = load(root / "fleet.toml")
+    comparison = compare(fleet, load_prices(root, fleet), wiring.BASELINES)
+    saving = find_saving(shown.report, comparison)
+    html = page.html(shown.report, shown.found, month, saving)
     try:
         path.write_text(html, "utf-8")
     except OSError as error:

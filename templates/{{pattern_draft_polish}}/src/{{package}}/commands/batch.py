@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..configuration import ledger_location
+from ..configuration import ledger_location, load_prices
 from ..runtime import fleet
 from ..runtime.errors import FleetError
 
@@ -148,14 +148,16 @@ class Progress:
 
 
 def _print_drafts(results: "Results") -> None:
-    from ..baseline import comparison
+    from .. import wiring
+    from ..runtime.ledger.baseline import compare
     from ..runtime.savings import drafts_text
 
     root, lines = fleet.find_root(), list(results.lines.values())
     done = [line for line in lines if line["output"]]
-    compared = comparison(root, fleet.load(root / "fleet.toml"))
+    settings = fleet.load(root / "fleet.toml")
+    comparison = compare(settings, load_prices(root, settings), wiring.BASELINES)
     run_ids = [line["run_id"] for line in lines]
-    saving = compared and compared.of_runs(ledger_location(root), run_ids)
+    saving = comparison and comparison.of_runs(ledger_location(root), run_ids)
     if done:
         print(drafts_text(done, saving))
 

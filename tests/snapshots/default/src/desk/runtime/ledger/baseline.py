@@ -29,6 +29,12 @@ def baseline_model(fleet: Fleet) -> ModelRef | None:
     return named or (expensive.models[0] if expensive else None)
 
 
+def compare(fleet: Fleet, prices: "Prices", baselines: Mapping[str, Baseline]) -> Comparison | None:
+    """Return what compares requests with that model; None where there is none."""
+    model = baseline_model(fleet)
+    return Comparison(prices, model, baselines) if model else None
+
+
 def find_saving(report: Report, comparison: Comparison | None) -> Saving | None:
     """Return what the requests of a report saved, if there is something to compare."""
     if comparison is None or not report.rows:
@@ -42,8 +48,7 @@ def show_saving(
     report: Report, fleet: Fleet, prices: "Prices", *, baselines: Mapping[str, Baseline]
 ) -> ShownSaving | None:
     """Return the saving as text and as exact numbers."""
-    model = baseline_model(fleet)
-    saving = find_saving(report, Comparison(prices, model, baselines) if model else None)
+    saving = find_saving(report, compare(fleet, prices, baselines))
     if saving is None:
         return None
     since = "" if saving.since == report.since else f"Since {day_of(saving.since)}: "
