@@ -3,11 +3,13 @@
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from costs_ledger import Costs, TokenPrices, attempts, write
 
+from desk import wiring
 from desk.runtime.fleet import Fleet, ModelRef
 from desk.runtime.ledger import saving as saving_module
 from desk.runtime.ledger.attempt import (
@@ -262,6 +264,7 @@ def test_runs_are_found_by_their_ids(desk: Desk) -> None:
 def test_costs_end_with_what_was_saved(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setitem(wiring.PROVIDERS, "anthropic", SimpleNamespace(PRICES="anthropic"))
     costs = Costs(tmp_path / "ledger.sqlite3", monkeypatch, capsys)
     Desk(costs.path).run("answer", ("answer", 900, 350))
     assert "one call of" not in costs()[1]
