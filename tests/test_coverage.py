@@ -1,41 +1,36 @@
 """What a workspace renders is covered by the tests that it renders: 90 %, branches included.
 
-What is on a list here is exempt. Whoever brings tests for it takes it off the list, and nothing is
-added. `python -m tests.rendered_coverage NAME` shows the lines that no test runs.
+`python -m tests.rendered_coverage NAME` shows the lines that no test runs.
 """
 
-from functools import cache
+from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
 from scaffold.catalog.feature import Feature
 from tests import harness
-from tests.rendered_coverage import RENDERS, Coverage, measure
+from tests.rendered_coverage import RENDERS, measure
+from tests.turns import SINGLES, mark_renders
 
 LIMIT = 90.0
 POSTGRESQL = "its code needs a PostgreSQL server, which only the generator's tests start"
-COVERED = {"default", "preset_single"}
-"""Workspaces that are covered; none is taken off again."""
-WORKSPACES = {
-    name: "some of its extras are still tested by the generator's tests alone"
-    for name in RENDERS
-    if name not in COVERED
-}
-"""Workspaces that are exempt as a whole, and why."""
 FEATURES = {
     "extra_ledger_postgresql": POSTGRESQL,
 }
 """Features whose own code is exempt, and why."""
 
-FEATURE_IDS = [f.id for f in harness.CATALOG.features if f.id in RENDERS and f.id != "core"]
+OFTEN = ("default", "preset_single")
+"""Workspaces that are measured with every change."""
 
 
-@cache
-def coverage_of(name: str) -> Coverage:
-    with TemporaryDirectory() as folder:
-        return measure(name, Path(folder) / "desk")
+def measured() -> Iterator[Any]:
+    """Yield the workspaces to measure; single features take turns."""
+    presets = [name for name in RENDERS if name.startswith("preset_") and name not in OFTEN]
+    yield from OFTEN
+    yield from (pytest.param(name, marks=pytest.mark.full) for name in ("core", *presets))
+    yield from mark_renders(SINGLES)
 
 
 def own_files(feature: Feature) -> set[str]:
@@ -49,28 +44,17 @@ def own_files(feature: Feature) -> set[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "name",
-    [
-        name if name in ("default", "preset_single") else pytest.param(name, marks=pytest.mark.full)
-        for name in RENDERS
-    ],
-)
-def test_a_workspace_is_covered_by_its_own_tests(name: str) -> None:
-    if name in WORKSPACES:
-        pytest.skip(WORKSPACES[name])
-    assert coverage_of(name).percent >= LIMIT
-
-
-@pytest.mark.slow
-@pytest.mark.full
-@pytest.mark.parametrize("name", FEATURE_IDS)
-def test_a_features_own_code_is_covered_by_its_tests(name: str) -> None:
-    if name in FEATURES:
-        pytest.skip(FEATURES[name])
-    feature = next(f for f in harness.CATALOG.features if f.id == name)
+@pytest.mark.parametrize("name", [*measured()])
+def test_a_workspace_is_covered_by_its_own_tests(name: str, tmp_path: Path) -> None:
+    """Measure the whole workspace and, where one feature was chosen, that feature's own code."""
+    coverage = measure(name, tmp_path / "desk")
+    assert not harness.run(tmp_path / "desk", "desk", "demo")
+    assert coverage.percent >= LIMIT
+    feature = next((f for f in harness.CATALOG.features if f.id == name), None)
+    if feature is None or feature.kind == "core" or name in FEATURES:
+        return
     files = own_files(feature)
-    own = [file for file in coverage_of(name).files if file.name in files]
-    percent = 100 * sum(f.covered for f in own) / max(1, sum(f.total for f in own))
+    own = [file for file in coverage.files if file.name in files]
     if own:
+        percent = 100 * sum(f.covered for f in own) / max(1, sum(f.total for f in own))
         assert percent >= LIMIT, [(file.name, file.missing) for file in own if file.missing]
