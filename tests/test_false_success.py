@@ -136,6 +136,20 @@ def test_an_error_after_a_part_of_the_answer_is_of_its_kind_and_paid_for(
         assert (kind, error) == ("rate_limited", None)
 
 
+@pytest.mark.parametrize("provider", ["openai", "openai_compatible", "groq", "mistral"])
+@pytest.mark.parametrize("beside_choices", [False, True])
+def test_an_error_beside_a_whole_answer_that_is_paid_for_is_one(
+    clients: Clients, provider: str, beside_choices: bool
+) -> None:
+    def edit(answer: dict[str, Any]) -> dict[str, Any]:
+        holder = answer if beside_choices else answer["choices"][0]
+        holder["error"] = {"code": 429, "message": "slow down"}
+        return answer
+
+    kind, error = clients.ask(provider, Reply(edit=edit))
+    assert (kind in ("rate_limited", "broken_off"), error) == (True, None), kind
+
+
 def test_an_answer_that_says_that_nothing_failed_is_an_answer(clients: Clients) -> None:
     def edit(answer: dict[str, Any]) -> dict[str, Any]:
         return answer | {"error": None, "base_resp": {"status_code": 0, "status_msg": ""}}

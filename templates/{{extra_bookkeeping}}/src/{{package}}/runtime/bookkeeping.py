@@ -123,9 +123,10 @@ def fill(answer: Any, reasons: Reasons = USUAL) -> None:
     for holder in (body, body.get("x_groq")):
         if isinstance(holder, dict):
             _fill_usage(cast("dict[str, Any]", holder))
+    failed = find_choice_error(body) or body.get("error")  # an answer may stand beside it
     for at, choice in enumerate(choices):
         _fill_choice(choice, at, name)
-        choice["finish_reason"] = reasons.read(choice.get("finish_reason"))
+        choice["finish_reason"] = "error" if failed else reasons.read(choice.get("finish_reason"))
     if choices and not whole:  # of several answers the first: readers would mix their words
         body["choices"] = [choice for choice in choices if choice["index"] == 0]
     if not whole and "usage" in body:

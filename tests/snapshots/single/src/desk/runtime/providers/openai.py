@@ -28,10 +28,11 @@ def price_varies(model: str, deployment: Deployment) -> bool:
 
 def build(model: str, deployment: Deployment) -> "Model":
     """Return a client with SDK retries off: every attempt is the chain's."""
-    from pydantic_ai.models.openai import OpenAIChatModel
     from pydantic_ai.providers.openai import OpenAIProvider
+
+    from ..openai_completions import OpenAICompletions
 
     key = os.environ[deployment.key_env or KEY]
     provider = OpenAIProvider(api_key=key, base_url=deployment.base_url)
     provider.client.max_retries = 0
-    return OpenAIChatModel(model, provider=provider)
+    return OpenAICompletions(model, provider=provider)
