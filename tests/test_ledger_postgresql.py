@@ -309,6 +309,36 @@ def test_a_wrong_address_is_named_without_the_password(
     assert "secret" not in f"{location} {location!r}"
 
 
+def test_a_read_that_hangs_ends_in_an_error(
+    store: Any, location: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(store, location, [ledger_package.row(store)])
+    module = importlib.import_module(type(location).__module__)
+    limit = "SELECT current_setting('statement_timeout')"
+    assert store.select(location, limit) == [(f"{module.READ_S}s",)]
+    monkeypatch.setattr(module, "READ_S", 0.2)
+    database = store.connect(location)
+    with contextlib.closing(database), database.transaction() as execute:
+        execute("LOCK TABLE rollup IN ACCESS EXCLUSIVE MODE", ())
+        with pytest.raises(store.LedgerError, match=r"cannot be read.*statement timeout"):
+            store.select(location, "SELECT COUNT(*) FROM rollup")
+    assert count(store, location, "COUNT(*) FROM rollup") == 1
+
+
+def test_a_server_that_never_answers_is_given_up(
+    store: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"postgresql://fleet:secret@127.0.0.1:{silent.getsockname()[1]}/x"
+        monkeypatch.setenv("FLEET_LEDGER_URL", url)
+        location = locate(store, tmp_path)
+        module = importlib.import_module(type(location).__module__)
+        monkeypatch.setattr(module, "CONNECT_S", 2)  # psycopg waits no shorter
+        for use in (store.connect, lambda place: store.select(place, "SELECT 1")):
+            with pytest.raises(store.LedgerError, match="timeout expired"):
+                use(location)
+
+
 def test_an_empty_database_is_no_ledger(store: Any, location: Any) -> None:
     with pytest.raises(store.LedgerError, match="does not exist yet"):
         store.select(location, "SELECT COUNT(*) FROM attempts")

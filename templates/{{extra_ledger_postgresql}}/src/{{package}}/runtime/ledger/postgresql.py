@@ -23,6 +23,9 @@ from .rollup import COUNTERS, ROLLUP_KEY, Execute, Statement, add_to_rollup, set
 from .sqlite import SCHEMA_VERSION
 
 CONNECT_S = 5
+# A server that hangs must not hang the callers: rows that it does not take are set aside, and a
+# call goes on without knowing what the month has cost.
+WRITE_S, READ_S = 20, 30
 SCHEMA_LOCK = 0x1ED6E4
 """The advisory lock of whoever changes tables; writers hold one of (WRITER_LOCK, number)."""
 WRITER_LOCK = 0x1ED6E5
@@ -72,7 +75,7 @@ class Server:
 
     def select(self, query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
         """Read, with `?` for values; a sum of integers comes as an integer."""
-        with _ledger_errors(self, "read"), closing(_connect(self)) as connection:
+        with _ledger_errors(self, "read"), closing(_connect(self, READ_S)) as connection:
             rows = connection.execute(_sql(query), values).fetchall()
         return [tuple(map(_plain, row)) for row in rows]
 
@@ -139,9 +142,7 @@ class Database:
         self._connection.close()
 
     def _open(self) -> psycopg.Connection[Any]:
-        connection = _connect(self._server)
-        # A server that hangs must not hang the callers: their rows are set aside then.
-        connection.execute("SET statement_timeout = '20s'")
+        connection = _connect(self._server, WRITE_S)
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [SCHEMA_LOCK])
             for statement in _SCHEMA:
@@ -199,10 +200,13 @@ def _try_lock(cursor: psycopg.Cursor[Any], query: LiteralString, *values: int) -
     return cursor.execute(query, values).fetchone() == (True,)
 
 
-def _connect(server: Server) -> psycopg.Connection[Any]:
-    return psycopg.connect(
+def _connect(server: Server, statement_s: float) -> psycopg.Connection[Any]:
+    connection = psycopg.connect(
         server.url, autocommit=True, connect_timeout=CONNECT_S, tcp_user_timeout=1000 * CONNECT_S
     )
+    limit = f"{statement_s * 1000:.0f}"
+    connection.execute("SELECT set_config('statement_timeout', %s, false)", [limit])
+    return connection
 
 
 @contextmanager
