@@ -11,7 +11,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from pydantic import ValidationError
 from pydantic_ai.messages import (
     FinalResultEvent,
     ModelResponse,
@@ -34,7 +33,7 @@ from .chain import Chain
 from .completion import reject_end, repair_response
 from .errors import ChainExhausted, FleetError
 from .failure_kinds import Failure
-from .failures import classify_error
+from .failures import CHECK_ERRORS, classify_error
 from .redaction import raise_redacted, redact_error
 from .run import PASSED, CheckResult
 from .stalls import Stalled
@@ -185,8 +184,8 @@ class ChainStream(StreamedResponse):
         )
         try:
             result = await self._call.examine(response)
-        except ValidationError:
-            result = CheckResult(Failure.MALFORMED)
+        except CHECK_ERRORS as error:
+            result = CheckResult(classify_error(error))
         await self._close("rejected" if result.reason else "ok", result)
         self._whole = None if result.reason else response
         return result.reason
