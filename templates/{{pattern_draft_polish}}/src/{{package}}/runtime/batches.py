@@ -19,6 +19,8 @@ from .settings import Settings
 
 GIVE_UP_AFTER = 20
 """After so many failures in a row, the rest would most likely fail as well."""
+HEAD = b'{"id": '
+"""How each line of a results file begins."""
 FATAL = (LedgerError, MissingKey, SettingsError)
 """Errors that every other request of a batch would raise as well."""
 
@@ -74,11 +76,14 @@ class Results:
         self.path = path
         self.lines: dict[str, dict[str, Any]] = {}
         if path.exists():
-            _repair(path)
+            try:
+                _repair(path)
+            except OSError as error:
+                raise BatchError(f"{path} cannot be used: {error.strerror}") from None
             for number, line in _lines(path):
                 try:
                     result = json.loads(line)
-                    self.lines[result["id"]] = result
+                    self.lines[result["id"]] = result | {"output": result["output"]}
                 except (ValueError, TypeError, KeyError):
                     raise BatchError(
                         f"{path.name}:{number} is not a result of a batch", "take another --out"
@@ -176,4 +181,5 @@ def _repair(path: Path) -> None:
             file.seek(0, 2)
             file.write(b"\n")
         except ValueError:
-            file.truncate(len(data) - len(last))
+            if HEAD.startswith(last[: len(HEAD)]):  # else it is another file, and left alone
+                file.truncate(len(data) - len(last))
