@@ -62,10 +62,15 @@ def load(path: Path) -> list[Case]:
     """Return the cases of one file.
 
     Raises:
-        SettingsError: A line is not a case; the message names it.
+        SettingsError: The file cannot be read, or a line is not a case; the message names it.
     """
+    try:
+        # Not by `splitlines`: JSON may hold other line ends than this one in a text.
+        lines = path.read_text("utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path} cannot be read as UTF-8 text ({error})") from None
     cases: list[Case] = []
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+    for number, line in enumerate(lines, 1):
         try:
             cases += [Case.model_validate_json(line)] if line.strip() else []
         except ValidationError as error:
