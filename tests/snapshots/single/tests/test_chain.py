@@ -421,6 +421,17 @@ def test_a_check_rejects_an_answer_or_says_how_good_it_is(
     assert desk.rows("outcome, error_type, quality") == rows
 
 
+def test_of_several_checks_the_lowest_quality_counts(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, quality in [("first", 0.9), ("second", 0.0), ("third", 0.5)]:
+        result = CheckResult(None, quality, name)
+        monkeypatch.setitem(wiring.CHECKS, name, lambda _, result=result: lambda *_: result)
+    desk.settings = 'checks = ["first", "second", "third"]\n'
+    assert desk.ask() == [GOOD]
+    assert desk.rows("quality, quality_source") == [(0.0, "second")]
+
+
 def test_a_check_that_breaks_is_not_paid_for_again(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

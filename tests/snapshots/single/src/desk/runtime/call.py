@@ -199,7 +199,9 @@ class Call(CallRequest):
             result = said if isinstance(said, CheckResult) else CheckResult(said)
             if result.reason:
                 return result
-            if result.quality is not None and result.quality <= (lowest.quality or 1):
+            if result.quality is not None and (
+                lowest.quality is None or result.quality <= lowest.quality
+            ):
                 lowest = result
         return lowest
 
