@@ -217,6 +217,10 @@ def test_what_had_no_price_gets_one(store: Any, folder: Path, ledger: Path) -> N
     rows = [ledger_package.row(store, **unpriced, **own) for _ in range(3)]
     rows += [ledger_package.row(store, **unpriced, other_units='{"web_searches": 2}')]
     rows += [ledger_package.row(store, **unpriced, request_model="nobody-knows-it")]
+    listed = {"request_model": "gpt-5-mini", "call_id": "plain", "outcome": "rejected"}
+    rows += [ledger_package.row(store, **unpriced, **listed)]
+    keys = listed | {"call_id": "own keys", "service_tier": "is_byok=True cost=0.25"}
+    rows += [ledger_package.row(store, **unpriced, **keys)]
     broken_off = {**own, "outcome": "aborted"}
     rows += [ledger_package.row(store, **unpriced, **broken_off)]
     rows += [ledger_package.row(store)]
@@ -240,6 +244,10 @@ def test_what_had_no_price_gets_one(store: Any, folder: Path, ledger: Path) -> N
     query = "SELECT outcome, cost_source FROM attempts WHERE request_model = 'ft:own' GROUP BY 1"
     assert store.select(ledger, query) == [("aborted", "estimated"), ("rejected", "override")]
     assert costs["nobody-knows-it"] is None
+    query = "SELECT call_id, cost_nano_usd, cost_source FROM attempts WHERE request_model = 'gpt-5-mini'"
+    found = {id_: (usd, source) for id_, usd, source in store.select(ledger, query)}
+    usd, source = found["plain"]
+    assert (source, found["own keys"]) == ("list", (usd + 250_000_000, "estimated"))
     assert costs["gpt-5-nano"] > 130_000
     attempts = [
         store.Attempt(**dict(zip(store.COLUMNS, row, strict=True)))
