@@ -35,7 +35,7 @@ def _doubt_models(catalog: Catalog, spec: WorkspaceSpec) -> Iterator[str]:
         model = find_model(catalog, ref)
         # A provider without list prices, such as Ollama, is unpriced by nature.
         if model.matched is None and model.listed:
-            yield f"{ref} is unknown and unpriced: give its price in prices.toml (`scaffold add extra prices`)."
+            yield f"{ref} is unknown and unpriced: give its price in prices.toml."
         elif model.matched not in (None, model.model):
             yield f"{ref} is priced as {model.matched}: check that this is right."
 

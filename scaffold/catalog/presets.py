@@ -27,7 +27,7 @@ def _propose_agent(name: str, description: str) -> dict[str, str]:
     return {"name": name, "description": description, "chain": AGENT_CHAIN}
 
 
-_WITH_REPORTS = {"extras": [USUAL, "cost_reports", "prices"]}
+_WITH_REPORTS = {"extras": [USUAL, "cost_reports"]}
 
 PRESETS: Mapping[str, Preset] = {
     preset.name: preset

@@ -32,7 +32,7 @@ def run(options: argparse.Namespace) -> int:
     verb = "would be priced" if options.dry_run else "priced"
     print(table(["model", verb, "cost", "still unpriced"], rows))
     if result.unpriced:
-        print("\nGive the others a price in prices.toml (`scaffold add extra prices`).")
+        print("\nGive the others a price in prices.toml.")
     return 1 if result.unpriced else 0
 
 

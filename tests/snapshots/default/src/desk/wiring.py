@@ -75,12 +75,19 @@ def open_escalation(root: Path, fleet: Fleet) -> "Human":
     return escalation.human(root, fleet)
 
 
+def load_prices() -> "type[Prices]":
+    """Return what knows the prices; its library is loaded now."""
+    from .runtime.ledger import exact_prices
+
+    return exact_prices.ExactPrices
+
+
 # The person at the end of a chain, streaming and stored texts; None without the extra for it.
 HUMAN: "MakeHuman | None" = open_escalation
 STREAM: "OpenStream | None" = None
 TEXTS: "OpenTexts | None" = None
 # What knows more prices than the lists; None without the extra for it.
-PRICES: "Callable[[], type[Prices]] | None" = None
+PRICES: "Callable[[], type[Prices]] | None" = load_prices
 
 # What a model goes through before it is first asked.
 ADAPT: "Callable[[Model], Model] | None" = None

@@ -87,7 +87,7 @@ class Saving:
         requests = "request" if self.requests == 1 else "requests"
         cost = f"{self.requests:,} {requests} cost {dollars(self.cost_nano_usd)}"
         if saved is None:
-            return f"{cost}; {each}: unknown, add its price (extra `prices`).{self._apart}"
+            return f"{cost}; {each}: unknown, add its price to prices.toml.{self._apart}"
         if not (saved or self.cost_nano_usd):
             return f"{cost}: there is nothing to compare with {each}.{self._apart}"
         share = f" ({percent(abs(self.share))})" if self.share is not None else ""

@@ -89,10 +89,7 @@ def alarm(row: Totals) -> str:
 def as_text(asked: Report) -> str:
     """Write what has no price or usage, both periods in a sentence, and a line per group."""
     now, last = total(asked.rows), total(asked.before.values())
-    unpriced = (
-        f"{_left_out('Unpriced', asked.unpriced)} Add prices to prices.toml "
-        "(`scaffold add extra prices`)."
-    )
+    unpriced = f"{_left_out('Unpriced', asked.unpriced)} Add prices to prices.toml."
     if not asked.unpriced:
         unpriced = "Unpriced: none."
     if asked.unmeasured:
