@@ -177,6 +177,9 @@ def test_a_tier_of_the_list_has_its_price() -> None:
             "optimized asked=asked",
         ),
         ({"inference_geo": "us"}, {}, "inference_geo=us"),
+        ({"is_byok": False, "cost": None}, {}, None),
+        ({"is_byok": True, "cost": 0.25}, {}, "is_byok=True cost=0.25"),
+        ({"is_byok": True, "service_tier": "flex"}, {}, "flex is_byok=True cost=0"),
     ],
 )
 def test_the_tier_names_all_that_changes_a_price(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from genai_prices.types import PriceVariant
 
-from .prices import FEES, other_units
+from .prices import FEES, cost_in_response, other_units
 
 if TYPE_CHECKING:
     from pydantic_ai.messages import ModelResponse
@@ -21,6 +21,8 @@ USUAL: Mapping[str, Collection[str | None]] = {
     "fees": (None,),
 }
 """What the plain prices of the list are for. Anything else has a variant there, or no price."""
+OWN_KEYS = ("is_byok", "cost")
+"""With own keys at a gateway, its fee comes on top of what the model's provider bills."""
 TRAFFIC = {
     "ON_DEMAND": "on_demand",
     "TRAFFIC_TYPE_UNSPECIFIED": None,
@@ -45,6 +47,8 @@ def price_context(response: "ModelResponse", settings: Mapping[str, Any] | None)
     if own_tools and not other_units(response.usage).keys() & FEES:
         context["fees"] = "fees"  # nobody counted what the provider's own tools did
     context["service_tier"] = tier
+    if context.get("is_byok") is True:
+        context["cost"] = cost_in_response(response.usage, context)  # the gateway's fee
     known = {key: context.get(key) for key in USUAL}
     return context | {key: "_".join(str(one).split()) for key, one in known.items() if one}
 
@@ -65,11 +69,14 @@ def _tier_of_request(settings: Mapping[str, Any]) -> str | None:
 
 def tier_text(context: Mapping[str, Any]) -> str | None:
     """Return the ledger's `service_tier`: all of a context that changes the price, in words."""
-    changing = {
+    changing: dict[str, Any] = {
         key: value for key, value in context.items() if value not in USUAL.get(key, [value])
     }
     if (geo := context.get("inference_geo")) in GEO_FACTOR:
         changing["inference_geo"] = geo
+    if context.get("is_byok") is True:
+        changing["is_byok"] = True
+        changing["cost"] = "".join(str(context.get("cost") or 0).split())
     tier = changing.pop("service_tier", None) or context.get("service_tier")
     words = [*([str(tier)] if tier else []), *(f"{key}={one}" for key, one in changing.items())]
     return " ".join(words) or None
@@ -80,7 +87,10 @@ def read_tier_text(context: Mapping[str, Any]) -> dict[str, Any]:
     found = {**context, "service_tier": None}
     for word in str(context.get("service_tier") or "").split():
         key, _, value = word.rpartition("=")
-        found[key if key in USUAL else "service_tier"] = value if key in USUAL else word
+        if key in OWN_KEYS:
+            found[key] = value == "True" if key == "is_byok" else value
+        else:
+            found[key if key in USUAL else "service_tier"] = value if key in USUAL else word
     return {**found, **BATCH} if found["service_tier"] == "batch" else found
 
 
