@@ -82,6 +82,20 @@ def test_wrong_answers_are_refused_with_a_way_out(
     assert expected in problems(catalog, given)
 
 
+@pytest.mark.parametrize("providers", [["foo"], ["foo", "openai"]])
+def test_of_an_unknown_provider_the_cause_alone_is_shown(
+    catalog: Catalog, providers: list[str]
+) -> None:
+    def list_keys(**given: object) -> list[str]:
+        with pytest.raises(AnswersError) as caught:
+            complete(catalog, given, folder_name="desk")
+        return [problem.key for problem in caught.value.problems]
+
+    assert list_keys(providers=providers) == ["providers"]
+    # A chain that the team left empty itself is a mistake of its own.
+    assert list_keys(providers=providers, chains={"cheap": []}) == ["providers", "chains.cheap"]
+
+
 def test_a_default_follows_the_patterns_and_may_be_left(catalog: Catalog) -> None:
     def search(given: dict[str, Any]) -> list[str]:
         return complete(catalog, given, folder_name="desk").search

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from scaffold import cli
 from scaffold.catalog.catalog import load
 from scaffold.catalog.presets import PRESETS
+from scaffold.errors import ExitStatus
 from tests.conftest import ROOT
 from tests.messages import one_mistake
 
@@ -231,9 +232,29 @@ def test_list_shows_flows_keys_and_prices(capsys: pytest.CaptureFixture[str]) ->
     assert providers[0]["env"] == ["ANTHROPIC_API_KEY"]
 
 
-def test_list_names_the_nearest_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.run(["list", "nonsense"]) == 1
-    assert "one of pattern" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    "words", [["list", "nonsense"], ["add", "nonsense", "x"], ["remove", "nonsense", "x"]]
+)
+def test_an_unknown_kind_is_wrong_usage(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(words) == ExitStatus.USAGE
+    shown = capsys.readouterr()
+    assert shown.err.startswith("error: argument KIND: ")
+    assert "pattern" in shown.err
+    assert "nonsense" in shown.err
+    assert shown.out == ""
+
+
+def test_extras_are_listed_by_name_those_on_by_default_first(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.run(["list", "extra", "--json"]) == ExitStatus.DONE
+    rows = json.loads(capsys.readouterr().out)["extra"]
+    on, off = ([row["name"] for row in rows if row["default"] is which] for which in (True, False))
+    assert on
+    assert off
+    assert [row["name"] for row in rows] == sorted(on) + sorted(off)
 
 
 def test_help_imports_nothing_heavy() -> None:

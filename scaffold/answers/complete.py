@@ -54,7 +54,7 @@ def complete(
         *check_questions(catalog, spec.selection, given.settings),
         *check_agents(catalog, spec, before),
         *check_agent_chains(catalog, spec, given.chains or {}),
-        *check_chains(catalog, spec),
+        *check_chains(catalog, spec, given.chains or {}),
     ]
     if found:
         raise AnswersError(found)

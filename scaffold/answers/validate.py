@@ -190,18 +190,21 @@ def check_agent_chains(catalog: Catalog, spec: WorkspaceSpec, given: ChainModels
     return problems
 
 
-def check_chains(catalog: Catalog, spec: WorkspaceSpec) -> list[Problem]:
-    """Return empty chains, and models that cannot be asked."""
+def check_chains(catalog: Catalog, spec: WorkspaceSpec, given: ChainModels) -> list[Problem]:
+    """Return empty chains, and models that cannot be asked; `given` are chains that a team listed."""
     if not spec.providers:
         # That is a problem of its own, and without providers every chain would be another.
         return []
     agent_chains = {agent.chain for agent in spec.agents}
+    known = {feature.name for feature in catalog.of("provider")}
+    # What a provider that does not exist leaves empty is filled once its name is right.
+    all_known = known.issuperset(spec.providers)
     problems: list[Problem] = []
     for name, refs in spec.chains.items():
         key = f"chains.{printable(name)}"
         if name not in agent_chains and (problem := names.agent_problem(name)):
             problems.append(Problem(key, problem, "name it like cheap"))
-        if not refs:
+        if not refs and (all_known or name in given):
             problems.append(Problem(key, "is empty", "name at least one provider:model"))
         if len(set(refs)) != len(refs):
             problems.append(Problem(key, "names a model twice", "name each once"))

@@ -32,6 +32,16 @@ class Catalog:
         visible = [one for one in self.features if one.kind == kind and not one.hidden]
         return sorted(visible, key=lambda feature: (feature.order, feature.name))
 
+    def list_for_reading(self, kind: str) -> list[Feature]:
+        """Return the features of one kind as a reader finds them.
+
+        Those that are looked for by name: first what is on by default, then the others.
+        """
+        features = self.of(kind)
+        if kind in KINDS and KINDS[kind].by_name:
+            features.sort(key=lambda feature: (not feature.default, feature.name))
+        return features
+
     def get(self, kind: str, name: str) -> Feature:
         """Return one feature.
 

@@ -20,12 +20,15 @@ class Kind:
         answer_key: The key of the answer that chooses among its features.
         many: Whether several can be chosen at once.
         builtin: The choice that needs no feature folder, if there is one.
+        by_name: Whether a reader looks for its features by name: their `order` is then that of the
+            rendered files alone.
     """
 
     name: str
     answer_key: str
     many: bool = True
     builtin: str | None = None
+    by_name: bool = False
 
     @property
     def builtins(self) -> list[str]:
@@ -42,7 +45,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("engine", "engine", many=False, builtin="in_process"),
         Kind("framework", "framework", many=False, builtin="plain"),
         Kind("surface", "surfaces", builtin="cli"),
-        Kind("extra", "extras"),
+        Kind("extra", "extras", by_name=True),
     )
 }
 

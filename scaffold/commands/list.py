@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from scaffold.commands import arguments
-from scaffold.errors import AnswersError, ExitStatus, Problem, printable
+from scaffold.errors import ExitStatus, UsageError, printable
 
 if TYPE_CHECKING:
     from scaffold.catalog.catalog import Catalog
@@ -63,14 +63,14 @@ def _list_kinds() -> list[str]:
 
 
 def _find_kind(word: str) -> str:
-    """Return the kind that a word means: `pattern`, or `patterns` as well."""
+    """Return the kind that a word means: `pattern`, or `patterns` as well. Raises UsageError."""
     known = [*_list_kinds(), "agent"]
     singular = word.lower().removesuffix("s")
     for kind in known:
         if singular in (kind, kind.removesuffix("s")) or word.lower() == kind:
             return kind
-    hint = f"one of {', '.join(known)}"
-    raise AnswersError([Problem("KIND", f"unknown kind '{printable(word)}'", hint)])
+    hint = f"choose from {', '.join(known)}"
+    raise UsageError(f"argument KIND: unknown kind '{printable(word)}'", hint)
 
 
 def _list_rows(catalog: "Catalog", kind: str) -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def _list_rows(catalog: "Catalog", kind: str) -> list[dict[str, Any]]:
             }
             for preset in PRESETS.values()
         ]
-    return [_to_row(catalog, feature) for feature in catalog.of(kind)]
+    return [_to_row(catalog, feature) for feature in catalog.list_for_reading(kind)]
 
 
 def _to_row(catalog: "Catalog", feature: "Feature") -> dict[str, Any]:

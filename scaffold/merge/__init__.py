@@ -1,6 +1,6 @@
 """How does a template's change get into a team's files without losing a line the team wrote?
 
-    workspace = merge.locate(folder)
+    workspace = merge.locate(folder, marker)
     merge.require_ready(workspace, autostash=False)
     with merge.plan(workspace, before, after, team_owned=["examples"], renames={}) as plan:
         print(plan.diff())          # a dry run stops here: nothing was written

@@ -5,11 +5,10 @@ import tempfile
 from pathlib import Path
 
 from scaffold.merge.changes import Change, ChangeKind
-from scaffold.merge.repository import Workspace, require_answers_file, split_records
+from scaffold.merge.repository import Workspace, require_marker, split_records
 from scaffold.merge.scratch import ScratchRepository, open_scratch
 from scaffold.merge.sides import align_line_endings, hash_render
 from scaffold.merge.worktree import copy_index
-from scaffold.system.paths import ANSWERS_FILE
 
 _KINDS = {
     "A": ChangeKind.ADDED,
@@ -47,8 +46,8 @@ def _write_disk_tree(scratch: ScratchRepository) -> str:
     # A repository in the workspace is listed as a folder: its files are not this one's.
     files = (path for path in untracked if not path.endswith("/") and not path.startswith(ours))
     team("update-index", "--add", "-z", "--stdin", feed="".join(f"{path}\0" for path in files))
-    listed = split_records(team("ls-files", "-z", "--", f"{workspace.prefix}{ANSWERS_FILE}"))
-    require_answers_file(workspace, [path.removeprefix(workspace.prefix) for path in listed])
+    listed = split_records(team("ls-files", "-z", "--", f"{workspace.prefix}{workspace.marker}"))
+    require_marker(workspace, [path.removeprefix(workspace.prefix) for path in listed])
     return team("write-tree")
 
 

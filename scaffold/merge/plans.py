@@ -17,7 +17,7 @@ from scaffold.merge.protected import (
     leave_out,
     split_team_owned,
 )
-from scaffold.merge.repository import Workspace, read_head, require_answers_file
+from scaffold.merge.repository import Workspace, read_head, require_marker
 from scaffold.merge.scratch import (
     Blob,
     Files,
@@ -27,7 +27,6 @@ from scaffold.merge.scratch import (
 )
 from scaffold.merge.sides import Sides, build_sides, find_moves, hash_render
 from scaffold.merge.three_way import Merged, MergeInput, Stages
-from scaffold.system.paths import ANSWERS_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +102,7 @@ def plan(
     with open_scratch(workspace) as scratch:
         around = scratch.read_committed_tree()
         today = scratch.list_files(around)
-        require_answers_file(workspace, today)
+        require_marker(workspace, today)
         sides = _read_sides(scratch, today, (before, after), renames or {})
         split = split_team_owned(sides, team_owned, follow=follow)
         yield _compute(scratch, around, sides, split, _distinct_names(labels))
@@ -117,11 +116,11 @@ def _compute(
     labels: tuple[str, str],
 ) -> Plan:
     behind = find_behind_files(sides, split.after)
-    # As if the team had never touched it: the template's answers file wins without a conflict.
-    answers = {ANSWERS_FILE: sides.ours[ANSWERS_FILE]}
+    # As if the team had never touched it: the template's marker wins without a conflict.
+    marker = scratch.workspace.marker
     inputs = MergeInput(
         around=around,
-        before={**sides.before, **answers},
+        before={**sides.before, marker: sides.ours[marker]},
         ours=sides.ours,
         after=_hold_back(split.after, behind),
         labels=labels,

@@ -14,7 +14,7 @@ from scaffold.merge.repository import (
     Git,
     Workspace,
     list_uncommitted,
-    require_answers_file,
+    require_marker,
     split_records,
 )
 
@@ -158,7 +158,7 @@ def _require_tracked(workspace: Workspace) -> None:
     """Raise MergeError unless git has the workspace's files and looks at all of them."""
     printed = workspace.git("ls-files", "-v", "-z", "--", workspace.pathspec)
     marks = {line[2:].removeprefix(workspace.prefix): line[0] for line in split_records(printed)}
-    require_answers_file(workspace, marks)
+    require_marker(workspace, marks)
     hidden = {path: mark for path, mark in sorted(marks.items()) if mark == "S" or mark.islower()}
     if hidden:
         raise MergeError(

@@ -11,7 +11,6 @@ from packaging.version import Version
 from scaffold.errors import MergeError, ToolError
 from scaffold.system import git as program
 from scaffold.system.git import GitError
-from scaffold.system.paths import ANSWERS_FILE
 
 # The first one with `git merge-tree --write-tree`.
 _OLDEST_GIT = Version("2.38")
@@ -93,6 +92,7 @@ class Workspace:
     `top` is the work tree's root and `prefix` the workspace's folder in it, "" or ending in "/".
     `git_dir` is this work tree's own (a linked work tree has one), `objects` the repository's.
     `head` is the commit checked out, or None before the first one; `hashes` is sha1 or sha256.
+    `marker` is the file that makes a workspace of the folder; the template alone writes it.
     """
 
     folder: Path
@@ -102,6 +102,7 @@ class Workspace:
     objects: Path
     head: str | None
     hashes: str
+    marker: str
 
     @property
     def git(self) -> Git:
@@ -114,8 +115,8 @@ class Workspace:
         return self.prefix or "."
 
 
-def locate(folder: Path) -> Workspace:
-    """Find the repository of a workspace's folder.
+def locate(folder: Path, marker: str) -> Workspace:
+    """Find the repository of a workspace's folder, which has a file of the name `marker`.
 
     Raises:
         ToolError: git is missing, or older than 2.38.
@@ -130,8 +131,8 @@ def locate(folder: Path) -> Workspace:
         answer = git("rev-parse", *asked, "--git-path", "objects")
     except GitError as error:
         if "not a git repository" in str(error) or "work tree" in str(error):
-            if not (folder / ANSWERS_FILE).is_file():
-                problem = f"{folder.resolve()} is not a workspace: it has no {ANSWERS_FILE}"
+            if not (folder / marker).is_file():
+                problem = f"{folder.resolve()} is not a workspace: it has no {marker}"
                 raise MergeError(f"{problem}; name another.") from None
             raise MergeError(
                 f"{folder} is not in a git work tree, which an update needs to merge with; "
@@ -147,6 +148,7 @@ def locate(folder: Path) -> Workspace:
         objects=(folder.resolve() / objects).resolve(),
         head=read_head(git),
         hashes=hashes,
+        marker=marker,
     )
 
 
@@ -155,11 +157,11 @@ def read_head(git: Git) -> str | None:
     return git("rev-parse", "--quiet", "--verify", "HEAD^{commit}", allowed=(0, 1)) or None
 
 
-def require_answers_file(workspace: Workspace, paths: Collection[str]) -> None:
-    """Raise MergeError unless git has the answers file among these paths of the workspace."""
-    if ANSWERS_FILE not in paths:
-        answers = workspace.folder / ANSWERS_FILE
-        raise MergeError(f"git does not have {answers}; run git add and git commit first.")
+def require_marker(workspace: Workspace, paths: Collection[str]) -> None:
+    """Raise MergeError unless git has the marker among these paths of the workspace."""
+    if workspace.marker not in paths:
+        marker = workspace.folder / workspace.marker
+        raise MergeError(f"git does not have {marker}; run git add and git commit first.")
 
 
 def tracks_modes(git: Git) -> bool:

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from scaffold.merge.repository import Git, tracks_modes
 from scaffold.merge.scratch import Blob, Files, ScratchRepository, parse_index
-from scaffold.system.paths import ANSWERS_FILE
 
 _REGULAR = {"100644", "100755"}
 _ATTRIBUTES = ".gitattributes"
@@ -123,12 +122,11 @@ def align_line_endings(
 ) -> dict[str, Blob]:
     """Return `files` with the line endings that the team's own have.
 
-    Those of `missing`, which the team moved or deleted, get the endings of the answers file: no
-    one edits it by hand, so it shows how the whole workspace was converted.
+    Those of `missing`, which the team moved or deleted, get the endings of the marker: no one
+    edits it by hand, so it shows how the whole workspace was converted.
     """
-    models = {
-        path: team[path if path in team else ANSWERS_FILE] for path in {*team, *missing} & {*files}
-    }
+    marker = scratch.workspace.marker
+    models = {path: team[path if path in team else marker] for path in {*team, *missing} & {*files}}
     regular = {
         path: model
         for path, model in models.items()

@@ -37,7 +37,7 @@ def _is_asked(state: State, kind: Kind) -> bool:
 
 
 def _ask_kind(state: State, kind: Kind) -> None:
-    features = state.catalog.of(kind.name)
+    features = state.catalog.list_for_reading(kind.name)
     chosen = state.list_chosen(kind.name)
     width = max(len(feature.title) for feature in features)
     lines = {feature.name: f"{feature.title:<{width}}  {feature.summary}" for feature in features}

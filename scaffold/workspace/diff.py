@@ -8,6 +8,7 @@ from scaffold import merge
 from scaffold.errors import ExitStatus
 from scaffold.rendering.render import Job
 from scaffold.sources import releases
+from scaffold.system.paths import ANSWERS_FILE
 from scaffold.system.progress import show_progress
 from scaffold.system.signals import work_folder
 from scaffold.workspace.files import read_answers_file
@@ -51,7 +52,7 @@ def compare_workspace(folder: Path, template: str | None = None) -> DiffReport:
         TemplateError: The template, or the recorded version, cannot be had.
     """
     workspace = read_answers_file(folder)
-    place = merge.locate(workspace.folder)
+    place = merge.locate(workspace.folder, ANSWERS_FILE)
     with (
         releases.open_template(template or workspace.src_path) as opened,
         work_folder() as work,

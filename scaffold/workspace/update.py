@@ -15,6 +15,7 @@ from scaffold.errors import HalfDoneError
 from scaffold.rendering.render import Job, render_both
 from scaffold.sources import releases
 from scaffold.sources.template import Template
+from scaffold.system.paths import ANSWERS_FILE
 from scaffold.system.progress import show_progress
 from scaffold.system.signals import unwind_on_sigterm, work_folder
 from scaffold.workspace import update_notes
@@ -75,7 +76,7 @@ def change_workspace(request: UpdateRequest) -> UpdateReport:
 
 def abort_update(folder: Path) -> AbortedReport:
     """Take an uncommitted update back. Raises MergeError where there is none."""
-    place = merge.locate(folder)
+    place = merge.locate(folder, ANSWERS_FILE)
     with _interruptible(place), show_progress("Taking it back"):
         return AbortedReport(merge.abort(place))
 
@@ -93,14 +94,14 @@ def _update(request: UpdateRequest, choose: Callable[[AnswersFile, Template], st
 
 def _finish_killed(folder: Path) -> FinishedReport | None:
     """Finish what an earlier, killed run began; return None if there was none."""
-    place = merge.locate(folder)
+    place = merge.locate(folder, ANSWERS_FILE)
     with _interruptible(place):
         outcome = merge.resume(place)
     return None if outcome is None else FinishedReport(outcome)
 
 
 def _carry_out(request: UpdateRequest, update: AnswersUpdate) -> UpdateReport:
-    place = merge.locate(update.workspace.folder)
+    place = merge.locate(update.workspace.folder, ANSWERS_FILE)
     facts = Facts(
         workspace=request.folder,
         versions=(update.workspace.commit, update.after.commit or update.after.src_path),

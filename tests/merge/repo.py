@@ -22,6 +22,11 @@ Content = str | bytes
 ANSWERS = ".copier-answers.yml"
 
 
+def locate(folder: Path) -> merge.Workspace:
+    """Find a workspace by its answers file."""
+    return merge.locate(folder, ANSWERS)
+
+
 def git(place: Path, *words: str, allowed: tuple[int, ...] = (0,)) -> str:
     """Run git as the team does, and return what it printed."""
     done = subprocess.run(
@@ -104,7 +109,7 @@ class Repo:
     def plan(self, new: Mapping[str, Content], version: str = "v2", **options: Any) -> Any:
         """Return the plan of an update to `new`, as a context."""
         before, after = self.renders(new, version)
-        where = merge.locate(self.folder)
+        where = locate(self.folder)
         return merge.plan(where, before, after, **{**self.options, **options})
 
     def update(
@@ -122,10 +127,10 @@ class Repo:
         return kinds_by_path(plan.changes)
 
     def abort(self) -> merge.MergeReport:
-        return merge.abort(merge.locate(self.folder))
+        return merge.abort(locate(self.folder))
 
     def resume(self) -> merge.MergeReport | None:
-        return merge.resume(merge.locate(self.folder))
+        return merge.resume(locate(self.folder))
 
     def status(self) -> list[str]:
         return git(self.top, "status", "--porcelain", "-uall").splitlines()

@@ -9,7 +9,7 @@ import pytest
 
 from scaffold import merge
 from scaffold.errors import MergeError
-from tests.merge.repo import ANSWERS, Repo, git, kinds_by_path, lines
+from tests.merge.repo import ANSWERS, Repo, git, kinds_by_path, lines, locate
 
 A, B, C = (lines(name) for name in "abc")
 
@@ -387,7 +387,7 @@ def test_what_the_team_changed(tmp_path: Path) -> None:
     (repo.top / ".git/info/exclude").write_text("ignored\n")
     repo.write("untracked", "u\n").write("ignored", "i\n")
     before = repo.state()
-    changes, text = merge.compare(merge.locate(repo.folder), repo.renders({})[0])
+    changes, text = merge.compare(locate(repo.folder), repo.renders({})[0])
     assert repo.state() == before
     assert kinds_by_path(changes) == {
         "a": "updated",

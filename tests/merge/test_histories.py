@@ -29,7 +29,7 @@ from tests.merge.history import (
     without,
     write_renders,
 )
-from tests.merge.repo import ANSWERS, Repo, fill, git
+from tests.merge.repo import ANSWERS, Repo, fill, git, locate
 
 FEATURES = ("core", "groq", "mistral", "research")
 OWNED = ["prompts"]
@@ -245,7 +245,7 @@ class Histories(RuleBasedStateMachine):
         folders = write_renders(
             self.repo, before, after, (self.note(), self.note(template, chosen))
         )
-        where = merge.locate(self.repo.folder)
+        where = locate(self.repo.folder)
         trace = self.trace()
         with merge.plan(where, *folders, team_owned=OWNED, renames=template.renames) as plan:
             diff = plan.diff()

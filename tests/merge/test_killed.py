@@ -21,7 +21,7 @@ import pytest
 from scaffold import merge
 from scaffold.merge import journal, ready, rescue, stash, transition, worktree
 from scaffold.merge.journal import Progress
-from tests.merge.repo import Repo, git, lines
+from tests.merge.repo import Repo, git, lines, locate
 
 MODULES = (journal, ready, rescue, stash, transition, worktree)
 WRITING = {module.__file__ for module in MODULES}
@@ -52,7 +52,7 @@ def renders(repo: Repo, conflict: bool) -> tuple[Path, Path]:
 
 
 def update(repo: Repo, folders: tuple[Path, Path], autostash: bool) -> None:
-    where = merge.locate(repo.folder)
+    where = locate(repo.folder)
     with merge.plan(where, *folders, renames={"old": "fresh"}) as plan:
         merge.apply(plan, autostash=autostash)
 
@@ -103,7 +103,7 @@ def in_child(work: Callable[[], Any], kill_at: int) -> bool:
 
 def check(repo: Repo, old: State, new: State, again: Callable[[Repo], None], place: Path) -> str:
     """Return what was found after a kill; assert that it can be finished and taken back."""
-    found = merge.read_progress(merge.locate(repo.folder))
+    found = merge.read_progress(locate(repo.folder))
     forward, back = (copy_repo(repo, place / name) for name in ("forward", "back"))
     if found is None:
         assert state(repo.top) == old
@@ -112,7 +112,7 @@ def check(repo: Repo, old: State, new: State, again: Callable[[Repo], None], pla
         return "old"
     back.abort()
     assert state(back.top) == old
-    assert merge.read_progress(merge.locate(back.folder)) is None
+    assert merge.read_progress(locate(back.folder)) is None
     forward.resume()
     if found in (Progress.STASHING, Progress.ABORTING):
         assert state(forward.top) == old
@@ -176,7 +176,7 @@ def test_abort_killed_at_every_line(tmp_path: Path, part: int) -> None:
         update(repo, folders, autostash=False)
         if not in_child(repo.abort, kill_at):
             break
-        if merge.read_progress(merge.locate(repo.folder)):
+        if merge.read_progress(locate(repo.folder)):
             repo.abort()
         assert state(repo.top) == old
         shutil.rmtree(place)

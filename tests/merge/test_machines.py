@@ -13,7 +13,7 @@ from scaffold.system import git as program
 from scaffold.system.signals import work_folder
 from scaffold.workspace import update_notes
 from scaffold.workspace.target import create_repository
-from tests.merge.repo import Repo, fill, git, lines
+from tests.merge.repo import Repo, fill, git, lines, locate
 
 A, B = lines("a"), lines("b")
 SETTINGS = """\
@@ -83,7 +83,7 @@ def test_settings_and_variables_of_a_user(tmp_path: Path, monkeypatch: pytest.Mo
             calm.delenv(name)
         repo = Repo(tmp_path, {"a": A, "b": B, "é": A}, prefix="ws")
         repo.replace("a", "a 5\n", "team 5\n").commit().replace("b", "b 9\n", "dirty 9\n")
-    text = merge.compare(merge.locate(repo.folder), repo.renders({})[0])[1]
+    text = merge.compare(locate(repo.folder), repo.renders({})[0])[1]
     assert "-a 5\n+team 5" in text and "a/a" in text
     new = {"a": lines("a", _5="new 5"), "b": lines("b", _2="new 2"), "é": B}
     with repo.plan(new) as plan:
@@ -120,7 +120,7 @@ def test_temporary_files_in_the_workspace_are_not_the_teams(
 ) -> None:
     repo = Repo(tmp_path, {"a": A}).commit().write("tmp/mine", "mine\n")
     monkeypatch.setattr("tempfile.tempdir", str(repo.folder / "tmp"))
-    changes, _ = merge.compare(merge.locate(repo.folder), repo.renders({})[0])
+    changes, _ = merge.compare(locate(repo.folder), repo.renders({})[0])
     assert [one.path for one in changes] == ["tmp/mine"]
 
 
@@ -164,7 +164,7 @@ def test_a_repository_in_the_workspace(tmp_path: Path) -> None:
     repo = Repo(tmp_path, {"a": A}).replace("a", "a 5\n", "team 5\n").commit()
     git(repo.folder, "init", "-q", "scratch")
     repo.write("scratch/x", "x\n").write("new file", "mine\n")
-    changes, text = merge.compare(merge.locate(repo.folder), repo.renders({})[0])
+    changes, text = merge.compare(locate(repo.folder), repo.renders({})[0])
     assert [(one.path, str(one.kind)) for one in changes] == [
         ("a", "updated"),
         ("new file", "added"),

@@ -16,7 +16,7 @@ import pytest
 
 from scaffold import merge
 from scaffold.errors import MergeError
-from tests.merge.repo import ANSWERS, Repo, git, lines
+from tests.merge.repo import ANSWERS, Repo, git, lines, locate
 from tests.merge.test_killed import in_child
 
 MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
@@ -136,16 +136,16 @@ class History:
     # What scaffold does
 
     def updates(self) -> None:
-        where = merge.locate(self.repo.folder)
+        where = locate(self.repo.folder)
         if merge.resume(where) is None:
             with merge.plan(where, *self.folders, renames={"old": "fresh"}) as plan:
                 merge.apply(plan, autostash=True)
 
     def resumes(self) -> None:
-        merge.resume(merge.locate(self.repo.folder))
+        merge.resume(locate(self.repo.folder))
 
     def aborts(self) -> None:
-        merge.abort(merge.locate(self.repo.folder))
+        merge.abort(locate(self.repo.folder))
 
     def run(self, what: str) -> None:
         """Run one of the three, from some folder, killed or not, and keep its message."""
@@ -163,7 +163,7 @@ class History:
 
     def elsewhere(self, what: str, here: Path) -> None:
         before = self.repo.files()
-        where = merge.locate(here)
+        where = locate(here)
         if merge.read_progress(where):
             with pytest.raises(MergeError, match=r"scaffold update|not committed|overtaken"):
                 merge.abort(where) if what == "aborts" else merge.resume(

@@ -8,7 +8,7 @@ import pytest
 from scaffold import merge
 from scaffold.errors import MergeError, ToolError
 from scaffold.merge import journal, ready, repository
-from tests.merge.repo import ANSWERS, Repo, fill, git, lines
+from tests.merge.repo import ANSWERS, Repo, fill, git, lines, locate
 
 A, B = lines("a"), lines("b")
 NEW = {"a": lines("a", _1="new"), "n": "n\n"}
@@ -20,12 +20,28 @@ def create_repo(place: Path, prefix: str = "") -> Repo:
 
 def test_outside_of_git(tmp_path: Path) -> None:
     with pytest.raises(MergeError, match="is not a workspace"):
-        merge.locate(tmp_path)
+        locate(tmp_path)
     fill(tmp_path, {".copier-answers.yml": "{}\n"})
     with pytest.raises(MergeError, match="git init"):
-        merge.locate(tmp_path)
+        locate(tmp_path)
     with pytest.raises(MergeError, match="not a folder"):
-        merge.locate(tmp_path / "nowhere")
+        locate(tmp_path / "nowhere")
+
+
+def test_the_file_that_marks_a_workspace_is_the_callers(tmp_path: Path) -> None:
+    with pytest.raises(MergeError, match=r"it has no marker\.toml"):
+        merge.locate(tmp_path, "marker.toml")
+    repo = create_repo(tmp_path).write("marker.toml", "x = 1\n")
+    place = merge.locate(repo.folder, "marker.toml")
+    with pytest.raises(MergeError, match=r"git does not have .*/marker\.toml"):
+        merge.require_ready(place)
+    place = merge.locate(repo.commit().folder, "marker.toml")
+    merge.require_ready(place)
+    before, after = (fill(tmp_path / name, {"marker.toml": name}) for name in ("old", "new"))
+    # The team changed it as well, and the template's wins without a conflict.
+    with merge.plan(place, before, after) as plan:
+        merge.apply(plan)
+    assert repo.text("marker.toml") == "new"
 
 
 def test_an_old_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -33,7 +49,7 @@ def test_an_old_git(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     repository._require_version.cache_clear()
     with pytest.raises(ToolError, match=r"2\.38"):
-        merge.locate(tmp_path)
+        locate(tmp_path)
 
 
 def test_uncommitted_changes_are_named(tmp_path: Path) -> None:
@@ -84,7 +100,7 @@ def test_until_it_is_committed_an_update_can_be_taken_back_and_no_other_starts(
 ) -> None:
     repo = create_repo(tmp_path)
     repo.update(NEW)
-    where = merge.locate(repo.folder)
+    where = locate(repo.folder)
     assert merge.read_progress(where) is merge.Progress.APPLIED
     with pytest.raises(MergeError, match="--abort"):
         repo.update(NEW)
@@ -100,7 +116,7 @@ def test_a_committed_or_discarded_update_is_over(tmp_path: Path, how: str) -> No
     repo = create_repo(tmp_path)
     repo.update(NEW)
     repo.commit() if how == "commit" else git(repo.top, "reset", "-q", "--hard")
-    assert merge.read_progress(merge.locate(repo.folder)) is None
+    assert merge.read_progress(locate(repo.folder)) is None
     with pytest.raises(MergeError, match="git revert"):
         repo.abort()
     assert repo.update({**NEW, "x": "x\n"})["x"] == "added"
@@ -164,7 +180,7 @@ def test_a_lock_of_someone_else_is_respected(tmp_path: Path) -> None:
         repo.update(NEW)
     assert lock.read_bytes() == b"" and repo.text("a") == A
     lock.unlink()
-    assert repo.status() == [] and merge.read_progress(merge.locate(repo.folder)) is None
+    assert repo.status() == [] and merge.read_progress(locate(repo.folder)) is None
 
 
 def test_a_lock_of_a_killed_scaffold_is_cleared(tmp_path: Path) -> None:
@@ -177,7 +193,7 @@ def test_two_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repo = create_repo(tmp_path)
     monkeypatch.setattr(ready.time, "sleep", lambda _: None)
     with (
-        ready.lock_repository(merge.locate(repo.folder)),
+        ready.lock_repository(locate(repo.folder)),
         pytest.raises(MergeError, match="Another scaffold"),
     ):
         repo.update(NEW)
@@ -199,7 +215,7 @@ def test_what_appears_between_plan_and_apply(tmp_path: Path) -> None:
 def test_an_interrupted_update_overtaken_by_a_commit_is_left_alone(tmp_path: Path) -> None:
     repo = create_repo(tmp_path)
     repo.update(NEW)
-    where = merge.locate(repo.folder)
+    where = locate(repo.folder)
     found = journal.read(where)
     assert found
     journal.write(where, found.at(merge.Progress.APPLYING))

@@ -13,7 +13,7 @@ from scaffold.errors import MergeError
 from scaffold.merge import journal, stash, transition, worktree
 from scaffold.merge.repository import Git
 from scaffold.system.git import GitError
-from tests.merge.repo import ANSWERS, Repo, git, lines
+from tests.merge.repo import ANSWERS, Repo, git, lines, locate
 
 A, B = lines("a"), lines("b")
 NEW = {"a": lines("a", _1="new"), "b": B, "c": lines("c"), "n": "n\n"}
@@ -62,7 +62,7 @@ def test_a_killed_update_is_finished_from_its_own_folder_alone(
     kill_update(repo, monkeypatch)
     state = repo.files()
     with pytest.raises(MergeError, match=shlex.quote(f"{repo.top}/ws")):
-        what(merge.locate(repo.top / elsewhere))
+        what(locate(repo.top / elsewhere))
     assert repo.files() == state
     repo.resume()
     assert repo.text("b") == lines("b", _9="dirty 9") and repo.text("n") == "n\n"
@@ -71,9 +71,9 @@ def test_a_killed_update_is_finished_from_its_own_folder_alone(
 def test_an_update_that_is_not_committed_names_its_folder(repo: Repo) -> None:
     repo.update(NEW, autostash=True)
     with pytest.raises(MergeError, match=rf"scaffold update --abort {repo.top}/ws"):
-        merge.require_ready(merge.locate(repo.top / "other"))
+        merge.require_ready(locate(repo.top / "other"))
     with pytest.raises(MergeError, match=rf"scaffold update --abort {repo.top}/ws"):
-        merge.abort(merge.locate(repo.top / "other"))
+        merge.abort(locate(repo.top / "other"))
 
 
 def test_a_folder_that_is_gone_is_brought_back_from_anywhere(
@@ -81,7 +81,7 @@ def test_a_folder_that_is_gone_is_brought_back_from_anywhere(
 ) -> None:
     kill_update(repo, monkeypatch)
     repo.folder.rename(repo.top / "moved")
-    merge.abort(merge.locate(repo.top / "other"))
+    merge.abort(locate(repo.top / "other"))
     assert repo.text("b") == lines("b", _9="dirty 9") and repo.text("a") == A
 
 
@@ -347,7 +347,7 @@ def test_a_stash_that_fails_changes_nothing(repo: Repo, monkeypatch: pytest.Monk
     with pytest.raises(MergeError, match="nothing was changed: no room"):
         repo.update(NEW, autostash=True)
     assert (repo.files(), repo.status()) == state
-    assert journal.read(merge.locate(repo.folder)) is None
+    assert journal.read(locate(repo.folder)) is None
 
 
 def test_untracked_files_where_a_tracked_one_was(repo: Repo) -> None:
@@ -392,7 +392,7 @@ def test_before_the_first_commit_edits_are_rescued(tmp_path: Path) -> None:
 
 def test_locks_of_a_git_that_was_killed(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     kill_update(repo, monkeypatch)
-    place = journal.folder(merge.locate(repo.folder))
+    place = journal.folder(locate(repo.folder))
     for lock in ("scratch.lock", "index.lock"):
         (place / lock).touch()
     (repo.top / ".git/refs/worktree/scaffold-update.lock").touch()
@@ -420,7 +420,7 @@ def test_saved_while_it_is_written_over(repo: Repo, monkeypatch: pytest.MonkeyPa
 
 def test_the_journal_of_an_earlier_scaffold(repo: Repo, monkeypatch: pytest.MonkeyPatch) -> None:
     kill_update(repo, monkeypatch)
-    path = journal.folder(merge.locate(repo.folder)) / "journal.json"
+    path = journal.folder(locate(repo.folder)) / "journal.json"
     fields = json.loads(path.read_text())
     for name in ("ignored", "rescued", "blobs"):
         del fields[name]
