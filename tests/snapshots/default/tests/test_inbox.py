@@ -11,8 +11,10 @@ import pytest
 from tickets_desk import TicketsDesk
 
 from desk.commands import escalations
+from desk.diagnoses import DIAGNOSES, escalation
 from desk.runtime.errors import ChainExhausted, FleetError, LedgerError
 from desk.runtime.escalation import accept
+from desk.runtime.fleet import load
 from desk.runtime.inbox import Tickets
 
 
@@ -21,6 +23,25 @@ def desk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> TicketsDesk:
     return TicketsDesk(tmp_path, monkeypatch, capsys)
+
+
+@pytest.mark.parametrize(
+    ("key", "wrong", "shown"),
+    [
+        ("max_open", "max_opn", r"escalation\.max_opn: unknown key.*did you mean 'max_open'"),
+        ("expires_h = ", "expires_h = -", r"escalation\.expires_h"),
+    ],
+)
+def test_a_wrong_table_is_found_before_a_person_is_asked(
+    desk: TicketsDesk, key: str, wrong: str, shown: str
+) -> None:
+    assert escalation.diagnose in DIAGNOSES
+    path = desk.root / "fleet.toml"
+    assert not list(escalation.diagnose(desk.root, load(path)))
+    path.write_text(path.read_text("utf-8").replace(key, wrong), "utf-8")
+    (error,) = escalation.diagnose(desk.root, load(path))
+    with pytest.raises(FleetError, match=shown):
+        raise error
 
 
 def test_an_id_is_not_a_pattern(desk: TicketsDesk) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from ..runtime.errors import FleetError
 from ..runtime.fleet import Fleet
 from . import (
+    escalation,
     limits,
     models,
     settings,
@@ -18,4 +19,5 @@ DIAGNOSES: list[Diagnose] = [
     settings.diagnose,
     limits.diagnose,
     models.diagnose,
+    escalation.diagnose,
 ]
