@@ -1,5 +1,6 @@
 """Shared by all tests: the catalog, and workspaces that are rendered once per session."""
 
+import gc
 import importlib
 import json
 import shutil
@@ -19,6 +20,7 @@ from scaffold.catalog.catalog import Catalog, load
 from scaffold.rendering.render import render
 from scaffold.sources import releases
 from scaffold.workspace import update
+from tests.examples import examples
 from tests.specs import complete
 
 if TYPE_CHECKING:
@@ -28,8 +30,11 @@ ROOT = Path(__file__).parents[1]
 Result = TypeVar("Result")
 collect_ignore = ["snapshots"]
 # How long one example takes says more about the machine than about the code.
-hypothesis.settings.register_profile("unhurried", deadline=None)
+hypothesis.settings.register_profile("unhurried", deadline=None, max_examples=examples(100))
 hypothesis.settings.load_profile("unhurried")
+# The clients' modules are a million objects: with the usual threshold of 700, looking through them
+# again and again is a tenth of what the tests cost. What needs a collection asks for one.
+gc.set_threshold(20_000, 10, 10)
 
 MORE_EXTRAS = (
     "streaming",
@@ -40,6 +45,19 @@ MORE_EXTRAS = (
     "prices",
     "escalation_tools",
 )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each worker a stretch of whole files, and the rest of another's when it has done.
+
+    Small portions, which are xdist's default, make every worker render what a file shares.
+    """
+    if config.getvalue("dist") != "load":
+        return None  # somebody asked for another one
+    from xdist.scheduler.worksteal import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -21,6 +21,7 @@ from scaffold.answers.parse import known_keys
 from scaffold.catalog.catalog import Catalog
 from scaffold.errors import AnswersError
 from tests.conftest import ROOT
+from tests.examples import examples
 from tests.messages import mistakes
 from tests.specs import complete
 
@@ -108,7 +109,7 @@ VALUES = st.recursive(
 )  # fmt: skip
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @hypothesis_given(data=st.data())
 def test_answers_of_any_shape_are_taken_or_refused(catalog: Catalog, data: st.DataObject) -> None:
     keys = st.sampled_from(sorted(known_keys(catalog)))

@@ -10,11 +10,15 @@ from hypothesis import strategies as st
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
+from tests.examples import examples
+
 anything = st.text(st.characters(exclude_categories=()), max_size=40)
 scalars = st.none() | st.booleans() | st.integers(-(10**6), 10**6) | st.text(max_size=8)
 objects = st.dictionaries(st.text(max_size=8), scalars | st.lists(scalars, max_size=3), min_size=1)
 quick = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 WRAPS = (
     "{}",

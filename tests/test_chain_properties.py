@@ -22,6 +22,7 @@ from pydantic_ai.models import Model, ModelRequestParameters
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
+from tests.examples import examples
 from tests.fleets import Desk, desk, loopback
 from tests.loopback.server import HANG_S
 
@@ -162,7 +163,9 @@ def predict(schedule: list[Any]) -> tuple[list[str], bool]:
 
 
 quick = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -177,7 +180,7 @@ def test_the_first_acceptable_answer_in_policy_order(
     assert isinstance(came.answer, str) == answered
 
 
-@settings(quick, max_examples=25)
+@settings(quick, max_examples=examples(25))
 @given(schedule=schedules)
 def test_the_ledger_has_what_the_server_saw_and_the_deadline_holds(
     desk: Desk, tmp_path: Path, schedule: list[Any]

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.costs_ledger import CHEAP, DEAR, OTHER, attempts, write
+from tests.examples import examples
 from tests.ledger_package import importable, module
 
 
@@ -76,7 +77,9 @@ GROUP = st.fixed_dictionaries(
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(groups=st.lists(st.tuples(GROUP, st.integers(1, 60)), max_size=8))
 def test_no_ledger_yields_a_saving_larger_than_its_spend(

@@ -23,6 +23,7 @@ from pydantic_ai.models import CompletedStreamedResponse, Model, ModelRequestPar
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
+from tests.examples import examples
 from tests.fleets import Desk, desk, loopback
 from tests.loopback import COMMANDS, Reply
 from tests.loopback.reply import TEXT
@@ -208,7 +209,9 @@ def play(desk: Desk, folder: Path, plan: Plan, way: str) -> list[tuple[str, str]
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(plan=plans, way=st.sampled_from(WAYS))
 def test_no_class_reaches_a_place_that_does_not_list_it(

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 
+from tests.examples import examples
 from tests.test_error_bodies import BODIES
 
 HOSTILE = [
@@ -70,7 +71,7 @@ def iter_echoes(body: Any, text: str, key: str = "") -> Iterator[Any]:
 
 
 @given(st.sampled_from(ERRORS), st.sampled_from(HOSTILE) | st.text(max_size=60))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_no_text_of_a_user_in_an_error_decides_its_kind(
     kind_of: Any, error: tuple[int, Any, dict[str, str]], text: str
 ) -> None:

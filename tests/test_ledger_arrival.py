@@ -22,6 +22,7 @@ from pydantic_ai.direct import model_request_stream
 from pydantic_ai.messages import ModelRequest
 
 from tests import ledger_package
+from tests.examples import examples
 from tests.fleets import Desk, desk, loopback, until
 from tests.loopback import Reply
 from tests.stores import folder, keys, path, read_rows, rollup, store, write
@@ -163,7 +164,7 @@ judged = st.tuples(
 
 
 @given(st.lists(judged, max_size=12, unique_by=lambda one: one[:2]), st.booleans(), st.booleans())
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_rollup_follows_what_became_of_rows(
     store: Any,
     tmp_path_factory: pytest.TempPathFactory,

@@ -19,6 +19,7 @@ from pydantic_ai.usage import RequestUsage
 
 from tests import evaluation, ledger_package
 from tests.conftest import ROOT
+from tests.examples import examples
 
 RECORDED = evaluation.DATA / "replay" / "routerarena-sub10.jsonl.gz"
 PROVIDERS = {
@@ -106,7 +107,7 @@ contexts = st.sampled_from(
 
 
 @given(st.sampled_from(LISTED), usages, st.booleans(), whens, contexts)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500), deadline=None)
 def test_list_prices_equal_genai_prices(
     prices: Any,
     listed: Any,
@@ -295,7 +296,7 @@ own_prices = st.fixed_dictionaries(
 
 
 @given(own_prices, usages, st.floats(0, 3600))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300), deadline=None)
 def test_own_prices_add_up(
     prices: Any, own_price: dict[str, Decimal], usage: dict[str, Any], seconds: float
 ) -> None:

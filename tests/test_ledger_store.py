@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import ledger_package
+from tests.examples import examples
 from tests.stores import PACKAGE, folder, keys, path, read_rows, rollup, store, write
 
 __all__ = ["folder", "path", "store"]
@@ -42,7 +43,7 @@ attempts = st.fixed_dictionaries(
 
 
 @given(st.lists(st.lists(attempts, max_size=4), max_size=6))
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_the_rollup_is_what_the_rows_add_up_to(
     store: Any, tmp_path_factory: pytest.TempPathFactory, batches: list[list[dict[str, Any]]]
 ) -> None:

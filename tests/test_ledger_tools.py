@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import commands, ledger_package
+from tests.examples import examples
 
 PACKAGE = "carried"
 
@@ -76,7 +77,7 @@ rows = st.lists(
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet"])
 @given(attempts=rows)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_exported_can_be_imported(
     store: Any,
     transfer: Any,

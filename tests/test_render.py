@@ -14,6 +14,7 @@ from scaffold.catalog.catalog import Catalog
 from scaffold.errors import TemplateError
 from scaffold.rendering import render
 from scaffold.sources.template import Source
+from tests.examples import examples
 from tests.specs import complete
 
 SOURCE = "somewhere"
@@ -59,7 +60,7 @@ def test_a_template_with_tasks_does_not_run_them(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["template"]
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(6), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(name=text, description=text)
 def test_hostile_text_is_refused_or_stays_text(name: str, description: str) -> None:
     with tempfile.TemporaryDirectory() as place:
