@@ -5,6 +5,7 @@ that breaks off or turns out to be no answer: StreamCut, which holds what had ar
 `Restarted` event, after which the next model begins anew.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -39,6 +40,7 @@ from .run import PASSED, CheckResult
 from .stalls import Stalled
 
 Events = AsyncIterator[ModelResponseStreamEvent]
+GRACE_S = 1
 
 
 class StreamCut(FleetError):
@@ -183,7 +185,9 @@ class ChainStream(StreamedResponse):
             to_judge=True,
         )
         try:
-            result = await self._call.examine(response)
+            # Models that a check asks end at the deadline by themselves, and then reject nothing.
+            async with asyncio.timeout(self._call.time.left() + GRACE_S):
+                result = await self._call.examine(response)
         except CHECK_ERRORS as error:
             result = CheckResult(classify_error(error))
         await self._close("rejected" if result.reason else "ok", result)
