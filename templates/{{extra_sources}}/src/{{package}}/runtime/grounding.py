@@ -50,9 +50,3 @@ class Source:
         first = self._lines.count("\n", 0, at)
         start, end = self._spans[first][0], self._spans[first + wanted.count("\n") - 2][1]
         return Passage(start, end, self.text[start:end])
-
-
-def find(quote: str, source: str) -> str | None:
-    """Return the verbatim passage of `source` that matches the quote, or None."""
-    passage = Source(source).find(quote)
-    return passage.text if passage else None
