@@ -13,6 +13,7 @@ from ..runtime import fleet
 from ..runtime.errors import FleetError, MissingKey, SettingsError
 from ..runtime.ledger.attempt import DEMO
 from ..runtime.ledger.report_text import dollars, table
+from ..runtime.text import printable
 
 if TYPE_CHECKING:
     from ..runtime.evals import Case
@@ -129,7 +130,7 @@ def _sum_up(marked: Sequence[CaseResult]) -> list[Accuracy]:
 def _print(marked: Sequence[CaseResult]) -> None:
     for one in marked:
         if one.missed:
-            print(f"{one.pipeline} {one.id}: {'; '.join(one.missed)}")
+            print(printable(f"{one.pipeline} {one.id}: {'; '.join(one.missed)}"))
     heads = ["pipeline", "task", "cases", "good", "accuracy", "cost"]
     rows = [
         [t.pipeline, t.task, t.cases, t.good, f"{t.good / t.cases:.1%}", dollars(t.cost_nano_usd)]

@@ -13,6 +13,7 @@ from ..runtime.ledger.exports import Export, read
 from ..runtime.ledger.queries import day_of
 from ..runtime.ledger.reconcile import Line, reconcile
 from ..runtime.ledger.report_text import table
+from ..runtime.text import printable
 
 HELP = "compare the ledger with a provider's usage or cost export"
 MOST_SHOWN = 5
@@ -50,11 +51,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _tell_unread(export: Export) -> None:
     for broken in export.broken[:MOST_SHOWN]:
-        print(f"{export.name}: left out, {broken}", file=sys.stderr)
+        print(printable(f"{export.name}: left out, {broken}"), file=sys.stderr)
     if len(export.broken) > MOST_SHOWN:
         print(f"{export.name}: {len(export.broken)} rows left out in all", file=sys.stderr)
     if export.unread:
-        print(f"{export.name}: columns not read: {', '.join(export.unread)}", file=sys.stderr)
+        unread = ", ".join(export.unread)
+        print(printable(f"{export.name}: columns not read: {unread}"), file=sys.stderr)
 
 
 def _print(lines: list[Line], *, show_all: bool) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ..configuration import ledger_location, load_prices
 from ..runtime import fleet
 from ..runtime.errors import FleetError
+from ..runtime.text import printable
 
 if TYPE_CHECKING:
     from ..runtime.batches import Item, Results
@@ -52,7 +53,7 @@ def run_batch(
         failures = asyncio.run(_run_items(pipeline, waiting, results, concurrency, build))
     print(f"{len(items) - len(failures)} of {len(items)} done, results in {out}.")
     for id_, error in list(failures.items())[:SHOWN_FAILURES]:
-        print(f"{id_} failed: {error}", file=sys.stderr)
+        print(printable(f"{id_} failed: {error}"), file=sys.stderr)
     if failures:
         print(f"{len(failures)} failed: the same command tries them again.", file=sys.stderr)
     if pipeline == "draft_polish" and results.lines:
