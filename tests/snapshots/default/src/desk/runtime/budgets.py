@@ -49,7 +49,7 @@ class Reservation:
 
     nano: float
     estimated_nano: int
-    """That by the price of its model alone."""
+    """What it was estimated at, before that was raised by what its model exceeded others by."""
     model: str
     of: frozenset[str]
     task: asyncio.Task[Any] | None
@@ -143,9 +143,9 @@ class Spending:
 
     def limits(self, run: Run, task: str) -> list[Limit]:
         """Return the limits that an attempt for a task comes under, beside those of its call."""
-        budgets, of_run = self.budgets, f"run {run.id}"
+        budgets, of_run, cap = self.budgets, f"run {run.id}", run.request.max_cost_usd
         found = [
-            Limit("max_cost_usd", of_run, run.max_cost_usd, run.spent_nano, is_budget=False),
+            Limit("max_cost_usd", of_run, cap, run.spent_nano, is_budget=False),
             Limit("run_usd", of_run, budgets.run_usd or None, run.spent_nano),
         ]
         if run.environment != DEMO:

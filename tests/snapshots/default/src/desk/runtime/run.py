@@ -206,11 +206,6 @@ class Run:
             return None
         return self.spent_nano()
 
-    @property
-    def max_cost_usd(self) -> Decimal | None:
-        """Return the cap of the request."""
-        return self.request.max_cost_usd
-
     def spent_nano(self, call_id: str | None = None) -> int:
         """Return what its priced attempts have cost so far, or those for one call, in nano-USD."""
         rows = self.attempts
