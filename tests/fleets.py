@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from scaffold.catalog.catalog import Catalog
@@ -128,6 +129,24 @@ def import_rendered(
 def loopback() -> Iterator[Server]:
     with serve(3600) as server:  # a session on a busy machine takes long
         yield server
+
+
+@pytest.fixture
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Return how many seconds each wait was asked for, by this code or a client's."""
+    asked: list[float] = []
+
+    def note(wait: Callable[[float], Any]) -> Callable[[float], Any]:
+        def wait_and_note(seconds: float) -> Any:
+            if seconds > 0:
+                asked.append(seconds)
+            return wait(seconds)
+
+        return wait_and_note
+
+    for module in (asyncio, anyio, time):
+        monkeypatch.setattr(module, "sleep", note(module.sleep))
+    return asked
 
 
 @pytest.fixture

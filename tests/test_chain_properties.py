@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,7 +23,6 @@ from pydantic_ai.usage import RequestUsage
 
 from tests.examples import examples
 from tests.fleets import Desk, desk, loopback
-from tests.loopback.server import HANG_S
 
 __all__ = ["desk", "loopback"]
 
@@ -86,6 +84,7 @@ class Script(Model):
         kind = self.does.pop(0) if len(self.does) > 1 else self.does[0]
         if kind == "hang":
             await asyncio.sleep(60)
+            self.asked.append("the end of a hang that no deadline ended")
         if kind == "cut":
             raise ModelConnectionError(self.ref.model, "reset")
         if kind == "odd":
@@ -130,16 +129,15 @@ def play(desk: Desk, tmp: Path, schedule: list[Any], more: str = "", **request: 
             return Script(ref, does[ref.model], asked)
 
         async with workspace.open(root, build=build) as opened:
-            started = time.monotonic()
             one = run.Run(run.Request("?", **request), opened.fleet, opened.chains)
             try:
                 answer = await one.ask(run.SubAgent("answer", str), "?", chain="main")
             except errors.FleetError as error:
                 answer = error
-            return answer, time.monotonic() - started, one.attempts
+            return answer, one.attempts
 
-    answer, seconds, attempts = asyncio.run(use())
-    return SimpleNamespace(answer=answer, seconds=seconds, attempts=attempts, asked=asked)
+    answer, attempts = asyncio.run(use())
+    return SimpleNamespace(answer=answer, attempts=attempts, asked=asked)
 
 
 def predict(schedule: list[Any]) -> tuple[list[str], bool]:
@@ -189,7 +187,6 @@ def test_the_ledger_has_what_the_server_saw_and_the_deadline_holds(
     booked = [row for row in came.attempts if row.outcome not in ("skipped",)]
     assert [row.request_model for row in booked] == came.asked
     assert [row.attempt for row in came.attempts] == list(range(1, len(came.attempts) + 1))
-    assert came.seconds < HANG_S / 2, "its deadline ended it, not the server"
 
 
 @quick

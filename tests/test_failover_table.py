@@ -2,19 +2,17 @@
 
 import asyncio
 import logging
-import time
 from typing import Any
 
 import pytest
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.messages import ModelRequest, PartDeltaEvent, PartStartEvent, TextPart
 
-from tests.fleets import FORMATS, Desk, desk, loopback
+from tests.fleets import FORMATS, Desk, desk, loopback, waits
 from tests.loopback import COMMANDS, Reply
 from tests.loopback.reply import TEXT
-from tests.loopback.server import HANG_S
 
-__all__ = ["desk", "loopback"]
+__all__ = ["desk", "loopback", "waits"]
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 FAILED = {
     "status-503": "overloaded",
@@ -74,18 +72,12 @@ def test_every_fault_of_every_format_moves_on(desk: Desk, provider: str) -> None
 
 
 @pytest.mark.parametrize("provider", FORMATS)
-def test_a_503_costs_under_a_fifth_of_a_second(desk: Desk, provider: str) -> None:
+def test_a_503_costs_one_request_and_no_wait(desk: Desk, provider: str, waits: list[float]) -> None:
+    """What it takes in seconds, beside other libraries: `benchmarks/bench_chain.py`."""
     desk.models = [f"{provider}:status-503", f"{provider}:ok", f"{other(provider)}:ok"]
-
-    async def after_a_warm_up(workspace: Any) -> float:
-        run = desk.module("runtime.run")
-        await workspace.handle(run.Request("Hello?"))
-        started = time.perf_counter()
-        await workspace.handle(run.Request("Hello?"))
-        return time.perf_counter() - started
-
-    assert desk.play(after_a_warm_up) < 0.2
-    assert [seen.provider for seen in desk.server.seen[:2]] == [provider, other(provider)]
+    assert desk.ask().output == TEXT
+    assert not waits
+    assert [seen.provider for seen in desk.server.seen] == [provider, other(provider)]
 
 
 def test_a_rate_limited_model_cools_down_as_told(desk: Desk) -> None:
@@ -111,12 +103,14 @@ def test_a_rate_limited_model_cools_down_as_told(desk: Desk) -> None:
     ]
 
 
-def test_a_rate_limit_is_waited_for_when_no_other_is_left(desk: Desk) -> None:
+def test_a_rate_limit_is_waited_for_when_no_other_is_left(desk: Desk, waits: list[float]) -> None:
     desk.models = ["openai:limited"]
     limited = Reply(status=429, headers={"Retry-After": "1"})
     desk.server.script["limited"] = [limited, Reply()]
     assert desk.ask().output == TEXT
-    assert 1 <= desk.seconds < HANG_S
+    assert desk.seconds >= 1
+    assert len(waits) == 1
+    assert 0 < waits[0] <= 1
 
 
 @pytest.mark.parametrize("provider", FORMATS)
@@ -125,14 +119,14 @@ def test_a_hang_gets_its_share_and_no_more(desk: Desk, provider: str) -> None:
     desk.rules = {"attempt_s": 0.5}
     assert desk.ask().output == TEXT
     assert desk.rows()[0] == ("hang", "failed", "timeout")
-    assert desk.seconds < HANG_S / 2, "its own limit ended it, not the server"
+    assert not desk.server.outlasted, "its own limit ended it, not the server"
 
 
 def test_two_hangs_end_within_the_deadline(desk: Desk) -> None:
     desk.models, desk.rules = ["openai:hang", "anthropic:hang-body"], {"deadline_s": 1}
     with pytest.raises(desk.module("runtime.errors").ChainExhausted):
         desk.ask()
-    assert desk.seconds < HANG_S / 2
+    assert not desk.server.outlasted
 
 
 @pytest.mark.parametrize("command", ["status-401", "status-400", "status-404"])

@@ -140,3 +140,13 @@ def test_it_stops_by_itself() -> None:
     with serve(0.1) as running:
         url: Any = running.url("openai")
         assert url
+
+
+def test_a_hang_that_the_server_ends_is_told_from_one_that_the_client_ends(
+    every_provider: str, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.forget()
+    monkeypatch.setattr("tests.loopback.server.HANG_S", 0.01)
+    with pytest.raises(ModelAPIError):
+        ask(client(every_provider, server, "mistral", "hang"))
+    assert set(server.outlasted) == {"hang"}

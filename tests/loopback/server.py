@@ -46,6 +46,8 @@ class Server:
     under_way: dict[str, int] = field(default_factory=dict[str, int])
     most_at_once: dict[str, int] = field(default_factory=dict[str, int])
     """The most requests that were being answered at the same time, per model; under "" of all."""
+    outlasted: list[str] = field(default_factory=list[str])
+    """The models of requests that hung until this server ended them."""
 
     def url(self, provider: str) -> str:
         """Return the base URL for a provider's client."""
@@ -60,6 +62,7 @@ class Server:
         self.seen.clear()
         self.hits.clear()
         self.most_at_once.clear()
+        self.outlasted = []  # what hangs still is not counted any more
 
     def reply_to(self, model: str) -> Reply:
         """Return the next scripted reply; the last one stays."""
@@ -104,7 +107,11 @@ class Server:
         with self._count_under_way(model):
             reply = self.reply_to(model)
             await asyncio.sleep(reply.delay_s) if reply.delay_s else None
-            return await _answer(writer, format_, model, reply, body, streamed=streamed)
+            outlasted = self.outlasted
+            goes_on = await _answer(writer, format_, model, reply, body, streamed=streamed)
+            if reply.fault == "hang":
+                outlasted.append(model)
+            return goes_on
 
     @contextmanager
     def _count_under_way(self, model: str) -> Iterator[None]:
