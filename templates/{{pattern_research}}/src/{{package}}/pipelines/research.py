@@ -106,9 +106,10 @@ async def _search(
     # By rank, so that no search and no query crowds the others out.
     ranked = [found for found in chain(*zip_longest(*lists)) if found]
     report.counts.results = len(ranked)
-    return list({found.url: found for found in reversed(ranked)}.values())[::-1][
-        : settings.max_sources
-    ]
+    best: dict[str, Found] = {}
+    for one in ranked:
+        best.setdefault(one.url, one)
+    return list(best.values())[: settings.max_sources]
 
 
 async def _read_pages(
