@@ -105,7 +105,10 @@ def _format(options: argparse.Namespace) -> str | FileFormat:
 
 
 def _day(text: str) -> date:
-    return date.fromisoformat(text)
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a date like 2026-01-31") from None
 
 
 def _microseconds(day: date) -> int:

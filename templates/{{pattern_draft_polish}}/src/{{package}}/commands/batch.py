@@ -164,6 +164,6 @@ def _print_drafts(results: "Results") -> None:
 
 
 def _read_count(text: str) -> int:
-    if not (text.isdigit() and 0 < int(text) <= 1000):
+    if not (text.isdecimal() and 0 < int(text) <= 1000):
         raise argparse.ArgumentTypeError("from 1 to 1000")
     return int(text)
