@@ -152,6 +152,8 @@ def test_who_has_no_name_is_asked_for_one(
         (["answer", "nope", "--text", "x"], "'nope' is not a ticket"),
         (["show", "nope"], "'nope' is not a ticket"),
         (["close"], "hint: name tickets, or --stage NAME, or --all"),
+        (["close", "nope", "--all"], "Tickets are named in more than one way"),
+        (["close", "--all", "--stage", "answer"], "Tickets are named in more than one way"),
     ],
 )
 def test_a_mistake_is_a_line_and_a_line_of_advice(

@@ -107,6 +107,10 @@ ACTIONS: Sequence[Act] = (list_, show, answer, close)
 
 def choose(options: argparse.Namespace, tickets: Tickets) -> list[Ticket]:
     """Return the tickets that the options name. Raises FleetError where a name fits none."""
+    if bool(options.tickets) + options.all + bool(options.stage) > 1:
+        raise FleetError(
+            "Tickets are named in more than one way", "name tickets, or --stage NAME, or --all"
+        )
     if options.tickets:
         return [tickets.get(id_) for id_ in dict.fromkeys(options.tickets)]
     if not (options.all or options.stage):
