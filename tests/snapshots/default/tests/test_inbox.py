@@ -96,7 +96,7 @@ def test_closing_many_goes_on_where_somebody_answered_one(desk: TicketsDesk) -> 
 
 def test_waiting_for_a_person_ends_with_the_requests_deadline(desk: TicketsDesk) -> None:
     started = time.monotonic()
-    answer = desk.ask("How many vans?", wait_for_human=True, deadline_s=1)
+    answer = desk.ask("How many vans?", wait_for_human=True, deadline_s=0.3)
     assert answer.status == "escalated"
     assert time.monotonic() - started < 20
     assert desk.rows("request_model, outcome")[-1] == ("human", "escalated")

@@ -24,6 +24,7 @@ from desk.workspace import Answer, Workspace
 FLEET = """
 [chains.cheap]
 models = ["p:small"]
+backoff_s = 0
 [chains.expensive]
 models = ["p:large"]
 [chains.specialist]

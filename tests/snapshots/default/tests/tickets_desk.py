@@ -13,6 +13,7 @@ import pytest
 
 from desk import Request, Workspace, cli
 from desk.configuration import ledger_location
+from desk.runtime import chain, escalation
 from desk.runtime.inbox import Ticket, Tickets
 from desk.runtime.ledger.location import Location
 from desk.runtime.recorded import RecordedModel, Reply, Scene, Tape
@@ -44,6 +45,8 @@ class TicketsDesk:
         patch.setenv("FLEET_ROOT", str(root))
         patch.setenv("FLEET_LEDGER_URL", f"sqlite:///{root}/ledger.sqlite3")
         patch.delenv("FLEET_ESCALATION_WEBHOOK", raising=False)
+        patch.setattr(chain, "PAUSES", (0.01, 0.02))
+        patch.setattr(escalation, "POLL_S", 0.01)
         self.set()
 
     def set(self, max_open: int = 200, expires_h: float = 72, keep_days: float = 30) -> None:

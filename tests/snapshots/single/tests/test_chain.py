@@ -133,7 +133,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     (tmp_path / "data").mkdir()
     monkeypatch.setenv("FLEET_ROOT", str(tmp_path))
     monkeypatch.delenv("FLEET_LEDGER_URL", raising=False)
-    monkeypatch.setattr(chain, "PAUSES", (0.1, 0.2, 0.2))
+    monkeypatch.setattr(chain, "PAUSES", (0.02, 0.05, 0.2))
     set_prices(monkeypatch, PRICES)
     return Desk(tmp_path)
 
@@ -237,7 +237,7 @@ def test_where_all_circuits_are_open_one_is_tried(desk: Desk) -> None:
 
 def test_calls_wait_for_the_probe_of_another(desk: Desk) -> None:
     desk.models, desk.settings = ["one:a"], "[circuits]\nfailures = 1\nopen_s = 60\n"
-    desk.replies["a"] = [http_error(503), 0.2]
+    desk.replies["a"] = [http_error(503), 0.1]
 
     async def use(workspace: Workspace) -> list[str]:
         return await asyncio.gather(*(ask_once(workspace, Request("?")) for _ in range(3)))

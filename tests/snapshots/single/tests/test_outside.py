@@ -22,7 +22,7 @@ from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.tools import ToolDefinition
 
 from desk import cli, wiring
-from desk.runtime import redaction, text
+from desk.runtime import credentials, redaction, text
 from desk.runtime.errors import (
     ChainExhausted,
     Escalated,
@@ -192,7 +192,7 @@ def test_secrets_of_settings_files_and_urls_are_hidden(
     monkeypatch.setenv("EU", "eu-credential-0815")
     monkeypatch.setenv("A_URL", "postgresql://ann:pa55word@db.invalid/fleet")
     monkeypatch.setenv("MAX_TOKENS", "128000")
-    redaction.hide_settings({"key_env": "EU", "all": [{"headers": {"x": "header-secret"}}]})
+    credentials.hide_settings({"key_env": "EU", "all": [{"headers": {"x": "header-secret"}}]})
     secrets = f"{account['private_key']} another-secret eu-credential-0815 pa55word header-secret"
     assert redaction.redact_secrets(f"{secrets} 128000") == "*** *** *** *** *** 128000"
 

@@ -108,13 +108,13 @@ def _diagnose(root: Path, fleet: Fleet) -> Iterator[FleetError | str]:
     """Yield an error for each thing that keeps `ask` from working, and notes on what does not."""
     from ..diagnoses import DIAGNOSES
 
-    stages = {**fleet.agents, **fleet.stages}
+    stages, asked = {**fleet.agents, **fleet.stages}, {*_sub_agents(), "answer"}
     checks: list[Callable[[], object]] = [
         lambda: require_parts(fleet),
         *(partial(make_checks, name, stage.checks) for name, stage in stages.items()),
         lambda: load_prices(root, fleet),
         lambda: _expect_writable_ledger(root),
-        *(partial(_expect_prompt, name) for name in stages if name in {*_sub_agents(), "answer"}),
+        *(partial(_expect_prompt, name) for name in stages if name in asked),
         *(partial(_expect_key, name, fleet) for name in fleet.chains),
     ]
     for check in checks:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Protocol
 
 from pydantic import BeforeValidator, ConfigDict, Field
 
+from .credentials import hide_settings
 from .errors import SettingsError
-from .redaction import hide_settings
 from .settings import (
     Open,
     Settings,

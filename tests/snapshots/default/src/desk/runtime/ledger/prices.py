@@ -40,6 +40,7 @@ PLAIN: Mapping[str, Collection[object]] = {
 """What the plain prices of the list are for, in the words of responses and of `context`."""
 FEES = frozenset({"web_searches", "code_executions", "storage_searches", "social_searches"})
 """Units of a provider's own tools. A list without a price for one of them lacks a fee."""
+_LIST_VERSION = f"genai-prices {version('genai-prices')}"
 _COLUMNS = {
     *("input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens"),
     *("output_reasoning_tokens", "requests"),
@@ -83,7 +84,6 @@ class Prices:
         regional: Callable[[ModelRef], bool] = lambda _: False,
     ) -> None:
         self._list_ids, self._deployed, self._regional = list_ids, deployed or {}, regional
-        self._list_version = f"genai-prices {version('genai-prices')}"
 
     def read_own(self, path: Path) -> None:
         """Read prices.toml if there is one. Raises SettingsError."""
@@ -118,7 +118,7 @@ class Prices:
                 return Cost(None, "none")  # skipped, failed, cut off, or without its tokens
             usd, is_sure = self._list_usd(self._ref_of_price(ref, served), usage, context, at)
             source = "list" if is_sure and not self._regional(ref) else "estimated"
-            return Cost.of(usd, source, self._list_version)
+            return Cost.of(usd, source, _LIST_VERSION)
         except (LookupError, ValueError, ArithmeticError):
             return UNPRICED  # no price, or counts that contradict each other
 
