@@ -209,7 +209,7 @@ class ChainStream(StreamedResponse):
     async def _ask(self, candidate: Candidate, models: int) -> Opened | str:
         """Open one model's stream and wait for its first word; as `Call.attempt`."""
         self._asked.add(candidate)
-        call, stack, started = self._call, AsyncExitStack(), None
+        call, stack, started, inner = self._call, AsyncExitStack(), None, None
         try:
             async with call.time.limit(call.time.share(models + 1)) as limit:
                 model = await stack.enter_async_context(candidate.client())
@@ -232,7 +232,8 @@ class ChainStream(StreamedResponse):
                     return await self._silent(candidate, inner.get(), started, stack)
         except BaseException as error:
             try:  # first: to close it may take long, or be cancelled too
-                return call.record_failure(candidate, error, started)
+                partial = inner and replace(repair_response(inner.get(), call), state="incomplete")
+                return call.record_failure(candidate, error, started, partial=partial)
             finally:
                 await stack.aclose()
         return Opened(candidate, inner, events, held, stack, started, ttft_ms, idle_s)
