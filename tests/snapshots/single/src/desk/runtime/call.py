@@ -156,13 +156,14 @@ class Call(CallRequest):
         error: BaseException,
         started: float | None,
         response: ModelResponse | None = None,
+        partial: ModelResponse | None = None,
     ) -> Failure:
-        """Record an attempt that ended in an error. Re-raise errors that are not the model's."""
+        """Record an attempt that an error ended, after `partial`. Re-raise what is not the model's."""
         redact_error(error)
         failure = classify_error(error)
         in_a_check = response and not isinstance(error, CHECK_ERRORS)  # asked again, it fails again
         if failure is None or in_a_check:
-            self.record.add(candidate.ref, "aborted", response=response, started=started)
+            self.record.add(candidate.ref, "aborted", response=response or partial, started=started)
             raise_redacted(error)
         if failure is Failure.NO_CAPABILITY:  # nothing was sent
             self.hint = f"{candidate.ref}: {error}".rstrip(".")
@@ -176,7 +177,7 @@ class Call(CallRequest):
             candidate.record_failure(failure, error)
         if failure is Failure.CONTEXT_TOO_LONG:  # only larger windows from here on
             self.min_window = max(self.min_window, candidate.window or 0)
-        result = CheckResult(failure)
+        result, response = CheckResult(failure), response or partial
         self.record.add(candidate.ref, outcome, result, response=response, started=started)
         return failure
 
