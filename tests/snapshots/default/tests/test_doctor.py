@@ -115,6 +115,15 @@ def test_a_key_that_is_not_set(doctor: Run, monkeypatch: pytest.MonkeyPatch) -> 
     assert "no key" in doctor(FLEET, "--live")[1]
 
 
+def test_the_environment_of_recorded_requests_is_not_for_real_ones(
+    doctor: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_ENVIRONMENT", "demo")
+    status, text = doctor()
+    assert status == 1
+    assert "problem: FLEET_ENVIRONMENT is 'demo', which is the name for recorded requests" in text
+
+
 def test_prices_that_cannot_be_read(doctor: Run, tmp_path: Path) -> None:
     (tmp_path / "prices.toml").write_text("[nonsense")
     status, shown = doctor()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 from .runtime.errors import SettingsError
 from .runtime.failure_kinds import ALWAYS
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
+from .runtime.ledger.attempt import DEMO
 from .runtime.ledger.location import LedgerSettings, Location, database_path
 
 if TYPE_CHECKING:
@@ -28,6 +29,18 @@ def ledger_location(root: Path) -> Location:
     from . import wiring
 
     return database_path(root, wiring.LEDGERS)
+
+
+def read_environment() -> str:
+    """Return the environment that rows are booked in. Raises SettingsError where it is the demo's."""
+    name = os.environ.get("FLEET_ENVIRONMENT") or "production"
+    if name == DEMO:
+        # No budget counts the demo's rows, and `costs` leaves them out.
+        raise SettingsError(
+            f"FLEET_ENVIRONMENT is '{DEMO}', which is the name for recorded requests",
+            "take another name, or unset it",
+        )
+    return name
 
 
 def find_part(

@@ -1,7 +1,6 @@
 """The whole flow on one page: choose a route, run its pipeline, return the answer and its cost."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import (
@@ -26,6 +25,7 @@ from .configuration import (
     make_checks,
     missing_keys,
     provider_of,
+    read_environment,
     require_parts,
 )
 from .runtime.budgets import Spending
@@ -124,7 +124,7 @@ class Workspace:
     def __init__(self, root: Path, fleet: Fleet, build: BuildModel | None) -> None:
         hide_in_logs()
         self.fleet = fleet
-        self.environment = os.environ.get("FLEET_ENVIRONMENT", "production")
+        self.environment = read_environment()
         books = fleet.section("ledger", LedgerSettings)
         require_parts(fleet)
         stages = {**fleet.agents, **fleet.stages}

@@ -17,6 +17,7 @@ from ..configuration import (
     load_prices,
     make_checks,
     missing_keys,
+    read_environment,
     require_parts,
 )
 from ..runtime.errors import FleetError, LedgerError, SettingsError
@@ -111,6 +112,7 @@ def _diagnose(root: Path, fleet: Fleet) -> Iterator[FleetError | str]:
     stages, asked = {**fleet.agents, **fleet.stages}, {*_sub_agents(), "answer"}
     checks: list[Callable[[], object]] = [
         lambda: require_parts(fleet),
+        read_environment,
         *(partial(make_checks, name, stage.checks) for name, stage in stages.items()),
         lambda: load_prices(root, fleet),
         lambda: _expect_writable_ledger(root),
