@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import copier
+import copier._template
 import hypothesis
 import pytest
 
@@ -21,6 +22,7 @@ from scaffold.rendering.render import render
 from scaffold.sources import releases
 from scaffold.workspace import update
 from tests.examples import examples
+from tests.once import ParseOnce
 from tests.specs import complete
 
 if TYPE_CHECKING:
@@ -75,16 +77,19 @@ def templates_are_read_once(
     """Read, hash and render these templates once: they do not change while the tests run.
 
     A render that comes again is a copy of the first with the same answers. Reading and hashing
-    takes every command 0.1 s of processor time, a render 0.9 s. Other templates, and programs that
-    a test starts, are as slow as ever.
+    takes every command 0.1 s of processor time, a render 0.9 s, of which copier's questions take
+    a third. Programs that a test starts are as slow as ever.
     """
     anew: dict[tuple[Any, str], Any] = {
         (copier, "run_copy"): copier.run_copy,
+        (copier._template, "load_template_config"): copier._template.load_template_config,
         (catalog_module, "read"): catalog_module.read,
         (releases, "fingerprint"): releases.fingerprint,
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(copier, "run_copy", RenderOnce(copier.run_copy, tmp_path_factory))
+        load_config = ParseOnce(copier._template.load_template_config)
+        patch.setattr(copier._template, "load_template_config", load_config)
         patch.setattr(catalog_module, "read", once_here(catalog_module.read))
         patch.setattr(releases, "fingerprint", once_here(releases.fingerprint))
         yield anew

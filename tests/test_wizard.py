@@ -15,7 +15,7 @@ import yaml
 from scaffold.catalog.catalog import load
 
 ROOT = Path(__file__).parents[1]
-SECONDS = 20
+SECONDS = 120  # without a word: only what hangs takes as long
 ENTER, SPACE, BACK, INTERRUPT = "\r", " ", "\x02", "\x03"
 DOWN, UP, CLEAR = "\x1b[B", "\x1b[A", "\x05\x15"
 
