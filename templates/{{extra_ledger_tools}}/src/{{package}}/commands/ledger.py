@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, time
 from pathlib import Path
 
 from ..configuration import ledger_location
-from ..runtime.errors import SettingsError
+from ..runtime.errors import FleetError, SettingsError
 from ..runtime.fleet import find_root, load
 from ..runtime.ledger.location import FileFormat
 from ..runtime.text import printable
@@ -20,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export = actions.add_parser("export", help="write attempts to a file")
     export.add_argument("--since", type=_day, default=date(1970, 1, 1), help="first day, UTC")
     export.add_argument("--until", type=_day, default=date(9999, 1, 1), help="first day not taken")
-    take = actions.add_parser("import", help="book the attempts of a file; known ones stay")
+    take = actions.add_parser("import", help="add the attempts of a file; known ones stay")
     for action in (export, take):
         action.add_argument("file", type=Path, help="its ending names the format")
         action.add_argument("--format", help="where the ending does not")
@@ -33,7 +33,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do it; exit status 1 where rows of an import were left out, or nothing is to show."""
+    """Do it; exit status 1 where rows of an import were left out."""
     actions = {"export": _export, "import": _import, "show": _show, "erase": _erase}
     return actions[options.action](options)
 
@@ -67,9 +67,12 @@ def _show(options: argparse.Namespace) -> int:
     from ..runtime.ledger.transfer import texts
 
     found = texts(ledger_location(find_root()), options.id)
+    if not found:
+        problem = f"No text of a call or run '{options.id}' is stored"
+        raise FleetError(problem, "take the id that `ask` prints as its run")
     for stage, model, outcome, request, response in found:
         print(printable(f"{stage}: {model}, {outcome}\n> {request}\n< {response}\n"))
-    return 0 if found else 1
+    return 0
 
 
 def _erase(options: argparse.Namespace) -> int:
