@@ -107,21 +107,21 @@ def ledger_rows(path: Path, columns: str) -> list[tuple[object, ...]]:
         return database.execute(f"SELECT {columns} FROM attempts ORDER BY rowid").fetchall()
 
 
-def test_real_requests_are_not_booked_as_recorded_ones(
+def test_real_requests_are_not_taken_for_recorded_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "fleet.toml").write_text(FLEET)
 
-    async def booked(environment: str) -> str:
+    async def name_environment(environment: str) -> str:
         monkeypatch.setenv("FLEET_ENVIRONMENT", environment)
         async with Workspace.open(tmp_path, build=lambda _: pytest.fail()) as workspace:
             return workspace.environment
 
-    assert asyncio.run(booked("")) == "production"
-    assert asyncio.run(booked("staging")) == "staging"
+    assert asyncio.run(name_environment("")) == "production"
+    assert asyncio.run(name_environment("staging")) == "staging"
     # No budget counts the rows of the demo.
     with pytest.raises(SettingsError, match="FLEET_ENVIRONMENT is 'demo'"):
-        asyncio.run(booked("demo"))
+        asyncio.run(name_environment("demo"))
 
 
 def test_first_model_answers(tmp_path: Path, own_ledger: Path) -> None:

@@ -32,7 +32,7 @@ def ledger_location(root: Path) -> Location:
 
 
 def read_environment() -> str:
-    """Return the environment that rows are booked in. Raises SettingsError where it is the demo's."""
+    """Return the environment of the rows. Raises SettingsError where it is the demo's."""
     name = os.environ.get("FLEET_ENVIRONMENT") or "production"
     if name == DEMO:
         # No budget counts the demo's rows, and `costs` leaves them out.
