@@ -1,5 +1,6 @@
 """The worked example of docs/adding-a-feature.md, followed to the letter."""
 
+import ast
 import re
 import shutil
 from pathlib import Path
@@ -25,6 +26,17 @@ def write_example(root: Path) -> list[str]:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
     return [path for path, _ in files]
+
+
+def test_the_example_imports_each_name_from_where_it_is_defined() -> None:
+    core = ROOT / "templates" / "{{'.'}}" / "src" / "{{package}}"
+    imports = re.findall(r"^from \.\.(runtime\.\w+) import (.+)$", PAGE, re.MULTILINE)
+    assert imports
+    for module, names in imports:
+        code = ast.parse((core / f"{module.replace('.', '/')}.py").read_text("utf-8"))
+        kinds = (ast.ClassDef, ast.FunctionDef)
+        defined = {node.name for node in code.body if isinstance(node, kinds)}
+        assert {*names.split(", ")} <= defined, module
 
 
 @pytest.fixture

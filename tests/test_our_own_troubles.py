@@ -167,7 +167,7 @@ def test_a_settings_file_that_cannot_be_read_says_why(
         raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
     fleet, errors = desk.module("runtime.fleet"), desk.module("runtime.errors")
-    with pytest.raises(errors.SettingsError, match="run from the workspace's folder"):
+    with pytest.raises(errors.SettingsError, match="is missing, and FLEET_ROOT names that folder"):
         fleet.load(desk.root / "absent.toml")
     monkeypatch.setattr(Path, "read_bytes", fails)
     with pytest.raises(errors.SettingsError, match="Too many open files"):

@@ -9,14 +9,15 @@ from ..runtime.errors import FleetError, SettingsError
 from ..runtime.fleet import find_root, load
 from ..runtime.ledger.baseline import compare, find_saving
 from . import costs, costs_export
-from .costs_table import cost_report, month_text
+from .costs_table import GROUPS, add_groups, cost_report, month_text
 
 HELP = costs.HELP
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `costs`, and the file of the page."""
+    """Add the options of `costs`, more to sum up by, and the file of the page."""
     costs_export.configure(parser)
+    add_groups(parser, f"{GROUPS}, agent, user, tag:KEY")
     parser.add_argument("--html", metavar="FILE", help="write one page to show around")
 
 

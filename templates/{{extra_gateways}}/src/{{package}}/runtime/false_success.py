@@ -16,7 +16,7 @@ from pydantic_ai.exceptions import ModelAPIError, ModelHTTPError
 from pydantic_ai.models import Model
 
 from .bookkeeping import find_choice_error, refuse_compression, wrap_stream
-from .replies import classify_reply, iter_tables, read_status
+from .replies import MESSAGE_KEYS, classify_reply, iter_tables, read_status
 
 # Where a provider's client keeps that of HTTP: OpenAI's, Anthropic's, Groq's; Mistral's; Google's.
 _HTTP_CLIENTS = ("_client", "sdk_configuration.async_client", "_api_client._async_httpx_client")
@@ -25,10 +25,7 @@ _LINE_END = re.compile(rb"\r\n|\n|\r(?=[^\n])")
 _DATA = b"data: "
 # What may be an error: the other events of a stream are not parsed twice.
 _NAMES_ERROR = re.compile(rb'"(errors?|base_resp|message|detail|msg|title)"')
-_FAULT_KEYS = (
-    *("message", "Message", "error", "detail", "raw", "error_message"),
-    *("msg", "error_msg", "title", "html-message"),
-)
+_FAULT_KEYS = (*MESSAGE_KEYS, "msg", "error_msg", "title", "html-message")
 _ANSWER_KEYS = ("choices", "candidates", "content", "output", "promptFeedback", "completion")
 _STATUS_OF_KIND = {"authentication": 401, "quota": 402, "unknown_model": 404, "rate_limited": 429}
 
