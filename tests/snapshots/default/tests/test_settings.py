@@ -43,8 +43,14 @@ def test_a_wrong_file_is_explained(tmp_path: Path, text: str, problem: str) -> N
         read(tmp_path, text)
 
 
-def test_a_file_that_is_missing_or_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="is missing: run from the workspace's folder"):
+def test_a_file_that_is_missing_or_cannot_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FLEET_ROOT", str(tmp_path))
+    with pytest.raises(SettingsError, match="is missing, and FLEET_ROOT names that folder: set"):
+        load(find_root() / "fleet.toml")
+    monkeypatch.delenv("FLEET_ROOT")
+    with pytest.raises(SettingsError, match=r"is missing: .* folder and those above.* FLEET_ROOT"):
         load(tmp_path / "fleet.toml")
     (tmp_path / "fleet.toml").mkdir()
     with pytest.raises(SettingsError, match="cannot be read"):

@@ -12,6 +12,7 @@ from desk import cli, wiring
 from desk.commands import ask as ask_command
 from desk.runtime.fleet import Deployment
 from desk.runtime.run import FixedRouter
+from desk.runtime.settings import warn_once
 
 FLEET = """
 [chains.main]
@@ -117,6 +118,44 @@ def test_an_error_says_what_is_wrong(
     assert "Traceback" not in shown
 
 
+@pytest.mark.parametrize("blank", ["", " \n\t"])
+def test_a_blank_request_asks_nobody(run: Run, tmp_path: Path, blank: str) -> None:
+    (tmp_path / "blank.txt").write_text(blank)
+    refusal = "error: The request is empty\nhint: write what you want to know"
+    assert run("ask", blank) == refusal
+    assert run("run", "answer", blank) == refusal
+    assert run("run", "answer", str(tmp_path / "blank.txt")) == refusal
+    assert not (tmp_path / "ledger.sqlite3").exists()
+
+
+def test_the_demo_of_a_broken_workspace_prints_the_error_alone(
+    run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    demo = tmp_path / "examples" / "demo"
+    demo.mkdir(parents=True)
+    (demo / "one.toml").write_text('[[scene]]\ntitle = "One"\ntext = "?"\n[scene.replies]\n')
+    (tmp_path / "fleet.toml").write_text(FLEET.replace("echo:large", "nobody:large"))
+    assert "nobody" in str(run("demo"))
+    assert capsys.readouterr().out == ""
+
+
+def test_an_effect_that_needs_an_extra_is_warned_of(
+    run: Run,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(wiring, "STREAM", None)
+    warn_once.cache_clear()
+    assert run("ask", "Hello") == 0
+    assert "on_cut" not in caplog.text
+    settings = FLEET.replace("backoff_s", 'on_cut = "restart"\nbackoff_s')
+    (tmp_path / "fleet.toml").write_text(settings)
+    assert run("ask", "Hello") == 0
+    assert "on_cut has no effect" in caplog.text
+    assert "`scaffold add extra streaming`" in caplog.text
+
+
 def test_an_error_of_the_program_has_its_traceback_but_not_its_secrets(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -162,3 +201,12 @@ def test_costs_show_what_was_asked(run: Run, capsys: pytest.CaptureFixture[str])
 )
 def test_wrong_usage_has_a_status_of_its_own(run: Run, words: tuple[str, ...]) -> None:
     assert run(*words) == 2
+
+
+def test_the_hint_of_wrong_usage_is_the_commands_own(
+    run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("ask", "?", "--foo") == 2
+    assert "hint: see `workspace ask --help`\n" in capsys.readouterr().err
+    assert run("--foo") == 2
+    assert "hint: see `workspace --help`\n" in capsys.readouterr().err

@@ -10,6 +10,7 @@ import pytest
 from costs_ledger import CHEAP, DEAR, Costs, attempts, today, write
 
 from desk import wiring
+from desk.commands import COMMANDS, costs_table
 from desk.runtime.ledger import queries
 from desk.runtime.ledger.attempt import DEMO, Attempt
 from desk.runtime.ledger.report_text import Report, dollars
@@ -163,6 +164,50 @@ def test_wrong_words_are_usage(costs: Costs, words: tuple[str, ...], advice: str
     status, printed = costs(*words)
     assert status == 2
     assert advice in printed
+
+
+@pytest.mark.parametrize(
+    ("words", "extra"),
+    [
+        (("--json",), "cost_export"),
+        (("--csv",), "cost_export"),
+        (("--html", "page.html"), "cost_reports"),
+    ],
+)
+def test_an_option_of_an_extra_names_it(
+    costs: Costs, words: tuple[str, ...], extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(COMMANDS, "costs", costs_table)
+    status, printed = costs(*words)
+    assert status == 2
+    assert f"error: {words[0]} is in an extra\n" in printed
+    assert f"hint: run `scaffold add extra {extra}`\n" in printed
+
+
+def test_the_help_lists_what_there_is(costs: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(COMMANDS, "costs", costs_table)
+    monkeypatch.setattr(wiring, "ATTEMPT_SUMS", None)
+    status, printed = costs("--help")
+    assert status == 0
+    assert "task_type" in printed
+    for absent in ("tag:KEY", "--json", "--csv", "--html"):
+        assert absent not in printed
+    assert "`scaffold add extra cost_reports`" in str(costs("--by", "user")[0])
+
+
+def test_the_alarm_says_why(costs: Costs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wiring, "SAVING", None)
+    monkeypatch.setitem(COMMANDS, "costs", costs_table)
+    failed = {"outcome": "failed", "cost_nano_usd": None, "cost_source": "none"}
+    write(
+        costs.path,
+        attempts(5, error_type="authentication", **failed),
+        attempts(2, error_type="timeout", **failed),
+        attempts(9, error_type="overloaded", days_ago=40, **failed),
+        attempts(9, error_type="quota", environment=DEMO, **failed),
+    )
+    first = costs()[1].splitlines()[0]
+    assert first == "ALL 7 ATTEMPTS FAILED. Why: authentication (5), timeout (2). Run `doctor`."
 
 
 def test_escalations_are_a_share_of_the_tasks_calls(path: Path) -> None:

@@ -15,6 +15,7 @@ from .runtime.failure_kinds import ALWAYS
 from .runtime.fleet import Deployment, Fleet, ModelRef, Provider, find_root, load
 from .runtime.ledger.attempt import DEMO
 from .runtime.ledger.location import LedgerSettings, Location, database_path
+from .runtime.settings import warn_once
 
 if TYPE_CHECKING:
     from .runtime.ledger.prices import Prices
@@ -76,7 +77,10 @@ def missing_keys(ref: ModelRef, fleet: Fleet) -> tuple[str, ...]:
 
 
 def require_parts(fleet: Fleet) -> None:
-    """Raise SettingsError where fleet.toml asks for what only an extra brings."""
+    """Raise SettingsError where fleet.toml asks for what only an extra brings.
+
+    What merely has no effect without its extra is warned of.
+    """
     from . import wiring
 
     rules: set[str] = {fleet.budgets.at_limit}
@@ -89,6 +93,11 @@ def require_parts(fleet: Fleet) -> None:
     if fleet.section("ledger", LedgerSettings).record_content and not wiring.TEXTS:
         raise SettingsError(
             "fleet.toml: record_content needs an extra", "run `scaffold add extra content`"
+        )
+    if any(chain.on_cut != "fail" for chain in fleet.chains.values()) and not wiring.STREAM:
+        warn_once(
+            "fleet.toml: on_cut has no effect while answers come in one piece; "
+            "streams need an extra: run `scaffold add extra streaming`"
         )
     for name, agent in fleet.agents.items():
         for key in agent.further:

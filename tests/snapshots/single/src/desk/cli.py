@@ -16,7 +16,10 @@ from .runtime.text import printable
 def main() -> None:
     """Exit with 0 done, 1 an error that says what to do, 2 wrong usage, 130 interrupted."""
     hide_in_logs()
-    options = _parser().parse_args()
+    options, unknown = _parser().parse_known_args()
+    if unknown:
+        # Said by the command's own parser: its help lists what it takes.
+        options.parser.error(f"unrecognized arguments: {' '.join(unknown)}")
     run: Callable[[argparse.Namespace], int] = options.run
     try:
         status = run(options)
@@ -53,7 +56,12 @@ def _parser() -> argparse.ArgumentParser:
         group, _, word = words.rpartition(" ")
         if group not in groups:
             groups[group] = parsers[group].add_subparsers(metavar="WORD", title="more")
-        parsers[words] = groups[group].add_parser(word, help=module.HELP, description=module.HELP)
-        parsers[words].set_defaults(run=module.run)
+        parsers[words] = groups[group].add_parser(
+            word,
+            help=module.HELP,
+            description=module.HELP,
+            conflict_handler="resolve",  # an extra's option takes the place of a command's
+        )
+        parsers[words].set_defaults(run=module.run, parser=parsers[words])
         module.configure(parsers[words])
     return parser

@@ -27,16 +27,26 @@ def run(options: argparse.Namespace) -> int:
     """Play every recorded request, then print their attempts and the cost report."""
     from ..runtime.recorded import scenes
 
+    root = fleet.find_root()
+    recorded = scenes(root / "examples" / "demo")
+    asyncio.run(_expect_usable())
     print("Recorded answers: no model is called and nothing is billed. Costs are what the")
     print("recorded tokens would cost at list price.\n")
-    root = fleet.find_root()
-    run_ids = [_play(scene) for scene in scenes(root / "examples" / "demo")]
+    run_ids = [_play(scene) for scene in recorded]
     rows = queries.attempts_of(ledger_location(root), run_ids)
     print("The ledger, one row per attempt (of a scene played often, the first time):\n")
     print(report_text.table(COLUMNS, [[*row[:-1], dollars(row[-1])] for row in rows]))
     print("\nAnd what `costs --environment demo` makes of it:\n")
     report = options.parse(["costs", "--environment", DEMO])
     return report.run(report)
+
+
+async def _expect_usable() -> None:
+    """Open the workspace and close it. Raises FleetError where it cannot be used."""
+    from ..workspace import Workspace
+
+    async with Workspace.open():
+        pass
 
 
 def _play(scene: "Scene") -> str:

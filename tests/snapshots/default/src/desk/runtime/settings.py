@@ -1,6 +1,7 @@
 """Tables of a settings file as typed settings, and what is wrong with them in a line."""
 
 import logging
+import os
 import tomllib
 from collections.abc import Collection, Sequence
 from difflib import get_close_matches
@@ -48,12 +49,20 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         text = path.read_bytes()
         return tomllib.loads(text.decode()), sha256(text).hexdigest()[:12]
     except FileNotFoundError:
-        raise SettingsError(f"{path} is missing", "run from the workspace's folder") from None
+        raise _explain_missing(path) from None
     except OSError as error:
         problem = f"{path} cannot be read ({error.strerror})"
         raise SettingsError(problem, find_remedy(error)) from error
     except ValueError as error:  # bad TOML, or no UTF-8
         raise SettingsError(f"{path.name} is not valid TOML ({error})", "correct it") from None
+
+
+def _explain_missing(path: Path) -> SettingsError:
+    if os.environ.get("FLEET_ROOT") and Path(os.environ["FLEET_ROOT"]) == path.parent:
+        problem = f"{path} is missing, and FLEET_ROOT names that folder"
+        return SettingsError(problem, "set FLEET_ROOT to the workspace's folder, or unset it")
+    looked = "the workspace is looked for in the working folder and those above it"
+    return SettingsError(f"{path} is missing", f"{looked}: run from there, or set FLEET_ROOT to it")
 
 
 def parse_table(type_: type[Table], table: object, where: str) -> Table:

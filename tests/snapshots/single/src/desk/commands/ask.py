@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic_core import to_json
 
+from ..runtime.errors import FleetError
 from ..runtime.ledger.attempt import DEMO
 from ..runtime.ledger.report_text import dollars
 from ..runtime.text import printable
@@ -36,7 +37,12 @@ def run(options: argparse.Namespace) -> int:
 async def answer(
     request: "Request", pipeline: str | None = None, recorded: "BuildModel | None" = None
 ) -> "Answer":
-    """Answer a request by the router or a named pipeline, with real or recorded models."""
+    """Answer a request by the router or a named pipeline, with real or recorded models.
+
+    Raises FleetError for a blank one: nobody is asked, and nothing is paid.
+    """
+    if not request.text.strip():
+        raise FleetError("The request is empty", "write what you want to know")
     from ..workspace import Workspace
 
     async with Workspace.open(build=recorded) as workspace:

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from datetime import date
+from functools import partial
 
 from ..configuration import ledger_location, show_saving
 from ..runtime import fleet
@@ -22,7 +23,17 @@ from ..runtime.ledger.report_text import (
 from ..runtime.text import printable
 
 HELP = "show what each task type cost on each model, this week against last"
-GROUPS = ", ".join((*queries.GROUPS, "agent", "user", "tag:KEY"))
+GROUPS = ", ".join(queries.GROUPS)
+_EXPORT, _PAGE = "run `scaffold add extra cost_export`", "run `scaffold add extra cost_reports`"
+_OF_EXTRAS = {"--json": _EXPORT, "--csv": _EXPORT, "--html": _PAGE}
+
+
+class _NameExtra(argparse.Action):
+    """An option that an extra brings: its option takes the place of this one."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        option = self.option_strings[0]
+        parser.exit(2, f"error: {option} is in an extra\nhint: {_OF_EXTRAS[option]}\n")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -35,17 +46,34 @@ def configure(parser: argparse.ArgumentParser) -> None:
     days.add_argument(
         "--since", type=_since, dest="days", metavar="YYYY-MM-DD", help="from then on"
     )
-    groups = f"one or more of {GROUPS} (default: task,model)"
-    parser.add_argument("--by", type=_groups, default="task,model", metavar="COLUMNS", help=groups)
     parser.add_argument("--environment", help="only this one (default: all but the demo's)")
+    add_groups(parser, GROUPS)
+    for option in _OF_EXTRAS:
+        parser.add_argument(option, action=_NameExtra, nargs="?", help=argparse.SUPPRESS)
+
+
+def add_groups(parser: argparse.ArgumentParser, names: str) -> None:
+    """Add `--by`, whose help lists these names."""
+    parser.add_argument(
+        "--by",
+        type=partial(_groups, names=names),
+        default="task,model",
+        metavar="COLUMNS",
+        help=f"one or more of {names} (default: task,model)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the report as a table."""
     report = cost_report(options)
     problem = alarm(queries.total(report.rows))
-    print_report(report, f"{problem} Run `doctor`." if problem else "")
+    print_report(report, f"{problem}{_reasons(report)} Run `doctor`." if problem else "")
     return 0
+
+
+def _reasons(report: Report) -> str:
+    found = queries.reasons(report.location, report.since, report.environment)
+    return f" Why: {', '.join(f'{kind} ({count:,})' for kind, count in found)}." if found else ""
 
 
 def print_report(report: Report, first: str, forecast: int | None = None) -> None:
@@ -127,11 +155,11 @@ def _since(text: str) -> int:
     return days
 
 
-def _groups(text: str) -> tuple[str, ...]:
+def _groups(text: str, names: str) -> tuple[str, ...]:
     short = {"task": "task_type", "model": "request_model", "user": "user_ref"}
-    names = dict.fromkeys(short.get(word, word) for word in text.replace(" ", "").split(","))
+    asked = dict.fromkeys(short.get(word, word) for word in text.replace(" ", "").split(","))
     known = (*queries.GROUPS, "agent", "user_ref")
-    for name in names:
+    for name in asked:
         if name not in known and not (name.startswith("tag:") and name[4:]):
-            raise argparse.ArgumentTypeError(f"'{name}' is not one of {GROUPS}")
-    return tuple(names)
+            raise argparse.ArgumentTypeError(f"'{name}' is not one of {names}")
+    return tuple(asked)

@@ -29,6 +29,8 @@ _IMPLIED = {
     _plain(code): int(status) for status, codes in _TABLE["implied"].items() for code in codes
 }
 _KEYS = _TABLE["keys"]
+MESSAGE_KEYS: tuple[str, ...] = tuple(_KEYS["message"])
+"""Where a body has its message."""
 _CLEAR_STATUSES = (401, 402, 404, 407, 408, 410, 446, 451, 504, 511)
 _API_STATUSES = (401, 413, 429)  # a page with one of these is not a passing fault of a proxy
 _LABEL = re.compile(rf"(({'|'.join(_TABLE['labels']['before'])})\s*[:\-\[]+\s*)+")
@@ -99,7 +101,7 @@ def _read(error: ModelAPIError) -> Reply:
     headers: Mapping[str, str] = getattr(error, "headers", None) or {}
     tables = list(iter_tables(error.body))
     text = error.body if isinstance(error.body, str) else ""
-    values = (table.get(key) for table in tables for key in _KEYS["message"])
+    values = (table.get(key) for table in tables for key in MESSAGE_KEYS)
     messages = [one for one in values if isinstance(one, str)] or ([text] if text else [])
     codes = [error.provider_error_code, error.provider_error_type]
     codes.append(headers.get("x-amzn-errortype", "").partition(":")[0])

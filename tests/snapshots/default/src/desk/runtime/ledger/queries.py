@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from itertools import accumulate
 from typing import Any
 
-from .attempt import DAY_S, DEMO
+from .attempt import DAY_S, DAY_US, DEMO
 from .location import Location, select
 from .rollup import BOUNDS_MS, BUCKETS
 
@@ -181,6 +181,22 @@ def mistakes(
         "> MAX(CASE outcome WHEN 'ok' THEN ts_us ELSE 0 END)"
     )
     return select(location, query, (since_us, environment or DEMO, *kinds))
+
+
+def reasons(
+    location: Location, since: int, environment: str | None = None
+) -> list[tuple[str, int]]:
+    """Return the three most frequent reasons why no answer came since a day, and how often.
+
+    `environment` is that of `sums`.
+    """
+    query = (
+        "SELECT error_type, COUNT(*) FROM attempts "
+        f"WHERE ts_us >= ? AND environment {'!=' if environment is None else '='} ? "
+        "AND outcome IN ('failed', 'rejected', 'skipped') AND error_type IS NOT NULL "
+        "GROUP BY error_type ORDER BY COUNT(*) DESC, error_type LIMIT 3"
+    )
+    return [(kind, n) for kind, n in select(location, query, (since * DAY_US, environment or DEMO))]
 
 
 def today() -> int:
