@@ -28,7 +28,7 @@ def importable(folder: Path, name: str, **answers: Any) -> Iterator[str]:
         sys.path.remove(str(folder / "src"))
 
 
-PARTS = ("attempt", "rollup", "sqlite", "location", "writer")
+PARTS = ("attempt", "rollup", "sqlite", "location", "spill", "writer")
 
 
 class Parts:

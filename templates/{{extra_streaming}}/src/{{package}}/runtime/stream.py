@@ -6,9 +6,8 @@ that breaks off or turns out to be no answer: StreamCut, which holds what had ar
 """
 
 import asyncio
-import time
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -16,14 +15,8 @@ from pydantic_ai.messages import (
     FinalResultEvent,
     ModelResponse,
     ModelResponsePart,
-    ModelResponseStreamEvent,
-    NativeToolCallPart,
-    NativeToolReturnPart,
-    PartDeltaEvent,
     PartStartEvent,
     TextPart,
-    ThinkingPart,
-    ThinkingPartDelta,
 )
 from pydantic_ai.models import CompletedStreamedResponse, StreamedResponse
 from pydantic_ai.usage import RequestUsage
@@ -38,8 +31,8 @@ from .failures import CHECK_ERRORS, classify_error
 from .redaction import raise_redacted, redact_error
 from .run import PASSED, CheckResult
 from .stalls import Stalled
+from .stream_opening import Events, Opened, is_cut, open_candidate
 
-Events = AsyncIterator[ModelResponseStreamEvent]
 GRACE_S = 1
 
 
@@ -61,20 +54,6 @@ class Restarted(PartStartEvent):
     part: ModelResponsePart = field(default_factory=lambda: TextPart(""))
     model: str
     reason: str
-
-
-@dataclass
-class Opened:
-    """A stream whose first word has arrived; `held` are the events up to it, thoughts too."""
-
-    candidate: Candidate
-    inner: StreamedResponse
-    events: Events
-    held: list[ModelResponseStreamEvent]
-    stack: AsyncExitStack
-    started: float
-    ttft_ms: int | None
-    idle_s: float
 
 
 @asynccontextmanager
@@ -172,7 +151,7 @@ class ChainStream(StreamedResponse):
         if self._opened is None:
             return None
         response = self._read()
-        if _is_cut(response):
+        if is_cut(response):
             await self._close("failed", CheckResult(Failure.NETWORK))
             return Failure.NETWORK
         opened = self._opened
@@ -207,48 +186,9 @@ class ChainStream(StreamedResponse):
         return Restarted(model=self.model_name, reason=reason)
 
     async def _ask(self, candidate: Candidate, models: int) -> Opened | str:
-        """Open one model's stream and wait for its first word; as `Call.attempt`."""
+        """Open one model's stream; as `Call.attempt`."""
         self._asked.add(candidate)
-        call, stack, started, inner = self._call, AsyncExitStack(), None, None
-        try:
-            async with call.time.limit(call.time.share(models + 1)) as limit:
-                model = await stack.enter_async_context(candidate.client())
-                started, idle_s = time.perf_counter(), call.time.share(models)
-                limit.set(idle_s)
-                prepared = model.prepare_messages(call.messages, call.parameters)
-                opening = model.request_stream(prepared, call.settings, call.parameters)
-                inner = await stack.enter_async_context(opening)
-                events = aiter(inner)
-                held, ttft_ms = list[ModelResponseStreamEvent](), None
-                async for event in events:
-                    held.append(event)
-                    if ttft_ms is None and _has_content(event):
-                        ttft_ms = round((time.perf_counter() - started) * 1000)
-                    if _speaks(event):
-                        break
-                    # It thinks, and may do so for longer than one event may take.
-                    limit.set(min(idle_s, call.time.left()))
-                else:
-                    return await self._silent(candidate, inner.get(), started, stack)
-        except BaseException as error:
-            try:  # first: to close it may take long, or be cancelled too
-                partial = inner and replace(repair_response(inner.get(), call), state="incomplete")
-                return call.record_failure(candidate, error, started, partial=partial)
-            finally:
-                await stack.aclose()
-        return Opened(candidate, inner, events, held, stack, started, ttft_ms, idle_s)
-
-    async def _silent(
-        self, candidate: Candidate, response: ModelResponse, started: float, stack: AsyncExitStack
-    ) -> Failure:
-        """Record a stream that ended before its first word: why."""
-        reason = Failure.NETWORK if _is_cut(response) else reject_end(response) or Failure.EMPTY
-        outcome = "failed" if reason is Failure.NETWORK else "rejected"
-        self._call.record.add(
-            candidate.ref, outcome, CheckResult(reason), response=response, started=started
-        )
-        await stack.aclose()
-        return reason
+        return await open_candidate(self._call, candidate, models)
 
     async def _close(self, outcome: str, result: CheckResult = PASSED) -> None:
         """Record the open attempt and close its stream."""
@@ -306,28 +246,3 @@ def _is_whole(response: ModelResponse) -> bool:
     """Return whether a stream has said, before it was cut, that it stopped by itself."""
     said = (response.provider_details or {}).get("finish_reason")
     return bool(said) and reject_end(response) is None
-
-
-def _is_cut(response: ModelResponse) -> bool:
-    """Return whether a stream ended by itself too early: it says neither why nor what it used.
-
-    OpenAI's format has servers that say no more than the usage, which comes last.
-    """
-    if (response.provider_details or {}).get("finish_reason"):
-        return False
-    silent = response.finish_reason == "stop" and response.provider_url is not None
-    return response.finish_reason is None or (silent and bool(response.usage.unmeasured_requests))
-
-
-def _has_content(event: ModelResponseStreamEvent) -> bool:
-    """Return whether an event brings a piece of thought or answer, not only its envelope."""
-    if isinstance(event, PartStartEvent):
-        return bool(getattr(event.part, "content", True))
-    return isinstance(event, PartDeltaEvent) and bool(getattr(event.delta, "content_delta", True))
-
-
-def _speaks(event: ModelResponseStreamEvent) -> bool:
-    """Return whether an event belongs to the answer: a word, a tool call, but not a thought."""
-    part = getattr(event, "part", None) or getattr(event, "delta", None)
-    silent = (ThinkingPart, ThinkingPartDelta, NativeToolCallPart, NativeToolReturnPart)
-    return _has_content(event) and not isinstance(part, silent)

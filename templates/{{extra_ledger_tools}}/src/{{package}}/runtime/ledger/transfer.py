@@ -16,7 +16,7 @@ from ..private import private_file
 from ..text import csv_cell, from_csv_cell, sanitize
 from .attempt import COLUMNS, Attempt, RowsRefused, values_of
 from .location import Database, FileFormat, Location, attempts, connect, select
-from .writer import bring_in
+from .spill import bring_in
 
 PAGE = 1_000
 _OPTIONAL = {column.name for column in fields(Attempt) if "None" in str(column.type)}
