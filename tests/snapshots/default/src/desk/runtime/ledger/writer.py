@@ -6,24 +6,21 @@ written stay in memory until they can, and no further model is asked meanwhile.
 
 import asyncio
 import atexit
-import json
 import logging
 import os
 import queue
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import closing, suppress
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import LedgerError, LedgerUnavailable
-from ..fleet import find_root
 from .attempt import DAY_S, Attempt, RowsRefused
-from .location import Database, LedgerSettings, Location, attempts, connect
+from .location import LedgerSettings, Location, connect
 from .rollup import Statement
-from .sqlite import SqliteDatabase
+from .spill import bring_in, set_aside
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +121,7 @@ class Ledger:
                 self._commit([*self._unwritten, *(write for write in batch if write)])
             elif time.monotonic() >= prune_at:
                 prune_at = time.monotonic() + (0 if self._prune() else DAY_S)
-        self._set_aside(_attempts_of(self._unwritten))
+        set_aside(self.path, _attempts_of(self._unwritten))
         self._database.close()
 
     def _take(self, timeout_s: float) -> list[_Write | None]:
@@ -187,22 +184,6 @@ class Ledger:
         for write in writes:
             write.answer(None if write.has_rows else refusal)
 
-    def _set_aside(self, rows: Sequence[Attempt]) -> None:
-        """Keep what the ledger did not take until the end: beside it, else in the log."""
-        if not rows:
-            return
-        left = list(rows)
-        # Exceptions of any kind: a full disk has room for neither.
-        with suppress(Exception), closing(SqliteDatabase(spill_of(self.path))) as aside:
-            for row in rows:
-                with suppress(RowsRefused):  # a wrong row costs no other one its place
-                    aside.write([row])
-                    left.remove(row)
-        for row in left:
-            log.error("not in the ledger: %s", json.dumps(asdict(row), default=str))
-        if kept := len(rows) - len(left):
-            log.warning("%d attempts wait beside the ledger for the next start", kept)
-
     def _bring_in(self) -> None:
         try:
             if new := bring_in(self.path, self._database):
@@ -223,29 +204,3 @@ def _attempts_of(writes: Sequence[_Write]) -> list[Attempt]:
     """Return the attempts of some writes, each once and with its last verdict."""
     rows = (row for write in writes for row in (*write.rows, *write.judged))
     return list({(row.call_id, row.attempt): row for row in rows}.values())
-
-
-def spill_of(ledger: Location) -> Path:
-    """Return where rows wait that the ledger did not take before the program ended."""
-    beside = ledger if isinstance(ledger, Path) else find_root() / "data" / "ledger"
-    return beside.with_suffix(".spill.sqlite3")
-
-
-def bring_in(ledger: Location, database: Database) -> int:
-    """Move rows that were set aside into the ledger; return how many are new.
-
-    Raises LedgerError.
-    """
-    spill, new = spill_of(ledger), 0
-    if spill.exists():
-        # The lock keeps an older program from adding rows that would be deleted unread.
-        with closing(SqliteDatabase(spill)) as aside, aside.transaction() as execute:
-            rows = attempts(spill, "")
-            new = database.write(rows, judged=[row for row in rows if row.outcome != "aborted"])
-            execute("DELETE FROM attempts", ())
-    if files := sorted(spill.parent.glob(f"{spill.stem}*.jsonl")):
-        raise LedgerError(
-            f"An earlier release set {files[0]} aside",
-            f"add the extra ledger_tools, `ledger import {files[0]}`, then remove it",
-        )
-    return new
