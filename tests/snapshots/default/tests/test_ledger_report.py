@@ -2,6 +2,7 @@
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,7 @@ def test_mistakes_are_those_since_the_last_answer(path: Path) -> None:
         (costs_table._days, "0"),  # pyright: ignore[reportPrivateUsage]
         (costs_table._since, "yesterday"),  # pyright: ignore[reportPrivateUsage]
         (costs_table._since, "9999-01-01"),  # pyright: ignore[reportPrivateUsage]
-        (costs_table._groups, "nothing"),  # pyright: ignore[reportPrivateUsage]
+        (partial(costs_table._groups, names="task"), "nothing"),  # pyright: ignore[reportPrivateUsage]
     ],
 )
 def test_wrong_options_of_costs_are_refused(read: Callable[[str], object], text: str) -> None:

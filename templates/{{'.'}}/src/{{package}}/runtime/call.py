@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_ai.messages import ModelRequest, ModelResponse
 
 from .call_budget import CallBudget
-from .call_request import CallRequest
+from .call_request import CallRequest, ask_to_repair
 from .candidates import Candidate
 from .completion import reject_completion, repair_response, uses_tool
 from .errors import ChainExhausted, Escalated, MissingKey, Unanswered, explain_lookup
@@ -143,7 +143,7 @@ class Call(CallRequest):
             await self.record.flush()
             if await self.reserve(candidate, models):
                 return failure
-            return await self.attempt(candidate, models, _ask_to_repair(response, error))
+            return await self.attempt(candidate, models, ask_to_repair(response, error))
         outcome = "rejected" if result.reason else "ok"
         self.record.add(candidate.ref, outcome, result, response=response, started=started)
         if result.reason is None:
@@ -239,14 +239,3 @@ class Call(CallRequest):
         """Say to the run how the call ended: in a completion, or with the models that failed."""
         if self.stage.request.id:
             self.stage.run.settled.append((self, end))
-
-
-def _ask_to_repair(response: ModelResponse | None, misfit: BaseException) -> ModelRequest:
-    """Return the request to correct a typed answer that does not fit."""
-    assert response is not None and isinstance(misfit, ValidationError)
-    calls = [call.args_as_json_str() for call in response.tool_calls]
-    wrong = misfit.json(include_url=False, include_context=False, include_input=False)
-    return ModelRequest.user_text_prompt(
-        f"You answered: {calls[0] if calls else response.text}\n"
-        f"That does not fit the schema: {wrong}\nAnswer again, with all of it right."
-    )

@@ -16,21 +16,15 @@ from .settings import (
     Open,
     Settings,
     Table,
+    drop_retired,
     parse_table,
     read_toml,
     suggest,
     warn_of_misspelt,
-    warn_once,
 )
 
 if TYPE_CHECKING:
     from pydantic_ai.models import Model
-
-RETIRED = {
-    "router.long_from_chars": "A request whose classifier fails goes to the expensive chain, "
-    "whatever its length: delete the line. 'router.expensive_from' sets what else goes there.",
-}
-"""Settings that had an effect in earlier versions, by `table.key`: what holds now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,11 +221,7 @@ def load(path: Path) -> Fleet:
     """Read fleet.toml. Raises SettingsError that names every wrong key; a retired one is left out."""
     tables, version = read_toml(path)
     hide_settings(tables)
-    for name, successor in RETIRED.items():
-        table, _, key = name.partition(".")
-        if isinstance(tables.get(table), dict) and key in tables[table]:
-            del tables[table][key]
-            warn_once(f"{path.name}: '{name}' has no effect any more. {successor}")
+    drop_retired(path, tables)
     fleet = parse_table(Fleet, {**tables, "version": version}, "fleet.toml: ")
     warn_of_misspelt(fleet.model_extra or {}, Fleet.model_fields.keys() - fleet.model_fields_set)
     if wrong := list(_dangling(fleet)):

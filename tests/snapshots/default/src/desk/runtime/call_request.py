@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
 
+from pydantic import ValidationError
 from pydantic_ai.messages import ImageUrl, ModelMessage, ModelRequest, ModelResponse, ToolCallPart
 from pydantic_ai.models import ModelRequestParameters
 from pydantic_ai.profiles import ModelProfile
@@ -143,3 +144,14 @@ def _as_text(item: object) -> str:
 def _count_tokens(texts: Iterable[str], bytes_each: int) -> int:
     # Bytes, since a Chinese character is a token or more.
     return sum(len(text.encode(errors="replace")) for text in texts) // bytes_each
+
+
+def ask_to_repair(response: ModelResponse | None, misfit: BaseException) -> ModelRequest:
+    """Return the request to correct a typed answer that does not fit."""
+    assert response is not None and isinstance(misfit, ValidationError)
+    calls = [call.args_as_json_str() for call in response.tool_calls]
+    wrong = misfit.json(include_url=False, include_context=False, include_input=False)
+    return ModelRequest.user_text_prompt(
+        f"You answered: {calls[0] if calls else response.text}\n"
+        f"That does not fit the schema: {wrong}\nAnswer again, with all of it right."
+    )

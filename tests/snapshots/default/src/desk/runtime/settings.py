@@ -19,6 +19,12 @@ log = logging.getLogger(__name__)
 
 Table = TypeVar("Table", bound=BaseModel)
 
+RETIRED = {
+    "router.long_from_chars": "A request whose classifier fails goes to the expensive chain, "
+    "whatever its length: delete the line. 'router.expensive_from' sets what else goes there.",
+}
+"""Settings that had an effect in earlier versions, by `table.key`: what holds now."""
+
 
 class Settings(BaseModel):
     """A table of fleet.toml: frozen, and a misspelt key is an error."""
@@ -55,6 +61,15 @@ def read_toml(path: Path) -> tuple[dict[str, Any], str]:
         raise SettingsError(problem, find_remedy(error)) from error
     except ValueError as error:  # bad TOML, or no UTF-8
         raise SettingsError(f"{path.name} is not valid TOML ({error})", "correct it") from None
+
+
+def drop_retired(path: Path, tables: dict[str, Any]) -> None:
+    """Take settings that have no effect any more out of the tables of a file, and say so."""
+    for name, successor in RETIRED.items():
+        table, _, key = name.partition(".")
+        if isinstance(tables.get(table), dict) and key in tables[table]:
+            del tables[table][key]
+            warn_once(f"{path.name}: '{name}' has no effect any more. {successor}")
 
 
 def _explain_missing(path: Path) -> SettingsError:
