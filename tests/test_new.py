@@ -56,7 +56,7 @@ def test_dry_run_shows_every_preset_and_writes_nothing(
 
 def test_single_is_small(tmp_path: Path) -> None:
     assert new(tmp_path / "desk", "--preset", "single") == 0
-    assert sum(path.is_file() for path in (tmp_path / "desk").rglob("*")) <= 78
+    assert sum(path.is_file() for path in (tmp_path / "desk").rglob("*")) <= 88
 
 
 def code_lines(module: Path) -> int:
@@ -81,10 +81,10 @@ def code_lines(module: Path) -> int:
 def test_default_is_small(workspace: Path) -> None:
     files = [path for path in workspace.rglob("*") if path.is_file()]
     source = [path for path in files if "src" in path.parts]
-    assert len(files) <= 110
-    assert sum(code_lines(path) for path in source if path.suffix == ".py") <= 5800
+    assert len(files) <= 120
+    assert sum(code_lines(path) for path in source if path.suffix == ".py") <= 5850
     # docs/decisions/0007 says what the rest is.
-    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 8700
+    assert sum(len(path.read_text("utf-8").splitlines()) for path in source) <= 8800
 
 
 def test_json_is_one_object(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -137,11 +137,9 @@ class Quality(Settings):
 class Budgets(Settings):
     """US dollars; 0 or absent means no budget. Months are calendar months in UTC.
 
-    At 80 % of a month's budget there is one warning. At 100 %, and when a run has used up
-    `run_usd`, `at_limit` says what happens: refuse, ask only the models of `[chains.cheap]`,
-    or a human. `call_usd` caps every call, as a chain's own `max_cost_usd` does. What an attempt
-    may cost is reserved before it is sent; `answer_tokens` is how long an answer is taken to get
-    where its request has no `max_tokens`.
+    At 80 % of a month's budget there is one warning; when a budget is used up, `at_limit` says what
+    happens. `call_usd` caps every call, as a chain's own `max_cost_usd` does. The most that an
+    attempt may cost is reserved first, with `answer_tokens` where its request has no `max_tokens`.
     """
 
     month_usd: Decimal = Field(default=Decimal(0), ge=0)
@@ -162,8 +160,7 @@ class Circuits(Settings):
 class Data(Open):
     """Which classes of data may go where: `place = ["public", ...]`; none but those listed may.
 
-    `unclassified` is what a request without a class counts as; absent, it may go anywhere.
-    `regions` binds a class to the regions that deployments declare.
+    A request without a class is `unclassified`, or may go anywhere; `regions` binds a class to regions.
     """
 
     unclassified: str | None = None
