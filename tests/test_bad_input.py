@@ -311,6 +311,7 @@ def small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
 
 
+@pytest.mark.slow
 def test_a_file_system_that_takes_no_more_is_reported(tmp_path: Path) -> None:
     for words in (["--no-git"], ["--dry-run"]):
         with start(tmp_path, *words, before=small_files) as running:

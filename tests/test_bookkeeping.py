@@ -7,6 +7,7 @@ import pytest
 from pydantic_ai.direct import model_request, model_request_stream
 from pydantic_ai.messages import ModelRequest
 
+from tests.examples import first_quick
 from tests.fleets import Desk, desk, loopback
 from tests.loopback import Reply
 from tests.loopback.formats import FORMATS
@@ -118,7 +119,7 @@ async def both(workspace: Any) -> list[str | None]:
 
 
 @pytest.mark.parametrize("null", [False, True])
-@pytest.mark.parametrize("provider", list(FIELDS))
+@pytest.mark.parametrize("provider", first_quick(FIELDS, 2))
 def test_a_field_of_the_bookkeeping_is_missing(desk: Desk, provider: str, null: bool) -> None:
     name = "openai/spare" if provider == "openrouter" else "spare"
     desk.models = [f"{provider}:{name}"]
@@ -136,7 +137,7 @@ def test_a_field_of_the_bookkeeping_is_missing(desk: Desk, provider: str, null: 
     assert desk.rows("outcome") == [("ok",)] * 2 * len(FIELDS[provider])
 
 
-@pytest.mark.parametrize("provider", CHAT)
+@pytest.mark.parametrize("provider", first_quick(CHAT, 2))
 def test_a_field_of_the_bookkeeping_is_odd(desk: Desk, provider: str) -> None:
     name = "openai/spare" if provider == "openrouter" else "spare"
     desk.models = [f"{provider}:{name}"]

@@ -63,6 +63,7 @@ def test_new_passes_few_modules(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert len(passed) <= MOST_NEW
 
 
+@pytest.mark.slow
 def test_update_passes_few_modules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     desk = str(tmp_path / "desk")
     assert cli.run(["new", desk, "--defaults", "--ref", "v0.5.0"]) == 0

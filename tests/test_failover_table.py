@@ -8,6 +8,7 @@ import pytest
 from pydantic_ai.direct import model_request_stream
 from pydantic_ai.messages import ModelRequest, PartDeltaEvent, PartStartEvent, TextPart
 
+from tests.examples import first_quick
 from tests.fleets import FORMATS, Desk, desk, loopback, waits
 from tests.loopback import COMMANDS, Reply
 from tests.loopback.reply import TEXT
@@ -113,7 +114,7 @@ def test_a_rate_limit_is_waited_for_when_no_other_is_left(desk: Desk, waits: lis
     assert 0 < waits[0] <= 1
 
 
-@pytest.mark.parametrize("provider", FORMATS)
+@pytest.mark.parametrize("provider", first_quick(FORMATS, 2))
 def test_a_hang_gets_its_share_and_no_more(desk: Desk, provider: str) -> None:
     desk.models = [f"{provider}:hang", f"{other(provider)}:ok"]
     desk.rules = {"attempt_s": 0.5}

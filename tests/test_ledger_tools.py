@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests import commands, ledger_package
-from tests.examples import examples
+from tests.examples import examples, first_quick
 
 PACKAGE = "carried"
 
@@ -75,7 +75,7 @@ rows = st.lists(
 )
 
 
-@pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet"])
+@pytest.mark.parametrize("format_", first_quick(["csv", "jsonl", "parquet"]))
 @given(attempts=rows)
 @settings(max_examples=examples(25), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_what_is_exported_can_be_imported(

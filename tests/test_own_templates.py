@@ -12,6 +12,7 @@ from scaffold.catalog.copier_questions import copier_yml
 from scaffold.catalog.core_settings import OLDEST_KEY
 from scaffold.errors import TemplateError
 from scaffold.sources import releases, template
+from tests.examples import first_quick
 from tests.fork import append, commit, edit, git, new, read_json
 
 
@@ -39,7 +40,7 @@ def test_without_tags_the_branch_is_followed(fork: Path, tmp_path: Path) -> None
         assert own.list_newer(last) == []
 
 
-@pytest.mark.parametrize("kind", ["folder", "url", "bundle"])
+@pytest.mark.parametrize("kind", first_quick(["bundle", "folder", "url"]))
 def test_a_folder_a_url_and_a_bundle_will_do(
     kind: str, fork: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -35,6 +35,7 @@ def trees_of(bundle: Path, work: Path, *tags: str) -> list[str]:
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split()
 
 
+@pytest.mark.slow
 def test_released_versions_are_what_they_were(tmp_path: Path) -> None:
     known = releases.list_releases()
     trees = trees_of(releases.BUNDLE, tmp_path / "clone", *known)
@@ -177,6 +178,7 @@ def test_a_release_that_fails_changes_neither_file(tmp_path: Path) -> None:
     assert hashes.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_versions_only_go_up(tmp_path: Path) -> None:
     root = template(tmp_path / "template")
     bundle, hashes = tmp_path / "t.bundle", tmp_path / "t.json"
@@ -185,6 +187,7 @@ def test_versions_only_go_up(tmp_path: Path) -> None:
         cut_release.release("1.0.0", root, bundle, hashes)
 
 
+@pytest.mark.slow
 def test_the_command_releases_a_copy(tmp_path: Path) -> None:
     root = tmp_path / "copy"
     shutil.copytree(ROOT / "scaffold", root / "scaffold")

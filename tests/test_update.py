@@ -316,7 +316,13 @@ def test_an_answers_file_edited_by_hand(
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("patterns", 3), ("agents", "x"), ("chains", ["a"]), ("package", None)]
+    ("key", "value"),
+    [
+        ("patterns", 3),
+        pytest.param("agents", "x", marks=pytest.mark.slow),
+        pytest.param("chains", ["a"], marks=pytest.mark.slow),
+        pytest.param("package", None, marks=pytest.mark.slow),
+    ],
 )
 def test_answers_of_the_wrong_type(
     key: str, value: object, desk: Path, capsys: pytest.CaptureFixture[str]

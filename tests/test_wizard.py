@@ -168,6 +168,7 @@ def test_ctrl_c_leaves_nothing_behind(terminal: Terminal, tmp_path: Path, prompt
     assert "Traceback" not in terminal.seen
 
 
+@pytest.mark.slow
 def test_ctrl_b_goes_back_through_every_prompt(terminal: Terminal) -> None:
     go_to(terminal, "What may a month cost")
     terminal.press(BACK)

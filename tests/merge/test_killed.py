@@ -139,7 +139,14 @@ def trial(place: Path, kill_at: int, *, conflict: bool, dirty: bool) -> str | No
 # and while it writes.
 @pytest.mark.parametrize(
     ("conflict", "kill_at"),
-    [(True, 42), (True, 294), (True, 690), (False, 42), (False, 600), (False, 1130)],
+    [
+        (True, 294),
+        (False, 600),
+        *(
+            pytest.param(conflict, line, marks=pytest.mark.slow)
+            for conflict, line in [(True, 42), (True, 690), (False, 42), (False, 1130)]
+        ),
+    ],
 )
 def test_killed_at_some_lines(tmp_path: Path, kill_at: int, conflict: bool) -> None:
     trial(tmp_path, kill_at, conflict=conflict, dirty=not conflict)
