@@ -169,6 +169,7 @@ def test_a_pipe_without_a_writer_is_not_waited_for(
     assert "is a pipe" in line
 
 
+@pytest.mark.slow
 def test_answers_may_come_through_a_pipe_of_the_shell(tmp_path: Path) -> None:
     script = f"{sys.executable} -m scaffold new desk --no-git --answers <(echo 'package: piped')"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -13,6 +13,7 @@ from benchmarks import duplicate_pairs
 from benchmarks.duplicate_pairs import Pair
 from tests import evaluation, labelled, unrendered
 from tests.conftest import ROOT
+from tests.examples import first_quick
 
 NO_DATA = evaluation.needs(duplicate_pairs.DATA)
 
@@ -82,7 +83,7 @@ def test_on_what_people_said_in_meetings() -> None:
 
 
 @NO_DATA
-@pytest.mark.parametrize("name", ["banking77", "clinc150"])
+@pytest.mark.parametrize("name", first_quick(["banking77", "clinc150"]))
 def test_utterances_of_one_intent_are_not_duplicates(name: str) -> None:
     counted = verdicts(duplicate_pairs.written_apart(name))
     assert counted["different", "same"] / counted.total() <= 0.02
@@ -145,7 +146,7 @@ def test_a_shuffled_claim_has_a_verdict_either_way_round(words: list[str], dice:
     assert module.say_the_same(a, b) == module.say_the_same(b, a)
 
 
-@pytest.mark.parametrize("repeated", ["1", "1,", "1.", "1 "])
+@pytest.mark.parametrize("repeated", first_quick(["1", "1,", "1.", "1 "]))
 def test_a_long_number_is_read_at_once(repeated: str) -> None:
     """Read in cubic time, this many would take a day."""
     text = repeated * (200_000 // len(repeated))

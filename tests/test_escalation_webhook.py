@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from tests.escalations import Desk, desk
+from tests.examples import first_quick
 
 __all__ = ["desk"]
 
@@ -54,7 +55,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hook]:
         thread.join(10)
 
 
-@pytest.mark.parametrize("failures", [0, 1])
+@pytest.mark.parametrize("failures", first_quick([1, 0]))
 def test_a_webhook_is_told_once_without_the_question(desk: Desk, hook: Hook, failures: int) -> None:
     hook.failures = failures
     ticket = desk.handle("A secret question?").ticket

@@ -318,6 +318,7 @@ def test_what_is_in_memory_at_the_end_is_in_the_log(
     assert 'not in the ledger: {"ts_us"' in caplog.text and '"the one"' in caplog.text
 
 
+@pytest.mark.slow
 def test_fifty_paid_answers_are_returned_and_no_further_call_is_sent(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_call_whose_time_is_up_in_the_queue_is_busy(desk: Desk) -> None:
     assert not desk.server.outlasted, "nobody waited for the one that holds the place"
 
 
+@pytest.mark.slow
 def test_a_call_that_waits_in_a_queue_goes_on_to_the_next_in_time(desk: Desk) -> None:
     """The queue of one place is not a reason to miss the deadline: the share of time is kept."""
     full(desk, "anthropic:ok")

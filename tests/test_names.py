@@ -88,6 +88,7 @@ def test_most_module_names_are_legal_for_a_sub_agent(crowd: list[str]) -> None:
     assert {"classify", "plan", "research", "judge"} <= refused | {"judge"}
 
 
+@pytest.mark.slow
 def test_a_workspace_of_awkward_sub_agents_is_clean(crowd: list[str], tmp_path: Path) -> None:
     folder = harness.render_workspace(tmp_path / "w", {"agents": agents(crowd)})
     assert not harness.run(folder, "ruff", "check", "--no-cache")

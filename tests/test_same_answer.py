@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests import labelled
+from tests.examples import first_quick
 from tests.unrendered import module
 
 ROWS: list[dict[str, Any]] = [
@@ -87,7 +88,8 @@ def test_so_does_every_typed_answer(one: dict[str, Any], other: dict[str, Any]) 
 
 
 @pytest.mark.parametrize(
-    "part", ["1 ", "1,", "a ", "(", "[", "{", "\\frac{", "1/", "3 may ", "-", "$", "'"]
+    "part",
+    first_quick(["1 ", "(", "\\frac{", "1,", "a ", "[", "{", "1/", "3 may ", "-", "$", "'"], 3),
 )
 def test_a_long_answer_is_read_once(part: str) -> None:
     text = part * (100_000 // len(part))

@@ -153,10 +153,9 @@ def test_enter_all_the_way_writes_the_default_workspace(terminal: Terminal) -> N
 
 
 def list_interrupts() -> Iterator[Any]:
-    """Yield every prompt; the first, one of several lines and the last are quick enough."""
+    """Yield every prompt; one of several lines is quick enough."""
     for prompt in PROMPTS:
-        quick = prompt in (PROMPTS[0], "? Sub-agents", PROMPTS[-1])
-        yield pytest.param(prompt, marks=[] if quick else pytest.mark.slow)
+        yield pytest.param(prompt, marks=[] if prompt == "? Sub-agents" else pytest.mark.slow)
 
 
 @pytest.mark.parametrize("prompt", [*list_interrupts()])
