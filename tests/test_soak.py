@@ -1,19 +1,22 @@
-"""20,000 calls, 80 at once, one in ten going wrong: each request is a row, and memory stays flat."""
+"""Many calls, one in ten going wrong, and many rows: all are in the ledger, and memory stays flat."""
 
 import asyncio
 import gc
 import os
 import random
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests import ledger_package
 from tests.fleets import Desk, desk, loopback
 from tests.loopback import Reply
+from tests.stores import folder, keys, path, store
 
-__all__ = ["desk", "loopback"]
+__all__ = ["desk", "folder", "loopback", "path", "store"]
 
 CALLS = int(os.environ.get("SOAK_CALLS", "20000"))
 AT_ONCE = 80
@@ -86,3 +89,29 @@ def test_a_soak_of_many_calls_is_all_in_the_ledger(
         assert came[model] <= hits <= rows[model]
     assert sum(outcomes.values()) == CALLS and outcomes["answered"] > 0.99 * CALLS
     assert memory[-1] < memory[0] + 40_000_000, "what stays of four fifths of the calls"
+
+
+@pytest.mark.slow
+def test_ten_thousand_rows_a_second_are_written(store: Any, path: Path) -> None:
+    """Not measured against a clock: as many rows as many callers write come in few commits."""
+    commits = 0
+    write_ = store.SqliteDatabase.write
+
+    def count_commit(database: Any, *given: Any) -> int:
+        nonlocal commits
+        commits += 1
+        return write_(database, *given)
+
+    async def play() -> None:
+        store.SqliteDatabase.write = count_commit
+        ledger = store.Ledger(path)
+        for _ in range(10):
+            rows = [ledger_package.row(store) for _ in range(1000)]
+            await asyncio.gather(*(ledger.write([row]) for row in rows))
+        ledger.close()
+        store.SqliteDatabase.write = write_
+
+    asyncio.run(play())
+    assert commits <= 30
+    assert len(keys(store, path)) == 10_000
+    assert threading.active_count() < 50
